@@ -1,0 +1,157 @@
+import { NocredsError } from '../platform/errors.ts'
+import { PREFIX } from './names.ts'
+import { parseRoleArn, type RoleArn } from './role-arn.ts'
+import { DEFAULT_SESSION_NAME } from './session-name.ts'
+import * as values from './values.ts'
+import type { Delivery, ValueKind } from './values.ts'
+
+const anyText: ValueKind<string> = {
+  allowed: 'any text',
+  parse: (text) => text,
+  format: (text) => text,
+}
+
+/** Names separated by commas; blanks around a name do not count. */
+const containerList: ValueKind<readonly string[]> = {
+  allowed: 'container names separated by commas',
+  parse: (text) =>
+    text
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== ''),
+  format: (names) => names.join(','),
+}
+
+const ON_SERVICE_ACCOUNT = {
+  'role-arn': values.roleArn,
+  delivery: values.delivery,
+  'session-duration': values.sessionDurationSeconds,
+  'session-name': values.sessionName,
+  audience: values.audience,
+  'token-expiration': values.tokenExpirationSeconds,
+  region: values.region,
+}
+
+/** Every annotation of nocreds: on which object it stands, and the kind of its value. */
+export const ANNOTATIONS = {
+  Namespace: { 'permitted-roles': anyText },
+  ServiceAccount: ON_SERVICE_ACCOUNT,
+  Pod: {
+    ...ON_SERVICE_ACCOUNT,
+    inject: values.flag,
+    'skip-containers': containerList,
+    'injected-role': anyText,
+  },
+} as const
+
+export type AnnotatedKind = keyof typeof ANNOTATIONS
+
+type ReadOf<Table> = {
+  readonly [Key in keyof Table]?: Table[Key] extends ValueKind<infer Value> ? Value : never
+}
+export type NamespaceAnnotations = ReadOf<(typeof ANNOTATIONS)['Namespace']>
+export type ServiceAccountAnnotations = ReadOf<(typeof ANNOTATIONS)['ServiceAccount']>
+export type PodAnnotations = ReadOf<(typeof ANNOTATIONS)['Pod']>
+
+/** An annotation under our prefix that is unknown or out of bounds; the message says what is allowed. */
+export class AnnotationError extends NocredsError<
+  'ERR_ANNOTATION_UNKNOWN' | 'ERR_ANNOTATION_OUT_OF_BOUNDS'
+> {}
+
+/** Values are shown as they are, but a hostile one does not fill the event log. */
+function shown(value: string): string {
+  return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value)
+}
+
+/**
+ * Reads the annotations under our prefix; all others are not ours to judge.
+ *
+ * @param name how messages call the object, such as `team-a/app`
+ * @throws AnnotationError for an unknown key or a value out of bounds
+ */
+export function readAnnotations<Kind extends AnnotatedKind>(
+  kind: Kind,
+  name: string,
+  annotations: Readonly<Record<string, string>>,
+): ReadOf<(typeof ANNOTATIONS)[Kind]> {
+  const table: Readonly<Record<string, ValueKind<unknown>>> = ANNOTATIONS[kind]
+  const read: Record<string, unknown> = {}
+  for (const key of Object.keys(annotations)) {
+    if (!key.startsWith(PREFIX)) continue
+    const shortKey = key.slice(PREFIX.length)
+    const valueKind = Object.hasOwn(table, shortKey) ? table[shortKey] : undefined
+    if (valueKind === undefined) {
+      const known = Object.keys(table).map((one) => PREFIX + one)
+      throw new AnnotationError(
+        'ERR_ANNOTATION_UNKNOWN',
+        `${kind} ${name}: unknown annotation ${key}; allowed on a ${kind}: ${known.join(', ')}`,
+      )
+    }
+    const text = annotations[key] ?? ''
+    const value = valueKind.parse(text)
+    if (value === undefined) {
+      throw new AnnotationError(
+        'ERR_ANNOTATION_OUT_OF_BOUNDS',
+        `${kind} ${name}: annotation ${key} is ${shown(text)}; allowed: ${valueKind.allowed}`,
+      )
+    }
+    read[shortKey] = value
+  }
+  return read as ReadOf<(typeof ANNOTATIONS)[Kind]>
+}
+
+/** What one pod is to get. */
+export interface InjectionRequest {
+  readonly role: RoleArn
+  readonly delivery: Delivery
+  readonly sessionDurationSeconds: number
+  /** A template, see session-name.ts. */
+  readonly sessionName: string
+  readonly audience: string
+  readonly tokenExpirationSeconds: number
+  /** Undefined where neither annotation nor flag names one. */
+  readonly region: string | undefined
+  /** Names of containers that get nothing. */
+  readonly skipContainers: readonly string[]
+}
+
+/** The webhook's flags that stand behind the annotations. */
+export interface InjectionDefaults {
+  readonly audience: string
+  readonly delivery: Delivery
+  readonly region: string | undefined
+}
+
+/**
+ * Resolves what a pod asks for; undefined where no role is named anywhere.
+ *
+ * | value             | precedence                              |
+ * |-------------------|-----------------------------------------|
+ * | role              | Pod > ServiceAccount                    |
+ * | delivery          | Pod > ServiceAccount > flag             |
+ * | session duration  | Pod > ServiceAccount > 3600             |
+ * | session name      | Pod > ServiceAccount > ns.sa            |
+ * | audience          | Pod > ServiceAccount > flag             |
+ * | token expiration  | Pod > ServiceAccount > 3600             |
+ * | region            | Pod > ServiceAccount > flag > none      |
+ * | skipped containers| Pod                                     |
+ */
+export function resolveRequest(
+  pod: PodAnnotations,
+  serviceAccount: ServiceAccountAnnotations,
+  defaults: InjectionDefaults,
+): InjectionRequest | undefined {
+  const either = { ...serviceAccount, ...pod }
+  const role = either['role-arn'] === undefined ? undefined : parseRoleArn(either['role-arn'])
+  if (role === undefined) return undefined
+  return {
+    role,
+    delivery: either.delivery ?? defaults.delivery,
+    sessionDurationSeconds: either['session-duration'] ?? 3600,
+    sessionName: either['session-name'] ?? DEFAULT_SESSION_NAME,
+    audience: either.audience ?? defaults.audience,
+    tokenExpirationSeconds: either['token-expiration'] ?? 3600,
+    region: either.region ?? defaults.region,
+    skipContainers: either['skip-containers'] ?? [],
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * Every name that both sides, the manifests and the README must agree on. A test holds the manifests
+ * and the README against this file; nothing else spells these out.
+ */
+
+/** Prefix of all annotations and labels. */
+export const PREFIX = 'nocreds.dev/'
+
+/** Set by the webhook on Namespaces that permit a role; the Pod webhook is scoped to it. */
+export const INJECTION_LABEL = { key: `${PREFIX}injection`, value: 'enabled' } as const
+
+/** Written by the webhook only, on Pods: the role ARN that the pod was admitted with. */
+export const INJECTED_ROLE = `${PREFIX}injected-role`
+
+/** Kubernetes marks static pods with it; the kubelet created them already, so admission changes nothing. */
+export const MIRROR_POD_ANNOTATION = 'kubernetes.io/config.mirror'
+
+export const DEFAULT_AUDIENCE = 'sts.amazonaws.com'
+
+const SECRETS = '/var/run/secrets/nocreds.dev'
+
+export const TOKEN_VOLUME = {
+  name: 'nocreds-token',
+  mountPath: `${SECRETS}/token`,
+  /** Path of the token within the volume, and where a process finds it. */
+  path: 'token',
+  file: `${SECRETS}/token/token`,
+} as const
+
+export const CREDENTIALS_VOLUME = {
+  name: 'nocreds-credentials',
+  mountPath: `${SECRETS}/aws`,
+  sizeLimit: '1Mi',
+} as const
+
+/** Files on the credentials volume, relative to its mount path. */
+export const CREDENTIALS_FILES = {
+  /** The credential document that `credential_process` prints. */
+  document: 'credentials.json',
+  /** What AWS_CONFIG_FILE points at. */
+  config: 'config',
+  /** What AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE points at. */
+  authorization: 'authorization',
+} as const
+
+/** The sidecar. */
+export const EXCHANGER = {
+  container: 'nocreds-exchanger',
+  /** Found through the image's PATH, then the bundle that the Dockerfile puts there. */
+  program: ['node', '/nocreds/exchanger.mjs'],
+  userId: 65532,
+  terminationMessagePath: '/dev/termination-log',
+} as const
+
+/**
+ * The endpoint of `delivery: endpoint`. SDKs accept plain http for loopback only, and some drop a
+ * query or refuse an empty path.
+ */
+export const ENDPOINT = { host: '127.0.0.1', port: 9911, path: '/v1/credentials' } as const
+
+/** Environment of the app's containers, by the names that the AWS SDKs read. */
+export const AWS_ENV = {
+  configFile: 'AWS_CONFIG_FILE',
+  containerUri: 'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+  containerTokenFile: 'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
+  roleArn: 'AWS_ROLE_ARN',
+  tokenFile: 'AWS_WEB_IDENTITY_TOKEN_FILE',
+  sessionName: 'AWS_ROLE_SESSION_NAME',
+  metadataDisabled: 'AWS_EC2_METADATA_DISABLED',
+  region: 'AWS_REGION',
+  defaultRegion: 'AWS_DEFAULT_REGION',
+} as const
+
+/**
+ * Variables that, set by the container itself, win over or stand in the way of what nocreds sets.
+ * Each one found is a warning at admission; none is overwritten.
+ * Source: credential provider chains of the AWS SDKs (AWS SDKs and Tools Reference Guide).
+ */
+export const CONFLICTING_ENV: readonly string[] = [
+  'AWS_ACCESS_KEY_ID',
+  'AWS_PROFILE',
+  'AWS_CONFIG_FILE',
+  'AWS_SHARED_CREDENTIALS_FILE',
+  'AWS_WEB_IDENTITY_TOKEN_FILE',
+  'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+  'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+  'AWS_CONTAINER_AUTHORIZATION_TOKEN',
+  'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
+]
+
+/** The admission server. */
+export const WEBHOOK = {
+  port: 8443,
+  metricsPort: 9090,
+  paths: { pods: '/mutate/pods', namespaces: '/mutate/namespaces' },
+  probes: { metrics: '/metrics', live: '/livez', ready: '/readyz' },
+} as const

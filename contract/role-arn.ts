@@ -1,0 +1,48 @@
+/** An IAM role ARN, taken apart. */
+export interface RoleArn {
+  /** The whole ARN, as it was written. */
+  readonly arn: string
+  readonly partition: string
+  /** 12 digits. */
+  readonly accountId: string
+  /** `/` or `/teams/a/`. */
+  readonly path: string
+  readonly name: string
+}
+
+/**
+ * STS's region where nothing says another one: one that exists in the partition of the role.
+ * Source: AWS, "Partitions" and "AWS STS Regions and endpoints".
+ */
+const DEFAULT_REGION_OF: Readonly<Record<string, string>> = {
+  aws: 'us-east-1',
+  'aws-cn': 'cn-north-1',
+  'aws-us-gov': 'us-gov-west-1',
+  'aws-iso': 'us-iso-east-1',
+  'aws-iso-b': 'us-isob-east-1',
+  'aws-iso-e': 'eu-isoe-west-1',
+  'aws-iso-f': 'us-isof-south-1',
+  'aws-eusc': 'eusc-de-east-1',
+}
+
+/** RoleArn of STS has 20–2048 characters; an IAM path at most 512, a role name at most 64. */
+const LENGTH = { min: 20, max: 2048, path: 512 } as const
+const SHAPE =
+  /^arn:(aws|aws-cn|aws-us-gov|aws-iso(?:-[a-z])?|aws-eusc):iam::([0-9]{12}):role\/([\x21-\x7e]*\/)?([\w+=,.@-]{1,64})$/
+
+export const ROLE_ARN_ALLOWED =
+  'a full IAM role ARN, arn:<aws|aws-cn|aws-us-gov|aws-iso*|aws-eusc>:iam::<12 digits>:role/<path and name>'
+
+/** Takes a role ARN apart; undefined where the text is none. Source: IAM, "IAM identifiers". */
+export function parseRoleArn(text: string): RoleArn | undefined {
+  if (text.length < LENGTH.min || text.length > LENGTH.max) return undefined
+  const [, partition, accountId, path = '', name] = SHAPE.exec(text) ?? []
+  if (partition === undefined || accountId === undefined || name === undefined) return undefined
+  if (path.length >= LENGTH.path) return undefined
+  return { arn: text, partition, accountId, path: `/${path}`, name }
+}
+
+/** The region whose STS is asked where neither annotation nor flag names one. */
+export function defaultRegionOf(role: RoleArn): string {
+  return DEFAULT_REGION_OF[role.partition] ?? 'us-east-1'
+}

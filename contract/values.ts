@@ -1,0 +1,91 @@
+import { parseRoleArn, ROLE_ARN_ALLOWED } from './role-arn.ts'
+import { isSessionNameTemplate, sanitiseTemplate, SESSION_NAME_ALLOWED } from './session-name.ts'
+
+/**
+ * A kind of value that travels as text: in an annotation, in an env variable, as a flag.
+ * `parse` gives undefined for a text that is out of bounds; `allowed` says in words what is in them.
+ * For every value in bounds, `parse(format(value))` is the value.
+ */
+export interface ValueKind<T> {
+  readonly allowed: string
+  parse(text: string): T | undefined
+  format(value: T): string
+}
+
+function text(allowed: string, isAllowed: (text: string) => boolean): ValueKind<string> {
+  return {
+    allowed,
+    parse: (value) => (isAllowed(value) ? value : undefined),
+    format: (value) => value,
+  }
+}
+
+export function oneOf<const T extends string>(...values: readonly T[]): ValueKind<T> {
+  return {
+    allowed: `one of ${values.join(', ')}`,
+    parse: (value) => values.find((one) => one === value),
+    format: (value) => value,
+  }
+}
+
+/** Whole seconds in plain decimal digits, both bounds inclusive. */
+export function seconds(min: number, max: number): ValueKind<number> {
+  return {
+    allowed: `whole seconds from ${min} to ${max}`,
+    parse(value) {
+      if (!/^[1-9][0-9]{0,8}$/.test(value)) return undefined
+      const number = Number(value)
+      return number >= min && number <= max ? number : undefined
+    },
+    format: String,
+  }
+}
+
+export const DELIVERIES = ['process', 'endpoint', 'web-identity'] as const
+export type Delivery = (typeof DELIVERIES)[number]
+
+/** How the credentials reach the app. */
+export const delivery: ValueKind<Delivery> = oneOf(...DELIVERIES)
+
+export const roleArn = text(ROLE_ARN_ALLOWED, (value) => parseRoleArn(value) !== undefined)
+
+/** DurationSeconds of STS; below 1800 SDKs with a 15-minute window would refresh at every call. */
+export const sessionDurationSeconds = seconds(1800, 43_200)
+
+/** expirationSeconds of a projected token; the kubelet refuses less than 600. */
+export const tokenExpirationSeconds = seconds(600, 86_400)
+
+/** A template of the role session name; its literals are sanitised on the way in. */
+export const sessionName: ValueKind<string> = {
+  allowed: SESSION_NAME_ALLOWED,
+  parse: (value) => (isSessionNameTemplate(value) ? sanitiseTemplate(value) : undefined),
+  format: (value) => value,
+}
+
+export const audience = text('1–253 printable ASCII characters without blanks', (value) =>
+  /^[\x21-\x7e]{1,253}$/.test(value),
+)
+
+export const region = text('an AWS region such as eu-central-1', (value) =>
+  /^[a-z]{2,10}(?:-[a-z0-9]{1,15}){1,4}$/.test(value),
+)
+
+/** Base URL of an STS endpoint. SDKs disagree about a path, so there is none. */
+export const stsEndpoint = text(
+  'an http or https URL without path, such as https://sts.example.com',
+  (value) => {
+    if (value.length > 2048 || !/^https?:\/\/[^/?#@\s]+\/?$/.test(value)) return false
+    return URL.canParse(value)
+  },
+)
+
+/** Absolute path of a file or folder in the container. */
+export const absolutePath = text('an absolute path', (value) => /^\/[^\0]{0,4095}$/.test(value))
+
+/** Name of a Namespace, ServiceAccount or Pod. Source: Kubernetes, "Object Names and IDs". */
+export const objectName = text('a Kubernetes object name', (value) =>
+  /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/.test(value),
+)
+
+/** `"true"` or `"false"`, as Kubernetes annotations write booleans. */
+export const flag = oneOf('true', 'false')

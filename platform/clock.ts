@@ -1,0 +1,35 @@
+/** Ends a timer; calling it twice, or after the timer fired, does nothing. */
+export type Cancel = () => void
+
+/**
+ * Time as an argument. Only `main.ts` passes the real one, so tests run years in milliseconds.
+ */
+export interface Clock {
+  /** Wall-clock time in milliseconds since the epoch. It may jump (NTP, suspend). */
+  now(): number
+  /** Milliseconds since some fixed moment. It never goes back, and stands still while suspended. */
+  monotonic(): number
+  /** Calls `action` once, after at least `delayMs`. */
+  after(delayMs: number, action: () => void): Cancel
+}
+
+/** A number from 0 (inclusive) to 1 (exclusive), evenly spread. */
+export type Random = () => number
+
+export const realClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(delayMs, action) {
+    const timer = setTimeout(action, delayMs)
+    return () => {
+      clearTimeout(timer)
+    }
+  },
+}
+
+/** Resolves after `delayMs` of the clock's time. */
+export function sleep(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.after(delayMs, resolve)
+  })
+}

@@ -1,0 +1,43 @@
+/** What every error of nocreds carries: a code that stays the same from release to release. */
+export interface ErrorDetails {
+  /** The error that led to this one; kept for the log, never shown to a client. */
+  readonly cause?: unknown
+  /** One plain sentence that says what to look at or change. */
+  readonly hint?: string
+}
+
+/**
+ * Base class of all errors of nocreds. Callers and tests tell errors apart by `code`, never by prose.
+ *
+ * Each area narrows `Code` to its own literals in a subclass, so no list of all codes exists that
+ * every feature would have to edit.
+ */
+export abstract class NocredsError<Code extends string = string> extends Error {
+  readonly code: Code
+  readonly hint: string | undefined
+
+  constructor(code: Code, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = new.target.name
+    this.code = code
+    this.hint = details.hint
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}
+
+/** The `code` of a system error of Node (`ENOENT`, `ECONNREFUSED`, …) or of a NocredsError. */
+export function codeOf(thrown: unknown): string | undefined {
+  if (typeof thrown !== 'object' || thrown === null || !('code' in thrown)) return undefined
+  return typeof thrown.code === 'string' ? thrown.code : undefined
+}
+
+/** Bad flags, environment or command: the program ends with exit code 2 and this message. */
+export class UsageError extends NocredsError<'ERR_USAGE'> {
+  constructor(message: string, details?: ErrorDetails) {
+    super('ERR_USAGE', message, details)
+  }
+}

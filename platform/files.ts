@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { codeOf } from './errors.ts'
+
+/** Readers are other users of the pod: everyone may read, only the owner may write. */
+const DEFAULT_MODE = 0o644
+
+/**
+ * Replaces the file at `path` so that a reader sees the old content or the new one, never a part:
+ * write to a new name, fsync, rename. A failure leaves the old content and no litter.
+ *
+ * Needs write permission in the folder; throws Node's own error (ENOSPC, EACCES, …) otherwise.
+ */
+export async function writeAtomically(
+  path: string,
+  content: string,
+  mode: number = DEFAULT_MODE,
+): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`)
+  try {
+    const file = await open(temporary, 'wx', mode)
+    try {
+      await file.chmod(mode) // whatever the umask is
+      await file.writeFile(content)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+/** The text of a file, or undefined where there is none. Throws where it is larger than `maxBytes`. */
+export async function readIfPresent(path: string, maxBytes: number): Promise<string | undefined> {
+  try {
+    const { size } = await stat(path)
+    if (size > maxBytes) {
+      throw new RangeError(`${path} has ${size} bytes; at most ${maxBytes} are allowed`)
+    }
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Makes the folder, readable by all, where it is missing; leaves an existing one as it is. */
+export async function ensureFolder(path: string): Promise<void> {
+  const made = await mkdir(path, { recursive: true, mode: 0o755 })
+  if (made !== undefined) await chmod(path, 0o755)
+}
+
+/** Removes the file; no error where there is none. */
+export async function removeIfPresent(path: string): Promise<void> {
+  await rm(path, { force: true })
+}
