@@ -1,0 +1,98 @@
+import { INJECTED_ROLE, PREFIX } from '../../contract/names.ts'
+import { appSide, type AppSide } from './deliveries.ts'
+import { credentialsVolume, exchangerContainer, tokenVolume, type Injection } from './ours.ts'
+import type { Container, EnvVar, Pod, Volume } from './pod.ts'
+
+/**
+ * The pod with all that nocreds gives it. Pure and idempotent: what is already there is not added
+ * again, and a pod that has everything is returned as it is, by reference.
+ *
+ * Expects a pod that passed the checks: volumes and containers of our names are ours.
+ */
+export function inject(pod: Pod, injection: Injection): Pod {
+  const app = appSide(injection, pod)
+  const skipped = injection.request.skipContainers
+  const serve = (container: Container): Container =>
+    skipped.includes(container.name) ? container : withAppSide(container, app)
+
+  const [sidecars, volumes] = ourParts(injection)
+  const ours = sidecars.map((sidecar) => sidecar.name)
+  const initContainers = (pod.spec.initContainers ?? []).map((container) =>
+    ours.includes(container.name) ? container : serve(container),
+  )
+  return keepIfEqual(pod, {
+    metadata: keepIfEqual(pod.metadata, { annotations: withMarks(pod, injection) }),
+    spec: keepIfEqual(pod.spec, {
+      volumes: withMissing(pod.spec.volumes, volumes, 'last'),
+      initContainers: withMissing(
+        keepList(pod.spec.initContainers, initContainers),
+        sidecars,
+        'first',
+      ),
+      containers: keepList(pod.spec.containers, pod.spec.containers.map(serve)),
+    }),
+  })
+}
+
+/** Sidecar and volumes of a delivery; web-identity needs neither sidecar nor credentials volume. */
+export function ourParts(injection: Injection): readonly [Container[], Volume[]] {
+  const token = tokenVolume(injection.request)
+  if (injection.request.delivery === 'web-identity') return [[], [token]]
+  return [[exchangerContainer(injection)], [token, credentialsVolume()]]
+}
+
+/** What the guard goes by: the role, and the delivery where the app itself holds the token. */
+function withMarks(pod: Pod, { request }: Injection): Readonly<Record<string, string>> {
+  const marks = {
+    [INJECTED_ROLE]: request.role.arn,
+    ...(request.delivery === 'web-identity' ? { [`${PREFIX}delivery`]: request.delivery } : {}),
+  }
+  return keepIfEqual(pod.metadata.annotations ?? {}, marks)
+}
+
+function withAppSide(container: Container, app: AppSide): Container {
+  const env = container.env ?? []
+  const isSet = (one: EnvVar): boolean => env.some((other) => other.name === one.name)
+  const region = app.regionEnv.some(isSet) ? [] : app.regionEnv
+  const missing = [...app.env, ...region].filter((one) => !isSet(one))
+  const mounts = container.volumeMounts ?? []
+  const isMounted = mounts.some((mount) => mount.mountPath === app.mount.mountPath)
+  return keepIfEqual(container, {
+    env: missing.length === 0 ? container.env : [...env, ...missing],
+    volumeMounts: isMounted ? container.volumeMounts : [...mounts, app.mount],
+  })
+}
+
+/** The list with those of `wanted` that it lacks by name; the same list where it lacks none. */
+function withMissing<T extends { readonly name: string }>(
+  list: readonly T[] | null | undefined,
+  wanted: readonly T[],
+  where: 'first' | 'last',
+): readonly T[] | null | undefined {
+  const present = list ?? []
+  const missing = wanted.filter((one) => !present.some((other) => other.name === one.name))
+  if (missing.length === 0) return list
+  return where === 'first' ? [...missing, ...present] : [...present, ...missing]
+}
+
+/** The old list where every element is the old one. */
+function keepList<T>(
+  before: readonly T[] | null | undefined,
+  after: readonly T[],
+): readonly T[] | null | undefined {
+  return before?.every((element, index) => element === after[index]) === false ? after : before
+}
+
+/** The object with the changes, or the object itself where they change nothing. */
+function keepIfEqual<T extends object>(
+  object: T,
+  changes: { readonly [Key in keyof T]?: unknown },
+): T {
+  const keys = Object.keys(changes) as (keyof T)[]
+  if (keys.every((key) => changes[key] === object[key])) return object
+  const changed: T = { ...object }
+  for (const key of keys) {
+    if (changes[key] !== object[key]) changed[key] = changes[key] as T[keyof T]
+  }
+  return changed
+}

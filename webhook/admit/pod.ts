@@ -1,0 +1,61 @@
+import { z } from 'zod'
+
+/**
+ * The fields of a Pod that nocreds reads, and nothing else. Every object is loose: a field that is
+ * newer than this code travels through untouched.
+ * Source: Kubernetes API reference, Pod v1.
+ */
+const annotations = z.record(z.string(), z.string())
+
+const envVar = z.looseObject({ name: z.string(), value: z.string().nullish() })
+const volumeMount = z.looseObject({ name: z.string(), mountPath: z.string() })
+
+const container = z.looseObject({
+  name: z.string(),
+  env: z.array(envVar).nullish(),
+  volumeMounts: z.array(volumeMount).nullish(),
+})
+
+const volume = z.looseObject({ name: z.string() })
+
+export const podSchema = z.looseObject({
+  metadata: z.looseObject({
+    name: z.string().nullish(),
+    generateName: z.string().nullish(),
+    annotations: annotations.nullish(),
+  }),
+  spec: z.looseObject({
+    serviceAccountName: z.string().nullish(),
+    hostNetwork: z.boolean().nullish(),
+    os: z.looseObject({ name: z.string() }).nullish(),
+    nodeSelector: z.record(z.string(), z.string()).nullish(),
+    volumes: z.array(volume).nullish(),
+    initContainers: z.array(container).nullish(),
+    containers: z.array(container),
+  }),
+})
+
+export const namespaceSchema = z.looseObject({
+  metadata: z.looseObject({
+    name: z.string(),
+    annotations: annotations.nullish(),
+    labels: z.record(z.string(), z.string()).nullish(),
+  }),
+})
+
+export type EnvVar = Readonly<z.infer<typeof envVar>>
+export type VolumeMount = Readonly<z.infer<typeof volumeMount>>
+export type Container = Readonly<z.infer<typeof container>>
+export type Volume = Readonly<z.infer<typeof volume>>
+export type Pod = Readonly<z.infer<typeof podSchema>>
+export type Namespace = Readonly<z.infer<typeof namespaceSchema>>
+
+/** The pod's own name, or the prefix that the apiserver will make one of. */
+export function nameOf(pod: Pod): string {
+  return pod.metadata.name ?? pod.metadata.generateName ?? ''
+}
+
+/** All containers that run as part of the pod; init containers first, as they start. */
+export function containersOf(pod: Pod): Container[] {
+  return [...(pod.spec.initContainers ?? []), ...pod.spec.containers]
+}

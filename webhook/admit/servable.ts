@@ -1,0 +1,105 @@
+import { CREDENTIALS_VOLUME, EXCHANGER, TOKEN_VOLUME } from '../../contract/names.ts'
+import { appSide, sessionNameExcess } from './deliveries.ts'
+import { ourParts } from './inject.ts'
+import { differenceFromOurs, isOurVolume, isSame, type Injection } from './ours.ts'
+import { containersOf, type Container, type Pod, type Volume } from './pod.ts'
+import { denied, type Denied } from './verdict.ts'
+
+type Check = (pod: Pod, injection: Injection) => Denied | undefined
+
+/** Names that are ours alone: a pod that uses one for something else is not served. */
+const OUR_VOLUMES: readonly string[] = [TOKEN_VOLUME.name, CREDENTIALS_VOLUME.name]
+
+/** Whether this pod, whose role is permitted, can be given its credentials; a denial where it can not. */
+export function servable(pod: Pod, injection: Injection): Denied | undefined {
+  for (const check of CHECKS) {
+    const refusal = check(pod, injection)
+    if (refusal !== undefined) return refusal
+  }
+  return undefined
+}
+
+const CHECKS: readonly Check[] = [
+  runsOnLinux,
+  endpointHasItsOwnLoopback,
+  sessionNameFits,
+  volumesAreOurs,
+  containersAreOurs,
+  mountsAreOurs,
+]
+
+function runsOnLinux(pod: Pod): Denied | undefined {
+  const os = pod.spec.os?.name ?? pod.spec.nodeSelector?.['kubernetes.io/os']
+  if (os !== 'windows') return undefined
+  return denied(
+    'windows-pod',
+    'the pod runs on Windows, which nocreds does not support; take role-arn away or set nocreds.dev/inject: "false"',
+  )
+}
+
+function endpointHasItsOwnLoopback(pod: Pod, { request }: Injection): Denied | undefined {
+  if (request.delivery !== 'endpoint' || pod.spec.hostNetwork !== true) return undefined
+  return denied(
+    'endpoint-with-host-network',
+    'delivery "endpoint" serves on loopback, which a pod with hostNetwork shares with its node; use nocreds.dev/delivery: process',
+  )
+}
+
+function sessionNameFits(pod: Pod, injection: Injection): Denied | undefined {
+  const excess = sessionNameExcess(injection, pod)
+  if (excess === 0) return undefined
+  return denied(
+    'session-name-too-long',
+    `nocreds.dev/session-name "${injection.request.sessionName}" is ${excess} characters too long for STS (64) with a generated pod name; shorten it, or use delivery process or endpoint, where it is cut`,
+  )
+}
+
+function volumesAreOurs(pod: Pod, injection: Injection): Denied | undefined {
+  const [, ours] = ourParts(injection)
+  const isForeign = (volume: Volume): boolean => {
+    if (!OUR_VOLUMES.includes(volume.name)) return false
+    const our = ours.find((one) => one.name === volume.name)
+    return our === undefined || !isOurVolume(volume, our)
+  }
+  const foreign = pod.spec.volumes?.find(isForeign)
+  if (foreign === undefined) return undefined
+  return denied(
+    'foreign-volume',
+    `the pod brings a volume named ${foreign.name} that nocreds did not write; rename it`,
+  )
+}
+
+function containersAreOurs(pod: Pod, injection: Injection): Denied | undefined {
+  const named = containersOf(pod).filter((container) => container.name === EXCHANGER.container)
+  if (named.length === 0) return undefined
+  const [[ours]] = ourParts(injection)
+  const isInitContainer = pod.spec.initContainers?.includes(named[0] as Container) === true
+  const difference =
+    ours === undefined || named.length > 1 || !isInitContainer
+      ? 'place'
+      : differenceFromOurs(named[0] as Container, ours)
+  if (difference === undefined) return undefined
+  return denied(
+    'foreign-container',
+    `the pod brings a container named ${EXCHANGER.container} that nocreds did not write for it (its ${difference} differs); remove it, the webhook adds it`,
+  )
+}
+
+/** Our volumes are mounted by the sidecar as it is, by others only as we mount them. */
+function mountsAreOurs(pod: Pod, injection: Injection): Denied | undefined {
+  const { mount } = appSide(injection, pod)
+  for (const container of containersOf(pod)) {
+    if (container.name === EXCHANGER.container) continue
+    const foreign = container.volumeMounts?.find(
+      (one) =>
+        (OUR_VOLUMES.includes(one.name) || one.mountPath === mount.mountPath) &&
+        !isSame(one, mount),
+    )
+    if (foreign === undefined) continue
+    return denied(
+      'foreign-volume',
+      `container ${container.name} mounts ${foreign.name} at ${foreign.mountPath}: volumes and paths of nocreds are mounted by the webhook only; remove the mount`,
+    )
+  }
+  return undefined
+}
