@@ -104,6 +104,8 @@ export function exchangerContainer(injection: Injection): Container {
  */
 const NOT_COMPARED: readonly string[] = ['imagePullPolicy', 'resources']
 
+const API_ACCESS_PATH = '/var/run/secrets/kubernetes.io/serviceaccount'
+
 /**
  * Compares a container of our name with the one that we would write.
  *
@@ -114,9 +116,18 @@ export function differenceFromOurs(found: Container, ours: Container): string | 
   const fields = new Set([...Object.keys(ours), ...Object.keys(found)])
   for (const field of fields) {
     if (NOT_COMPARED.includes(field)) continue
-    if (!isSame(found[field], ours[field])) return field
+    const value = field === 'volumeMounts' ? withoutApiAccess(found.volumeMounts) : found[field]
+    if (!isSame(value, ours[field])) return field
   }
   return undefined
+}
+
+/**
+ * The apiserver mounts its own token into every container that it sees for the first time, the
+ * sidecar included; the exchanger never reads it.
+ */
+function withoutApiAccess(mounts: Container['volumeMounts']): Container['volumeMounts'] {
+  return mounts?.filter(({ mountPath }) => mountPath !== API_ACCESS_PATH)
 }
 
 /** True where a volume of our name is what we would write. */

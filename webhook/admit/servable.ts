@@ -2,7 +2,7 @@ import { CREDENTIALS_VOLUME, EXCHANGER, TOKEN_VOLUME } from '../../contract/name
 import { appSide, sessionNameExcess } from './deliveries.ts'
 import { ourParts } from './inject.ts'
 import { differenceFromOurs, isOurVolume, isSame, type Injection } from './ours.ts'
-import { containersOf, type Container, type Pod, type Volume } from './pod.ts'
+import { containersOf, type Pod, type Volume } from './pod.ts'
 import { denied, type Denied } from './verdict.ts'
 
 type Check = (pod: Pod, injection: Injection) => Denied | undefined
@@ -71,13 +71,12 @@ function volumesAreOurs(pod: Pod, injection: Injection): Denied | undefined {
 
 function containersAreOurs(pod: Pod, injection: Injection): Denied | undefined {
   const named = containersOf(pod).filter((container) => container.name === EXCHANGER.container)
-  if (named.length === 0) return undefined
+  const [first] = named
+  if (first === undefined) return undefined
   const [[ours]] = ourParts(injection)
-  const isInitContainer = pod.spec.initContainers?.includes(named[0] as Container) === true
-  const difference =
-    ours === undefined || named.length > 1 || !isInitContainer
-      ? 'place'
-      : differenceFromOurs(named[0] as Container, ours)
+  const isInPlace =
+    named.length === 1 && ours !== undefined && pod.spec.initContainers?.includes(first) === true
+  const difference = isInPlace ? differenceFromOurs(first, ours) : 'place in the pod'
   if (difference === undefined) return undefined
   return denied(
     'foreign-container',

@@ -1,0 +1,262 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { ANNOTATIONS, readAnnotations, resolveRequest } from './annotations.ts'
+import {
+  CredentialDocumentError,
+  expirationOf,
+  formatCredentialDocument,
+  formatExpiration,
+  parseCredentialDocument,
+  publishedExpirationMs,
+} from './credentials.ts'
+import { fromEnv, toEnv, type ExchangerConfig } from './exchanger-env.ts'
+import { defaultRegionOf, parseRoleArn } from './role-arn.ts'
+import { renderSessionName } from './session-name.ts'
+import * as values from './values.ts'
+
+const ROLE = 'arn:aws:iam::111122223333:role/app'
+
+describe('role ARN', () => {
+  test.each([
+    [ROLE, 'aws', '/', 'app'],
+    ['arn:aws-cn:iam::111122223333:role/team/x/app', 'aws-cn', '/team/x/', 'app'],
+    ['arn:aws-us-gov:iam::111122223333:role/app', 'aws-us-gov', '/', 'app'],
+    ['arn:aws-iso-b:iam::111122223333:role/app', 'aws-iso-b', '/', 'app'],
+    ['arn:aws-eusc:iam::111122223333:role/a+=,.@-b', 'aws-eusc', '/', 'a+=,.@-b'],
+  ])('%s', (arn, partition, path, name) => {
+    expect(parseRoleArn(arn)).toEqual({ arn, partition, accountId: '111122223333', path, name })
+  })
+
+  test.each([
+    '',
+    'app',
+    'arn:aws:iam::1111:role/app',
+    'arn:aws:iam::111122223333:user/app',
+    'arn:aws:iam::111122223333:role/',
+    'arn:aws:iam::111122223333:role/a b',
+    'arn:azure:iam::111122223333:role/app',
+    `${ROLE}\n`,
+    `arn:aws:iam::111122223333:role/${'a'.repeat(65)}`,
+    `arn:aws:iam::111122223333:role/${'a/'.repeat(300)}app`,
+  ])('refuses %j', (arn) => {
+    expect(parseRoleArn(arn)).toBeUndefined()
+  })
+
+  test('STS is asked in a region of the role`s own partition', () => {
+    expect(defaultRegionOf(parseRoleArn('arn:aws-cn:iam::111122223333:role/app')!)).toBe(
+      'cn-north-1',
+    )
+  })
+})
+
+describe('session name', () => {
+  const parts = { namespace: 'team-a', serviceaccount: 'app', pod: 'app-1' }
+
+  test('fills in, sanitises, cuts', () => {
+    expect(renderSessionName('{namespace}.{serviceaccount}', parts)).toBe('team-a.app')
+    expect(renderSessionName('{pod}/ä', parts)).toBe('app-1--')
+    expect(renderSessionName('x', parts)).toBe('x-')
+  })
+
+  test('any valid template and any names give a valid RoleSessionName', () => {
+    const template = fc
+      .array(fc.oneof(fc.constantFrom('{namespace}', '{serviceaccount}', '{pod}'), fc.string()))
+      .map((pieces) => pieces.join(''))
+    fc.assert(
+      fc.property(template, fc.stringMatching(/^[a-z0-9][a-z0-9.-]{0,252}$/), (text, name) => {
+        const parsed = values.sessionName.parse(text)
+        if (parsed === undefined) return
+        const all = { namespace: name, serviceaccount: name, pod: name }
+        expect(renderSessionName(parsed, all)).toMatch(/^[\w+=,.@-]{2,64}$/)
+        expect(renderSessionName(parsed, all)).toBe(renderSessionName(text, all))
+      }),
+    )
+  })
+
+  test.each(['', '{user}', '{', 'a}b', 'x'.repeat(257)])('refuses %j', (template) => {
+    expect(values.sessionName.parse(template)).toBeUndefined()
+  })
+})
+
+describe('annotations', () => {
+  const code = (action: () => unknown): unknown => {
+    try {
+      action()
+    } catch (error) {
+      return error
+    }
+    throw new Error('nothing was thrown')
+  }
+
+  const OUT_OF_BOUNDS: [string, string][] = [
+    ['role-arn', 'app'],
+    ['delivery', 'carrier-pigeon'],
+    ['session-duration', '1799'],
+    ['session-duration', '43201'],
+    ['session-duration', '3600s'],
+    ['session-duration', '1e4'],
+    ['session-duration', '-3600'],
+    ['session-name', '{user}'],
+    ['audience', 'two words'],
+    ['audience', ''],
+    ['token-expiration', '599'],
+    ['token-expiration', '86401'],
+    ['region', 'Frankfurt'],
+    ['inject', 'no'],
+  ]
+  test.each(OUT_OF_BOUNDS)('%s: %j is out of bounds, and the message says so', (key, value) => {
+    const error = code(() =>
+      readAnnotations('Pod', 'team-a/app', { [`nocreds.dev/${key}`]: value }),
+    )
+    const { allowed } = ANNOTATIONS.Pod[key as keyof typeof ANNOTATIONS.Pod]
+    expect(error).toMatchObject({
+      code: 'ERR_ANNOTATION_OUT_OF_BOUNDS',
+      message: `Pod team-a/app: annotation nocreds.dev/${key} is ${JSON.stringify(value)}; allowed: ${allowed}`,
+    })
+  })
+
+  test.each([
+    ['Pod', 'role'],
+    ['Pod', 'constructor'],
+    ['ServiceAccount', 'inject'],
+    ['ServiceAccount', 'permitted-roles'],
+    ['Namespace', 'role-arn'],
+  ] as const)('%s: %s is unknown there', (kind, key) => {
+    const error = code(() => readAnnotations(kind, 'x', { [`nocreds.dev/${key}`]: 'v' }))
+    expect(error).toMatchObject({ code: 'ERR_ANNOTATION_UNKNOWN' })
+  })
+
+  test('others are not ours to judge', () => {
+    expect(readAnnotations('Pod', 'x', { 'nocreds.example/role': '', team: 'a' })).toEqual({})
+  })
+
+  test('Pod > ServiceAccount > flag', () => {
+    const defaults = { audience: 'flag', delivery: 'process', region: 'eu-west-1' } as const
+    expect(resolveRequest({}, {}, defaults)).toBeUndefined()
+    expect(resolveRequest({}, { 'role-arn': ROLE }, defaults)).toMatchObject({
+      audience: 'flag',
+      delivery: 'process',
+      region: 'eu-west-1',
+      sessionDurationSeconds: 3600,
+      tokenExpirationSeconds: 3600,
+      sessionName: '{namespace}.{serviceaccount}',
+    })
+    const request = resolveRequest(
+      { audience: 'pod', 'role-arn': `${ROLE}2` },
+      { 'role-arn': ROLE, audience: 'sa', delivery: 'endpoint', 'session-duration': 1800 },
+      defaults,
+    )
+    expect(request).toMatchObject({
+      role: { name: 'app2' },
+      audience: 'pod',
+      delivery: 'endpoint',
+      sessionDurationSeconds: 1800,
+    })
+  })
+})
+
+/** As the kubelet does it: `$$` is a dollar sign; nothing here refers to another variable. */
+function asTheKubeletPassesIt(env: ReturnType<typeof toEnv>, pod: string): Record<string, string> {
+  return Object.fromEntries(
+    env.map(({ name, value }) => [name, value === undefined ? pod : value.replaceAll('$$', '$')]),
+  )
+}
+
+const anyConfig: fc.Arbitrary<ExchangerConfig> = fc.record({
+  roleArn: fc
+    .stringMatching(/^[!-~]{0,20}$/)
+    .map((path) => `arn:aws:iam::111122223333:role/${path}/app`),
+  delivery: fc.constantFrom('process', 'endpoint'),
+  sessionDurationSeconds: fc.integer({ min: 1800, max: 43_200 }),
+  sessionName: fc.constantFrom('{namespace}.{serviceaccount}', '{pod}', 'fixed'),
+  namespace: fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/),
+  serviceAccount: fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/),
+  pod: fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/),
+  audience: fc.stringMatching(/^[!-~]{1,40}$/),
+  region: fc.constantFrom(undefined, 'eu-central-1', 'us-gov-west-1'),
+  stsEndpoint: fc.constantFrom(undefined, 'https://sts.example.com', 'http://127.0.0.1:4566'),
+  tokenFile: fc.stringMatching(/^\/[ -~]{1,20}$/),
+  credentialsFolder: fc.stringMatching(/^\/[ -~]{1,20}$/),
+  terminationMessageFile: fc.stringMatching(/^\/[ -~]{1,20}$/),
+})
+
+describe('exchanger env', () => {
+  const good = (): Record<string, string> =>
+    asTheKubeletPassesIt(toEnv(fc.sample(anyConfig, { seed: 1, numRuns: 1 })[0]!), 'app-1')
+
+  test('what the webhook writes, the exchanger reads back', () => {
+    fc.assert(
+      fc.property(anyConfig, (config) => {
+        const { pod, ...written } = config
+        expect(fromEnv(asTheKubeletPassesIt(toEnv(written), pod))).toEqual(config)
+      }),
+    )
+  })
+
+  test('a missing, unknown or bad variable is named, with what is allowed', () => {
+    expect(() => fromEnv({})).toThrow(
+      expect.objectContaining({
+        code: 'ERR_ENV_MISSING',
+        message: expect.stringContaining('NOCREDS_ROLE_ARN is missing'),
+      }),
+    )
+    expect(() => fromEnv({ ...good(), NOCREDS_ROLE: 'x' })).toThrow(
+      expect.objectContaining({ code: 'ERR_ENV_UNKNOWN' }),
+    )
+    expect(() => fromEnv({ ...good(), NOCREDS_SESSION_DURATION_SECONDS: '60' })).toThrow(
+      expect.objectContaining({
+        code: 'ERR_ENV_OUT_OF_BOUNDS',
+        message: expect.stringContaining(
+          'NOCREDS_SESSION_DURATION_SECONDS is "60"; allowed: whole seconds from 1800',
+        ),
+      }),
+    )
+    expect(fromEnv({ ...good(), PATH: '/bin' })).toMatchObject({ pod: 'app-1' })
+  })
+})
+
+describe('credential document', () => {
+  const document = {
+    Version: 1,
+    AccessKeyId: 'A',
+    SecretAccessKey: 'S',
+    SessionToken: 'T',
+    Expiration: '2026-11-24T12:00:00Z',
+    AccountId: '111122223333',
+  } as const
+
+  test('round trip', () => {
+    expect(parseCredentialDocument(formatCredentialDocument(document))).toEqual(document)
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 4e12 }), (epochMs) => {
+        const Expiration = formatExpiration(epochMs)
+        expect(expirationOf({ ...document, Expiration })).toBe(epochMs - (epochMs % 1000))
+      }),
+    )
+  })
+
+  test.each([
+    ['', 'not JSON'],
+    ['[]', 'Version'],
+    ['null', 'object'],
+    [JSON.stringify({ ...document, Version: 2 }), 'Version'],
+    [JSON.stringify({ ...document, SessionToken: '' }), 'SessionToken'],
+    [JSON.stringify({ ...document, Expiration: '2026-11-24T12:00:00+00:00' }), 'Expiration'],
+    [JSON.stringify({ ...document, Expiration: '2026-13-24T12:00:00Z' }), 'Expiration'],
+    ['x'.repeat(20_000), 'too large'],
+  ])('refuses %.40s without quoting it', (text, why) => {
+    try {
+      parseCredentialDocument(text)
+      throw new Error('it was taken')
+    } catch (error) {
+      expect(error).toBeInstanceOf(CredentialDocumentError)
+      expect(String(error)).toContain(why)
+    }
+  })
+
+  test('the published end leaves 5 minutes, or a tenth of a short life', () => {
+    expect(publishedExpirationMs(3_600_000, 3_600_000)).toBe(3_300_000)
+    expect(publishedExpirationMs(1_800_000, 1_800_000)).toBe(1_620_000)
+    expect(publishedExpirationMs(20_000, 20_000)).toBe(18_000)
+  })
+})

@@ -1,0 +1,94 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import { applyPatch } from 'rfc6902'
+import { parseAllDocuments, stringify } from 'yaml'
+import { decideByPodAlone, decidePod, type PodFacts } from './decide-pod.ts'
+import { podSchema } from './pod.ts'
+import { SETTINGS } from './support.test-data.ts'
+
+/**
+ * Each case is a file that `kubectl apply` takes: Namespace, ServiceAccount and Pod. Its `.want.yaml`
+ * holds the verdict and the pod as it is after the patch, applied by an independent library.
+ * `UPDATE_GOLDENS=1 npm test -- goldens` writes them anew; read the difference before you commit it.
+ */
+const FOLDER = join(import.meta.dirname, 'testdata')
+const CASES = readdirSync(FOLDER)
+  .filter((file) => file.endsWith('.pod.yaml'))
+  .map((file) => file.slice(0, -'.pod.yaml'.length))
+
+interface Described {
+  readonly kind: string
+  readonly metadata?: { readonly name?: string; readonly annotations?: Record<string, string> }
+}
+
+function documents(file: string): Described[] {
+  const text = readFileSync(join(FOLDER, file), 'utf8')
+  return parseAllDocuments(text).map((document) => document.toJS() as Described)
+}
+
+/** As it goes over the wire. */
+function copy<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T
+}
+
+/** The facts, and the pod as it was sent, with fields that the schema does not know. */
+interface Case extends PodFacts {
+  readonly raw: unknown
+}
+
+function factsOf(name: string): Case {
+  const objects = documents(`${name}.pod.yaml`)
+  const annotationsOf = (kind: string): Record<string, string> | undefined => {
+    const found = objects.find((object) => object.kind === kind)
+    return found === undefined ? undefined : (found.metadata?.annotations ?? {})
+  }
+  const raw = objects.find((object) => object.kind === 'Pod')
+  return {
+    raw,
+    pod: podSchema.parse(raw),
+    namespace: 'team-a',
+    serviceAccountAnnotations: annotationsOf('ServiceAccount'),
+    namespaceAnnotations: annotationsOf('Namespace'),
+  }
+}
+
+function outcomeOf(facts: Case): { readonly verdict: object; readonly pod?: unknown } {
+  const verdict = decideByPodAlone(facts.pod) ?? decidePod(facts, SETTINGS)
+  if (verdict.decision === 'denied') return { verdict }
+  const pod = copy(facts.raw)
+  const errors = applyPatch(pod, copy([...verdict.patch]))
+  expect(errors.every((error) => error === null)).toBe(true)
+  const { patch, ...said } = verdict
+  return { verdict: { ...said, patched: patch.map(({ op, path }) => `${op} ${path}`) }, pod }
+}
+
+describe('admission goldens', () => {
+  test('there are at least 30', () => {
+    expect(CASES.length).toBeGreaterThanOrEqual(30)
+  })
+
+  test.each(CASES)('%s', (name) => {
+    const { verdict, pod } = outcomeOf(factsOf(name))
+    const outcome = pod === undefined ? [verdict] : [verdict, pod]
+    const file = join(FOLDER, `${name}.want.yaml`)
+    if (process.env['UPDATE_GOLDENS'] === '1') {
+      writeFileSync(
+        file,
+        outcome
+          .map((one) => stringify(one, { lineWidth: 0, aliasDuplicateObjects: false }))
+          .join('---\n'),
+      )
+    }
+    expect(outcome).toEqual(documents(`${name}.want.yaml`))
+  })
+
+  test.each(CASES)('%s: a second pass yields no patch', (name) => {
+    const facts = factsOf(name)
+    const { pod } = outcomeOf(facts)
+    if (pod === undefined) return
+    const second = podSchema.parse(pod)
+    const again = decideByPodAlone(second) ?? decidePod({ ...facts, pod: second }, SETTINGS)
+    expect(again).toMatchObject({ decision: 'unchanged', patch: [] })
+  })
+})

@@ -1,0 +1,115 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { applyPatch } from 'rfc6902'
+import type { InjectionRequest } from '../../contract/annotations.ts'
+import { parseRoleArn } from '../../contract/role-arn.ts'
+import { DELIVERIES } from '../../contract/values.ts'
+import { anyPod } from './arbitrary-pod.test-data.ts'
+import { inject } from './inject.ts'
+import { diff } from './json-patch.ts'
+import type { Injection } from './ours.ts'
+import { servable } from './servable.ts'
+
+const anyInjection: fc.Arbitrary<Injection> = fc
+  .record({
+    delivery: fc.constantFrom(...DELIVERIES),
+    region: fc.constantFrom(undefined, 'eu-central-1'),
+    skipContainers: fc.constantFrom<string[][]>([], ['a'], ['b', 'c']),
+  })
+  .map((varied) => {
+    const request: InjectionRequest = {
+      role: parseRoleArn('arn:aws:iam::111122223333:role/app')!,
+      sessionDurationSeconds: 3600,
+      sessionName: '{namespace}.{serviceaccount}',
+      audience: 'sts.amazonaws.com',
+      tokenExpirationSeconds: 3600,
+      ...varied,
+    }
+    return {
+      request,
+      namespace: 'team-a',
+      serviceAccount: 'app',
+      exchangerImage: 'nocreds/exchanger:0.1.0',
+      stsEndpoint: undefined,
+    }
+  })
+
+const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
+
+/** Every leaf of a value, as `path=json`. */
+function leaves(value: unknown, path = ''): string[] {
+  if (typeof value !== 'object' || value === null) return [`${path}=${JSON.stringify(value)}`]
+  const inner = Object.entries(value).flatMap(([key, one]) => leaves(one, `${path}/${key}`))
+  return inner.length > 0 ? inner : [`${path}=${JSON.stringify(value)}`]
+}
+
+describe('inject', () => {
+  test('is idempotent: a second pass gives the same pod, by reference', () => {
+    fc.assert(
+      fc.property(anyPod, anyInjection, (pod, injection) => {
+        const once = inject(pod, injection)
+        expect(inject(once, injection)).toBe(once)
+      }),
+    )
+  })
+
+  test('gives a pod that the checks take for ours', () => {
+    fc.assert(
+      fc.property(anyPod, anyInjection, (pod, injection) => {
+        expect(servable(inject(pod, injection), injection)).toBeUndefined()
+      }),
+    )
+  })
+
+  test('the patch applied to the pod equals the injected pod', () => {
+    fc.assert(
+      fc.property(anyPod, anyInjection, (pod, injection) => {
+        const injected = inject(pod, injection)
+        const patched = copy(pod)
+        const errors = applyPatch(patched, copy(diff(pod, injected)))
+        expect(errors.every((error) => error === null)).toBe(true)
+        expect(patched).toEqual(copy(injected))
+      }),
+    )
+  })
+
+  test('only adds: every field that was there is there still, unknown ones too', () => {
+    const withoutIndices = (all: string[]): string[] =>
+      all.map((leaf) => leaf.replaceAll(/\/\d+(?=[/=])/g, '/*')).sort()
+    fc.assert(
+      fc.property(anyPod, anyInjection, (pod, injection) => {
+        const before = withoutIndices(leaves(pod)).filter((leaf) => !/=(\{\}|\[\])$/.test(leaf))
+        const after = withoutIndices(leaves(inject(pod, injection)))
+        for (const leaf of before) {
+          const index = after.indexOf(leaf)
+          expect(index).toBeGreaterThanOrEqual(0)
+          after.splice(index, 1)
+        }
+      }),
+    )
+  })
+
+  test('never mentions a value of the pod in the patch', () => {
+    fc.assert(
+      fc.property(anyPod, anyInjection, (pod, injection) => {
+        const operations = diff(pod, inject(pod, injection))
+        expect(operations.every((operation) => operation.op === 'add')).toBe(true)
+        expect(JSON.stringify(operations)).not.toContain('future')
+      }),
+    )
+  })
+})
+
+describe('diff', () => {
+  test('turns any JSON into any other', () => {
+    const holder = fc.record({ root: fc.jsonValue() })
+    fc.assert(
+      fc.property(holder, holder, (before, after) => {
+        const patched = copy(before)
+        const errors = applyPatch(patched, copy(diff(before, after)))
+        expect(errors.every((error) => error === null)).toBe(true)
+        expect(patched).toEqual(copy(after))
+      }),
+    )
+  })
+})

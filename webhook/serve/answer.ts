@@ -1,0 +1,117 @@
+import { codeOf, messageOf } from '../../platform/errors.ts'
+import type { Cancel, Clock } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { Settings } from '../admit/decide-pod.ts'
+import { deniedForNow, type Verdict } from '../admit/verdict.ts'
+import type { ClusterReader } from '../cluster/types.ts'
+import type { Metrics } from './metrics.ts'
+import { reviewNamespace } from './review-namespace.ts'
+import { reviewPod, type Decided } from './review-pod.ts'
+import { readReview, writeReview, type AdmissionRequest } from './review.ts'
+
+/** What answering a review needs; all of it is passed in. */
+export interface AnswerDeps {
+  readonly cluster: ClusterReader
+  readonly settings: Settings
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly clock: Clock
+}
+
+export type Resource = 'pods' | 'namespaces'
+
+/**
+ * Answers one AdmissionReview: read, decide, count, log, write.
+ *
+ * A fault while deciding denies this review and no other; a decision that is not there at the
+ * deadline is a denial that controllers retry, given before the apiserver gives up on us.
+ *
+ * @throws ReviewError where the body is no review
+ */
+export async function answerReview(
+  body: Buffer,
+  resource: Resource,
+  deadlineMs: number,
+  deps: AnswerDeps,
+): Promise<string> {
+  const startedAt = deps.clock.monotonic()
+  const request = readReview(body, resource === 'pods' ? 'Pod' : 'Namespace')
+  const decided = await decideInTime(request, resource, deadlineMs, deps)
+  const durationMs = deps.clock.monotonic() - startedAt
+  record(request, resource, decided, { durationMs, deps })
+  return writeReview(request.uid, decided.verdict)
+}
+
+async function decideInTime(
+  request: AdmissionRequest,
+  resource: Resource,
+  deadlineMs: number,
+  deps: AnswerDeps,
+): Promise<Decided> {
+  const subject = { namespace: request.namespace ?? '', name: request.name ?? '' }
+  const { signal, expired, cancel } = deadline(deps.clock, deadlineMs)
+  try {
+    if (resource === 'namespaces') return reviewNamespace(request)
+    return await Promise.race([reviewPod(request, deps.cluster, deps.settings, signal), expired])
+  } catch (error) {
+    return { verdict: verdictOf(error, signal, deps.log), subject }
+  } finally {
+    cancel()
+  }
+}
+
+interface Deadline {
+  readonly signal: AbortSignal
+  /** Rejects at the deadline. */
+  readonly expired: Promise<never>
+  readonly cancel: Cancel
+}
+
+function deadline(clock: Clock, deadlineMs: number): Deadline {
+  const controller = new AbortController()
+  let cancel: Cancel = () => undefined
+  const expired = new Promise<never>((_resolve, reject) => {
+    cancel = clock.after(deadlineMs, () => {
+      controller.abort()
+      reject(new Error('deadline exceeded'))
+    })
+  })
+  return { signal: controller.signal, expired, cancel }
+}
+
+function verdictOf(error: unknown, signal: AbortSignal, log: Logger): Verdict {
+  if (signal.aborted) {
+    return deniedForNow('deadline-exceeded', 'the apiserver did not answer in time; try again')
+  }
+  if (codeOf(error) === 'ERR_APISERVER_UNREACHABLE') {
+    return deniedForNow('apiserver-unreachable', `${messageOf(error)}; try again`)
+  }
+  log.error({ error: messageOf(error), code: codeOf(error) }, 'fault while deciding')
+  return deniedForNow('internal-error', 'fault inside the webhook, see its log')
+}
+
+function record(
+  request: AdmissionRequest,
+  resource: Resource,
+  { verdict, subject }: Decided,
+  { durationMs, deps }: { durationMs: number; deps: AnswerDeps },
+): void {
+  const { decision, reason, role } = verdict
+  deps.metrics.countDecision({ resource, decision, reason })
+  deps.metrics.observeDuration(resource, durationMs / 1000)
+  deps.log.info(
+    {
+      resource,
+      namespace: subject.namespace,
+      name: subject.name,
+      serviceAccount: subject.serviceAccount,
+      role,
+      decision,
+      reason,
+      uid: request.uid,
+      dryRun: request.dryRun === true ? true : undefined,
+      message: verdict.decision === 'denied' ? verdict.message : undefined,
+    },
+    'decided',
+  )
+}

@@ -1,0 +1,62 @@
+import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+
+/** Seconds: from a cached decision to the deadline. */
+const DURATION_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 4]
+
+/** What /metrics shows; gauges are read at the moment of a scrape. */
+export interface MetricSources {
+  cacheObjects(): Readonly<Record<string, number>>
+  /** Milliseconds since the epoch. */
+  certificateExpiresAtMs(): number | undefined
+}
+
+export interface Metrics {
+  readonly registry: Registry
+  countDecision(labels: { resource: string; decision: string; reason: string }): void
+  observeDuration(resource: string, seconds: number): void
+}
+
+export function createMetrics(sources: MetricSources): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  const requests = new Counter({
+    name: 'nocreds_admission_requests_total',
+    help: 'Admission reviews by resource, decision and reason',
+    labelNames: ['resource', 'decision', 'reason'],
+    registers,
+  })
+  const duration = new Histogram({
+    name: 'nocreds_admission_duration_seconds',
+    help: 'Time from the whole request to the answer',
+    labelNames: ['resource'],
+    buckets: DURATION_BUCKETS,
+    registers,
+  })
+  new Gauge({
+    name: 'nocreds_cache_objects',
+    help: 'Objects in the cache',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      for (const [kind, count] of Object.entries(sources.cacheObjects())) this.set({ kind }, count)
+    },
+  })
+  new Gauge({
+    name: 'nocreds_certificate_expiry_timestamp_seconds',
+    help: 'When the serving certificate ends',
+    registers,
+    collect() {
+      const expiresAtMs = sources.certificateExpiresAtMs()
+      if (expiresAtMs !== undefined) this.set(expiresAtMs / 1000)
+    },
+  })
+  return {
+    registry,
+    countDecision(labels) {
+      requests.inc(labels)
+    },
+    observeDuration(resource, seconds) {
+      duration.observe({ resource }, seconds)
+    },
+  }
+}

@@ -1,0 +1,94 @@
+import { z } from 'zod'
+import { NocredsError } from '../../platform/errors.ts'
+import type { Verdict } from '../admit/verdict.ts'
+
+/** A body that is no AdmissionReview: answered with HTTP 400, because there is no uid to answer to. */
+export class ReviewError extends NocredsError<'ERR_NOT_JSON' | 'ERR_NOT_AN_ADMISSION_REVIEW'> {}
+
+const requestSchema = z.looseObject({
+  uid: z.string().min(1),
+  kind: z.looseObject({ kind: z.string() }),
+  operation: z.enum(['CREATE', 'UPDATE', 'DELETE', 'CONNECT']),
+  name: z.string().nullish(),
+  namespace: z.string().nullish(),
+  dryRun: z.boolean().nullish(),
+  object: z.unknown(),
+  oldObject: z.unknown(),
+})
+
+const reviewSchema = z.looseObject({
+  apiVersion: z.literal('admission.k8s.io/v1'),
+  kind: z.literal('AdmissionReview'),
+  request: requestSchema,
+})
+
+export type AdmissionRequest = Readonly<z.infer<typeof requestSchema>>
+
+/**
+ * Reads an AdmissionReview v1. Unknown fields are fine: the apiserver adds some with every release.
+ * Source: Kubernetes, "Dynamic Admission Control", Request.
+ *
+ * @param kind the kind of object that this path takes
+ * @throws ReviewError
+ */
+export function readReview(body: Buffer, kind: 'Pod' | 'Namespace'): AdmissionRequest {
+  let json: unknown
+  try {
+    json = JSON.parse(body.toString('utf8'))
+  } catch {
+    throw new ReviewError('ERR_NOT_JSON', 'the body is not JSON; allowed: an AdmissionReview v1')
+  }
+  const parsed = reviewSchema.safeParse(json)
+  if (!parsed.success) {
+    const problems = parsed.error.issues
+      .slice(0, 5)
+      .map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`)
+    throw notAReview(`the body is not an AdmissionReview v1: ${problems.join('; ')}`)
+  }
+  const { request } = parsed.data
+  if (request.kind.kind !== kind) {
+    throw notAReview(`request.kind.kind is ${JSON.stringify(request.kind.kind)}; allowed: ${kind}`)
+  }
+  return request
+}
+
+function notAReview(message: string): ReviewError {
+  return new ReviewError('ERR_NOT_AN_ADMISSION_REVIEW', message)
+}
+
+/** Names that Kubernetes clients know for a status; controllers retry the 5xx ones. */
+const STATUS_REASON: Readonly<Record<number, string>> = {
+  403: 'Forbidden',
+  500: 'InternalError',
+  503: 'ServiceUnavailable',
+}
+
+/**
+ * The answer to a review, as JSON text.
+ * Source: Kubernetes, "Dynamic Admission Control", Response.
+ */
+export function writeReview(uid: string, verdict: Verdict): string {
+  const response =
+    verdict.decision === 'denied'
+      ? {
+          uid,
+          allowed: false,
+          status: {
+            code: verdict.status,
+            reason: STATUS_REASON[verdict.status],
+            message: `nocreds: ${verdict.message} (${verdict.reason})`,
+          },
+        }
+      : {
+          uid,
+          allowed: true,
+          ...(verdict.warnings.length > 0 ? { warnings: verdict.warnings } : {}),
+          ...(verdict.patch.length > 0
+            ? {
+                patchType: 'JSONPatch',
+                patch: Buffer.from(JSON.stringify(verdict.patch)).toString('base64'),
+              }
+            : {}),
+        }
+  return JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response })
+}
