@@ -1,0 +1,46 @@
+# nocreds: every command, each doing its own set-up. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# npm writes this file last, so it is the mark of a complete installation.
+INSTALLED := node_modules/.package-lock.json
+SOURCES := $(shell find platform contract webhook exchanger build -name '*.ts' -not -name '*.test.ts' 2>/dev/null)
+BUNDLES := dist/webhook.mjs dist/exchanger.mjs dist/exchange.mjs
+
+.PHONY: help demo test check unit build manifests format clean
+
+help: ## list the commands
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: build ## the whole main job on this machine, in under a minute
+	@npm run --silent demo
+
+test: check unit ## all checks and tests
+
+check: $(INSTALLED) ## types, lint, unused code, manifests in step
+	npm run --silent typecheck
+	npm run --silent lint
+	npm run --silent knip
+	npm run --silent manifests -- --check
+
+unit: build ## unit, property and integration tests
+	npm test --silent
+
+build: $(BUNDLES) ## bundle the programs into dist/
+
+manifests: $(INSTALLED) ## write manifests/install.yaml anew
+	npm run --silent manifests
+
+format: $(INSTALLED) ## mend what lint can mend
+	npm run --silent format
+
+clean: ## remove what was installed and built
+	rm -rf node_modules dist coverage
+
+$(INSTALLED): package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+$(BUNDLES) &: $(INSTALLED) $(SOURCES)
+	npm run --silent build
+	@touch $(BUNDLES)

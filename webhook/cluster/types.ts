@@ -1,0 +1,37 @@
+import { NocredsError } from '../../platform/errors.ts'
+
+/** An object of the cluster as far as nocreds reads it: its annotations under our prefix. */
+export interface Annotated {
+  readonly annotations: Readonly<Record<string, string>>
+}
+
+/** Where Namespaces and ServiceAccounts come from: the apiserver, or files. */
+export interface ClusterReader {
+  /**
+   * From the cache; a live GET on a miss or where the cached one names no role, so that one that was
+   * made or annotated a moment ago is seen. Undefined: there is none.
+   *
+   * @throws ClusterError
+   */
+  serviceAccount(
+    namespace: string,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<Annotated | undefined>
+  /**
+   * From the cache; a live GET on a miss, where it permits no role, or where `fresh` is asked for.
+   *
+   * @throws ClusterError
+   */
+  namespace(
+    name: string,
+    signal: AbortSignal,
+    options?: { readonly fresh?: boolean },
+  ): Promise<Annotated | undefined>
+  /** True once both caches are filled. */
+  readonly ready: boolean
+  counts(): { readonly ServiceAccount: number; readonly Namespace: number }
+}
+
+/** The apiserver is needed for a decision and cannot be asked; the same request may succeed later. */
+export class ClusterError extends NocredsError<'ERR_APISERVER_UNREACHABLE'> {}
