@@ -76,7 +76,12 @@ export async function startContainer(options: StartOptions): Promise<RunningCont
   }))
   const stop = (): Promise<ContainerExit> => terminate(process, exited, prepared.clock)
   const postStart = planned.postStart && runHook(planned.postStart, context, process)
-  void postStart?.then(({ code }) => (code === 0 ? undefined : stop())).catch(() => undefined)
+  void postStart
+    ?.then(
+      ({ code }) => code === 0,
+      () => false,
+    )
+    .then((isGood) => (isGood ? undefined : stop()))
   return { process, stdout, stderr, postStart, exited, stop }
 }
 
@@ -135,7 +140,8 @@ async function terminationMessageOf(
   file: string,
   { isFailure, logs }: { readonly isFailure: boolean; readonly logs: readonly string[] },
 ): Promise<string> {
-  const written = (await readFile(file)).subarray(0, TERMINATION_MESSAGE.maxBytes).toString('utf8')
+  const content = await readFile(file).catch(() => Buffer.alloc(0)) // the container may remove it
+  const written = content.subarray(0, TERMINATION_MESSAGE.maxBytes).toString('utf8')
   if (written !== '' || !isFailure) return written
   const tail = logs.slice(-TERMINATION_MESSAGE.logLines).join('\n')
   return Buffer.from(tail).subarray(-TERMINATION_MESSAGE.logBytes).toString('utf8')

@@ -23,7 +23,7 @@ export interface ContainerProcess {
   /** Where the container's `terminationMessagePath` is. */
   readonly terminationMessageFile: string
   /** @throws Error for a path at which the container mounts no volume of the testbed */
-  folderOf(mountPath: string): string
+  readonly folderOf: (mountPath: string) => string
 }
 
 /** Source: Kubernetes API reference, Container v1, terminationMessagePath. */
