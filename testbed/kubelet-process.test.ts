@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { literalEnvValue } from '../contract/exchanger-env.ts'
+import { fromEnv, IN_POD, literalEnvValue, toEnv } from '../contract/exchanger-env.ts'
 import type { KubeletContainer, KubeletEnvVar, KubeletPod } from './kubelet-pod.ts'
 import { containerProcess, expand, resolveEnv } from './kubelet-process.ts'
 import type { PreparedPod } from './kubelet-volumes.ts'
@@ -103,6 +103,23 @@ describe('resolveEnv', () => {
     ).toMatchObject({ ALL: 'team-a/app-1/default' })
     expect(() => resolve(field('IP', 'status.podIP'))).toThrow('IP')
   })
+})
+
+test('the env that the webhook writes reaches the exchanger as it was meant', () => {
+  const config = {
+    roleArn: 'arn:aws:iam::111122223333:role/$(NOCREDS_POD)/$$/app',
+    delivery: 'process',
+    sessionDurationSeconds: 3600,
+    sessionName: '{namespace}.{serviceaccount}',
+    namespace: 'team-a',
+    serviceAccount: 'app',
+    audience: 'sts.amazonaws.com',
+    region: 'eu-central-1',
+    stsEndpoint: undefined,
+    ...IN_POD,
+  } as const
+  const env = Object.fromEntries(resolveEnv(podWith({}), toEnv(config)))
+  expect(fromEnv(env)).toEqual({ ...config, pod: 'app-1' })
 })
 
 describe('containerProcess', () => {
