@@ -16,20 +16,25 @@ export interface Logger {
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
+export interface LogOptions {
+  readonly level?: LogLevel
+  /** Fields of every line. */
+  readonly base?: LogFields
+}
+
 /** Writes lines through `write`; small enough for the process that runs once in every pod. */
 export function jsonLogger(
   write: (line: string) => void,
   now: () => number,
-  level: LogLevel = 'info',
+  { level = 'info', base = {} }: LogOptions = {},
 ): Logger {
   const threshold = LOG_LEVELS.indexOf(level)
   const at =
     (of: LogLevel) =>
     (fields: LogFields, msg: string): void => {
       if (LOG_LEVELS.indexOf(of) < threshold) return
-      write(
-        `${JSON.stringify({ time: new Date(now()).toISOString(), level: of, msg, ...fields })}\n`,
-      )
+      const time = new Date(now()).toISOString()
+      write(`${JSON.stringify({ time, level: of, msg, ...base, ...fields })}\n`)
     }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }

@@ -1,0 +1,74 @@
+import {
+  AssumeRoleWithWebIdentityCommand,
+  STSClient,
+  type AssumeRoleWithWebIdentityCommandOutput,
+} from '@aws-sdk/client-sts'
+import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
+import { defaultRegionOf, parseRoleArn } from '../../contract/role-arn.ts'
+import { renderSessionName } from '../../contract/session-name.ts'
+
+/** Below the time after which the resident process ends an exchange. */
+const TIMEOUTS_MS = { connection: 5000, request: 10_000 } as const
+
+/** STS's answer, and its clock. */
+export interface StsAnswer {
+  readonly output: AssumeRoleWithWebIdentityCommandOutput
+  /** Milliseconds since the epoch by the `Date` header; undefined where there is none. */
+  readonly stsNowMs: number | undefined
+}
+
+/**
+ * One call of AssumeRoleWithWebIdentity: unsigned, not retried (the resident process does that), at
+ * the regional endpoint. Source: STS API reference, AssumeRoleWithWebIdentity.
+ *
+ * @throws what the SDK throws
+ */
+export async function assumeRole(config: ExchangerConfig, token: string): Promise<StsAnswer> {
+  const client = createClient(config)
+  let stsNowMs: number | undefined
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args)
+      stsNowMs = dateOf(result.response)
+      return result
+    },
+    { step: 'deserialize', name: 'readDateOfSts' },
+  )
+  try {
+    const output = await client.send(
+      new AssumeRoleWithWebIdentityCommand({
+        RoleArn: config.roleArn,
+        RoleSessionName: renderSessionName(config.sessionName, {
+          namespace: config.namespace,
+          serviceaccount: config.serviceAccount,
+          pod: config.pod,
+        }),
+        WebIdentityToken: token,
+        DurationSeconds: config.sessionDurationSeconds,
+      }),
+    )
+    return { output, stsNowMs }
+  } finally {
+    client.destroy()
+  }
+}
+
+function createClient({ region, roleArn, stsEndpoint }: ExchangerConfig): STSClient {
+  const role = parseRoleArn(roleArn)
+  return new STSClient({
+    region: region ?? (role === undefined ? 'us-east-1' : defaultRegionOf(role)),
+    ...(stsEndpoint === undefined ? {} : { endpoint: stsEndpoint }),
+    maxAttempts: 1,
+    requestHandler: {
+      connectionTimeout: TIMEOUTS_MS.connection,
+      requestTimeout: TIMEOUTS_MS.request,
+      throwOnRequestTimeout: true,
+    },
+  })
+}
+
+function dateOf(response: unknown): number | undefined {
+  const { headers } = response as { headers?: Record<string, string | undefined> }
+  const date = Date.parse(headers?.['date'] ?? '')
+  return Number.isNaN(date) ? undefined : date
+}
