@@ -19,20 +19,20 @@ export interface StartOptions {
 }
 
 /** How a process ended. */
-export interface Exit {
+interface Exit {
   /** Null where a signal ended it. */
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
 }
 
 /** What `kubectl describe pod` would show. */
-export interface ContainerExit extends Exit {
+interface ContainerExit extends Exit {
   /** At most 4096 bytes; empty where the container left none. */
   readonly terminationMessage: string
 }
 
 /** The end of a postStart hook; a kubelet shows its output in the FailedPostStartHook event. */
-export interface HookOutcome extends Exit {
+interface HookOutcome extends Exit {
   readonly output: string
 }
 

@@ -10,7 +10,7 @@ import { Refusal } from './refusal.ts'
 import { rememberSessions } from './sessions.ts'
 import { assertTrustPolicy, type TrustPolicy } from './trust-policy.ts'
 import type { OidcProvider } from './web-identity.ts'
-import { errorXml, successXml, type XmlError } from './xml.ts'
+import { errorXml, successXml, type XmlError, type XmlFields } from './xml.ts'
 
 export interface StsOptions {
   /** Expiry, signatures and the `Date` header follow it. */
@@ -26,7 +26,7 @@ export interface StsOptions {
 }
 
 /** One request that was answered, for assertions. Nothing in it is secret. */
-export interface StsCall {
+interface StsCall {
   readonly action: string | undefined
   readonly roleArn: string | undefined
   readonly sessionName: string | undefined
@@ -53,6 +53,7 @@ interface Answer {
   readonly status: number
   readonly xml: string
   readonly outcome: string
+  readonly requestId: string
 }
 
 /** Far above any request that STS takes; a token alone may have 20,000 characters. */
@@ -116,42 +117,42 @@ async function serve(
     record(`fault:${fault.kind}`)
     return
   }
-  const requestId = randomUUID()
   const answer =
     body === undefined
-      ? refused(
-          { status: 413, code: 'RequestEntityTooLarge', message: 'Request body is too large' },
-          requestId,
-        )
-      : await decide({ account, requestId }, form, { request, body })
+      ? refused({
+          status: 413,
+          code: 'RequestEntityTooLarge',
+          message: 'Request body is too large',
+        })
+      : await decide(account, form, { request, body })
   record(answer.outcome)
   if (fault?.kind === 'slow') await sleep(account.clock, fault.delayMs)
   const xml = fault?.kind === 'truncated' ? answer.xml.slice(0, answer.xml.length / 2) : answer.xml
   response.writeHead(answer.status, {
     'content-type': 'text/xml',
     'content-length': Buffer.byteLength(xml),
-    'x-amzn-requestid': requestId,
+    'x-amzn-requestid': answer.requestId,
   })
   response.end(xml)
 }
 
 async function decide(
-  { account, requestId }: { readonly account: Account; readonly requestId: string },
+  account: Account,
   form: URLSearchParams,
   { request, body }: { readonly request: IncomingMessage; readonly body: Buffer },
 ): Promise<Answer> {
   try {
     const name = actionOf(request, form)
     const action = Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined
-    if (action === undefined || form.get('Version') !== VERSION) {
-      const message = `Could not find operation ${name} for version ${form.get('Version') ?? 'NO_VERSION_SPECIFIED'}`
+    const version = form.get('Version') ?? 'NO_VERSION_SPECIFIED'
+    if (action === undefined || version !== VERSION) {
+      const message = `Could not find operation ${name} for version ${version}`
       throw new Refusal('InvalidAction', message)
     }
-    const result = await action(account, form, { headers: request.headers, body })
-    return { status: 200, xml: successXml(name, result, requestId), outcome: 'success' }
+    return granted(name, await action(account, form, { headers: request.headers, body }))
   } catch (error) {
-    if (error instanceof Refusal) return refused(error, requestId)
-    return refused({ status: 500, code: 'InternalFailure', message: messageOf(error) }, requestId)
+    if (error instanceof Refusal) return refused(error)
+    return refused({ status: 500, code: 'InternalFailure', message: messageOf(error) })
   }
 }
 
@@ -166,8 +167,15 @@ function actionOf(request: IncomingMessage, form: URLSearchParams): string {
   return name
 }
 
-function refused(error: XmlError, requestId: string): Answer {
-  return { status: error.status, xml: errorXml(error, requestId), outcome: error.code }
+function granted(action: string, result: XmlFields): Answer {
+  const requestId = randomUUID()
+  return { status: 200, xml: successXml(action, result, requestId), outcome: 'success', requestId }
+}
+
+function refused(error: XmlError): Answer {
+  const requestId = randomUUID()
+  const { status, code } = error
+  return { status, xml: errorXml(error, requestId), outcome: code, requestId }
 }
 
 function recordOf(form: URLSearchParams): Omit<StsCall, 'outcome'> {

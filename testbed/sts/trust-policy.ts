@@ -4,7 +4,7 @@ import { NocredsError } from '../../platform/errors.ts'
 type OneOrMore<T> = T | readonly T[]
 
 /** A condition block: operator → condition key → one of these values. */
-export type Conditions = Readonly<Record<string, Readonly<Record<string, OneOrMore<string>>>>>
+type Conditions = Readonly<Record<string, Readonly<Record<string, OneOrMore<string>>>>>
 
 export interface TrustStatement {
   readonly Sid?: string
@@ -25,7 +25,7 @@ export interface TrustPolicy {
 }
 
 /** A document that IAM would not have stored, or that uses what this double does not know. */
-export class TrustPolicyError extends NocredsError<'ERR_TRUST_POLICY'> {}
+class TrustPolicyError extends NocredsError<'ERR_TRUST_POLICY'> {}
 
 /** Who asks: the values of the condition keys `<issuer>:sub` and `<issuer>:aud`. */
 export interface WebIdentity {

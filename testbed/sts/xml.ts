@@ -17,7 +17,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 }
 
 /** Characters that XML 1.0 cannot hold, escaped or not, become U+FFFD. */
-export function escapeXml(text: string): string {
+function escapeXml(text: string): string {
   return text
     .replace(/[^\t\n\r\x20-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu, '\u{FFFD}')
     .replace(/[&<>"'\r]/g, (character) => ESCAPES[character] ?? character)
