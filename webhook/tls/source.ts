@@ -1,0 +1,24 @@
+/** What the admission server serves with. */
+export interface ServingCertificate {
+  /** Leaf first, then what leads to the CA. */
+  readonly certPem: string
+  readonly keyPem: string
+  /** Milliseconds since the epoch. */
+  readonly expiresAtMs: number
+}
+
+/** Where the serving certificate comes from; it changes while the server runs. */
+export interface CertificateSource {
+  /** Undefined until there is one. */
+  current(): ServingCertificate | undefined
+  /** True once the certificate, and the caBundle where it is ours to write, are in place. */
+  readonly ready: boolean
+  onChange(listener: (certificate: ServingCertificate) => void): void
+  /**
+   * Resolves with the first certificate.
+   *
+   * @throws UsageError where files cannot be used
+   */
+  start(): Promise<ServingCertificate>
+  stop(): void
+}
