@@ -13,21 +13,13 @@ export interface ClusterReader {
    *
    * @throws ClusterError
    */
-  serviceAccount(
-    namespace: string,
-    name: string,
-    signal: AbortSignal,
-  ): Promise<Annotated | undefined>
+  serviceAccount(namespace: string, name: string): Promise<Annotated | undefined>
   /**
    * From the cache; a live GET on a miss, where it permits no role, or where `fresh` is asked for.
    *
    * @throws ClusterError
    */
-  namespace(
-    name: string,
-    signal: AbortSignal,
-    options?: { readonly fresh?: boolean },
-  ): Promise<Annotated | undefined>
+  namespace(name: string, options?: { readonly fresh?: boolean }): Promise<Annotated | undefined>
   /** True once both caches are filled. */
   readonly ready: boolean
   counts(): { readonly ServiceAccount: number; readonly Namespace: number }

@@ -230,10 +230,10 @@ describe('faults', () => {
     const asked: boolean[] = []
     const lagging: ClusterReader = {
       ...CLUSTER,
-      namespace(name, signal, options) {
+      namespace(name, options) {
         asked.push(options?.fresh === true)
         return options?.fresh === true
-          ? CLUSTER.namespace(name, signal)
+          ? CLUSTER.namespace(name)
           : Promise.resolve({ annotations: { 'nocreds.dev/permitted-roles': 'other' } })
       },
     }

@@ -49,38 +49,37 @@ async function decideInTime(
   deps: AnswerDeps,
 ): Promise<Decided> {
   const subject = { namespace: request.namespace ?? '', name: request.name ?? '' }
-  const { signal, expired, cancel } = deadline(deps.clock, deadlineMs)
+  const { expired, cancel } = deadline(deps.clock, deadlineMs)
   try {
     if (resource === 'namespaces') return reviewNamespace(request)
-    return await Promise.race([reviewPod(request, deps.cluster, deps.settings, signal), expired])
+    return await Promise.race([reviewPod(request, deps.cluster, deps.settings), expired])
   } catch (error) {
-    return { verdict: verdictOf(error, signal, deps.log), subject }
+    return { verdict: verdictOf(error, deps.log), subject }
   } finally {
     cancel()
   }
 }
 
+class DeadlineExceeded extends Error {}
+
 interface Deadline {
-  readonly signal: AbortSignal
   /** Rejects at the deadline. */
   readonly expired: Promise<never>
   readonly cancel: Cancel
 }
 
 function deadline(clock: Clock, deadlineMs: number): Deadline {
-  const controller = new AbortController()
   let cancel: Cancel = () => undefined
   const expired = new Promise<never>((_resolve, reject) => {
     cancel = clock.after(deadlineMs, () => {
-      controller.abort()
-      reject(new Error('deadline exceeded'))
+      reject(new DeadlineExceeded())
     })
   })
-  return { signal: controller.signal, expired, cancel }
+  return { expired, cancel }
 }
 
-function verdictOf(error: unknown, signal: AbortSignal, log: Logger): Verdict {
-  if (signal.aborted) {
+function verdictOf(error: unknown, log: Logger): Verdict {
+  if (error instanceof DeadlineExceeded) {
     return deniedForNow('deadline-exceeded', 'the apiserver did not answer in time; try again')
   }
   if (codeOf(error) === 'ERR_APISERVER_UNREACHABLE') {

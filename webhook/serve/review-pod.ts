@@ -33,7 +33,6 @@ export async function reviewPod(
   request: AdmissionRequest,
   cluster: ClusterReader,
   settings: Settings,
-  signal: AbortSignal,
 ): Promise<Decided> {
   const parsed = podSchema.safeParse(request.object)
   const namespace = request.namespace ?? ''
@@ -55,22 +54,20 @@ export async function reviewPod(
   const pod = parsed.data
   const subject = { namespace, name: nameOf(pod), serviceAccount: serviceAccountOf(pod) }
   const verdict =
-    decideByPodAlone(pod) ??
-    (await decideWithCluster(pod, namespace, { cluster, settings, signal }))
+    decideByPodAlone(pod) ?? (await decideWithCluster(pod, namespace, { cluster, settings }))
   return { verdict, subject }
 }
 
 interface Lookup {
   readonly cluster: ClusterReader
   readonly settings: Settings
-  readonly signal: AbortSignal
 }
 
 async function decideWithCluster(pod: Pod, namespace: string, lookup: Lookup): Promise<Verdict> {
-  const { cluster, settings, signal } = lookup
+  const { cluster, settings } = lookup
   const [account, permits] = await Promise.all([
-    cluster.serviceAccount(namespace, serviceAccountOf(pod), signal),
-    cluster.namespace(namespace, signal),
+    cluster.serviceAccount(namespace, serviceAccountOf(pod)),
+    cluster.namespace(namespace),
   ])
   const facts: PodFacts = {
     pod,
@@ -80,6 +77,6 @@ async function decideWithCluster(pod: Pod, namespace: string, lookup: Lookup): P
   }
   const verdict = decidePod(facts, settings)
   if (verdict.reason !== 'role-not-permitted') return verdict
-  const fresh = await cluster.namespace(namespace, signal, { fresh: true })
+  const fresh = await cluster.namespace(namespace, { fresh: true })
   return decidePod({ ...facts, namespaceAnnotations: fresh?.annotations }, settings)
 }

@@ -1,0 +1,81 @@
+import { PREFIX } from '../../contract/names.ts'
+import type { Clock, Random } from '../../platform/clock.ts'
+import { messageOf } from '../../platform/errors.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { KubeClient } from './kube-client.ts'
+import { keepOurs } from './our-annotations.ts'
+import { Reflector } from './reflector.ts'
+import { ClusterError, type Annotated, type ClusterReader } from './types.ts'
+
+export interface CachedReaderDeps {
+  readonly kube: KubeClient
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+}
+
+export interface CachedReader extends ClusterReader {
+  start(): void
+  stop(): void
+}
+
+/** The apiserver's Namespaces and ServiceAccounts, mostly from memory. */
+export function createCachedReader(deps: CachedReaderDeps): CachedReader {
+  const { kube } = deps
+  const accounts = new Reflector({
+    ...deps,
+    kind: 'ServiceAccount',
+    path: '/api/v1/serviceaccounts',
+  })
+  const namespaces = new Reflector({ ...deps, kind: 'Namespace', path: '/api/v1/namespaces' })
+  const ask = shareCalls((path) => askLive(kube, path))
+  return {
+    async serviceAccount(namespace, name) {
+      const cached = accounts.get(`${namespace}/${name}`)
+      if (cached?.annotations[`${PREFIX}role-arn`] !== undefined) return cached
+      return ask(`/api/v1/namespaces/${segment(namespace)}/serviceaccounts/${segment(name)}`)
+    },
+    async namespace(name, { fresh = false } = {}) {
+      const cached = namespaces.get(name)
+      if (!fresh && cached?.annotations[`${PREFIX}permitted-roles`] !== undefined) return cached
+      return ask(`/api/v1/namespaces/${segment(name)}`)
+    },
+    get ready() {
+      return accounts.ready && namespaces.ready
+    },
+    counts: () => ({ ServiceAccount: accounts.size, Namespace: namespaces.size }),
+    start() {
+      accounts.start()
+      namespaces.start()
+    },
+    stop() {
+      accounts.stop()
+      namespaces.stop()
+    },
+  }
+}
+
+function segment(name: string): string {
+  return encodeURIComponent(name)
+}
+
+async function askLive(kube: KubeClient, path: string): Promise<Annotated | undefined> {
+  try {
+    const found = await kube.getMetadata(path)
+    return found === undefined ? undefined : keepOurs(found.metadata.annotations)
+  } catch (error) {
+    throw new ClusterError('ERR_APISERVER_UNREACHABLE', messageOf(error), { cause: error })
+  }
+}
+
+/** Callers that ask for the same thing at the same time share one call. */
+function shareCalls<T>(call: (path: string) => Promise<T>): (path: string) => Promise<T> {
+  const underWay = new Map<string, Promise<T>>()
+  return (path) => {
+    const shared = underWay.get(path)
+    if (shared !== undefined) return shared
+    const started = call(path).finally(() => underWay.delete(path))
+    underWay.set(path, started)
+    return started
+  }
+}

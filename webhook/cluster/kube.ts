@@ -1,0 +1,161 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest, type RequestOptions } from 'node:https'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { KubeConfig } from '@kubernetes/client-node'
+import { codeOf, messageOf, UsageError } from '../../platform/errors.ts'
+import {
+  KubeError,
+  type KubeClient,
+  type KubeList,
+  type KubeObject,
+  type Query,
+  type WatchEvent,
+} from './kube-client.ts'
+
+/** The one file that loads @kubernetes/client-node: for finding the cluster and proving who we are. */
+
+/** Below the webhook's own deadline, so that a denial can still say why. */
+const CALL_TIMEOUT_MS = 3000
+const LIST_TIMEOUT_MS = 60_000
+/** The apiserver sends a bookmark about once a minute; a watch that is silent for longer is dead. */
+const WATCH_SILENCE_MS = 150_000
+
+/** Source: Kubernetes API concepts, "Metadata-only fetches". */
+const METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1'
+const METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
+
+/**
+ * The cluster that this process runs in, else the one of the kubeconfig.
+ *
+ * @throws UsageError where there is none
+ */
+export function loadKubeConfig(): KubeConfig {
+  const config = new KubeConfig()
+  try {
+    config.loadFromDefault()
+  } catch (error) {
+    throw new UsageError(
+      `no cluster: ${messageOf(error)}; allowed: a pod's own, KUBECONFIG, or --objects`,
+    )
+  }
+  if (config.getCurrentCluster() === null) {
+    throw new UsageError('no cluster: the kubeconfig has no current context; or use --objects')
+  }
+  return config
+}
+
+interface Call {
+  readonly method: string
+  readonly path: string
+  readonly query?: Query
+  readonly accept?: string
+  readonly contentType?: string
+  readonly body?: unknown
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+export function createKubeClient(config: KubeConfig): KubeClient {
+  const call = async <T>(options: Call): Promise<T> => {
+    const response = await send(config, options)
+    return JSON.parse(await text(response)) as T
+  }
+  const orUndefined = (error: unknown): undefined => {
+    if (error instanceof KubeError && error.status === 404) return undefined
+    throw error
+  }
+  return {
+    get: (path) => call<KubeObject>({ method: 'GET', path }).catch(orUndefined),
+    getMetadata: (path) =>
+      call<KubeObject>({ method: 'GET', path, accept: METADATA }).catch(orUndefined),
+    listMetadata: (path, query) =>
+      call<KubeList>({
+        method: 'GET',
+        path,
+        query,
+        accept: METADATA_LIST,
+        timeoutMs: LIST_TIMEOUT_MS,
+      }),
+    async watchMetadata(path, query, onEvent, signal) {
+      const response = await send(config, {
+        method: 'GET',
+        path,
+        query: { ...query, watch: 'true', allowWatchBookmarks: 'true' },
+        accept: METADATA,
+        timeoutMs: WATCH_SILENCE_MS,
+        signal,
+      })
+      try {
+        for await (const line of createInterface({ input: response })) {
+          if (line !== '') onEvent(JSON.parse(line) as WatchEvent)
+        }
+      } catch (error) {
+        if (!signal.aborted) throw unreachable(error)
+      }
+    },
+    replace: (path, object) =>
+      call({ method: 'PUT', path, body: object, contentType: 'application/json' }),
+    patch: (path, operations) =>
+      call({ method: 'PATCH', path, body: operations, contentType: 'application/json-patch+json' }),
+  }
+}
+
+/** The response to a request that succeeded. @throws KubeError */
+async function send(config: KubeConfig, call: Call): Promise<IncomingMessage> {
+  const server = config.getCurrentCluster()?.server ?? ''
+  const url = new URL(server.replace(/\/+$/, '') + call.path)
+  for (const [key, value] of Object.entries(call.query ?? {})) url.searchParams.set(key, value)
+  const options: RequestOptions = {
+    method: call.method,
+    headers: { accept: call.accept ?? 'application/json' },
+  }
+  if (call.signal !== undefined) options.signal = call.signal
+  try {
+    await config.applyToHTTPSOptions(options)
+  } catch (error) {
+    throw unreachable(error)
+  }
+  const response = await roundTrip(url, options, call)
+  const status = response.statusCode ?? 0
+  if (status >= 200 && status < 300) return response
+  const said = await text(response).catch(() => '')
+  throw new KubeError(status, `${call.method} ${call.path}: ${status} ${reasonOf(said)}`)
+}
+
+function roundTrip(url: URL, options: RequestOptions, call: Call): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = url.protocol === 'http:' ? httpRequest : httpsRequest
+    const outgoing = request(url, options, resolve)
+    outgoing.setTimeout(call.timeoutMs ?? CALL_TIMEOUT_MS, () => {
+      outgoing.destroy(new Error('no answer in time'))
+    })
+    outgoing.on('error', (error) => {
+      reject(unreachable(error))
+    })
+    if (call.body === undefined) {
+      outgoing.end()
+      return
+    }
+    outgoing.setHeader('content-type', call.contentType ?? 'application/json')
+    outgoing.end(JSON.stringify(call.body))
+  })
+}
+
+function unreachable(error: unknown): KubeError {
+  return new KubeError(
+    0,
+    `the apiserver cannot be reached: ${codeOf(error) ?? messageOf(error)}`,
+    error,
+  )
+}
+
+/** The `message` of a Status object, which the apiserver sends with a refusal. */
+function reasonOf(said: string): string {
+  try {
+    const { message } = JSON.parse(said) as { message?: unknown }
+    return typeof message === 'string' ? message.slice(0, 300) : ''
+  } catch {
+    return ''
+  }
+}
