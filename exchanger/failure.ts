@@ -1,43 +1,56 @@
-import { NocredsError, type ErrorDetails } from '../platform/errors.ts'
+import type { ExchangerConfig } from '../contract/exchanger-env.ts'
+import { NocredsError } from '../platform/errors.ts'
 
 /**
  * How a failed exchange is to be treated:
- * - `token`: STS will refuse until the kubelet has written a new token
+ * - `token`: nothing helps until the kubelet has written a new token
  * - `transient`: the same request may succeed in a moment
- * - `refused`: someone must change something, in IAM or in an annotation
+ * - `refused`: a person must change something, in IAM or in an annotation
  */
-export const FAILURE_KINDS = ['token', 'transient', 'refused'] as const
-export type FailureKind = (typeof FAILURE_KINDS)[number]
+const FAILURE_CLASSES = ['token', 'transient', 'refused'] as const
+export type FailureClass = (typeof FAILURE_CLASSES)[number]
 
 /**
- * An exchange that gave no credentials. `code` is STS's own where STS answered (`AccessDenied`), else
- * one of ours (`TokenMissing`, `NetworkError`, …).
+ * An exchange that gave no credentials. `code` is STS's own where STS answered (`AccessDenied`),
+ * Node's where the network did (`ECONNREFUSED`), else one of ours (`TokenMissing`). Neither message
+ * nor hint holds a secret; there is no cause, because errors of the SDK drag the response along.
  */
 export class ExchangeError extends NocredsError {
-  readonly kind: FailureKind
+  readonly failureClass: FailureClass
 
-  constructor(kind: FailureKind, code: string, message: string, details?: ErrorDetails) {
-    super(code, message, details)
-    this.kind = kind
+  constructor(failureClass: FailureClass, code: string, message: string, hint?: string) {
+    super(code, message, hint === undefined ? {} : { hint })
+    this.failureClass = failureClass
   }
+}
+
+/** Who asks for what. */
+export type Subject = Pick<ExchangerConfig, 'roleArn' | 'namespace' | 'serviceAccount'>
+
+/** `arn:… for ServiceAccount team-a/app`: part of every message. */
+export function nameOf({ roleArn, namespace, serviceAccount }: Subject): string {
+  return `${roleArn} for ServiceAccount ${namespace}/${serviceAccount}`
 }
 
 /** As the exchange hands a failure to the resident process: one line of JSON on stderr. */
-export function formatFailure(error: ExchangeError): string {
-  const { kind, code, message, hint } = error
-  return JSON.stringify({ kind, code, message, hint })
+export function formatFailure({ code, failureClass, message, hint }: ExchangeError): string {
+  return JSON.stringify({ code, class: failureClass, message, hint })
 }
 
-/** Reads the last line that {@link formatFailure} wrote; undefined where there is none. */
+/** Reads the last line that {@link formatFailure} wrote; undefined where it did not write it. */
 export function parseFailure(text: string): ExchangeError | undefined {
   const line = text.trimEnd().split('\n').at(-1) ?? ''
+  let parsed: unknown
   try {
-    const { kind, code, message, hint } = JSON.parse(line) as Record<string, unknown>
-    const known = FAILURE_KINDS.find((one) => one === kind)
-    if (known === undefined || typeof code !== 'string' || typeof message !== 'string')
-      return undefined
-    return new ExchangeError(known, code, message, typeof hint === 'string' ? { hint } : {})
+    parsed = JSON.parse(line)
   } catch {
     return undefined
   }
+  if (typeof parsed !== 'object' || parsed === null) return undefined
+  const { code, class: named, message, hint } = parsed as Record<string, unknown>
+  const failureClass = FAILURE_CLASSES.find((one) => one === named)
+  if (failureClass === undefined || typeof code !== 'string' || typeof message !== 'string') {
+    return undefined
+  }
+  return new ExchangeError(failureClass, code, message, typeof hint === 'string' ? hint : undefined)
 }

@@ -1,100 +1,118 @@
+import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { ExchangerEnvError, fromEnv, type ExchangerConfig } from '../contract/exchanger-env.ts'
+import { ENDPOINT } from '../contract/names.ts'
 import { realClock } from '../platform/clock.ts'
-import { messageOf, UsageError } from '../platform/errors.ts'
-import { jsonLogger } from '../platform/log.ts'
-import { startResident } from './resident/run.ts'
-import { terminationMessage } from './resident/termination-message.ts'
+import { jsonLogger, type Logger } from '../platform/log.ts'
+import { exchangeEnv } from './resident/child.ts'
+import { runResident } from './resident/run.ts'
+import { terminationMessage } from './resident/termination.ts'
+import { nameOf } from './failure.ts'
 import { waitForCredentials } from './wait.ts'
 
-const USAGE = `nocreds exchanger: trades a pod's ServiceAccount token for AWS credentials
+const USAGE = `nocreds exchanger: trades the pod's projected token for AWS credentials
 
-Commands:
-  run        stay, and keep the credentials fresh (the sidecar)
-  wait       return once credentials are there (the sidecar's postStart hook)
-  exchange   exchange once and print a credential_process document
+usage: exchanger COMMAND
 
-Configured by NOCREDS_ variables, which the webhook writes into the pod.
+  run       the sidecar: keeps credentials fresh until it is told to stop
+  wait      ends once there are credentials; exit code 1 after 45 s without
+  exchange  one exchange: prints the credential document, as a credential_process does
+  --help    this text
+
+All settings are NOCREDS_ variables, which the webhook writes.
 `
 
-/** Of the resident's environment the exchange gets only what it reads and what TLS trusts. */
-const PASSED_ON = /^(NOCREDS_\w+|PATH|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|SSL_CERT_DIR)$/
+/** Stands beside this bundle, so that the SDK in it is loaded only where it is used. */
+const EXCHANGE = new URL('exchange.mjs', import.meta.url)
 
-/** Beside this bundle; a process of its own, so that the SDK is never loaded here. */
-const EXCHANGE_BUNDLE = join(import.meta.dirname, 'exchange.mjs')
+const COMMANDS: Readonly<Record<string, () => number | Promise<number>>> = {
+  run,
+  wait,
+  exchange,
+  '--help': () => {
+    process.stdout.write(USAGE)
+    return 0
+  },
+}
 
-async function main(command: string | undefined): Promise<number> {
-  switch (command) {
-    case 'run':
-      return run(readConfig())
-    case 'wait':
-      return wait(readConfig())
-    case 'exchange':
-      await import(EXCHANGE_BUNDLE)
-      return Number(process.exitCode ?? 0)
-    case '--help':
-      process.stdout.write(USAGE)
-      return 0
-    default:
-      throw new UsageError(
-        `command is ${command ?? 'missing'}; allowed: run, wait, exchange, --help`,
-      )
+async function run(): Promise<number> {
+  const stop = new AbortController()
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      stop.abort()
+    })
+  }
+  const config = readConfig((error) => {
+    const file = process.env['NOCREDS_TERMINATION_MESSAGE_FILE']
+    if (file !== undefined) leaveMessage(file, terminationMessage(error))
+  })
+  if (config === undefined) return 2
+  return runResident(config, {
+    clock: realClock,
+    random: () => Math.random(),
+    randomBytes,
+    log: logger(config),
+    command: {
+      program: process.execPath,
+      words: [fileURLToPath(EXCHANGE)],
+      env: exchangeEnv(process.env),
+    },
+    endpointPort: ENDPOINT.port,
+    signal: stop.signal,
+  })
+}
+
+function logger({ roleArn: role, namespace, serviceAccount }: ExchangerConfig): Logger {
+  return jsonLogger(
+    (line) => process.stdout.write(line),
+    () => realClock.now(),
+    { base: { role, namespace, serviceAccount } },
+  )
+}
+
+function leaveMessage(file: string, message: string): void {
+  try {
+    writeFileSync(file, message)
+  } catch {
+    // stderr has it, too
   }
 }
 
-function readConfig(): ExchangerConfig {
-  return fromEnv(process.env)
-}
-
-async function run(config: ExchangerConfig): Promise<number> {
-  const { roleArn, namespace, serviceAccount, delivery } = config
-  const log = jsonLogger(
-    (line) => process.stdout.write(line),
-    () => realClock.now(),
-    { base: { role: roleArn, namespace, serviceAccount } },
-  )
-  const env = Object.entries(process.env).filter(
-    (entry): entry is [string, string] => PASSED_ON.test(entry[0]) && entry[1] !== undefined,
-  )
-  log.info({ delivery }, 'exchanger starts')
-  const resident = await startResident(config, {
-    clock: realClock,
-    random: Math.random,
-    log,
-    exchangeCommand: {
-      program: process.execPath,
-      args: [EXCHANGE_BUNDLE],
-      env: Object.fromEntries(env),
-    },
-  })
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.on(signal, () => void resident.stop())
-  return resident.finished
-}
-
-async function wait(config: ExchangerConfig): Promise<number> {
+async function wait(): Promise<number> {
+  const config = readConfig()
+  if (config === undefined) return 2
   if (await waitForCredentials(config, realClock)) return 0
-  process.stderr.write('no credentials yet; the log of nocreds-exchanger says why\n')
+  process.stderr.write(`no credentials of ${nameOf(config)}: see the log of the sidecar\n`)
   return 1
 }
 
-/** A bad environment must be seen by `kubectl describe pod`, too. */
-function leaveUsageMessage(error: ExchangerEnvError): void {
-  const file = process.env['NOCREDS_TERMINATION_MESSAGE_FILE']
-  if (file === undefined) return
+/** Never comes back: the exchange ends the process. */
+async function exchange(): Promise<number> {
+  await import(EXCHANGE.href)
+  return 1
+}
+
+/** Undefined, with the message on stderr, where the environment is bad. */
+function readConfig(
+  onBad: (error: ExchangerEnvError) => void = () => undefined,
+): ExchangerConfig | undefined {
   try {
-    writeFileSync(file, terminationMessage(error))
-  } catch {
-    // stderr has it
+    return fromEnv(process.env)
+  } catch (error) {
+    if (!(error instanceof ExchangerEnvError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    onBad(error)
+    return undefined
   }
 }
 
-try {
-  process.exit(await main(process.argv[2]))
-} catch (error) {
-  const isUsage = error instanceof UsageError || error instanceof ExchangerEnvError
-  if (error instanceof ExchangerEnvError) leaveUsageMessage(error)
-  process.stderr.write(`${messageOf(error)}\n${error instanceof UsageError ? `\n${USAGE}` : ''}`)
-  process.exit(isUsage ? 2 : 1)
+const [name = '', ...more] = process.argv.slice(2)
+const command = more.length === 0 && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+if (command === undefined) {
+  const given = JSON.stringify([name, ...more].join(' '))
+  process.stderr.write(
+    `unknown command ${given}; allowed: ${Object.keys(COMMANDS).join(', ')}\n\n${USAGE}`,
+  )
 }
+process.exit(command === undefined ? 2 : await command())

@@ -4,18 +4,24 @@ import {
   type CredentialDocument,
 } from '../../contract/credentials.ts'
 import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
-import { codeOf, messageOf } from '../../platform/errors.ts'
-import { ExchangeError } from '../failure.ts'
-import { hintFor, kindOf } from './classify.ts'
+import { ExchangeError, nameOf } from '../failure.ts'
+import { faultOf } from './faults.ts'
+import { hintFor } from './hints.ts'
 import type { StsAnswer } from './sts.ts'
-import type { WebIdentityToken } from './token.ts'
+import type { Claims, WebIdentityToken } from './token.ts'
 
 export interface ExchangeDeps {
-  readonly readToken: (path: string) => Promise<WebIdentityToken>
-  readonly assumeRole: (config: ExchangerConfig, token: string) => Promise<StsAnswer>
+  readonly readToken: (config: ExchangerConfig) => Promise<WebIdentityToken>
+  readonly assumeRole: (config: ExchangerConfig, jwt: string) => Promise<StsAnswer>
   /** Milliseconds since the epoch by the node's clock. */
   readonly now: () => number
 }
+
+/** The node's clock may be wrong by this much, so a token near its end is left to STS to judge. */
+const CLOCK_TOLERANCE_MS = 15 * 60_000
+
+/** No session of STS is longer than 12 hours. Source: STS API reference, DurationSeconds. */
+const LONGEST_LIFE_MS = 12 * 3_600_000
 
 /**
  * Trades the projected token for credentials, once.
@@ -24,74 +30,48 @@ export interface ExchangeDeps {
  */
 export async function exchange(
   config: ExchangerConfig,
-  deps: ExchangeDeps,
+  { readToken, assumeRole, now }: ExchangeDeps,
 ): Promise<CredentialDocument> {
-  const token = await deps.readToken(config.tokenFile)
-  const askedAtMs = deps.now()
-  refuseHopeless(config, token, askedAtMs)
+  const { jwt, claims } = await readToken(config)
+  const askedAtMs = now()
+  refuseHopeless(config, claims, askedAtMs)
   let answer: StsAnswer
   try {
-    answer = await deps.assumeRole(config, token.jwt)
-  } catch (error) {
-    throw toExchangeError(error, config, token)
+    answer = await assumeRole(config, jwt)
+  } catch (thrown) {
+    const { code, failureClass, text } = faultOf(thrown)
+    const verb = failureClass === 'refused' ? 'STS refused' : 'no exchange of'
+    const hint = hintFor(code, config, claims)
+    throw new ExchangeError(failureClass, code, `${verb} ${nameOf(config)}: ${text}`, hint)
   }
   return toDocument(answer, config, askedAtMs)
 }
 
-/** `for arn:… of ServiceAccount team-a/app`: part of every message. */
-function subject(config: ExchangerConfig): string {
-  return `for ${config.roleArn} of ServiceAccount ${config.namespace}/${config.serviceAccount}`
-}
-
-/** What STS would refuse anyway is said at once, and in words of our own. */
-function refuseHopeless(config: ExchangerConfig, { claims }: WebIdentityToken, now: number): void {
-  if (!claims.audiences.includes(config.audience)) {
-    const found = claims.audiences.join(', ') || 'none'
+/** What STS is sure to refuse is said at once, and in plainer words. */
+function refuseHopeless(config: ExchangerConfig, claims: Claims, nowMs: number): void {
+  const { audiences, expiresAtMs } = claims
+  if (!audiences.includes(config.audience)) {
     throw new ExchangeError(
       'refused',
       'WrongAudience',
-      `the token ${subject(config)} has the audience ${found}, not ${config.audience}`,
+      `no exchange of ${nameOf(config)}: the token is for ${audiences.join(', ') || 'no audience'}, not for ${config.audience}`,
+      'The audience of the projected token and the one of the exchanger must be the same.',
     )
   }
-  // A clock that runs ahead must not stop a good token: STS has the last word near the end.
-  if (claims.expiresAtMs !== undefined && claims.expiresAtMs + CLOCK_TOLERANCE_MS < now) {
+  if (expiresAtMs !== undefined && expiresAtMs + CLOCK_TOLERANCE_MS <= nowMs) {
     throw new ExchangeError(
       'token',
-      'ExpiredToken',
-      `the token ${subject(config)} ended at ${formatExpiration(claims.expiresAtMs)}`,
-      { hint: 'The kubelet renews it; a new one is awaited.' },
+      'TokenExpired',
+      `no exchange of ${nameOf(config)}: the token ended at ${new Date(expiresAtMs).toISOString()}`,
+      'The kubelet renews it: look at the events of the pod and at the clock of the node.',
     )
   }
-}
-
-const CLOCK_TOLERANCE_MS = 15 * 60_000
-
-/** Texts of STS are shown, but cut, and without anything that could be a token. */
-function shown(message: string): string {
-  return message.replaceAll(/[\w-]{10,}\.[\w-]{10,}\.[\w-]*/g, '[token]').slice(0, 500)
-}
-
-function toExchangeError(
-  error: unknown,
-  config: ExchangerConfig,
-  { claims }: WebIdentityToken,
-): ExchangeError {
-  const named = error as { name?: string; $metadata?: { httpStatusCode?: number } }
-  const httpStatus = named.$metadata?.httpStatusCode
-  const answered = httpStatus !== undefined && httpStatus >= 400
-  const code = answered ? (named.name ?? 'Unknown') : (codeOf(error) ?? named.name ?? 'Unknown')
-  const kind = kindOf({ code, httpStatus })
-  const verb = kind === 'refused' ? 'STS refused the exchange' : 'the exchange failed'
-  const hint = hintFor(code, config, claims)
-  const details = { cause: error, ...(hint === undefined ? {} : { hint }) }
-  const message = `${verb} ${subject(config)}: ${shown(messageOf(error))}`
-  return new ExchangeError(kind, code, message, details)
 }
 
 /**
- * The document that is published. STS's own clock says how long the credentials live; the end is
- * written in terms of the node's clock, which is the one that SDKs compare with, counted from before
- * the request, so that a slow answer does not lengthen a life.
+ * The document to publish. STS's own clock says how long the credentials live; their end is written
+ * by the node's clock, which SDKs compare with, and counted from before the request, so a slow
+ * answer does not lengthen a life.
  */
 function toDocument(
   { output, stsNowMs }: StsAnswer,
@@ -99,27 +79,12 @@ function toDocument(
   askedAtMs: number,
 ): CredentialDocument {
   const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = output.Credentials ?? {}
-  const endMs = Expiration?.getTime()
-  if (
-    !AccessKeyId ||
-    !SecretAccessKey ||
-    !SessionToken ||
-    endMs === undefined ||
-    Number.isNaN(endMs)
-  ) {
-    throw new ExchangeError(
-      'transient',
-      'MalformedResponse',
-      `STS answered without whole credentials ${subject(config)}`,
-    )
+  if (!AccessKeyId || !SecretAccessKey || !SessionToken || Expiration === undefined) {
+    throw unusable(config, 'MalformedResponse', 'STS gave no whole credentials')
   }
-  const lifeMs = endMs - (stsNowMs ?? askedAtMs)
-  if (lifeMs <= 0) {
-    throw new ExchangeError(
-      'transient',
-      'ExpiredOnArrival',
-      `STS gave credentials that have ended ${subject(config)}`,
-    )
+  const lifeMs = Expiration.getTime() - (stsNowMs ?? askedAtMs)
+  if (!(lifeMs > 0 && lifeMs <= LONGEST_LIFE_MS + CLOCK_TOLERANCE_MS)) {
+    throw unusable(config, 'ExpirationOutOfBounds', `STS gave credentials for ${lifeMs / 1000} s`)
   }
   return {
     Version: 1,
@@ -129,4 +94,8 @@ function toDocument(
     Expiration: formatExpiration(publishedExpirationMs(askedAtMs + lifeMs, lifeMs)),
     AccountId: config.roleArn.split(':')[4] ?? '',
   }
+}
+
+function unusable(config: ExchangerConfig, code: string, text: string): ExchangeError {
+  return new ExchangeError('transient', code, `no exchange of ${nameOf(config)}: ${text}`)
 }

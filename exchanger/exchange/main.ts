@@ -1,7 +1,7 @@
 import { formatCredentialDocument } from '../../contract/credentials.ts'
 import { ExchangerEnvError, fromEnv } from '../../contract/exchanger-env.ts'
-import { messageOf } from '../../platform/errors.ts'
 import { realClock } from '../../platform/clock.ts'
+import { messageOf } from '../../platform/errors.ts'
 import { ExchangeError, formatFailure } from '../failure.ts'
 import { exchange } from './exchange.ts'
 import { assumeRole } from './sts.ts'
@@ -9,21 +9,39 @@ import { readToken } from './token.ts'
 
 /**
  * `exchanger exchange`: one exchange, then the end. The document on stdout makes it a
- * `credential_process` of its own; a failure is one line of JSON on stderr, exit code 1.
+ * `credential_process` of its own; a failure is one line of JSON on stderr and exit code 1, or 2
+ * where the environment is bad.
  */
-try {
-  const config = fromEnv(process.env)
-  // What the node's or a user's AWS files say is not for this exchange.
-  process.env['AWS_CONFIG_FILE'] = '/dev/null'
-  process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null'
-  const document = await exchange(config, { readToken, assumeRole, now: () => realClock.now() })
-  process.stdout.write(formatCredentialDocument(document))
-} catch (error) {
-  const badEnv = error instanceof ExchangerEnvError
-  const failure =
-    error instanceof ExchangeError
-      ? error
-      : new ExchangeError('refused', badEnv ? error.code : 'InternalError', messageOf(error))
-  process.stderr.write(`${formatFailure(failure)}\n`)
-  process.exitCode = badEnv ? 2 : 1
+async function main(): Promise<number> {
+  try {
+    const config = fromEnv(process.env)
+    // AWS files of a user or a node are none of this exchange's business.
+    process.env['AWS_CONFIG_FILE'] = '/dev/null'
+    process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null'
+    const document = await exchange(config, { readToken, assumeRole, now: () => realClock.now() })
+    await write(process.stdout, formatCredentialDocument(document))
+    return 0
+  } catch (error) {
+    await write(process.stderr, `${formatFailure(failureOf(error))}\n`)
+    return error instanceof ExchangerEnvError ? 2 : 1
+  }
 }
+
+function failureOf(error: unknown): ExchangeError {
+  if (error instanceof ExchangeError) return error
+  if (error instanceof ExchangerEnvError) {
+    return new ExchangeError('refused', error.code, error.message)
+  }
+  return new ExchangeError('transient', 'InternalError', messageOf(error))
+}
+
+function write(stream: NodeJS.WriteStream, text: string): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write(text, () => {
+      resolve()
+    })
+  })
+}
+
+// A connection that lingers does not keep the process alive once everything is said.
+process.exit(await main())

@@ -1,73 +1,85 @@
 import { readFile, stat } from 'node:fs/promises'
 import { decodeJwt, type JWTPayload } from 'jose'
+import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
 import { codeOf } from '../../platform/errors.ts'
-import { ExchangeError } from '../failure.ts'
+import { ExchangeError, nameOf } from '../failure.ts'
 
 /** WebIdentityToken of STS has 4–20000 characters. */
 const LENGTH = { min: 4, max: 20_000 } as const
 
-/** The projected token with the claims that errors quote. None of these is secret but `jwt`. */
+/** What a token says of itself, for messages and hints; nothing in it is secret. */
+export interface Claims {
+  readonly issuer: string
+  readonly subject: string
+  readonly audiences: readonly string[]
+  /** Milliseconds since the epoch; undefined where the token does not end. */
+  readonly expiresAtMs: number | undefined
+}
+
 export interface WebIdentityToken {
+  /** The secret itself. */
   readonly jwt: string
-  readonly claims: {
-    readonly issuer: string
-    readonly subject: string
-    readonly audiences: readonly string[]
-    /** Milliseconds since the epoch; undefined where the token has no `exp`. */
-    readonly expiresAtMs: number | undefined
-  }
+  readonly claims: Claims
 }
 
 /**
  * Reads the token from its file, anew for each exchange. The signature is not checked: STS is the
  * relying party, we only look before we send.
  *
- * @throws ExchangeError of kind `token`: TokenMissing, TokenUnreadable, TokenMalformed
+ * @throws ExchangeError of class `token`: TokenMissing, TokenUnreadable, TokenMalformed
  */
-export async function readToken(path: string): Promise<WebIdentityToken> {
-  const jwt = (await readText(path)).replace(/\r?\n$/, '')
-  if (jwt.length < LENGTH.min || jwt.length > LENGTH.max)
-    throw malformed(path, `${jwt.length} characters`)
-  let claims: JWTPayload
+export async function readToken(config: ExchangerConfig): Promise<WebIdentityToken> {
+  const jwt = (await readText(config)).replace(/\r?\n$/, '')
+  if (jwt.length < LENGTH.min || jwt.length > LENGTH.max) {
+    throw malformed(config, `it has ${jwt.length} characters; allowed: ${LENGTH.min}–${LENGTH.max}`)
+  }
+  return { jwt, claims: claimsOf(jwt, config) }
+}
+
+function claimsOf(jwt: string, config: ExchangerConfig): Claims {
+  let payload: JWTPayload
   try {
-    claims = decodeJwt(jwt)
+    payload = decodeJwt(jwt)
   } catch {
-    throw malformed(path, 'no JWT') // without cause: it could quote the token
+    throw malformed(config, 'it is no JWT') // the parser's own words could quote the token
   }
-  const { iss = '', sub = '', aud = [], exp } = claims
+  const { iss = '', sub = '', aud = [], exp } = payload
   return {
-    jwt,
-    claims: {
-      issuer: iss,
-      subject: sub,
-      audiences: typeof aud === 'string' ? [aud] : aud,
-      expiresAtMs: exp === undefined ? undefined : exp * 1000,
-    },
+    issuer: iss,
+    subject: sub,
+    audiences: typeof aud === 'string' ? [aud] : aud,
+    expiresAtMs: exp === undefined ? undefined : exp * 1000,
   }
 }
 
-async function readText(path: string): Promise<string> {
+async function readText(config: ExchangerConfig): Promise<string> {
+  const { tokenFile } = config
+  let sizeBytes: number
+  let text: string
   try {
-    const { size } = await stat(path)
-    if (size > LENGTH.max * 2) throw malformed(path, `${size} bytes`)
-    return await readFile(path, 'utf8')
+    sizeBytes = (await stat(tokenFile)).size
+    text = sizeBytes > LENGTH.max + 2 ? '' : await readFile(tokenFile, 'utf8')
   } catch (error) {
-    if (error instanceof ExchangeError) throw error
     const code = codeOf(error) ?? 'unknown'
-    throw code === 'ENOENT'
-      ? new ExchangeError('token', 'TokenMissing', `the token file ${path} does not exist`, {
-          hint: 'The kubelet writes it; look at the events of the pod.',
-        })
-      : new ExchangeError(
-          'token',
-          'TokenUnreadable',
-          `the token file ${path} cannot be read: ${code}`,
-        )
+    const isMissing = code === 'ENOENT'
+    throw new ExchangeError(
+      'token',
+      isMissing ? 'TokenMissing' : 'TokenUnreadable',
+      `no exchange of ${nameOf(config)}: the token file ${tokenFile} ${isMissing ? 'does not exist' : `cannot be read: ${code}`}`,
+      'The kubelet writes it: look at the events of the pod.',
+    )
   }
+  if (text === '') {
+    throw malformed(config, `it has ${sizeBytes} bytes; allowed: ${LENGTH.min}–${LENGTH.max}`)
+  }
+  return text
 }
 
-function malformed(path: string, what: string): ExchangeError {
-  return new ExchangeError('token', 'TokenMalformed', `the token file ${path} holds ${what}`, {
-    hint: 'It must hold a projected ServiceAccount token.',
-  })
+function malformed(config: ExchangerConfig, what: string): ExchangeError {
+  return new ExchangeError(
+    'token',
+    'TokenMalformed',
+    `no exchange of ${nameOf(config)}: the token file ${config.tokenFile} is malformed: ${what}`,
+    'It must hold a projected ServiceAccount token.',
+  )
 }

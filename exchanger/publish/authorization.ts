@@ -1,30 +1,48 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { join } from 'node:path'
 import { CREDENTIALS_FILES } from '../../contract/names.ts'
 import { readIfPresent, writeAtomically } from '../../platform/files.ts'
 
-const SECRET_BYTES = 32
-/** 32 bytes in base64url. No line break: SDKs send the file as it is, and some refuse one. */
+/** 256 bit in base64url: 43 characters, no line break, for SDKs send the file as it is. */
+const BYTES = 32
 const SHAPE = /^[\w-]{43}$/
 
 /**
- * The secret that the app must show to the endpoint: 256 random bits, made once and the same for the
- * pod's life, for SDKs may keep what they read before a restart of the sidecar.
+ * What apps send as `Authorization` to the endpoint. It is made once and stays the same for the
+ * pod's life, a restart of the sidecar included; a file with anything else in it is replaced.
+ *
+ * @param randomBytes of `node:crypto`
  */
-export async function ensureAuthorization(folder: string): Promise<string> {
-  const path = join(folder, CREDENTIALS_FILES.authorization)
-  const found = await readIfPresent(path, 1024).catch(() => undefined)
-  if (found !== undefined && SHAPE.test(found)) return found
-  const made = randomBytes(SECRET_BYTES).toString('base64url')
-  await writeAtomically(path, made)
+export async function ensureAuthorization(
+  folder: string,
+  randomBytes: (size: number) => Buffer,
+): Promise<string> {
+  const found = await readAuthorization(folder)
+  if (found !== undefined) return found
+  const made = randomBytes(BYTES).toString('base64url')
+  await writeAtomically(join(folder, CREDENTIALS_FILES.authorization), made)
   return made
 }
 
-/** Compares in constant time; digests make lengths equal and tell nothing about the secret's. */
-export function isAuthorized(given: string | undefined, secret: string): boolean {
-  return timingSafeEqual(digest(given ?? ''), digest(secret))
+/** The authorization in the folder; undefined where there is none, or what is there is none. */
+export async function readAuthorization(folder: string): Promise<string | undefined> {
+  try {
+    const text = await readIfPresent(join(folder, CREDENTIALS_FILES.authorization), 4096)
+    return text !== undefined && SHAPE.test(text) ? text : undefined
+  } catch {
+    return undefined
+  }
 }
 
-function digest(text: string): Buffer {
+/**
+ * Tells whether a request's header is the authorization, in a time that says nothing about either:
+ * digests have one length, whatever is sent.
+ */
+export function authorizer(authorization: string): (header: string | undefined) => boolean {
+  const wanted = sha256(authorization)
+  return (header) => timingSafeEqual(sha256(header ?? ''), wanted)
+}
+
+function sha256(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }

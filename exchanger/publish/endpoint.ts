@@ -1,69 +1,117 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { CredentialDocument } from '../../contract/credentials.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { expirationOf, type CredentialDocument } from '../../contract/credentials.ts'
 import { ENDPOINT } from '../../contract/names.ts'
-import { isAuthorized } from './authorization.ts'
+import { codeOf, NocredsError } from '../../platform/errors.ts'
+import { listen } from '../../platform/server.ts'
+import { authorizer } from './authorization.ts'
 
-export interface EndpointDeps {
+/** Only the containers of one pod ask, a few times an hour; the bounds keep memory small. */
+const LIMITS = {
+  connections: 64,
+  headerBytes: 8192,
+  requestMs: 5000,
+  keepAliveMs: 5000,
+} as const
+
+export interface EndpointOptions {
+  /** ENDPOINT.port in a pod; 0 chooses a free one. */
+  readonly port: number
   readonly authorization: string
-  /** What is published now; undefined where nothing is. */
   readonly current: () => CredentialDocument | undefined
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
 }
+
+export interface Endpoint {
+  readonly port: number
+  /** Stops at once, with all connections. */
+  close(): void
+}
+
+export class EndpointError extends NocredsError<'ERR_ENDPOINT_LISTEN'> {}
 
 /**
- * The credentials endpoint of the pod, answered from memory. It must listen on loopback only: SDKs
- * speak plain http to no other address.
- *
- * Errors are JSON with `code` and `message`. "Not ready" is 503, which SDKs retry; a 4xx is not.
+ * The container credentials endpoint, on loopback only. It answers from memory.
  * Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
+ *
+ * @throws EndpointError where the port is taken
  */
-export function createEndpoint(deps: EndpointDeps): Server {
-  const server = createServer({ maxHeaderSize: 8192 }, (request, response) => {
-    respond(request, response, deps)
-  })
-  server.headersTimeout = 5000
-  server.requestTimeout = 5000
-  server.maxConnections = 256
-  return server
-}
-
-function respond(request: IncomingMessage, response: ServerResponse, deps: EndpointDeps): void {
-  if (request.url !== ENDPOINT.path) {
-    refuse(response, 404, 'NotFound', `no such path; allowed: ${ENDPOINT.path}`)
-  } else if (request.method !== 'GET') {
-    response.setHeader('allow', 'GET')
-    refuse(response, 405, 'MethodNotAllowed', 'allowed: GET')
-  } else if (!isAuthorized(request.headers.authorization, deps.authorization)) {
-    refuse(response, 401, 'Unauthorized', 'the Authorization header is missing or wrong')
-  } else {
-    const document = deps.current()
-    if (document === undefined) {
-      refuse(
-        response,
-        503,
-        'CredentialsNotReady',
-        'no credentials at the moment; see the log of nocreds-exchanger',
-      )
-    } else {
-      send(response, 200, asContainerCredentials(document))
+export async function startEndpoint(options: EndpointOptions): Promise<Endpoint> {
+  const { createServer } = await import('node:http') // `delivery: process` never loads it
+  const isAuthorized = authorizer(options.authorization)
+  const server = createServer(
+    {
+      maxHeaderSize: LIMITS.headerBytes,
+      headersTimeout: LIMITS.requestMs,
+      requestTimeout: LIMITS.requestMs,
+      keepAliveTimeout: LIMITS.keepAliveMs,
+    },
+    (request, response) => {
+      send(response, answer(request, isAuthorized, options))
+    },
+  )
+  server.maxConnections = LIMITS.connections
+  try {
+    const port = await listen(server, options.port, ENDPOINT.host)
+    return {
+      port,
+      close() {
+        server.close()
+        server.closeAllConnections()
+      },
     }
+  } catch (error) {
+    throw new EndpointError(
+      'ERR_ENDPOINT_LISTEN',
+      `the endpoint cannot listen on ${ENDPOINT.host}:${options.port}: ${codeOf(error) ?? 'unknown'}`,
+      {
+        cause: error,
+        hint: 'A container of the pod may use that port: move it, or choose another nocreds.dev/delivery.',
+      },
+    )
   }
 }
 
-/** The same credentials under the names of the container credential provider. */
-function asContainerCredentials(document: CredentialDocument): object {
-  const { AccessKeyId, SecretAccessKey, SessionToken, Expiration, AccountId } = document
-  return { AccessKeyId, SecretAccessKey, Token: SessionToken, Expiration, AccountId }
+interface Answer {
+  readonly status: number
+  readonly body: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string>>
 }
 
-function refuse(response: ServerResponse, status: number, code: string, message: string): void {
-  send(response, status, { code, message })
+/** Decides in this order: path, method, authorization, then whether there is anything to give. */
+function answer(
+  request: IncomingMessage,
+  isAuthorized: (header: string | undefined) => boolean,
+  { current, now }: EndpointOptions,
+): Answer {
+  if (request.url !== ENDPOINT.path)
+    return refused(404, 'NotFound', `only ${ENDPOINT.path} is here`)
+  if (request.method !== 'GET') {
+    const { status, body } = refused(405, 'MethodNotAllowed', 'only GET is allowed')
+    return { status, body, headers: { allow: 'GET' } }
+  }
+  if (!isAuthorized(request.headers.authorization)) {
+    return refused(401, 'Unauthorized', 'the Authorization header is missing or wrong')
+  }
+  const document = current()
+  if (document === undefined || expirationOf(document) <= now()) {
+    return refused(503, 'NoCredentials', 'there are no credentials now; see the log of the sidecar')
+  }
+  const { AccessKeyId, SecretAccessKey, SessionToken: Token, Expiration, AccountId } = document
+  return { status: 200, body: { AccessKeyId, SecretAccessKey, Token, Expiration, AccountId } }
 }
 
-function send(response: ServerResponse, status: number, body: object): void {
+function refused(status: number, code: string, message: string): Answer {
+  return { status, body: { code, message } }
+}
+
+function send(response: ServerResponse, { status, body, headers }: Answer): void {
   const text = JSON.stringify(body)
   response.writeHead(status, {
-    'content-type': 'application/json', // exactly this: the Go SDK compares
+    'content-type': 'application/json', // Go's SDK compares by equality
     'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    ...headers,
   })
   response.end(text)
 }

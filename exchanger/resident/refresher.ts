@@ -1,231 +1,252 @@
 import { expirationOf, type CredentialDocument } from '../../contract/credentials.ts'
 import type { Cancel, Clock, Random } from '../../platform/clock.ts'
-import { codeOf, messageOf } from '../../platform/errors.ts'
+import { codeOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
-import { ExchangeError } from '../failure.ts'
+import { ExchangeError, nameOf, type Subject } from '../failure.ts'
 import type { CredentialStore } from '../publish/store.ts'
+import { leftMs, momentIn, type Moment } from './moment.ts'
 import { refreshDelayMs, resumeDelayMs, retryDelayMs } from './schedule.ts'
 
-/** A timer that sleeps longer would notice a suspend or a clock that jumped too late. */
-const LONGEST_SLEEP_MS = 30_000
-/** How often the token file is looked at while a new one is awaited. */
-const TOKEN_LOOK_MS = 10_000
-/** An exchange that takes longer is given up and its child ended. */
-const EXCHANGE_LIMIT_MS = 30_000
-/** Before the first credentials: how long failures that may pass are retried inside the process. */
-const GATE_LIMIT_MS = 30_000
+const LIMITS_MS = {
+  /** A timer that sleeps longer would notice a suspend or a clock that was set too late. */
+  sleep: 30_000,
+  /** How often the token file is looked at while a new token is awaited. */
+  tokenLook: 10_000,
+  /** An exchange that takes longer is given up. */
+  exchange: 30_000,
+  /** How long the first credentials may take. */
+  gate: 30_000,
+  /** A wall clock set back by more than this makes the published Expiration too late. */
+  setBack: 60_000,
+} as const
 
 export interface RefresherDeps {
+  readonly subject: Subject
   readonly clock: Clock
   readonly random: Random
   readonly store: CredentialStore
+  /** Its lines carry role, namespace and ServiceAccount. */
   readonly log: Logger
-  /** One exchange; ends early when the signal says so. Throws ExchangeError. */
+  /** One exchange, which ends when the signal says so. @throws ExchangeError */
   readonly exchange: (signal: AbortSignal) => Promise<CredentialDocument>
-  /** Changes when the kubelet writes a new token; undefined where there is none. */
+  /** Changes with each token that the kubelet writes; undefined where there is none. */
   readonly tokenVersion: () => Promise<string | undefined>
-  /** Called once, where no first credentials can be had: the process should end and say why. */
+  /** Called once where no first credentials can be had: the process should end and say why. */
   readonly onGiveUp: (error: ExchangeError) => void
 }
 
-/** A moment by both clocks: it is past once either says so. */
-interface Moment {
-  readonly wallMs: number
-  readonly monotonicMs: number
+/** An exchange under way. Its limit is gone once it is being published: that is not given up. */
+interface Flight {
+  readonly abort: AbortController
+  limit: Moment | undefined
 }
 
 /**
- * Keeps credentials fresh: exchanges ahead of their end, backs off on failures, keeps the last good
- * ones meanwhile and withdraws them at their end. At most one exchange is under way; what comes back
- * from one that was given up is thrown away.
+ * Keeps credentials fresh: exchanges well ahead of their end, backs off on failures, keeps the last
+ * good ones meanwhile and withdraws them at their end. At most one exchange is under way; what comes
+ * back from one that was given up is thrown away.
+ *
+ * Until there are credentials the gate is shut: a refusal, or 30 s without success, gives up. Once
+ * it is open, the refresher goes on for ever.
  */
 export class Refresher {
   readonly #deps: RefresherDeps
-  readonly #startedAtMs: number
   #due: Moment
+  /** Of the published document. */
   #end: Moment | undefined
+  /** When to give up; undefined once the gate is open. */
+  #gate: Moment | undefined
   #failures = 0
   #lastFailure: ExchangeError | undefined
-  #awaitedSince: string | undefined
-  #sequence = 0
-  #underWay: { readonly abort: AbortController; readonly limit: Moment } | undefined
-  #gateOpen = false
+  /** The version of the token that failed, while a new one is awaited. */
+  #failedToken: { readonly version: string | undefined } | undefined
+  #flight: Flight | undefined
+  /** Wall clock minus monotonic clock: it changes only when someone sets the one. */
+  #offsetMs: number
   #cancelTimer: Cancel = () => undefined
-  #stopped = false
+  #isStopped = false
 
   constructor(deps: RefresherDeps) {
+    const { clock } = deps
     this.#deps = deps
-    this.#startedAtMs = deps.clock.monotonic()
-    this.#due = this.#in(0)
+    this.#due = momentIn(clock, 0)
+    this.#gate = momentIn(clock, LIMITS_MS.gate)
+    this.#offsetMs = clock.now() - clock.monotonic()
   }
 
-  /** The last failure since the last success; for the termination message. */
+  /** True until there are credentials, from an exchange or from before a restart. */
+  get isGateShut(): boolean {
+    return this.#gate !== undefined
+  }
+
+  /** The last failure since the last success. */
   get lastFailure(): ExchangeError | undefined {
     return this.#lastFailure
   }
 
-  /** True once there have been credentials, from an exchange or from before a restart. */
-  get gateOpen(): boolean {
-    return this.#gateOpen
-  }
-
   start(): void {
-    const found = this.#deps.store.current()
-    const leftMs = found === undefined ? 0 : expirationOf(found) - this.#deps.clock.now()
-    if (found !== undefined && leftMs > 0) {
-      this.#gateOpen = true
-      this.#end = this.#in(leftMs)
-      this.#due = this.#in(resumeDelayMs(leftMs, this.#deps.random))
-    } else {
-      void this.#withdraw()
+    const { store, clock, random } = this.#deps
+    const found = store.current()
+    if (found !== undefined) {
+      const publishedMs = expirationOf(found) - clock.now()
+      this.#gate = undefined
+      this.#end = momentIn(clock, publishedMs)
+      this.#due = momentIn(clock, publishedMs > 0 ? resumeDelayMs(publishedMs, random) : 0)
     }
     this.#tick()
   }
 
+  /** Ends the timer and the exchange under way; nothing is published or withdrawn any more. */
   stop(): void {
-    this.#stopped = true
+    this.#isStopped = true
     this.#cancelTimer()
-    this.#underWay?.abort.abort()
+    this.#flight?.abort.abort()
+    this.#flight = undefined
   }
 
-  #in(delayMs: number): Moment {
-    const { clock } = this.#deps
-    return { wallMs: clock.now() + delayMs, monotonicMs: clock.monotonic() + delayMs }
-  }
-
-  #leftMs({ wallMs, monotonicMs }: Moment): number {
-    const { clock } = this.#deps
-    return Math.min(wallMs - clock.now(), monotonicMs - clock.monotonic())
-  }
-
-  /** Does what is due now, and sleeps until the next thing is. */
+  /** Does what is due, and sleeps until the next thing is. */
   #tick(): void {
-    if (this.#stopped) return
-    if (this.#end !== undefined && this.#leftMs(this.#end) <= 0) void this.#withdraw()
-    if (this.#underWay !== undefined && this.#leftMs(this.#underWay.limit) <= 0) this.#abandon()
-    if (this.#underWay === undefined && this.#leftMs(this.#due) <= 0) void this.#exchange()
-    if (this.#awaitedSince !== undefined) void this.#lookForNewToken()
+    if (this.#isStopped) return
+    this.#noticeSetBack()
+    if (this.#isPast(this.#end)) void this.#withdraw()
+    if (this.#isPast(this.#flight?.limit)) this.#abandon()
+    if (this.#isPast(this.#gate)) this.#giveUp(this.#lastFailure ?? this.#timeout())
+    if (this.#flight === undefined && this.#isPast(this.#due)) void this.#fly()
+    if (this.#failedToken !== undefined) void this.#lookForNewToken()
     this.#sleep()
+  }
+
+  #isPast(moment: Moment | undefined): boolean {
+    return !this.#isStopped && moment !== undefined && leftMs(this.#deps.clock, moment) <= 0
   }
 
   #sleep(): void {
     this.#cancelTimer()
-    const moments = [this.#underWay?.limit ?? this.#due, this.#end].filter(
-      (one) => one !== undefined,
-    )
-    const longest = this.#awaitedSince === undefined ? LONGEST_SLEEP_MS : TOKEN_LOOK_MS
-    const delayMs = Math.min(longest, ...moments.map((moment) => this.#leftMs(moment)))
-    this.#cancelTimer = this.#deps.clock.after(Math.max(1, Math.ceil(delayMs)), () => {
+    if (this.#isStopped) return
+    const { clock } = this.#deps
+    const next = this.#flight === undefined ? this.#due : this.#flight.limit
+    const moments = [next, this.#end, this.#gate].filter((one) => one !== undefined)
+    const longest = this.#failedToken === undefined ? LIMITS_MS.sleep : LIMITS_MS.tokenLook
+    const delayMs = Math.min(longest, ...moments.map((moment) => leftMs(clock, moment)))
+    this.#cancelTimer = clock.after(Math.max(1, Math.ceil(delayMs)), () => {
       this.#tick()
     })
   }
 
-  async #exchange(): Promise<void> {
-    const sequence = ++this.#sequence
-    const abort = new AbortController()
-    this.#underWay = { abort, limit: this.#in(EXCHANGE_LIMIT_MS) }
-    this.#awaitedSince = undefined
-    const version = await this.#deps.tokenVersion()
+  /** One exchange, from the token to the published document. */
+  async #fly(): Promise<void> {
+    const { clock, exchange, tokenVersion } = this.#deps
+    const flight: Flight = {
+      abort: new AbortController(),
+      limit: momentIn(clock, LIMITS_MS.exchange),
+    }
+    this.#flight = flight
+    this.#failedToken = undefined
+    let version: string | undefined
     try {
-      const document = await this.#deps.exchange(abort.signal)
-      if (sequence === this.#sequence && !this.#stopped) await this.#publish(document, sequence)
+      version = await tokenVersion()
+      const document = await exchange(flight.abort.signal)
+      if (this.#flight !== flight) return // a late answer
+      flight.limit = undefined
+      await this.#publish(document)
     } catch (error) {
-      if (sequence === this.#sequence && !this.#stopped)
-        this.#failed(toExchangeError(error), version)
+      if (this.#flight === flight) this.#failed(this.#toExchangeError(error), version)
     }
-    if (sequence === this.#sequence) this.#underWay = undefined
-    if (!this.#stopped) this.#sleep()
+    if (this.#flight !== flight) return
+    this.#flight = undefined
+    this.#sleep()
   }
 
-  /** Gives the exchange under way up; its answer, should one come, has an old sequence number. */
   #abandon(): void {
-    this.#underWay?.abort.abort()
-    this.#underWay = undefined
-    this.#sequence += 1
-    const message = `the exchange took longer than ${EXCHANGE_LIMIT_MS / 1000} s`
-    this.#failed(new ExchangeError('transient', 'ExchangeTimeout', message), undefined)
+    this.#flight?.abort.abort()
+    this.#flight = undefined
+    this.#failed(this.#timeout(), undefined)
   }
 
-  async #publish(document: CredentialDocument, sequence: number): Promise<void> {
+  async #publish(document: CredentialDocument): Promise<void> {
     const { clock, store, random, log } = this.#deps
-    const leftMs = expirationOf(document) - clock.now()
-    if (leftMs <= 0) {
-      throw new ExchangeError(
-        'transient',
-        'ExpiredOnArrival',
-        'STS gave credentials that have ended',
-      )
-    }
+    const publishedMs = expirationOf(document) - clock.now()
+    if (publishedMs <= 0) throw this.#error('ExpiredOnArrival', 'the credentials have ended')
     await store.publish(document)
-    if (sequence !== this.#sequence) return
-    const delayMs = refreshDelayMs(leftMs, random)
-    this.#end = this.#in(leftMs)
-    this.#due = this.#in(delayMs)
+    if (this.#isStopped) return
+    const delayMs = refreshDelayMs(publishedMs, random)
+    this.#end = momentIn(clock, expirationOf(document) - clock.now())
+    this.#due = momentIn(clock, delayMs)
+    this.#gate = undefined
     this.#failures = 0
     this.#lastFailure = undefined
-    this.#gateOpen = true
-    log.info(
-      { expiration: document.Expiration, refreshInSeconds: Math.round(delayMs / 1000) },
-      'credentials published',
-    )
+    const refreshInMs = Math.round(delayMs)
+    log.info({ expiration: document.Expiration, refreshInMs }, 'credentials published')
   }
 
   #failed(error: ExchangeError, tokenVersion: string | undefined): void {
-    const { random, log, onGiveUp } = this.#deps
+    const { clock, random, log } = this.#deps
+    const { code, failureClass, message, hint } = error
     this.#failures += 1
     this.#lastFailure = error
-    const { kind, code, message, hint } = error
-    const wantedMs = retryDelayMs(kind, this.#failures, random)
-    const delayMs = this.#gateOpen
-      ? wantedMs
-      : Math.min(wantedMs, Math.max(1000, this.#gateLeftMs()))
-    log.warn(
-      {
-        code,
-        kind,
-        reason: message,
-        hint,
-        attempt: this.#failures,
-        retryInMs: Math.round(delayMs),
-      },
-      'exchange failed',
-    )
-    if (!this.#gateOpen && (kind === 'refused' || this.#gateLeftMs() <= 0)) {
-      this.stop()
-      onGiveUp(error)
-      return
-    }
-    this.#due = this.#in(delayMs)
-    if (kind === 'token') this.#awaitedSince = tokenVersion ?? 'none'
+    const delayMs = retryDelayMs(failureClass, this.#failures, random)
+    this.#due = momentIn(clock, delayMs)
+    if (failureClass === 'token') this.#failedToken = { version: tokenVersion }
+    const givesUp = this.isGateShut && (failureClass === 'refused' || this.#isPast(this.#gate))
+    const retryInMs = givesUp ? undefined : Math.round(delayMs)
+    const fields = { attempt: this.#failures, retryInMs, reason: message, hint }
+    log.warn({ code, class: failureClass, ...fields }, 'exchange failed')
+    if (givesUp) this.#giveUp(error)
   }
 
-  #gateLeftMs(): number {
-    return this.#startedAtMs + GATE_LIMIT_MS - this.#deps.clock.monotonic()
+  #giveUp(error: ExchangeError): void {
+    if (this.#isStopped) return
+    this.stop()
+    this.#deps.log.error({ code: error.code }, 'no first credentials can be had; the sidecar ends')
+    this.#deps.onGiveUp(error)
   }
 
   async #lookForNewToken(): Promise<void> {
-    const version = (await this.#deps.tokenVersion()) ?? 'none'
-    if (this.#awaitedSince === undefined || version === this.#awaitedSince) return
-    this.#awaitedSince = undefined
-    this.#due = this.#in(0)
+    const awaited = this.#failedToken
+    const version = await this.#deps.tokenVersion()
+    if (awaited === undefined || this.#failedToken !== awaited) return
+    if (version === awaited.version) return
+    this.#failedToken = undefined
+    this.#due = momentIn(this.#deps.clock, 0)
     this.#tick()
   }
 
-  async #withdraw(): Promise<void> {
-    const had = this.#deps.store.current() !== undefined
-    this.#end = undefined
-    try {
-      await this.#deps.store.withdraw()
-    } catch (error) {
-      this.#deps.log.error({ code: codeOf(error) }, 'ended credentials cannot be removed')
-    }
-    if (had) this.#deps.log.warn({}, 'credentials have ended and were withdrawn')
+  /** Expirations are written by the wall clock; after it is set back they must be written anew. */
+  #noticeSetBack(): void {
+    const { clock } = this.#deps
+    const offsetMs = clock.now() - clock.monotonic()
+    const isSetBack = offsetMs < this.#offsetMs - LIMITS_MS.setBack
+    this.#offsetMs = offsetMs
+    if (isSetBack) this.#due = momentIn(clock, 0)
   }
-}
 
-function toExchangeError(error: unknown): ExchangeError {
-  if (error instanceof ExchangeError) return error
-  return new ExchangeError('transient', codeOf(error) ?? 'PublishFailed', messageOf(error), {
-    cause: error,
-  })
+  async #withdraw(): Promise<void> {
+    const { store, log } = this.#deps
+    const document = store.current()
+    this.#end = undefined
+    if (document === undefined) return
+    const { Expiration: expiration } = document
+    log.error({ expiration }, 'credentials have ended and are withdrawn')
+    try {
+      await store.withdraw(document)
+    } catch (error) {
+      log.error({ expiration, code: codeOf(error) }, 'ended credentials cannot be removed')
+    }
+  }
+
+  #timeout(): ExchangeError {
+    return this.#error('ExchangeTimeout', `no answer in ${LIMITS_MS.exchange / 1000} s`)
+  }
+
+  #error(code: string, text: string): ExchangeError {
+    const message = `no exchange of ${nameOf(this.#deps.subject)}: ${text}`
+    return new ExchangeError('transient', code, message)
+  }
+
+  /** What is not an ExchangeError comes from publishing, such as ENOSPC. */
+  #toExchangeError(error: unknown): ExchangeError {
+    if (error instanceof ExchangeError) return error
+    const code = codeOf(error) ?? 'PublishFailed'
+    return this.#error(code, `the credentials cannot be written: ${code}`)
+  }
 }

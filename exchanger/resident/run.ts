@@ -1,141 +1,138 @@
-import { stat, writeFile } from 'node:fs/promises'
-import type { Server } from 'node:http'
+import { stat } from 'node:fs/promises'
 import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
-import { ENDPOINT } from '../../contract/names.ts'
 import type { Clock, Random } from '../../platform/clock.ts'
-import { codeOf, NocredsError } from '../../platform/errors.ts'
+import { codeOf, messageOf, NocredsError } from '../../platform/errors.ts'
 import { ensureFolder } from '../../platform/files.ts'
 import type { Logger } from '../../platform/log.ts'
-import { listen } from '../../platform/server.ts'
+import { ExchangeError, nameOf } from '../failure.ts'
 import { ensureAuthorization } from '../publish/authorization.ts'
-import { writeAwsConfig } from '../publish/aws-config.ts'
-import { createEndpoint } from '../publish/endpoint.ts'
+import { writeConfigFile } from '../publish/config-file.ts'
+import { EndpointError, startEndpoint, type Endpoint } from '../publish/endpoint.ts'
 import { openStore, type CredentialStore } from '../publish/store.ts'
-import { exchangeInChild, type ExchangeCommand } from './child.ts'
+import { runExchange, type ExchangeCommand } from './child.ts'
 import { Refresher } from './refresher.ts'
-import { terminationMessage } from './termination-message.ts'
+import { writeTerminationMessage } from './termination.ts'
 
 export interface ResidentDeps {
   readonly clock: Clock
   readonly random: Random
+  readonly randomBytes: (size: number) => Buffer
+  /** Its lines carry role, namespace and ServiceAccount. */
   readonly log: Logger
-  readonly exchangeCommand: ExchangeCommand
-  /** Port of the endpoint; the pod's is fixed, tests take a free one. */
-  readonly endpointPort?: number
+  readonly command: ExchangeCommand
+  readonly endpointPort: number
+  /** Ends the resident process. */
+  readonly signal: AbortSignal
 }
 
-export interface Resident {
-  /** Exit code, once the process has no more to do: 1 where no first credentials can be had. */
-  readonly finished: Promise<number>
-  /** Stops at once. Before the first credentials it still leaves the reason for whoever looks. */
-  stop(): Promise<void>
-}
-
-/** The volume cannot be written, or the endpoint's port is taken: nothing works without. */
-export class StartError extends NocredsError<'ERR_VOLUME' | 'ERR_PORT'> {}
+class ResidentError extends NocredsError<'ERR_RESIDENT_START'> {}
 
 /**
- * Starts the resident process of a sidecar: everything the app's SDK reads stands first, then the
- * first credentials are fetched.
- *
- * @throws StartError, with the termination message written
+ * The sidecar's life. It resolves with the exit code: 0 once the signal comes, 1 where it cannot
+ * start or no first credentials can be had; the termination message then says why.
  */
-export async function startResident(
-  config: ExchangerConfig,
-  deps: ResidentDeps,
-): Promise<Resident> {
-  const { log } = deps
-  let store: CredentialStore
-  let server: Server | undefined
+export async function runResident(config: ExchangerConfig, deps: ResidentDeps): Promise<number> {
+  const { log, signal } = deps
+  log.info({ pod: config.pod, delivery: config.delivery }, 'exchanger started')
+  let endpoint: Endpoint | undefined
   try {
-    store = await prepareVolume(config)
-    server = await serveEndpoint(config, store, deps.endpointPort ?? ENDPOINT.port)
+    await ensureFolder(config.credentialsFolder)
+    const store = await openStore(config.credentialsFolder, deps.clock.now())
+    endpoint = await deliver(config, deps, store)
+    const reason = await keepFresh(config, deps, store)
+    if (reason !== undefined) await leaveMessage(config, log, reason)
+    return signal.aborted ? 0 : 1
   } catch (error) {
-    if (error instanceof StartError) await leaveMessage(config, error, log)
-    throw error
-  }
-  const { promise: finished, resolve: finish } = Promise.withResolvers<number>()
-  const refresher = new Refresher({
-    ...deps,
-    store,
-    exchange: (signal) => exchangeInChild(deps.exchangeCommand, signal),
-    tokenVersion: () => versionOf(config.tokenFile),
-    onGiveUp(error) {
-      log.error(
-        { code: error.code },
-        'no first credentials; the kubelet will start the sidecar again',
-      )
-      void leaveMessage(config, error, log).then(() => {
-        finish(1)
-      })
-    },
-  })
-  refresher.start()
-  return {
-    finished,
-    async stop() {
-      refresher.stop()
-      server?.close()
-      server?.closeAllConnections()
-      const { lastFailure, gateOpen } = refresher
-      if (!gateOpen && lastFailure !== undefined) await leaveMessage(config, lastFailure, log)
-      finish(0)
-    },
+    const reason = startErrorOf(error, config)
+    const { code, message, hint } = reason
+    log.error({ code, reason: message, hint }, 'exchanger cannot start')
+    await leaveMessage(config, log, reason)
+    return 1
+  } finally {
+    endpoint?.close()
   }
 }
 
-async function prepareVolume(config: ExchangerConfig): Promise<CredentialStore> {
-  const folder = config.credentialsFolder
-  try {
-    await ensureFolder(folder)
-    if (config.delivery === 'process') await writeAwsConfig(folder)
-    return await openStore(folder)
-  } catch (error) {
-    const code = codeOf(error) ?? 'unknown'
-    throw new StartError('ERR_VOLUME', `the folder ${folder} cannot be written: ${code}`, {
-      cause: error,
-    })
-  }
-}
-
-async function serveEndpoint(
-  config: ExchangerConfig,
+/** Everything that an app needs but the credentials themselves. */
+async function deliver(
+  { delivery, credentialsFolder }: ExchangerConfig,
+  { clock, randomBytes, log, endpointPort }: ResidentDeps,
   store: CredentialStore,
-  port: number,
-): Promise<Server | undefined> {
-  if (config.delivery !== 'endpoint') return undefined
-  const authorization = await ensureAuthorization(config.credentialsFolder)
-  const server = createEndpoint({ authorization, current: () => store.current() })
-  try {
-    await listen(server, port, ENDPOINT.host)
-  } catch (error) {
-    const code = codeOf(error) ?? 'unknown'
-    throw new StartError('ERR_PORT', `${ENDPOINT.host}:${port} cannot be listened on: ${code}`, {
-      cause: error,
-      hint: 'Does another container of the pod use that port? Then choose nocreds.dev/delivery: process.',
-    })
+): Promise<Endpoint | undefined> {
+  if (delivery === 'process') {
+    await writeConfigFile(credentialsFolder)
+    return undefined
   }
-  return server
+  const authorization = await ensureAuthorization(credentialsFolder, randomBytes)
+  const endpoint = await startEndpoint({
+    port: endpointPort,
+    authorization,
+    current: () => store.current(),
+    now: () => clock.now(),
+  })
+  log.info({ port: endpoint.port }, 'endpoint listens')
+  return endpoint
 }
 
-/** The kubelet swaps a symbolic link when it renews the token, so the file behind it is another one. */
-async function versionOf(path: string): Promise<string | undefined> {
+/** Resolves when it ends, with the reason where there were no credentials up to then. */
+function keepFresh(
+  config: ExchangerConfig,
+  { clock, random, log, command, signal }: ResidentDeps,
+  store: CredentialStore,
+): Promise<NocredsError | undefined> {
+  return new Promise((resolve) => {
+    const refresher = new Refresher({
+      subject: config,
+      clock,
+      random,
+      store,
+      log,
+      exchange: (abort) => runExchange(command, config, abort),
+      tokenVersion: () => tokenVersion(config.tokenFile),
+      onGiveUp: resolve,
+    })
+    const stop = (): void => {
+      refresher.stop()
+      resolve(refresher.isGateShut ? (refresher.lastFailure ?? stoppedEarly(config)) : undefined)
+    }
+    if (signal.aborted) stop()
+    else refresher.start()
+    signal.addEventListener('abort', stop, { once: true })
+  })
+}
+
+/** The kubelet's atomic writer leads the path to a new file each time. */
+async function tokenVersion(path: string): Promise<string | undefined> {
   try {
-    const { ino, mtimeMs } = await stat(path)
-    return `${ino}:${mtimeMs}`
+    const { dev, ino, size, mtimeMs } = await stat(path)
+    return `${dev}:${ino}:${size}:${mtimeMs}`
   } catch {
     return undefined
   }
 }
 
+function stoppedEarly(config: ExchangerConfig): ExchangeError {
+  const message = `no exchange of ${nameOf(config)}: stopped before the first one ended`
+  return new ExchangeError('transient', 'Stopped', message)
+}
+
+function startErrorOf(error: unknown, config: ExchangerConfig): NocredsError {
+  if (error instanceof EndpointError) return error
+  const what = codeOf(error) ?? messageOf(error)
+  return new ResidentError(
+    'ERR_RESIDENT_START',
+    `no exchange of ${nameOf(config)}: the folder ${config.credentialsFolder} cannot be used: ${what}`,
+  )
+}
+
 async function leaveMessage(
-  config: ExchangerConfig,
-  error: NocredsError,
+  { terminationMessageFile }: ExchangerConfig,
   log: Logger,
+  reason: NocredsError,
 ): Promise<void> {
   try {
-    await writeFile(config.terminationMessageFile, terminationMessage(error, config))
-  } catch (cause) {
-    log.warn({ code: codeOf(cause) }, 'the termination message cannot be written')
+    await writeTerminationMessage(terminationMessageFile, reason)
+  } catch (error) {
+    log.warn({ file: terminationMessageFile, code: codeOf(error) }, 'no termination message')
   }
 }
