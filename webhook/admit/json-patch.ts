@@ -1,6 +1,6 @@
-/** An operation of RFC 6902; these three are all that injection needs. */
+/** An operation of RFC 6902, as far as nocreds uses them. */
 export type Operation =
-  | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: unknown }
+  | { readonly op: 'add' | 'replace' | 'test'; readonly path: string; readonly value: unknown }
   | { readonly op: 'remove'; readonly path: string }
 
 type Fields = Readonly<Record<string, unknown>>

@@ -24,7 +24,7 @@ export interface LeafRequest extends CaRequest {
 }
 
 /** Clocks of callers may be a little behind. */
-const BACKDATED_MS = 60_000
+export const BACKDATED_MS = 60_000
 const RSA_BITS = 2048
 
 const generateRsa = promisify(generateKeyPair)

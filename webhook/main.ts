@@ -1,0 +1,33 @@
+import { realClock } from '../platform/clock.ts'
+import { messageOf, UsageError } from '../platform/errors.ts'
+import { createKubeClient, loadKubeConfig } from './cluster/kube.ts'
+import { parseFlags, usage } from './config.ts'
+import { createLog } from './log.ts'
+import { startWebhook } from './run.ts'
+
+async function main(argv: readonly string[]): Promise<void> {
+  if (argv.includes('--help')) {
+    process.stdout.write(usage())
+    return
+  }
+  const config = parseFlags(argv)
+  const log = createLog(config['log-level'])
+  const kube = config.objects === undefined ? createKubeClient(loadKubeConfig()) : undefined
+  const webhook = await startWebhook(config, { clock: realClock, random: Math.random, log, kube })
+  let stopping = false
+  const stop = async (): Promise<void> => {
+    if (stopping) process.exit(1) // a second signal does not wait
+    stopping = true
+    await webhook.stop()
+    log.flush()
+    process.exit(0)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop())
+}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  process.stderr.write(`${messageOf(error)}\n`)
+  process.exit(error instanceof UsageError ? 2 : 1)
+}

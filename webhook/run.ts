@@ -1,0 +1,144 @@
+import type { Server } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
+import { createServer } from 'node:http'
+import { sleep, type Clock, type Random } from '../platform/clock.ts'
+import type { Logger } from '../platform/log.ts'
+import { listen } from '../platform/server.ts'
+import type { Settings } from './admit/decide-pod.ts'
+import { createCachedReader } from './cluster/cached-reader.ts'
+import type { KubeClient } from './cluster/kube-client.ts'
+import { readObjects } from './cluster/objects-file.ts'
+import type { ClusterReader } from './cluster/types.ts'
+import type { WebhookConfig } from './config.ts'
+import { createAdmissionServer } from './serve/admission-server.ts'
+import { createMetrics } from './serve/metrics.ts'
+import { createOpsApp } from './serve/ops-server.ts'
+import { createFilesSource } from './tls/files.ts'
+import { createSelfManagedSource } from './tls/self-managed.ts'
+import type { CertificateSource } from './tls/source.ts'
+
+/** After the process is unready, kube-proxies need a moment to send nobody here any more. */
+const DRAIN_MS = 5000
+/** What is still under way after the drain gets this long. */
+const CLOSE_MS = 5000
+
+export interface WebhookDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  /** Undefined in standalone mode with certificate files: then no cluster is needed. */
+  readonly kube: KubeClient | undefined
+}
+
+export interface RunningWebhook {
+  readonly port: number
+  readonly metricsPort: number
+  isReady(): boolean
+  /** Becomes unready, drains, closes. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts the webhook: probes at once, admission as soon as there is a certificate. Ready once
+ * certificate, caBundle and caches are in place.
+ *
+ * @throws UsageError for flags that turn out not to work; Node's error for a port that is taken
+ */
+export async function startWebhook(
+  config: WebhookConfig,
+  deps: WebhookDeps,
+): Promise<RunningWebhook> {
+  const { clock, log } = deps
+  const cluster = await openCluster(config, deps)
+  const certificates = openCertificates(config, deps)
+  const metrics = createMetrics({
+    cacheObjects: () => cluster.reader.counts(),
+    certificateExpiresAtMs: () => certificates.current()?.expiresAtMs,
+  })
+  const state = { listening: false, draining: false }
+  const isReady = (): boolean =>
+    state.listening && !state.draining && certificates.ready && cluster.reader.ready
+
+  const ops = createServer(createOpsApp(metrics, { isReady, isLive: () => true }))
+  const metricsPort = await listen(ops, config['metrics-port'])
+  const first = await certificates.start()
+  const answering = { cluster: cluster.reader, settings: settingsOf(config), metrics, log, clock }
+  const admission = createAdmissionServer(first, answering)
+  certificates.onChange(({ certPem, keyPem }) => {
+    admission.setSecureContext({ cert: certPem, key: keyPem, minVersion: 'TLSv1.2' })
+  })
+  const port = await listen(admission, config.port)
+  state.listening = true
+  log.info({ port, metricsPort, standalone: config.objects !== undefined }, 'webhook listens')
+
+  return {
+    port,
+    metricsPort,
+    isReady,
+    async stop() {
+      state.draining = true
+      log.info({}, 'webhook drains')
+      if (config.objects === undefined) await sleep(clock, DRAIN_MS)
+      certificates.stop()
+      cluster.stop()
+      await Promise.all([admission, ops].map((server) => close(server, clock)))
+    },
+  }
+}
+
+function settingsOf(config: WebhookConfig): Settings {
+  return {
+    exchangerImage: config['exchanger-image'],
+    stsEndpoint: config['sts-endpoint'],
+    audience: config.audience,
+    delivery: config['default-delivery'],
+    region: config['default-region'],
+  }
+}
+
+async function openCluster(
+  config: WebhookConfig,
+  { kube, ...deps }: WebhookDeps,
+): Promise<{ reader: ClusterReader; stop(): void }> {
+  if (config.objects !== undefined) {
+    return { reader: await readObjects(config.objects), stop: () => undefined }
+  }
+  if (kube === undefined) throw new Error('a cluster is needed without --objects')
+  const reader = createCachedReader({ ...deps, kube })
+  reader.start()
+  return {
+    reader,
+    stop() {
+      reader.stop()
+    },
+  }
+}
+
+function openCertificates(
+  config: WebhookConfig,
+  { kube, clock, log }: WebhookDeps,
+): CertificateSource {
+  const { 'tls-cert': certFile, 'tls-key': keyFile } = config
+  if (certFile !== undefined && keyFile !== undefined) {
+    return createFilesSource({ certFile, keyFile, clock, log })
+  }
+  if (kube === undefined) throw new Error('a cluster is needed for --tls self-managed')
+  return createSelfManagedSource({
+    kube,
+    namespace: config.namespace,
+    service: config.service,
+    secretName: config['tls-secret'],
+    webhookConfiguration: config['webhook-configuration'],
+    leafLifetimeSeconds: config['leaf-lifetime-seconds'],
+    caLifetimeSeconds: config['ca-lifetime-seconds'],
+    clock,
+    log,
+  })
+}
+
+async function close(server: Server | HttpsServer, clock: Clock): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve))
+  server.closeIdleConnections()
+  await Promise.race([closed, sleep(clock, CLOSE_MS)])
+  server.closeAllConnections()
+}

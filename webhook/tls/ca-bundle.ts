@@ -1,0 +1,45 @@
+import { NocredsError } from '../../platform/errors.ts'
+import type { Operation } from '../admit/json-patch.ts'
+import { KubeError, type KubeClient } from '../cluster/kube-client.ts'
+
+export class WebhookConfigurationError extends NocredsError<'ERR_WEBHOOK_CONFIGURATION_MISSING'> {}
+
+/**
+ * Brings the caBundle of every webhook of the configuration in step, and writes only where it is not,
+ * so that replicas do not take turns. A change by someone else in between makes the patch fail by its
+ * test of the resourceVersion; the next check tries again.
+ *
+ * @throws WebhookConfigurationError where it does not exist; KubeError
+ */
+export async function bringCaBundleInStep(
+  kube: KubeClient,
+  path: string,
+  bundlePem: string,
+): Promise<'in-step' | 'written'> {
+  const configuration = await kube.get(path)
+  if (configuration === undefined) {
+    throw new WebhookConfigurationError(
+      'ERR_WEBHOOK_CONFIGURATION_MISSING',
+      `${path} does not exist; apply the manifests again`,
+    )
+  }
+  const wanted = Buffer.from(bundlePem).toString('base64')
+  const webhooks = (configuration['webhooks'] ?? []) as { clientConfig?: { caBundle?: string } }[]
+  const changes = webhooks.flatMap<Operation>(({ clientConfig }, index) =>
+    clientConfig?.caBundle === wanted
+      ? []
+      : [{ op: 'add', path: `/webhooks/${index}/clientConfig/caBundle`, value: wanted }],
+  )
+  if (changes.length === 0) return 'in-step'
+  const { resourceVersion } = configuration.metadata
+  await kube.patch(path, [
+    { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },
+    ...changes,
+  ])
+  return 'written'
+}
+
+/** True for a patch that lost against another writer: the apiserver answers 409, or 422 for the test. */
+export function isLostRace(error: unknown): boolean {
+  return error instanceof KubeError && (error.status === 409 || error.status === 422)
+}

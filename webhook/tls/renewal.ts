@@ -1,0 +1,49 @@
+import { createCa, issueServingCertificate, type Issued } from './certificates.ts'
+import { splitPem, type RotationPolicy, type RotationStep, type TlsState } from './rotation.ts'
+
+/** Carries out one step of rotation.ts; `keep` needs none. */
+export async function carryOut(
+  step: Exclude<RotationStep, 'keep'>,
+  state: TlsState | undefined,
+  nowMs: number,
+  policy: RotationPolicy,
+): Promise<TlsState> {
+  if (state === undefined || step === 'start-anew') return startAnew(nowMs, policy)
+  switch (step) {
+    case 'add-ca': {
+      const ca = await createCa({ nowMs, lifetimeSeconds: policy.caLifetimeSeconds })
+      const bundlePem = [ca.certPem, ...stillTrusted(state)].join('')
+      return { ...state, caCertPem: ca.certPem, caKeyPem: ca.keyPem, bundlePem }
+    }
+    case 'renew-leaf':
+      return { ...state, ...(await leafOf(caOf(state), nowMs, policy)) }
+    case 'drop-old-cas':
+      return { ...state, bundlePem: state.caCertPem }
+  }
+}
+
+async function startAnew(nowMs: number, policy: RotationPolicy): Promise<TlsState> {
+  const ca = await createCa({ nowMs, lifetimeSeconds: policy.caLifetimeSeconds })
+  return {
+    caCertPem: ca.certPem,
+    caKeyPem: ca.keyPem,
+    bundlePem: ca.certPem,
+    ...(await leafOf(ca, nowMs, policy)),
+  }
+}
+
+function caOf(state: TlsState): Issued {
+  return { certPem: state.caCertPem, keyPem: state.caKeyPem }
+}
+
+function leafOf(ca: Issued, nowMs: number, policy: RotationPolicy): Promise<Issued> {
+  const { dnsNames, leafLifetimeSeconds } = policy
+  return issueServingCertificate({ ca, dnsNames, nowMs, lifetimeSeconds: leafLifetimeSeconds })
+}
+
+/** A bundle grows by one CA at a time; more than a few could only come from very short lives. */
+const MOST_OLD_CAS = 3
+
+function stillTrusted(state: TlsState): string[] {
+  return splitPem(state.bundlePem).slice(0, MOST_OLD_CAS)
+}

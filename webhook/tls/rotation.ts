@@ -1,0 +1,114 @@
+import { X509Certificate } from 'node:crypto'
+import { BACKDATED_MS } from './certificates.ts'
+import { readPair } from './pair.ts'
+
+/** What the replicas share: the Secret's data, decoded. */
+export interface TlsState {
+  /** PEM of the CA that signs new leaves. */
+  readonly caCertPem: string
+  readonly caKeyPem: string
+  /** PEM of every CA that callers must trust: the signing one first, older ones behind it. */
+  readonly bundlePem: string
+  readonly certPem: string
+  readonly keyPem: string
+}
+
+export interface RotationPolicy {
+  readonly leafLifetimeSeconds: number
+  readonly caLifetimeSeconds: number
+  /** Time in which every replica has read the Secret and published its bundle. */
+  readonly overlapMs: number
+  /** The leaf is for these; another set is a reason for a new one. */
+  readonly dnsNames: readonly string[]
+}
+
+/**
+ * One step, in the order in which a CA is replaced without a gap: the new CA joins the bundle first;
+ * an overlap later a leaf is issued from it; an overlap after that the old CA leaves the bundle.
+ */
+export type RotationStep = 'keep' | 'start-anew' | 'add-ca' | 'renew-leaf' | 'drop-old-cas'
+
+/** Renewal at this part of a life leaves the rest for faults. */
+const RENEW_AT = 2 / 3
+
+/**
+ * What is to be done now. Pure: the same for each replica that reads the same Secret.
+ *
+ * A state that does not hold together (garbage, a key of another certificate, ended certificates)
+ * starts anew: no caller could use it anyway.
+ */
+export function nextStep(
+  state: TlsState | undefined,
+  nowMs: number,
+  policy: RotationPolicy,
+): RotationStep {
+  const read = state === undefined ? undefined : readState(state)
+  if (read === undefined || isOver(read.ca, nowMs)) return 'start-anew'
+  if (isDue(read.ca, nowMs)) return 'add-ca'
+  return leafStep(read, nowMs, policy) ?? bundleStep(read, nowMs, policy)
+}
+
+function leafStep(
+  { ca, leaf }: ReadState,
+  nowMs: number,
+  policy: RotationPolicy,
+): RotationStep | undefined {
+  if (isOver(leaf, nowMs) || !isFor(leaf, policy.dnsNames)) return 'renew-leaf'
+  if (leaf.checkIssued(ca)) return isDue(leaf, nowMs) ? 'renew-leaf' : undefined
+  return isEverywhere(ca, nowMs, policy) ? 'renew-leaf' : 'keep'
+}
+
+function bundleStep(
+  { leaf, bundle }: ReadState,
+  nowMs: number,
+  policy: RotationPolicy,
+): RotationStep {
+  return bundle.length > 1 && isEverywhere(leaf, nowMs, policy) ? 'drop-old-cas' : 'keep'
+}
+
+/** True once every replica has had the time to take the certificate from the Secret. */
+function isEverywhere(
+  certificate: X509Certificate,
+  nowMs: number,
+  policy: RotationPolicy,
+): boolean {
+  return nowMs >= certificate.validFromDate.getTime() + BACKDATED_MS + policy.overlapMs
+}
+
+interface ReadState {
+  readonly ca: X509Certificate
+  readonly leaf: X509Certificate
+  readonly bundle: readonly X509Certificate[]
+}
+
+function readState(state: TlsState): ReadState | undefined {
+  try {
+    readPair(state.caCertPem, state.caKeyPem)
+    readPair(state.certPem, state.keyPem)
+    const bundle = splitPem(state.bundlePem).map((pem) => new X509Certificate(pem))
+    const ca = new X509Certificate(state.caCertPem)
+    const leaf = new X509Certificate(state.certPem)
+    const isTrusted = bundle.some((one) => leaf.checkIssued(one) && leaf.verify(one.publicKey))
+    return isTrusted && bundle[0]?.raw.equals(ca.raw) === true ? { ca, leaf, bundle } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The certificates of a PEM bundle, one by one. */
+export function splitPem(bundlePem: string): string[] {
+  return bundlePem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\r?\n?/g) ?? []
+}
+
+function isOver(certificate: X509Certificate, nowMs: number): boolean {
+  return nowMs >= certificate.validToDate.getTime()
+}
+
+function isDue(certificate: X509Certificate, nowMs: number): boolean {
+  const from = certificate.validFromDate.getTime()
+  return nowMs >= from + (certificate.validToDate.getTime() - from) * RENEW_AT
+}
+
+function isFor(leaf: X509Certificate, dnsNames: readonly string[]): boolean {
+  return dnsNames.every((name) => leaf.checkHost(name) !== undefined)
+}
