@@ -1,0 +1,34 @@
+# docker build --target webhook   -t nocreds/webhook:0.1.0   .
+# docker build --target exchanger -t nocreds/exchanger:0.1.0 .
+#
+# RUNTIME_IMAGE may be any image with Node 24, one without a shell included.
+ARG NODE_IMAGE=node:24-bookworm-slim
+ARG RUNTIME_IMAGE=${NODE_IMAGE}
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /src
+COPY package.json package-lock.json ./
+# No package needs its script for the bundles; Node is the image's own.
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json ./
+COPY build build
+COPY platform platform
+COPY contract contract
+COPY webhook webhook
+COPY exchanger exchanger
+RUN node build/bundle.ts
+
+FROM ${RUNTIME_IMAGE} AS runtime
+# /nodejs/bin is where distroless images have node.
+ENV NODE_ENV=production PATH=/usr/local/bin:/usr/bin:/bin:/nodejs/bin
+WORKDIR /
+USER 65532:65532
+
+FROM runtime AS webhook
+COPY --from=build /src/dist/webhook.mjs /nocreds/
+ENTRYPOINT ["node", "/nocreds/webhook.mjs"]
+
+FROM runtime AS exchanger
+COPY --from=build /src/dist/exchanger.mjs /src/dist/exchange.mjs /nocreds/
+ENTRYPOINT ["node", "/nocreds/exchanger.mjs"]
+CMD ["run"]
