@@ -1,0 +1,127 @@
+/** Test double: what an apiserver keeps, with one revision that counts every write. Never shipped. */
+
+export interface StoredObject {
+  readonly metadata: {
+    readonly name?: string
+    readonly namespace?: string
+    readonly resourceVersion?: string
+    readonly [field: string]: unknown
+  }
+  readonly [field: string]: unknown
+}
+
+export interface StoreEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'
+  readonly path: string
+  readonly object: StoredObject
+  readonly revision: number
+}
+
+/** Objects by their API path, such as `/api/v1/namespaces/a/secrets/b`, and how they became so. */
+export class ApiserverStore {
+  #revision = 1
+  /** Events up to here are forgotten. */
+  #compactedTo = 0
+  #history: StoreEvent[] = []
+  readonly #objects = new Map<string, StoredObject>()
+  readonly #listeners = new Set<(event: StoreEvent) => void>()
+
+  get revision(): number {
+    return this.#revision
+  }
+
+  get compactedTo(): number {
+    return this.#compactedTo
+  }
+
+  get(path: string): StoredObject | undefined {
+    return this.#objects.get(path)
+  }
+
+  /** The objects whose path passes, in the order of their paths, as etcd lists them. */
+  list(isWanted: (path: string) => boolean): StoredObject[] {
+    return [...this.#objects.entries()]
+      .filter(([path]) => isWanted(path))
+      .sort(([one], [other]) => (one < other ? -1 : 1))
+      .map(([, object]) => object)
+  }
+
+  /** Writes the object; a write that changes nothing makes no revision, as in a real apiserver. */
+  write(path: string, object: StoredObject): StoredObject {
+    const before = this.#objects.get(path)
+    if (before !== undefined && contentOf(before) === contentOf(object)) return before
+    const stored = this.#stamped(object)
+    this.#objects.set(path, stored)
+    this.#tell({ type: before === undefined ? 'ADDED' : 'MODIFIED', path, object: stored })
+    return stored
+  }
+
+  remove(path: string): void {
+    const before = this.#objects.get(path)
+    if (before === undefined) throw new Error(`${path} does not exist`)
+    this.#objects.delete(path)
+    this.#tell({ type: 'DELETED', path, object: this.#stamped(before) })
+  }
+
+  /** @param revision a watch sees what came after it; must not be below `compactedTo` */
+  since(revision: number): readonly StoreEvent[] {
+    return this.#history.filter((event) => event.revision > revision)
+  }
+
+  /** Forgets the past, as etcd does every five minutes: older revisions are answered with 410. */
+  compact(): void {
+    this.#history = []
+    this.#compactedTo = this.#revision
+  }
+
+  /** @returns how to stop listening */
+  onEvent(listener: (event: StoreEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => {
+      this.#listeners.delete(listener)
+    }
+  }
+
+  #stamped(object: StoredObject): StoredObject {
+    this.#revision += 1
+    const metadata = { ...object.metadata, resourceVersion: String(this.#revision) }
+    return { ...object, metadata }
+  }
+
+  #tell(event: Omit<StoreEvent, 'revision'>): void {
+    const complete = { ...event, revision: this.#revision }
+    this.#history.push(complete)
+    for (const listener of this.#listeners) listener(complete)
+  }
+}
+
+function contentOf({ metadata, ...rest }: StoredObject): string {
+  return JSON.stringify({ ...rest, metadata: { ...metadata, resourceVersion: undefined } })
+}
+
+/** Whether an object's path belongs to a collection, which may span all namespaces. */
+export function isIn(collection: string): (path: string) => boolean {
+  const resource = collection.slice(collection.lastIndexOf('/') + 1)
+  const spansNamespaces = /^\/api\/v1\/(?:serviceaccounts|secrets)$/.test(collection)
+  return (path) =>
+    spansNamespaces
+      ? new RegExp(`^/api/v1/namespaces/[^/]+/${resource}/[^/]+$`).test(path)
+      : path.startsWith(`${collection}/`) && !path.slice(collection.length + 1).includes('/')
+}
+
+/** What the apiserver sends where only metadata is asked for. */
+export function metadataOf({ metadata }: StoredObject): StoredObject {
+  return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata }
+}
+
+export function statusObject(code: number, reason: string, message: string): object {
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Failure',
+    message,
+    reason,
+    code,
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * Test double: the part of an apiserver that the webhook talks to, over real HTTP on loopback.
+ * Source: Kubernetes, "API concepts": lists in chunks, watches, bookmarks, metadata-only, 409, 410.
+ * Never shipped.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { json } from 'node:stream/consumers'
+import { applyPatch, type Operation } from 'rfc6902'
+import {
+  ApiserverStore,
+  isIn,
+  metadataOf,
+  statusObject,
+  type StoredObject,
+} from './apiserver-store.ts'
+import { closeAtOnce, listenOnLoopback } from './loopback-server.ts'
+import { ApiserverWatches } from './apiserver-watches.ts'
+
+/** What happens to a request instead of an answer; a number is an HTTP status. */
+export type ApiserverFault = number | 'hang' | 'reset' | 'cut-body'
+
+export interface SeenRequest {
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly accept: string
+  readonly authorization: string | undefined
+}
+
+/** The collections it knows; anything else is a 404. */
+const OBJECT_PATH =
+  /^(?:\/api\/v1\/namespaces\/[^/]+(?:\/(?:serviceaccounts|secrets)\/[^/]+)?|\/apis\/admissionregistration\.k8s\.io\/v1\/(?:mutating|validating)webhookconfigurations\/[^/]+)$/
+const COLLECTION_PATH =
+  /^(?:\/api\/v1\/(?:namespaces|(?:namespaces\/[^/]+\/)?(?:serviceaccounts|secrets))|\/apis\/admissionregistration\.k8s\.io\/v1\/(?:mutating|validating)webhookconfigurations)$/
+
+class Refusal extends Error {
+  readonly status: number
+  readonly reason: string
+
+  constructor(status: number, reason: string, message: string) {
+    super(message)
+    this.status = status
+    this.reason = reason
+  }
+}
+
+export class FakeApiserver {
+  readonly store = new ApiserverStore()
+  readonly watches = new ApiserverWatches(this.store)
+  /** Everything that was asked, oldest first. */
+  readonly requests: SeenRequest[] = []
+  /** Decides on a fault for each request; undefined lets it through. */
+  fault: (request: SeenRequest) => ApiserverFault | undefined = () => undefined
+  /** Called before each regular answer, so that a test can act in between. */
+  beforeAnswer: (request: SeenRequest) => void | Promise<void> = () => undefined
+  /** The rest of lists that were answered in part, by continue token. */
+  readonly #pages = new Map<string, { readonly rest: StoredObject[]; readonly revision: number }>()
+  #pageCount = 0
+  #server = createServer()
+  #port = 0
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`
+  }
+
+  /** Listens; after a `stop` on the same port as before, with everything it kept. */
+  async start(): Promise<this> {
+    this.#server = createServer((request, response) => {
+      void this.#handle(request, response)
+    })
+    this.#port = await listenOnLoopback(this.#server, this.#port)
+    return this
+  }
+
+  /** Gone at once, with all connections, as by a lost node. */
+  async stop(): Promise<void> {
+    await closeAtOnce(this.#server)
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '', this.url)
+    const seen: SeenRequest = {
+      method: request.method ?? '',
+      path: decodeURIComponent(url.pathname),
+      query: url.searchParams,
+      accept: request.headers.accept ?? '',
+      authorization: request.headers.authorization,
+    }
+    this.requests.push(seen)
+    const fault = this.fault(seen)
+    if (fault !== undefined) {
+      suffer(fault, response)
+      return
+    }
+    try {
+      await this.beforeAnswer(seen)
+      await this.#answer(seen, request, response)
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      send(response, error.status, statusObject(error.status, error.reason, error.message))
+    }
+  }
+
+  async #answer(
+    seen: SeenRequest,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const { method, path, query } = seen
+    const isMetadataOnly = seen.accept.includes('as=PartialObjectMetadata')
+    if (COLLECTION_PATH.test(path) && method === 'GET') {
+      if (query.get('watch') === 'true') {
+        this.watches.open({ path, query, isMetadataOnly, response })
+        return
+      }
+      send(response, 200, this.#list(path, query, isMetadataOnly))
+      return
+    }
+    if (!OBJECT_PATH.test(path)) {
+      throw new Refusal(404, 'NotFound', 'the server could not find the requested resource')
+    }
+    const present = this.store.get(path)
+    if (present === undefined) throw new Refusal(404, 'NotFound', `${path} not found`)
+    if (method === 'GET') {
+      send(response, 200, isMetadataOnly ? metadataOf(present) : present)
+      return
+    }
+    const body = await json(request)
+    // Someone else may have written while the body came in.
+    const wanted = changed(this.store.get(path) ?? present, seen.method, request, body)
+    send(response, 200, this.store.write(path, wanted))
+  }
+
+  #list(collection: string, query: URLSearchParams, isMetadataOnly: boolean): object {
+    const token = query.get('continue')
+    const limit = Number(query.get('limit') ?? Infinity)
+    const page =
+      token === null
+        ? { rest: this.store.list(isIn(collection)), revision: this.store.revision }
+        : this.#pages.get(token)
+    if (page === undefined || page.revision < this.store.compactedTo) {
+      throw new Refusal(410, 'Expired', 'The provided continue parameter is too old')
+    }
+    const items = page.rest.slice(0, limit)
+    const rest = page.rest.slice(limit)
+    const next = `page-${(this.#pageCount += 1)}`
+    if (rest.length > 0) this.#pages.set(next, { rest, revision: page.revision })
+    return {
+      kind: isMetadataOnly ? 'PartialObjectMetadataList' : 'List',
+      apiVersion: isMetadataOnly ? 'meta.k8s.io/v1' : 'v1',
+      metadata: {
+        resourceVersion: String(page.revision),
+        ...(rest.length > 0 ? { continue: next, remainingItemCount: rest.length } : {}),
+      },
+      items: isMetadataOnly ? items.map(metadataOf) : items,
+    }
+  }
+}
+
+/** The object after a PUT or PATCH. */
+function changed(
+  present: StoredObject,
+  method: string,
+  request: IncomingMessage,
+  body: unknown,
+): StoredObject {
+  const type = request.headers['content-type'] ?? ''
+  if (method === 'PUT') return replaced(present, body as StoredObject)
+  if (method !== 'PATCH') throw new Refusal(405, 'MethodNotAllowed', `${method} is not served here`)
+  if (type !== 'application/json-patch+json') {
+    throw new Refusal(415, 'UnsupportedMediaType', `a patch of type ${type} is not served here`)
+  }
+  const copy = structuredClone(present)
+  const [failed] = applyPatch(copy, body as Operation[]).filter((result) => result !== null)
+  if (failed !== undefined) {
+    throw new Refusal(422, 'Invalid', 'the server rejected our request due to an error in it')
+  }
+  return replaced(present, copy)
+}
+
+function replaced(present: StoredObject, wanted: StoredObject): StoredObject {
+  const { resourceVersion, name } = wanted.metadata
+  if (name !== present.metadata.name) throw new Refusal(400, 'BadRequest', 'the name differs')
+  if (resourceVersion !== undefined && resourceVersion !== present.metadata.resourceVersion) {
+    throw new Refusal(409, 'Conflict', 'the object has been modified; apply your changes again')
+  }
+  return wanted
+}
+
+function suffer(fault: ApiserverFault, response: ServerResponse): void {
+  if (fault === 'hang') return
+  if (fault === 'reset') {
+    response.destroy()
+  } else if (fault === 'cut-body') {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': 1000 })
+    response.write('{"metadata":{', () => response.destroy())
+  } else {
+    send(response, fault, statusObject(fault, 'Fault', `answered with ${fault} on request`))
+  }
+}
+
+function send(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'content-type': 'application/json' })
+  response.end(JSON.stringify(body))
+}
