@@ -57,7 +57,7 @@ export function identityOf(pod: KubeletPod): PodIdentity {
   if (!name || !namespace) {
     throw new Error('a kubelet sees pods with metadata.name and metadata.namespace only')
   }
-  return { name, namespace, serviceAccount: pod.spec.serviceAccountName ?? 'default' }
+  return { name, namespace, serviceAccount: pod.spec.serviceAccountName || 'default' }
 }
 
 /** @throws Error where the pod has no such container */

@@ -101,6 +101,9 @@ describe('resolveEnv', () => {
         { name: 'ALL', value: '$(NAMESPACE)/$(POD)/$(ACCOUNT)' },
       ),
     ).toMatchObject({ ALL: 'team-a/app-1/default' })
+    const pod = { ...podWith({}), spec: { serviceAccountName: '', containers: [] } }
+    const account = resolveEnv(pod, [field('ACCOUNT', 'spec.serviceAccountName')])
+    expect(account.get('ACCOUNT')).toBe('default')
     expect(() => resolve(field('IP', 'status.podIP'))).toThrow('IP')
   })
 })

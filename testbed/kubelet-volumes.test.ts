@@ -155,6 +155,23 @@ describe('preparePod', () => {
     await prepared.close()
   })
 
+  test('a rotation that failed leaves the old token, and the next one is as good as ever', async () => {
+    const state = { down: false }
+    const flaky = {
+      mintToken: (request: TokenRequest): Promise<string> =>
+        state.down ? Promise.reject(new Error('issuer is down')) : issuer.mintToken(request),
+    }
+    const token = (): Promise<string> => readFile(join(folder, 'volumes/token/token'), 'utf8')
+    const prepared = await preparePod(POD, { folder, issuer: flaky, clock })
+    state.down = true
+    await expect(prepared.rotateToken()).rejects.toThrow('issuer is down')
+    expect(await token()).toBe('token 1')
+    state.down = false
+    await prepared.rotateToken()
+    expect(await token()).toBe('token 2')
+    await prepared.close()
+  })
+
   test('wants a pod that the apiserver has named', async () => {
     const pod = { ...POD, metadata: { namespace: 'team-a' } }
     await expect(preparePod(pod, { folder, issuer, clock })).rejects.toThrow('metadata.name')

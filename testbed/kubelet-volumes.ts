@@ -32,7 +32,7 @@ export interface PreparedPod {
   readonly volumes: ReadonlyMap<string, string>
   /** Writes new tokens now, as it happens anyway at 80 % of their life. */
   rotateToken(): Promise<void>
-  /** Ends the rotation; waits for one that is under way and throws where it failed. */
+  /** Ends the rotation; waits for one that is under way and throws where the last one failed. */
   close(): Promise<void>
 }
 
@@ -84,10 +84,10 @@ async function keepFresh(
   let underWay = Promise.resolve()
   const rotate = (volume: KubeletVolume): Promise<void> => {
     timers.get(volume)?.()
-    underWay = underWay.then(() => write(volume))
+    underWay = underWay.catch(() => undefined).then(() => write(volume))
     if (!closed) {
       const delayMs = lifeSecondsOf(volume) * 1000 * ROTATED_AT
-      // `close` reports a failure; until then the old token stays, as with a kubelet.
+      // The old token stays, as with a kubelet; `close` reports a failure that nothing has mended.
       const onTimer = (): void => void rotate(volume).catch(() => undefined)
       timers.set(volume, clock.after(delayMs, onTimer))
     }

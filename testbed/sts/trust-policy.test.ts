@@ -85,6 +85,14 @@ describe('isTrusted', () => {
     expect(decide({ ...ALLOW, ...(Condition && { Condition }) })).toBe(expected)
   })
 
+  test('the provider is compared as a whole', () => {
+    const Federated = (arn: string): TrustStatement => ({ ...ALLOW, Principal: { Federated: arn } })
+    const suffix = `:iam::${ACCOUNT}:oidc-provider/${PROVIDER}`
+    expect(decide(Federated(`arn:aws-cn${suffix}`))).toBe(true)
+    expect(decide(Federated(`arn:aws:iam::999999999999:oidc-provider/x${suffix}`))).toBe(false)
+    expect(decide(Federated(`arn:aws${suffix}/below`))).toBe(false)
+  })
+
   test('a denial wins, where its condition holds', () => {
     const condition = { StringNotEquals: subject('other') }
     expect(decide(ALLOW, { ...ALLOW, Effect: 'Deny', Condition: condition })).toBe(false)

@@ -111,12 +111,17 @@ export function isTrusted(policy: TrustPolicy, accountId: string, identity: WebI
 }
 
 function concerns(statement: TrustStatement, accountId: string, identity: WebIdentity): boolean {
-  const provider = `:iam::${accountId}:oidc-provider/${identity.provider}`
+  const provider = `iam::${accountId}:oidc-provider/${identity.provider}`
   return (
-    listOf(statement.Principal.Federated).some((arn) => arn.endsWith(provider)) &&
+    listOf(statement.Principal.Federated).some((arn) => withoutPartition(arn) === provider) &&
     listOf(statement.Action).some((action) => isLike(action.toLowerCase(), ACTION.toLowerCase())) &&
     isMet(statement.Condition ?? {}, identity)
   )
+}
+
+/** An account is in one partition, so its number says enough. */
+function withoutPartition(arn: string): string {
+  return arn.replace(/^arn:[a-z-]+:/, '')
 }
 
 /** All operators and all keys must match; of the values of one key, any. */
