@@ -213,6 +213,20 @@ describe('exchanger env', () => {
     )
     expect(fromEnv({ ...good(), PATH: '/bin' })).toMatchObject({ pod: 'app-1' })
   })
+
+  test('what the kubelet adds for a Service named like us does no harm', () => {
+    const links = [
+      'NOCREDS_DEMO_SERVICE_HOST',
+      'NOCREDS_DEMO_SERVICE_PORT',
+      'NOCREDS_DEMO_SERVICE_PORT_HTTPS',
+      'NOCREDS_DEMO_PORT',
+      'NOCREDS_DEMO_PORT_443_TCP',
+      'NOCREDS_DEMO_PORT_443_TCP_PROTO',
+      'NOCREDS_DEMO_PORT_443_TCP_ADDR',
+    ]
+    const env = { ...good(), ...Object.fromEntries(links.map((name) => [name, '10.0.0.1'])) }
+    expect(fromEnv(env)).toMatchObject({ pod: 'app-1' })
+  })
 })
 
 describe('credential document', () => {

@@ -34,6 +34,13 @@ export interface EnvVar {
 
 const ENV_PREFIX = 'NOCREDS_'
 
+/**
+ * What the kubelet adds for a Service of the pod's namespace: one named `nocreds-x` brings
+ * `NOCREDS_X_SERVICE_HOST` and the like, which are none of ours.
+ * Source: Kubernetes, "Service", Environment variables.
+ */
+const SERVICE_LINK = /_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?$/
+
 /** THE schema: one row a variable. Both directions below are derived from it. */
 const VARIABLES: {
   readonly [Key in keyof ExchangerConfig]-?: {
@@ -106,7 +113,9 @@ export class ExchangerEnvError extends NocredsError<
  */
 export function fromEnv(env: Readonly<Record<string, string | undefined>>): ExchangerConfig {
   const names: readonly string[] = Object.values(VARIABLES).map((variable) => variable.name)
-  const unknown = Object.keys(env).find((key) => key.startsWith(ENV_PREFIX) && !names.includes(key))
+  const unknown = Object.keys(env).find(
+    (key) => key.startsWith(ENV_PREFIX) && !names.includes(key) && !SERVICE_LINK.test(key),
+  )
   if (unknown !== undefined) {
     throw new ExchangerEnvError(
       'ERR_ENV_UNKNOWN',

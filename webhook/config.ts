@@ -134,7 +134,8 @@ function splitFlags(argv: readonly string[]): Readonly<Record<string, unknown>> 
 }
 
 function readFlag(name: string, spec: Flag<unknown>, given: unknown): unknown {
-  if (typeof given !== 'string') {
+  // A manifest that fills a flag from a ConfigMap gives an empty one where there is nothing to say.
+  if (typeof given !== 'string' || (given === '' && spec.required !== true)) {
     if (spec.required === true) {
       throw new UsageError(`--${name} is missing; allowed: ${spec.kind.allowed} (${spec.help})`)
     }

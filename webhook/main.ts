@@ -1,6 +1,6 @@
 import { realClock } from '../platform/clock.ts'
 import { messageOf, UsageError } from '../platform/errors.ts'
-import { createKubeClient, loadKubeConfig } from './cluster/kube.ts'
+import type { KubeClient } from './cluster/kube-client.ts'
 import { parseFlags, usage } from './config.ts'
 import { createLog } from './log.ts'
 import { startWebhook } from './run.ts'
@@ -12,7 +12,7 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   const config = parseFlags(argv)
   const log = createLog(config['log-level'])
-  const kube = config.objects === undefined ? createKubeClient(loadKubeConfig()) : undefined
+  const kube = config.objects === undefined ? await connect() : undefined
   const webhook = await startWebhook(config, { clock: realClock, random: Math.random, log, kube })
   let stopping = false
   const stop = async (): Promise<void> => {
@@ -23,6 +23,12 @@ async function main(argv: readonly string[]): Promise<void> {
     process.exit(0)
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop())
+}
+
+/** Loaded only where there is a cluster: the library takes most of the start and of the memory. */
+async function connect(): Promise<KubeClient> {
+  const { createKubeClient, loadKubeConfig } = await import('./cluster/kube.ts')
+  return createKubeClient(loadKubeConfig())
 }
 
 try {
