@@ -1,0 +1,108 @@
+/** Test double: a refresher on a virtual clock, with an STS that a test scripts. Never bundled. */
+import type { CredentialDocument } from '../../contract/credentials.ts'
+import { expirationOf } from '../../contract/credentials.ts'
+import type { Clock, Random } from '../../platform/clock.ts'
+import { ExchangeError, type FailureClass } from '../failure.ts'
+import type { CredentialStore } from '../publish/store.ts'
+import { collectingLog, CONFIG, type LogLine } from '../test-support.ts'
+import { Refresher } from './refresher.ts'
+
+/** What one exchange does. */
+export type Behaviour = (signal: AbortSignal) => Promise<CredentialDocument>
+
+export interface Stage {
+  readonly refresher: Refresher
+  readonly lines: LogLine[]
+  /** Times of the exchanges, in milliseconds since the stage was set. */
+  readonly exchangesAtMs: number[]
+  /** What was published, with how much was left then by the published Expiration of the one before. */
+  readonly published: {
+    readonly document: CredentialDocument
+    readonly lastLeftMs: number | undefined
+  }[]
+  readonly gaveUp: ExchangeError[]
+  current(): CredentialDocument | undefined
+  /** How often the token file was looked at. */
+  looks: number
+  /** How many exchanges are under way. */
+  underWay: number
+  mostUnderWay: number
+  token: string | undefined
+  /** What writing does, such as throwing ENOSPC. */
+  onWrite: () => void
+}
+
+export interface StageOptions {
+  readonly clock: Clock
+  readonly random: Random
+  /** The behaviour of the n-th exchange, from 0. */
+  readonly behaviour: (index: number) => Behaviour
+  /** What an earlier process left. */
+  readonly found?: CredentialDocument
+  /** Version of the token at start; `token-1` where not given. */
+  readonly token?: string | undefined
+}
+
+export function setStage(options: StageOptions): Stage {
+  const { clock, random, behaviour, found } = options
+  const startMs = clock.monotonic()
+  const { log, lines } = collectingLog()
+  let current = found
+  const store: CredentialStore = {
+    current: () => current,
+    publish(document) {
+      stage.onWrite()
+      const lastLeftMs = current === undefined ? undefined : expirationOf(current) - clock.now()
+      stage.published.push({ document, lastLeftMs })
+      current = document
+      return Promise.resolve()
+    },
+    withdraw(document) {
+      if (current === document) current = undefined
+      return Promise.resolve()
+    },
+  }
+  const gaveUp: ExchangeError[] = []
+  const refresher = new Refresher({
+    subject: CONFIG,
+    clock,
+    random,
+    store,
+    log,
+    async exchange(signal) {
+      const index = stage.exchangesAtMs.push(clock.monotonic() - startMs) - 1
+      stage.underWay += 1
+      stage.mostUnderWay = Math.max(stage.mostUnderWay, stage.underWay)
+      // One that is given up has its process killed, so it is under way no more.
+      signal.addEventListener('abort', () => (stage.underWay -= 1), { once: true })
+      try {
+        return await behaviour(index)(signal)
+      } finally {
+        if (!signal.aborted) stage.underWay -= 1
+      }
+    },
+    tokenVersion() {
+      stage.looks += 1
+      return Promise.resolve(stage.token)
+    },
+    onGiveUp: (error) => gaveUp.push(error),
+  })
+  const stage: Stage = {
+    refresher,
+    lines,
+    exchangesAtMs: [],
+    published: [],
+    gaveUp,
+    current: () => current,
+    looks: 0,
+    underWay: 0,
+    mostUnderWay: 0,
+    token: 'token' in options ? options.token : 'token-1',
+    onWrite: () => undefined,
+  }
+  return stage
+}
+
+export function fails(failureClass: FailureClass, code = 'SomeCode'): Behaviour {
+  return () => Promise.reject(new ExchangeError(failureClass, code, `it failed: ${code}`, 'Look.'))
+}
