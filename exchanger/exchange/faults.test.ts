@@ -1,0 +1,91 @@
+import { describe, expect, test } from '@jest/globals'
+import { CONFIG } from '../test-support.ts'
+import { classOf, faultOf, shown } from './faults.ts'
+import { hintFor } from './hints.ts'
+
+describe('classes', () => {
+  test.each([
+    ['ExpiredTokenException', 400, 'token'],
+    ['IDPCommunicationError', 400, 'transient'],
+    ['Throttling', 400, 'transient'],
+    ['ThrottlingException', 400, 'transient'],
+    ['RequestLimitExceeded', 400, 'transient'],
+    ['TooManyRequests', 429, 'transient'],
+    ['InternalFailure', 500, 'transient'],
+    ['ServiceUnavailable', 503, 'transient'],
+    ['Whatever', 502, 'transient'],
+    ['AccessDenied', 403, 'refused'],
+    ['InvalidIdentityToken', 400, 'refused'],
+    ['IDPRejectedClaim', 403, 'refused'],
+    ['RegionDisabledException', 403, 'refused'],
+    ['ValidationError', 400, 'refused'],
+    ['MalformedPolicyDocument', 400, 'refused'],
+    ['PackedPolicyTooLarge', 400, 'refused'],
+    ['SomethingNew', 400, 'refused'],
+  ] as const)('%s with %d is %s', (code, httpStatus, expected) => {
+    expect(classOf(code, httpStatus)).toBe(expected)
+  })
+
+  test('no answer is transient, by the code of Node', () => {
+    const down = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+    expect(faultOf(down)).toMatchObject({ code: 'ECONNREFUSED', failureClass: 'transient' })
+    const late = Object.assign(new Error('too late'), { name: 'TimeoutError' })
+    expect(faultOf(late)).toMatchObject({ code: 'Timeout', failureClass: 'transient' })
+  })
+
+  test('an answer that is none of STS is transient whatever its status, and not shown', () => {
+    for (const httpStatusCode of [200, 403, 502]) {
+      const thrown = Object.assign(new Error('cannot parse <SecretAccessKey>s3cret'), {
+        $metadata: { httpStatusCode },
+      })
+      const fault = faultOf(thrown)
+      expect(fault).toMatchObject({ code: 'MalformedResponse', failureClass: 'transient' })
+      expect(fault.text).not.toContain('s3cret')
+    }
+  })
+})
+
+describe('what is shown of STS`s words', () => {
+  test('nothing that looks like a token, one line, 500 characters', () => {
+    const jwt = 'eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwcyJ9.c2lnbmF0dXJl'
+    expect(shown(`bad ${jwt} in\n  request`)).toBe('bad [token] in request')
+    expect(shown('x'.repeat(1000))).toHaveLength(500)
+  })
+})
+
+describe('hints', () => {
+  const claims = {
+    issuer: 'https://oidc.example.com/id/1',
+    subject: 'system:serviceaccount:team-a:app',
+    audiences: ['sts.amazonaws.com'],
+    expiresAtMs: undefined,
+  }
+
+  test('AccessDenied: what the trust policy must say, by the token`s own claims', () => {
+    expect(hintFor('AccessDenied', CONFIG, claims)).toBe(
+      'Does the role exist, and does its trust policy allow sts:AssumeRoleWithWebIdentity to ' +
+        'arn:aws:iam::111122223333:oidc-provider/oidc.example.com/id/1 with ' +
+        'oidc.example.com/id/1:sub = system:serviceaccount:team-a:app and ' +
+        'oidc.example.com/id/1:aud = sts.amazonaws.com?',
+    )
+  })
+
+  test.each([
+    ['InvalidIdentityToken', 'oidc-provider/oidc.example.com/id/1'],
+    ['IDPRejectedClaim', 'audience sts.amazonaws.com'],
+    ['IDPCommunicationError', 'https://oidc.example.com/id/1/.well-known/openid-configuration'],
+    ['RegionDisabledException', 'eu-central-1'],
+    ['ValidationError', 'session-duration is 3600 s'],
+  ])('%s', (code, part) => {
+    expect(hintFor(code, CONFIG, claims)).toContain(part)
+  })
+
+  test('an unknown code has none', () => {
+    expect(hintFor('constructor', CONFIG, claims)).toBeUndefined()
+  })
+
+  test('the provider is in the partition of the role', () => {
+    const china = { ...CONFIG, roleArn: 'arn:aws-cn:iam::111122223333:role/app' }
+    expect(hintFor('AccessDenied', china, claims)).toContain('arn:aws-cn:iam::111122223333:oidc')
+  })
+})

@@ -1,0 +1,67 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { formatCredentialDocument } from '../contract/credentials.ts'
+import { VirtualClock } from '../testbed/virtual-clock.ts'
+import { CONFIG, documentEnding } from './test-support.ts'
+import { waitForCredentials } from './wait.ts'
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nocreds-wait-'))
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+/** Advances until the wait is over, and says how it ended and after how long. */
+async function outcome(
+  delivery: 'process' | 'endpoint',
+  before: (elapsedMs: number, clock: VirtualClock) => Promise<void> = () => Promise.resolve(),
+): Promise<{ isGood: boolean; elapsedMs: number }> {
+  const clock = new VirtualClock()
+  let isGood: boolean | undefined
+  const done = waitForCredentials({ ...CONFIG, credentialsFolder: folder, delivery }, clock).then(
+    (good) => (isGood = good),
+  )
+  let elapsedMs = 0
+  for (; elapsedMs < 60_000; elapsedMs += 50) {
+    await before(elapsedMs, clock)
+    while (clock.pending === 0 && isGood === undefined) await clock.settle()
+    if (isGood !== undefined) break
+    await clock.advance(50)
+  }
+  return { isGood: await done, elapsedMs }
+}
+
+async function publish(endMs: number): Promise<void> {
+  const text = formatCredentialDocument(documentEnding(endMs))
+  await writeFile(join(folder, 'credentials.json'), text)
+}
+
+describe('the gate', () => {
+  test('opens once unexpired credentials are there', async () => {
+    const { isGood, elapsedMs } = await outcome('process', async (ms, clock) => {
+      if (ms === 0) await publish(clock.now() - 1000)
+      if (ms === 5000) await publish(clock.now() + 60_000)
+    })
+    expect(isGood).toBe(true)
+    expect(elapsedMs).toBeGreaterThanOrEqual(5000)
+    expect(elapsedMs).toBeLessThan(5200)
+  })
+
+  test('waits for the authorization, too, where apps need it', async () => {
+    const { isGood, elapsedMs } = await outcome('endpoint', async (ms, clock) => {
+      if (ms === 0) await publish(clock.now() + 600_000)
+      if (ms === 3000) await writeFile(join(folder, 'authorization'), 'a'.repeat(43))
+    })
+    expect(isGood).toBe(true)
+    expect(elapsedMs).toBeGreaterThanOrEqual(3000)
+  })
+
+  test('stays shut after 45 s', async () => {
+    const { isGood, elapsedMs } = await outcome('process')
+    expect(isGood).toBe(false)
+    expect(elapsedMs).toBeGreaterThanOrEqual(45_000)
+    expect(elapsedMs).toBeLessThan(46_000)
+  })
+})
