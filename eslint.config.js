@@ -8,26 +8,47 @@ const MAY_IMPORT = {
   exchanger: ['contract', 'platform'],
 }
 
+/** Packages that one file owns: whoever needs what they do goes through it. */
+const OWNER_OF = {
+  '@aws-sdk/client-sts': 'exchanger/exchange/sts.ts',
+  '@kubernetes/client-node': 'webhook/cluster/kube.ts',
+  '@prometheus-io/client': 'webhook/serve/metrics.ts',
+  express: 'webhook/serve/ops-server.ts',
+  jose: 'exchanger/exchange/token.ts',
+  'node-forge': 'webhook/tls/certificates.ts',
+  pino: 'webhook/log.ts',
+  re2js: 'webhook/admit/permitted-roles.ts',
+}
+
 /** Imports point down only: platform <- contract <- webhook, exchanger <- testbed, demo, e2e. */
-function directionOfImports(folder, allowed) {
+function restrictedImports(folder, mayImport, mayUse = undefined) {
   const all = [...Object.keys(MAY_IMPORT), 'testbed', 'demo', 'build', 'e2e']
-  const forbidden = all.filter((name) => name !== folder && !allowed.includes(name))
+  const forbidden = all.filter((name) => name !== folder && !mayImport.includes(name))
   return {
-    files: [`${folder}/**/*.ts`],
-    ignores: ['**/*.test.ts'],
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          patterns: forbidden.map((name) => ({
-            regex: `^(\\.\\./)+${name}/`,
-            message: `${folder}/ may import only from: ${[folder, ...allowed].join(', ')}`,
-          })),
-        },
-      ],
-    },
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: forbidden.map((name) => ({
+          regex: `^(\\.\\./)+${name}/`,
+          message: `${folder}/ may import only from: ${[folder, ...mayImport].join(', ')}`,
+        })),
+        paths: Object.entries(OWNER_OF)
+          .filter(([name]) => name !== mayUse)
+          .map(([name, owner]) => ({ name, message: `only ${owner} uses it` })),
+      },
+    ],
   }
 }
+
+const productImports = Object.entries(MAY_IMPORT).map(([folder, mayImport]) => ({
+  files: [`${folder}/**/*.ts`],
+  ignores: ['**/*.test.ts'],
+  rules: restrictedImports(folder, mayImport),
+}))
+const ownersImports = Object.entries(OWNER_OF).map(([name, owner]) => {
+  const [folder] = owner.split('/')
+  return { files: [owner], rules: restrictedImports(folder, MAY_IMPORT[folder], name) }
+})
 
 /** The real clock, randomness and the process belong to main.ts; everything else takes them as arguments. */
 const ONLY_MAIN_TOUCHES_THE_PROCESS = [
@@ -59,7 +80,8 @@ export default tseslint.config(
     },
   },
   { files: ['*.js'], ...tseslint.configs.disableTypeChecked },
-  ...Object.entries(MAY_IMPORT).map(([folder, allowed]) => directionOfImports(folder, allowed)),
+  ...productImports,
+  ...ownersImports,
   {
     files: Object.keys(MAY_IMPORT).map((folder) => `${folder}/**/*.ts`),
     ignores: ['**/*.test.ts', '**/main.ts', 'platform/clock.ts'],

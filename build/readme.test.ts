@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import { ANNOTATIONS } from '../contract/annotations.ts'
+import { AWS_ENV, CONFLICTING_ENV, INJECTION_LABEL, PREFIX } from '../contract/names.ts'
+import { FLAGS } from '../webhook/config.ts'
+
+const REPOSITORY = join(import.meta.dirname, '..')
+const read = (file: string): string => readFileSync(join(REPOSITORY, file), 'utf8')
+const README = read('README.md')
+
+/** Rows of the table that follows a heading. */
+function table(heading: string): string {
+  const [, after = ''] = README.split(`\n## ${heading}\n`)
+  return after.split('\n## ')[0] ?? ''
+}
+
+describe('README', () => {
+  const annotations = Object.values(ANNOTATIONS).flatMap((keys) => Object.keys(keys))
+
+  test.each([...new Set(annotations)])('has the annotation %s', (key) => {
+    expect(table('Annotations')).toContain(`| \`${PREFIX}${key}\` |`)
+  })
+
+  test('names no annotation or label that does not exist', () => {
+    const known = [...annotations.map((key) => PREFIX + key), INJECTION_LABEL.key]
+    const named = README.match(/nocreds\.dev\/[a-z-]+/g) ?? []
+    expect(named.filter((key) => !known.includes(key) && !key.endsWith('/aws'))).toEqual([])
+  })
+
+  test('has every flag and no other', () => {
+    const named = table('Flags of the webhook').match(/`--[a-z-]+`/g) ?? []
+    expect([...new Set(named)].sort()).toEqual(
+      Object.keys(FLAGS)
+        .map((name) => `\`--${name}\``)
+        .sort(),
+    )
+  })
+
+  test('says how to mend each denial', () => {
+    const [, reasons = ''] = read('webhook/admit/verdict.ts').split('export type Reason =')
+    const all = (reasons.split('\n\n')[0] ?? '').match(/'[a-z-]+'/g) ?? []
+    expect(all.length).toBeGreaterThan(15)
+    for (const reason of all) {
+      expect(table('When something is denied')).toContain(`\`${reason.slice(1, -1)}\``)
+    }
+  })
+
+  test('names only AWS variables that the contract knows', () => {
+    const known = [...Object.values(AWS_ENV), ...CONFLICTING_ENV, 'AWS_SDK_LOAD_CONFIG']
+    const named = README.match(/AWS_[A-Z0-9_]+/g) ?? []
+    expect(named.filter((name) => !known.includes(name))).toEqual([])
+  })
+})
+
+describe('the pages', () => {
+  test.each(['README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'CHANGELOG.md'])(
+    '%s links only to files that are there',
+    (page) => {
+      const links = [...read(page).matchAll(/\]\(([^)#:]+)\)/g)].map(([, target]) => target ?? '')
+      for (const target of links) expect(() => read(target)).not.toThrow()
+    },
+  )
+
+  test('ARCHITECTURE.md gives a reason for each dependency', () => {
+    const { dependencies, devDependencies } = JSON.parse(read('package.json')) as Record<
+      'dependencies' | 'devDependencies',
+      Record<string, string>
+    >
+    for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
+      expect(version).toMatch(/^\d/) // pinned
+      expect(read('ARCHITECTURE.md')).toContain(`\`${name}\``)
+    }
+  })
+})
