@@ -49,7 +49,7 @@ export type AnnotatedKind = keyof typeof ANNOTATIONS
 type ReadOf<Table> = {
   readonly [Key in keyof Table]?: Table[Key] extends ValueKind<infer Value> ? Value : never
 }
-export type NamespaceAnnotations = ReadOf<(typeof ANNOTATIONS)['Namespace']>
+
 export type ServiceAccountAnnotations = ReadOf<(typeof ANNOTATIONS)['ServiceAccount']>
 export type PodAnnotations = ReadOf<(typeof ANNOTATIONS)['Pod']>
 

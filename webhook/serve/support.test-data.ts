@@ -6,7 +6,7 @@ import { SETTINGS } from '../admit/support.test-data.ts'
 import type { AnswerDeps } from './answer.ts'
 import { createMetrics } from './metrics.ts'
 
-export const ROLE = 'arn:aws:iam::111122223333:role/app'
+const ROLE = 'arn:aws:iam::111122223333:role/app'
 
 /** One namespace that permits one role, one ServiceAccount that asks for it. */
 export const CLUSTER: ClusterReader = {
