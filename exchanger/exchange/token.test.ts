@@ -63,6 +63,6 @@ describe('the token file', () => {
     const error = await thrownBy(() => read(text))
     expect(error).toMatchObject({ code: 'TokenMalformed', failureClass: 'token' })
     expect((error as Error).message).not.toContain('super-secret')
-    expect(error).toHaveProperty('cause', undefined)
+    expect((error as Error).cause).toBeUndefined()
   })
 })

@@ -119,9 +119,7 @@ describe('the endpoint', () => {
   })
 
   test('headers without bounds are refused', async () => {
-    const { status } = await ask(PATH, { authorization: 'a'.repeat(10_000) }).catch(() => ({
-      status: 431,
-    }))
+    const { status } = await ask(PATH, { authorization: 'a'.repeat(10_000) })
     expect(status).toBe(431)
   })
 

@@ -9,57 +9,58 @@ const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 
+/** An exchange with such a life, after such a time. */
+type Gives = (lifeMs: number, delayMs?: number, keyId?: string) => Behaviour
+
 interface Play extends Stage {
   readonly clock: VirtualClock
-  /** An exchange with such a life, after such a time. */
-  gives(lifeMs: number, delayMs?: number, keyId?: string): Behaviour
 }
 
+interface PlayOptions extends Partial<StageOptions> {
+  /** What an earlier process left ends in so many milliseconds, as published. */
+  readonly foundLeftMs?: number
+}
+
+/** Starts a refresher whose exchanges go as the script says, one after the other; the last one repeats. */
 async function play(
-  script: (play: Pick<Play, 'gives' | 'clock'>) => (index: number) => Behaviour,
-  options: Partial<StageOptions> & { readonly foundLeftMs?: number } = {},
+  script: (gives: Gives) => readonly Behaviour[],
+  { foundLeftMs, ...options }: PlayOptions = {},
 ): Promise<Play> {
   const clock = new VirtualClock(undefined, 2)
-  const gives =
-    (lifeMs: number, delayMs = 0, keyId?: string): Behaviour =>
-    async () => {
-      const askedAtMs = clock.now()
-      if (delayMs > 0) await sleep(clock, delayMs)
-      return documentEnding(publishedExpirationMs(askedAtMs + lifeMs, lifeMs), keyId)
-    }
-  const { foundLeftMs } = options
+  const exchanges = script((lifeMs, delayMs = 0, keyId) => async () => {
+    const askedAtMs = clock.now()
+    if (delayMs > 0) await sleep(clock, delayMs)
+    return documentEnding(publishedExpirationMs(askedAtMs + lifeMs, lifeMs), keyId)
+  })
+  const found =
+    foundLeftMs === undefined ? {} : { found: documentEnding(clock.now() + foundLeftMs, 'FOUND') }
   const stage = setStage({
     clock,
     random: () => 0.5,
-    behaviour: script({ gives, clock }),
-    ...(foundLeftMs === undefined
-      ? {}
-      : { found: documentEnding(clock.now() + foundLeftMs, 'FOUND') }),
+    behaviour: (n) => exchanges[n] ?? exchanges.at(-1)!,
+    ...found,
     ...options,
   })
   stage.refresher.start()
   await clock.settle()
-  return Object.assign(stage, { clock, gives })
+  return Object.assign(stage, { clock })
 }
 
 const never: Behaviour = () => new Promise(() => undefined)
+const down = fails('transient')
 const failures = (stage: Stage): unknown[] =>
   stage.lines.filter(({ msg }) => msg === 'exchange failed')
 
 describe('before the first credentials', () => {
   test('they are fetched at once, and open the gate', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        () =>
-          gives(HOUR),
-    )
+    const stage = await play((gives) => [gives(HOUR)])
     expect(stage.exchangesAtMs).toEqual([0])
     expect(stage.published).toHaveLength(1)
     expect(stage.refresher.isGateShut).toBe(false)
   })
 
   test('a refusal gives up at once', async () => {
-    const stage = await play(() => () => fails('refused', 'AccessDenied'))
+    const stage = await play(() => [fails('refused', 'AccessDenied')])
     expect(stage.gaveUp).toMatchObject([{ code: 'AccessDenied' }])
     await stage.clock.advance(HOUR)
     expect(stage.exchangesAtMs).toEqual([0])
@@ -67,7 +68,7 @@ describe('before the first credentials', () => {
   })
 
   test.each(['transient', 'token'] as const)('%s failures are retried for 30 s', async (kind) => {
-    const stage = await play(() => () => fails(kind))
+    const stage = await play(() => [fails(kind)])
     await stage.clock.advance(30 * SECOND - 1)
     expect(stage.gaveUp).toEqual([])
     await stage.clock.advance(1)
@@ -76,11 +77,7 @@ describe('before the first credentials', () => {
   })
 
   test('STS that is down at start and comes up is waited for', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        (n) =>
-          n < 4 ? fails('transient') : gives(HOUR),
-    )
+    const stage = await play((gives) => [down, down, down, down, gives(HOUR)])
     await stage.clock.advance(29 * SECOND)
     expect(stage.gaveUp).toEqual([])
     expect(stage.published).toHaveLength(1)
@@ -94,10 +91,12 @@ describe('before the first credentials', () => {
 
   test('an STS that never answers is given up, and its exchange ended', async () => {
     let aborted = false
-    const stage = await play(() => () => (signal) => {
-      signal.addEventListener('abort', () => (aborted = true))
-      return never(signal)
-    })
+    const stage = await play(() => [
+      (signal) => {
+        signal.addEventListener('abort', () => (aborted = true))
+        return never(signal)
+      },
+    ])
     await stage.clock.advance(31 * SECOND)
     expect(stage.gaveUp).toMatchObject([{ code: 'ExchangeTimeout', failureClass: 'transient' }])
     expect(aborted).toBe(true)
@@ -106,11 +105,7 @@ describe('before the first credentials', () => {
 
 describe('refreshing', () => {
   test('ahead of the end, for ever', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        () =>
-          gives(HOUR),
-    )
+    const stage = await play((gives) => [gives(HOUR)])
     await stage.clock.advance(10 * HOUR)
     expect(stage.exchangesAtMs).toEqual(
       Array.from({ length: 21 }, (_, n) => n * 30 * MINUTE).map((ms) => expect.closeTo(ms, -4.5)),
@@ -118,11 +113,7 @@ describe('refreshing', () => {
   })
 
   test('while nothing is due a timer comes no more than once in 10 s', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        () =>
-          gives(HOUR),
-    )
+    const stage = await play((gives) => [gives(HOUR)])
     let timers = 0
     const after = stage.clock.after.bind(stage.clock)
     stage.clock.after = (delayMs, action) => {
@@ -136,11 +127,7 @@ describe('refreshing', () => {
   })
 
   test('good credentials stay while STS is down, and go at their published end, not a moment later', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        (n) =>
-          n === 0 ? gives(HOUR) : fails('transient'),
-    )
+    const stage = await play((gives) => [gives(HOUR), down])
     await stage.clock.advance(55 * MINUTE - 1)
     expect(stage.current()).toBeDefined()
     await stage.clock.advance(1)
@@ -151,11 +138,7 @@ describe('refreshing', () => {
 
   test('down for longer than the life: back within a minute once STS is', async () => {
     let isDown = false
-    const stage = await play(
-      ({ gives }) =>
-        () =>
-          isDown ? fails('transient') : gives(HOUR),
-    )
+    const stage = await play((gives) => [(signal) => (isDown ? down : gives(HOUR))(signal)])
     isDown = true
     await stage.clock.advance(3 * HOUR)
     expect(stage.current()).toBeUndefined()
@@ -165,11 +148,7 @@ describe('refreshing', () => {
   })
 
   test('a refusal later on does not end the process, and is retried about once a minute', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        (n) =>
-          n === 0 ? gives(HOUR) : fails('refused'),
-    )
+    const stage = await play((gives) => [gives(HOUR), fails('refused')])
     await stage.clock.advance(3 * HOUR)
     expect(stage.gaveUp).toEqual([])
     expect(stage.exchangesAtMs.length).toBeGreaterThan(140)
@@ -177,23 +156,15 @@ describe('refreshing', () => {
   })
 
   test('success resets the backoff', async () => {
-    const good = new Set([0, 8])
-    const stage = await play(
-      ({ gives }) =>
-        (n) =>
-          good.has(n) ? gives(HOUR) : fails('transient'),
-    )
+    const down7 = Array.from({ length: 7 }, () => down)
+    const stage = await play((gives) => [gives(HOUR), ...down7, gives(HOUR), down])
     await stage.clock.advance(90 * MINUTE)
     const attempts = stage.lines.filter((line) => line['attempt'] !== undefined)
     expect(attempts.map((line) => line['attempt']).slice(0, 8)).toEqual([1, 2, 3, 4, 5, 6, 7, 1])
   })
 
   test('each failure is one line with what one needs to know', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        (n) =>
-          n === 1 ? fails('transient') : gives(HOUR),
-    )
+    const stage = await play((gives) => [gives(HOUR), down, gives(HOUR)])
     await stage.clock.advance(40 * MINUTE)
     expect(failures(stage)).toEqual([
       {
@@ -214,48 +185,32 @@ describe('refreshing', () => {
   })
 
   test('a slow exchange is one exchange', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        () =>
-          gives(30 * MINUTE, 25 * SECOND),
-    )
+    const stage = await play((gives) => [gives(30 * MINUTE, 25 * SECOND)])
     await stage.clock.advance(5 * HOUR)
     expect(stage.mostUnderWay).toBe(1)
     expect(stage.published.length).toBeGreaterThan(20)
   })
 
   test('a late answer never replaces a newer one', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        (n) =>
-          n === 0
-            ? gives(HOUR)
-            : n === 1
-              ? gives(12 * HOUR, 50 * SECOND, 'LATE')
-              : gives(HOUR, 0, 'NEWER'),
-    )
+    const stage = await play((gives) => [
+      gives(HOUR),
+      gives(12 * HOUR, 50 * SECOND, 'LATE'),
+      gives(HOUR, 0, 'NEWER'),
+    ])
     await stage.clock.advance(45 * MINUTE)
     expect(stage.published.map(({ document }) => document.AccessKeyId)).toEqual(['KEY-1', 'NEWER'])
     expect(failures(stage)).toMatchObject([{ code: 'ExchangeTimeout', class: 'transient' }])
   })
 
   test('credentials that have ended on arrival are a failure, not published', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        (n) =>
-          n === 0 ? gives(HOUR) : gives(-HOUR),
-    )
+    const stage = await play((gives) => [gives(HOUR), gives(-HOUR)])
     await stage.clock.advance(2 * HOUR)
     expect(stage.published).toHaveLength(1)
     expect(failures(stage)[0]).toMatchObject({ code: 'ExpiredOnArrival', class: 'transient' })
   })
 
   test('stop ends everything at once', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        (n) =>
-          n === 0 ? gives(HOUR) : gives(HOUR, 20 * SECOND),
-    )
+    const stage = await play((gives) => [gives(HOUR), gives(HOUR, 20 * SECOND)])
     await stage.clock.advance(30 * MINUTE + 15 * SECOND)
     expect(stage.underWay).toBe(1)
     stage.refresher.stop()
@@ -266,15 +221,13 @@ describe('refreshing', () => {
 })
 
 describe('a token that failed', () => {
-  const onlyTokenOne = (clock: Play): Behaviour =>
-    clock.token === 'token-1' ? fails('token', 'ExpiredTokenException') : clock.gives(HOUR)
+  const ended = fails('token', 'ExpiredTokenException')
 
-  test('ends its wait within 10 s of the kubelet`s new one', async () => {
-    const stage: Play = await play(
-      ({ gives }) =>
-        (n) =>
-          n === 0 ? gives(HOUR) : onlyTokenOne(stage),
-    )
+  test('is waited for no longer than 10 s after the new one', async () => {
+    const stage: Play = await play((gives) => [
+      gives(HOUR),
+      (signal) => (stage.token === 'token-1' ? ended : gives(HOUR))(signal),
+    ])
     await stage.clock.advance(30 * MINUTE + 20 * SECOND)
     const before = stage.exchangesAtMs.length
     stage.token = 'token-2'
@@ -284,11 +237,7 @@ describe('a token that failed', () => {
   })
 
   test('is looked at every 10 s at most, and tried again after a minute', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        (n) =>
-          n === 0 ? gives(HOUR) : fails('token'),
-    )
+    const stage = await play((gives) => [gives(HOUR), fails('token')])
     await stage.clock.advance(31 * MINUTE)
     const { looks } = stage
     const tried = stage.exchangesAtMs.length
@@ -298,27 +247,22 @@ describe('a token that failed', () => {
   })
 
   test('rotated during the exchange: the new one is tried within 10 s', async () => {
-    const stage: Play = await play(({ gives }) => (n) => {
-      if (n !== 1) return gives(HOUR)
-      return async (signal) => {
+    const stage: Play = await play((gives) => [
+      gives(HOUR),
+      (signal) => {
         stage.token = 'token-2'
-        return fails('token')(signal)
-      }
-    })
+        return ended(signal)
+      },
+      gives(HOUR),
+    ])
     await stage.clock.advance(30 * MINUTE + 15 * SECOND)
     expect(stage.published).toHaveLength(2)
   })
 
   test('missing at start: the first one is tried within 10 s', async () => {
-    let isThere = false
-    const stage = await play(
-      ({ gives }) =>
-        () =>
-          isThere ? gives(HOUR) : fails('token', 'TokenMissing'),
-      { token: undefined },
-    )
+    const missing = fails('token', 'TokenMissing')
+    const stage = await play((gives) => [missing, gives(HOUR)], { token: undefined })
     expect(failures(stage)).toMatchObject([{ code: 'TokenMissing', class: 'token' }])
-    isThere = true
     stage.token = 'token-1'
     await stage.clock.advance(10 * SECOND)
     expect(stage.published).toHaveLength(1)
@@ -327,31 +271,23 @@ describe('a token that failed', () => {
 
 describe('a volume that is full', () => {
   test('leaves the last good credentials, and is retried', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        (n) =>
-          gives(HOUR, 0, `KEY-${n}`),
-    )
+    const stage = await play((gives) => [gives(HOUR, 0, 'GOOD'), gives(HOUR, 0, 'NEXT')])
     stage.onWrite = () => {
       throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
     }
     await stage.clock.advance(40 * MINUTE)
-    expect(stage.current()).toMatchObject({ AccessKeyId: 'KEY-0' })
+    expect(stage.current()).toMatchObject({ AccessKeyId: 'GOOD' })
     expect(failures(stage)[0]).toMatchObject({ code: 'ENOSPC', class: 'transient' })
     stage.onWrite = () => undefined
     await stage.clock.advance(MINUTE)
-    expect(stage.current()).not.toMatchObject({ AccessKeyId: 'KEY-0' })
+    expect(stage.current()).toMatchObject({ AccessKeyId: 'NEXT' })
     expect(stage.published).toHaveLength(2)
   })
 })
 
 describe('clocks', () => {
   test('after a suspend a refresh that is overdue comes within 30 s', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        () =>
-          gives(HOUR),
-    )
+    const stage = await play((gives) => [gives(HOUR)])
     await stage.clock.advance(MINUTE)
     stage.clock.suspend(40 * MINUTE)
     await stage.clock.advance(30 * SECOND)
@@ -359,22 +295,14 @@ describe('clocks', () => {
   })
 
   test('after a suspend past their end credentials are withdrawn within 30 s', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        (n) =>
-          n === 0 ? gives(HOUR) : fails('transient'),
-    )
+    const stage = await play((gives) => [gives(HOUR), down])
     stage.clock.suspend(2 * HOUR)
     await stage.clock.advance(30 * SECOND)
     expect(stage.current()).toBeUndefined()
   })
 
   test('a clock set back, which makes the published end too late, has it written anew', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        () =>
-          gives(HOUR),
-    )
+    const stage = await play((gives) => [gives(HOUR)])
     await stage.clock.advance(MINUTE)
     stage.clock.jumpWall(-10 * MINUTE)
     await stage.clock.advance(30 * SECOND)
@@ -384,11 +312,7 @@ describe('clocks', () => {
   })
 
   test('a clock set back does not lengthen a life', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        (n) =>
-          n === 0 ? gives(HOUR) : fails('transient'),
-    )
+    const stage = await play((gives) => [gives(HOUR), down])
     stage.clock.jumpWall(-10 * HOUR)
     await stage.clock.advance(55 * MINUTE)
     expect(stage.current()).toBeUndefined()
@@ -397,12 +321,7 @@ describe('clocks', () => {
 
 describe('after a restart', () => {
   test('credentials that are left are current at once, and refreshed by what is left', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        () =>
-          gives(HOUR),
-      { foundLeftMs: 40 * MINUTE },
-    )
+    const stage = await play((gives) => [gives(HOUR)], { foundLeftMs: 40 * MINUTE })
     expect(stage.current()).toMatchObject({ AccessKeyId: 'FOUND' })
     expect(stage.refresher.isGateShut).toBe(false)
     expect(stage.exchangesAtMs).toEqual([])
@@ -411,17 +330,12 @@ describe('after a restart', () => {
   })
 
   test('with little left they are replaced at once', async () => {
-    const stage = await play(
-      ({ gives }) =>
-        () =>
-          gives(HOUR),
-      { foundLeftMs: 10 * MINUTE },
-    )
+    const stage = await play((gives) => [gives(HOUR)], { foundLeftMs: 10 * MINUTE })
     expect(stage.exchangesAtMs).toEqual([0])
   })
 
   test('a refusal does not end the process while they are good', async () => {
-    const stage = await play(() => () => fails('refused'), { foundLeftMs: 10 * MINUTE })
+    const stage = await play(() => [fails('refused')], { foundLeftMs: 10 * MINUTE })
     await stage.clock.advance(HOUR)
     expect(stage.gaveUp).toEqual([])
     expect(stage.current()).toBeUndefined()

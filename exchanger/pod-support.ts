@@ -1,0 +1,88 @@
+/** Test double: folders and env of a sidecar, and the built programs run in them. Never bundled. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { parseCredentialDocument, type CredentialDocument } from '../contract/credentials.ts'
+import { toEnv, type ExchangerConfig } from '../contract/exchanger-env.ts'
+import { writeAtomically } from '../platform/files.ts'
+import { CONFIG, type LogLine } from './test-support.ts'
+
+/** What a sidecar finds in its pod. */
+export interface Pod {
+  readonly config: ExchangerConfig
+  readonly env: Record<string, string>
+  putToken(jwt: string): Promise<void>
+  /** Throws where there is none. */
+  document(): Promise<CredentialDocument>
+  terminationMessage(): Promise<string>
+}
+
+export async function makePod(settings: Partial<ExchangerConfig>): Promise<Pod> {
+  const folder = await mkdtemp(join(tmpdir(), 'nocreds-pod-'))
+  const config: ExchangerConfig = {
+    ...CONFIG,
+    tokenFile: join(folder, 'token'),
+    credentialsFolder: join(folder, 'aws'),
+    terminationMessageFile: join(folder, 'termination-log'),
+    ...settings,
+  }
+  await mkdir(config.credentialsFolder)
+  await writeFile(config.terminationMessageFile, '')
+  const env = toEnv(config).map(({ name, value }) => [name, value ?? config.pod])
+  return {
+    config,
+    env: Object.fromEntries([...env, ['PATH', process.env['PATH']]]) as Record<string, string>,
+    putToken: (jwt) => writeAtomically(config.tokenFile, jwt),
+    async document() {
+      const text = await readFile(join(config.credentialsFolder, 'credentials.json'), 'utf8')
+      return parseCredentialDocument(text)
+    },
+    terminationMessage: () => readFile(config.terminationMessageFile, 'utf8'),
+  }
+}
+
+/** A program that runs, with what it has said so far. */
+export interface Running {
+  readonly pid: number
+  readonly said: { stdout: string; stderr: string }
+  readonly exited: Promise<number | null>
+  kill(signal: NodeJS.Signals): void
+  lines(): LogLine[]
+}
+
+export function start(
+  program: string,
+  command: string,
+  env: Readonly<Record<string, string>>,
+): Running {
+  const child = spawn(process.execPath, [program, command], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const said = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (said.stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (said.stderr += text))
+  return {
+    pid: child.pid ?? 0,
+    said,
+    exited: once(child, 'close').then(([code]) => code as number | null),
+    kill: (signal) => child.kill(signal),
+    lines: () =>
+      said.stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as LogLine),
+  }
+}
+
+/** Resolves with what `find` gives, once that is something; the test's own timeout is the limit. */
+export async function until<T>(find: () => T | undefined | Promise<T | undefined>): Promise<T> {
+  for (;;) {
+    const found = await find()
+    if (found !== undefined) return found
+    await pause(20)
+  }
+}
