@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseCredentialDocument, type CredentialDocument } from '../contract/credentials.ts'
 import { toEnv, type ExchangerConfig } from '../contract/exchanger-env.ts'
@@ -34,7 +34,7 @@ export async function makePod(settings: Partial<ExchangerConfig>): Promise<Pod> 
   const env = toEnv(config).map(({ name, value }) => [name, value ?? config.pod])
   return {
     config,
-    env: Object.fromEntries([...env, ['PATH', process.env['PATH']]]) as Record<string, string>,
+    env: Object.fromEntries([...env, ['PATH', dirname(process.execPath)]]),
     putToken: (jwt) => writeAtomically(config.tokenFile, jwt),
     async document() {
       const text = await readFile(join(config.credentialsFolder, 'credentials.json'), 'utf8')

@@ -101,9 +101,9 @@ test('killed at any point of publishing, no reader ever sees half a document', a
     new URL(path, import.meta.url).toString(),
   )
   let reads = 0
-  let isDone = false
+  const done = new AbortController()
   const reader = (async () => {
-    while (!isDone) {
+    while (!done.signal.aborted) {
       const text = await readFile(file, 'utf8').catch(() => undefined)
       if (text === undefined) await pause(1)
       else reads += parseCredentialDocument(text).Version
@@ -119,7 +119,7 @@ test('killed at any point of publishing, no reader ever sees half a document', a
     await once(publisher, 'close')
     parseCredentialDocument(await readFile(file, 'utf8'))
   }
-  isDone = true
+  done.abort()
   await reader
   expect(reads).toBeGreaterThan(kills)
   expect((await openStore(folder, NOW)).current()).toBeDefined()
