@@ -49,7 +49,14 @@ describe('what is shown of STS`s words', () => {
   test('nothing that looks like a token, one line, 500 characters', () => {
     const jwt = 'eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwcyJ9.c2lnbmF0dXJl'
     expect(shown(`bad ${jwt} in\n  request`)).toBe('bad [token] in request')
+    expect(shown(`id_token=${jwt}`)).toBe('id_token=[token]')
     expect(shown('x'.repeat(1000))).toHaveLength(500)
+  })
+
+  test('host names stay, for they are what one must look at', () => {
+    const text =
+      'No OpenIDConnect provider found in your account for https://oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF'
+    expect(shown(text)).toBe(text)
   })
 })
 

@@ -59,11 +59,10 @@ export function faultOf(thrown: unknown): Fault {
 }
 
 const SHOWN_LENGTH = 500
+/** Header and payload are JSON objects in base64url, which begin with `ey`; host names must stay. */
+const JWT = /\bey[\w-]+\.[\w-]+(?:\.[\w-]*)*/g
 
 /** Texts of STS are shown, but cut, in one line, and without anything that could be a token. */
 export function shown(text: string): string {
-  return text
-    .replaceAll(/[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?/g, '[token]')
-    .replaceAll(/\s+/g, ' ')
-    .slice(0, SHOWN_LENGTH)
+  return text.replaceAll(JWT, '[token]').replaceAll(/\s+/g, ' ').slice(0, SHOWN_LENGTH)
 }
