@@ -1,0 +1,41 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { bundlePrograms, type Bundle } from '../build/programs.ts'
+
+/** There is one resident process per pod, and it starts twice: once as the sidecar, once as its gate. */
+const RESIDENT_MAX_BYTES = 40 * 1024
+
+let folder: string
+let resident: Bundle
+let exchange: Bundle
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nocreds-bundle-'))
+  const bundles = await bundlePrograms(folder, ['exchanger.mjs', 'exchange.mjs'])
+  resident = bundles.find(({ program }) => program === 'exchanger.mjs')!
+  exchange = bundles.find(({ program }) => program === 'exchange.mjs')!
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+test('the resident process is ours alone: no SDK, no schema library, no package at all', () => {
+  expect(resident.inputs).toContain('exchanger/resident/refresher.ts')
+  const foreign = /node_modules|^(?!exchanger|contract|platform)/
+  expect(resident.inputs.filter((path) => foreign.test(path))).toEqual([])
+})
+
+test('it is small', () => {
+  expect(resident.bytes).toBeLessThanOrEqual(RESIDENT_MAX_BYTES)
+})
+
+test('the exchange has the SDK and jose, but neither zod nor pino', () => {
+  const packages = exchange.inputs.join('\n')
+  expect(packages).toContain('node_modules/@aws-sdk/client-sts/')
+  expect(packages).toContain('node_modules/jose/')
+  expect(packages).not.toMatch(/node_modules\/(?:zod|pino)\//)
+})
+
+test('no test double is in either', () => {
+  const doubles = /(?:^testbed\/|-support\.ts$|\.test\.ts$|\/stage\.ts$)/
+  expect([...resident.inputs, ...exchange.inputs].filter((path) => doubles.test(path))).toEqual([])
+})
