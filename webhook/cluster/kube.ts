@@ -59,7 +59,11 @@ interface Call {
 export function createKubeClient(config: KubeConfig): KubeClient {
   const call = async <T>(options: Call): Promise<T> => {
     const response = await send(config, options)
-    return JSON.parse(await text(response)) as T
+    try {
+      return JSON.parse(await text(response)) as T
+    } catch (error) {
+      throw unreachable(error) // the answer broke off
+    }
   }
   const orUndefined = (error: unknown): undefined => {
     if (error instanceof KubeError && error.status === 404) return undefined
