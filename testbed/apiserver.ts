@@ -52,7 +52,9 @@ export class FakeApiserver {
   /** Decides on a fault for each request; undefined lets it through. */
   fault: (request: SeenRequest) => ApiserverFault | undefined = () => undefined
   /** Called before each regular answer, so that a test can act in between. */
-  beforeAnswer: (request: SeenRequest) => void | Promise<void> = () => undefined
+  beforeAnswer: (request: SeenRequest) => void = () => undefined
+  /** Called once an object was read, before it is sent: holds an answer back that grows old. */
+  afterRead: (request: SeenRequest) => void | Promise<void> = () => undefined
   /** The rest of lists that were answered in part, by continue token. */
   readonly #pages = new Map<string, { readonly rest: StoredObject[]; readonly revision: number }>()
   #pageCount = 0
@@ -93,7 +95,7 @@ export class FakeApiserver {
       return
     }
     try {
-      await this.beforeAnswer(seen)
+      this.beforeAnswer(seen)
       await this.#answer(seen, request, response)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
@@ -122,6 +124,7 @@ export class FakeApiserver {
     const present = this.store.get(path)
     if (present === undefined) throw new Refusal(404, 'NotFound', `${path} not found`)
     if (method === 'GET') {
+      await this.afterRead(seen)
       send(response, 200, isMetadataOnly ? metadataOf(present) : present)
       return
     }

@@ -68,14 +68,30 @@ async function askLive(kube: KubeClient, path: string): Promise<Annotated | unde
   }
 }
 
-/** Callers that ask for the same thing at the same time share one call. */
+/**
+ * Callers that ask for the same thing at the same time share one call. A call that is already under
+ * way may have read before the newest caller's write, so whoever comes then shares the next one.
+ */
 function shareCalls<T>(call: (path: string) => Promise<T>): (path: string) => Promise<T> {
-  const underWay = new Map<string, Promise<T>>()
-  return (path) => {
-    const shared = underWay.get(path)
-    if (shared !== undefined) return shared
+  const underWay = new Map<string, Promise<unknown>>()
+  const waiting = new Map<string, Promise<T>>()
+  const start = (path: string): Promise<T> => {
     const started = call(path).finally(() => underWay.delete(path))
     underWay.set(path, started)
     return started
+  }
+  return (path) => {
+    const shared = waiting.get(path)
+    if (shared !== undefined) return shared
+    const before = underWay.get(path)
+    if (before === undefined) return start(path)
+    const next = before
+      .catch(() => undefined)
+      .then(() => {
+        waiting.delete(path)
+        return start(path)
+      })
+    waiting.set(path, next)
+    return next
   }
 }

@@ -1,8 +1,8 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseAllDocuments } from 'yaml'
+import { parseAllDocuments, type Document } from 'yaml'
 import { z } from 'zod'
-import { codeOf, UsageError } from '../../platform/errors.ts'
+import { codeOf, messageOf, UsageError } from '../../platform/errors.ts'
 import { keepOurs } from './our-annotations.ts'
 import type { Annotated, ClusterReader } from './types.ts'
 
@@ -82,11 +82,20 @@ async function readFileObjects(file: string): Promise<Found[]> {
     const where = `--objects ${file}, document ${index + 1}`
     const [problem] = document.errors
     if (problem !== undefined) throw new UsageError(`${where}: not YAML: ${problem.message}`)
-    const value: unknown = document.toJS()
+    const value = valueOf(document, where)
     if (value === null) return []
     const list = listSchema.safeParse(value)
     return (list.success ? list.data.items : [value]).map((item) => readObject(item, where))
   })
+}
+
+/** Aliases are resolved only here, up to the library's limit. */
+function valueOf(document: Pick<Document, 'toJS'>, where: string): unknown {
+  try {
+    return document.toJS()
+  } catch (error) {
+    throw new UsageError(`${where}: not YAML: ${messageOf(error)}`)
+  }
 }
 
 function readObject(value: unknown, where: string): Found {

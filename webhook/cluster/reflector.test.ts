@@ -168,6 +168,19 @@ describe('the watch', () => {
     expect(lists()).toBe(1)
   })
 
+  test('that is cut again and again, but brings something each time, does not slow down', async () => {
+    await started()
+    for (let n = 0; n < 6; n += 1) {
+      write('app', `role-${n}`)
+      await eventually(() => roleOf('app') === `role-${n}`)
+      api.watches.end('cut')
+      await eventually(() => clock.pending === 1)
+      await clock.advance(1000)
+      await eventually(() => api.watches.count === 1)
+    }
+    expect(lines.map(({ attempt }) => attempt)).toEqual([1, 1, 1, 1, 1, 1])
+  })
+
   test('a server that ends every watch at once is not asked in a tight loop', async () => {
     await started()
     const before = api.requests.length

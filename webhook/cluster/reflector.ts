@@ -121,6 +121,7 @@ export class Reflector {
         position.isGone = true
         return
       }
+      this.#failures = 0 // it works, even where something cuts each watch after a while
       this.#apply(event)
       position.resourceVersion = event.object.metadata.resourceVersion ?? position.resourceVersion
     }

@@ -1,0 +1,188 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { KubeConfig } from '@kubernetes/client-node'
+import { FakeApiserver } from '../../testbed/apiserver.ts'
+import { eventually } from '../../testbed/eventually.ts'
+import { seededRandom, VirtualClock } from '../../testbed/virtual-clock.ts'
+import type { Logger } from '../../platform/log.ts'
+import { createCachedReader, type CachedReader } from './cached-reader.ts'
+import { createKubeClient } from './kube.ts'
+
+const ROLE = { 'nocreds.dev/role-arn': 'arn:aws:iam::111122223333:role/app' }
+const PERMITTED = { 'nocreds.dev/permitted-roles': '.*' }
+const NAMESPACE = '/api/v1/namespaces/team-a'
+const ACCOUNT = `${NAMESPACE}/serviceaccounts/app`
+
+let api: FakeApiserver
+let clock: VirtualClock
+let reader: CachedReader
+
+const nothing = (): void => undefined
+const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing }
+
+beforeEach(async () => {
+  api = await new FakeApiserver().start()
+  clock = new VirtualClock()
+  const config = new KubeConfig()
+  config.loadFromClusterAndUser(
+    { name: 'fake', server: api.url, skipTLSVerify: true },
+    { name: 'webhook' },
+  )
+  const kube = createKubeClient(config)
+  reader = createCachedReader({ kube, clock, random: seededRandom(1), log: SILENT })
+})
+
+afterEach(async () => {
+  reader.stop()
+  await api.stop()
+})
+
+function annotate(path: string, annotations: Record<string, string>): void {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  api.store.write(path, { metadata: { name, namespace: 'team-a', annotations } })
+}
+
+function annotateNamespace(annotations: Record<string, string>): void {
+  api.store.write(NAMESPACE, { metadata: { name: 'team-a', annotations } })
+}
+
+/** How often the object itself was asked for. */
+function liveGets(path: string): number {
+  return api.requests.filter((request) => request.path === path).length
+}
+
+async function started(): Promise<void> {
+  reader.start()
+  await eventually(() => api.watches.count === 2)
+}
+
+describe('from memory', () => {
+  test('a ServiceAccount with a role and a Namespace that permits roles', async () => {
+    annotate(ACCOUNT, ROLE)
+    annotateNamespace(PERMITTED)
+    expect(reader.ready).toBe(false)
+    await started()
+    expect(reader.ready).toBe(true)
+    expect(reader.counts()).toEqual({ ServiceAccount: 1, Namespace: 1 })
+    expect(await reader.serviceAccount('team-a', 'app')).toEqual({ annotations: ROLE })
+    expect(await reader.namespace('team-a')).toEqual({ annotations: PERMITTED })
+    expect(liveGets(ACCOUNT) + liveGets(NAMESPACE)).toBe(0)
+  })
+
+  test('goes on while the apiserver is gone; what is not in memory is a ClusterError', async () => {
+    annotate(ACCOUNT, ROLE)
+    annotateNamespace(PERMITTED)
+    await started()
+    await api.stop()
+    expect(await reader.serviceAccount('team-a', 'app')).toEqual({ annotations: ROLE })
+    expect(await reader.namespace('team-a')).toEqual({ annotations: PERMITTED })
+    expect(reader.ready).toBe(true)
+    const unreachable = { code: 'ERR_APISERVER_UNREACHABLE' }
+    await expect(reader.serviceAccount('team-a', 'new')).rejects.toMatchObject(unreachable)
+    await expect(reader.namespace('new')).rejects.toMatchObject(unreachable)
+    await expect(reader.namespace('team-a', { fresh: true })).rejects.toMatchObject(unreachable)
+  })
+
+  test('is not ready before both kinds are there', async () => {
+    api.fault = ({ path }) => (path === '/api/v1/namespaces' ? 503 : undefined)
+    reader.start()
+    await eventually(() => api.watches.count === 1)
+    expect(reader.ready).toBe(false)
+    api.fault = () => undefined
+    await eventually(() => clock.pending === 1)
+    await clock.advance(30_000)
+    await eventually(() => reader.ready)
+  })
+})
+
+describe('asked live', () => {
+  test('a ServiceAccount made, or annotated, a moment ago, while the watch lags', async () => {
+    annotate(ACCOUNT, {})
+    await started()
+    api.watches.hold()
+    annotate(ACCOUNT, ROLE)
+    annotate(`${NAMESPACE}/serviceaccounts/new`, ROLE)
+    expect(await reader.serviceAccount('team-a', 'app')).toEqual({ annotations: ROLE })
+    expect(await reader.serviceAccount('team-a', 'new')).toEqual({ annotations: ROLE })
+    expect(reader.counts().ServiceAccount).toBe(1) // the watch has brought nothing yet
+  })
+
+  test('a Namespace that permits nothing yet, and any where fresh is asked for', async () => {
+    annotateNamespace({})
+    await started()
+    api.watches.hold()
+    annotateNamespace(PERMITTED)
+    expect(await reader.namespace('team-a')).toEqual({ annotations: PERMITTED })
+    api.watches.release()
+    await eventually(async () => {
+      const before = liveGets(NAMESPACE)
+      await reader.namespace('team-a')
+      return liveGets(NAMESPACE) === before
+    })
+    api.watches.hold()
+    annotateNamespace({ 'nocreds.dev/permitted-roles': 'other' })
+    expect(await reader.namespace('team-a', { fresh: true })).toEqual({
+      annotations: { 'nocreds.dev/permitted-roles': 'other' },
+    })
+  })
+
+  test('what does not exist is undefined', async () => {
+    await started()
+    expect(await reader.serviceAccount('team-a', 'app')).toBeUndefined()
+    expect(await reader.namespace('team-a')).toBeUndefined()
+  })
+
+  test.each([401, 403, 429, 500, 503, 'reset', 'cut-body'] as const)(
+    'a refusal (%s) is a ClusterError, never "not there"',
+    async (fault) => {
+      await started()
+      api.fault = () => fault
+      await expect(reader.serviceAccount('team-a', 'app')).rejects.toMatchObject({
+        code: 'ERR_APISERVER_UNREACHABLE',
+      })
+    },
+  )
+
+  test('a name cannot climb out of its path', async () => {
+    await started()
+    await expect(reader.serviceAccount('team-a', '../secrets/tls')).resolves.toBeUndefined()
+    expect(api.requests.at(-1)?.path).toBe(`${NAMESPACE}/serviceaccounts/../secrets/tls`)
+  })
+})
+
+describe('calls at the same time', () => {
+  test('share one answer, which is no older than any of the calls', async () => {
+    annotate(ACCOUNT, {})
+    await started()
+    api.watches.hold()
+    const answering = Promise.withResolvers<undefined>()
+    const read = Promise.withResolvers<undefined>()
+    let isFirst = true
+    api.afterRead = async ({ path }) => {
+      if (path !== ACCOUNT || !isFirst) return
+      isFirst = false
+      read.resolve(undefined)
+      await answering.promise
+    }
+    const early = reader.serviceAccount('team-a', 'app')
+    await read.promise // the apiserver has looked, the answer is still on its way
+    annotate(ACCOUNT, ROLE)
+    const late = Array.from({ length: 50 }, () => reader.serviceAccount('team-a', 'app'))
+    answering.resolve(undefined)
+    expect(await early).toEqual({ annotations: {} })
+    expect(await Promise.all(late)).toEqual(late.map(() => ({ annotations: ROLE })))
+    expect(liveGets(ACCOUNT)).toBe(2)
+  })
+
+  test('a failure is shared by those who waited for it, and by nobody later', async () => {
+    annotate(ACCOUNT, {})
+    await started()
+    api.fault = () => 503
+    const failed = await Promise.allSettled([
+      reader.serviceAccount('team-a', 'app'),
+      reader.serviceAccount('team-a', 'app'),
+    ])
+    expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    api.fault = () => undefined
+    expect(await reader.serviceAccount('team-a', 'app')).toEqual({ annotations: {} })
+  })
+})
