@@ -1,0 +1,68 @@
+import { spawnSync } from 'node:child_process'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseAllDocuments } from 'yaml'
+
+export const ROOT = join(import.meta.dirname, '..')
+export const MANIFESTS = join(ROOT, 'manifests')
+
+/** Any object of Kubernetes, as far as the tests of the manifests read it. */
+export interface Manifest {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: { readonly name: string; readonly namespace?: string }
+  readonly [field: string]: unknown
+}
+
+export function documentsIn(text: string): Manifest[] {
+  return parseAllDocuments(text).map((document) => {
+    const [error] = document.errors
+    if (error !== undefined) throw error
+    return document.toJS() as Manifest
+  })
+}
+
+/** Every YAML file of base, guard and overlays, by its path in manifests/; cases are not manifests. */
+export const FILES: readonly string[] = globSync('{base,guard,overlays}/**/*.yaml', {
+  cwd: MANIFESTS,
+})
+  .filter((file) => !file.startsWith('guard/cases/'))
+  .sort()
+
+export function textOf(file: string): string {
+  return readFileSync(join(MANIFESTS, file), 'utf8')
+}
+
+/** What `kubectl apply -f manifests/install.yaml` applies. */
+export const INSTALLED: readonly Manifest[] = documentsIn(textOf('install.yaml'))
+
+/** The only installed object of a kind and name. */
+export function installed(kind: string, name: string): Manifest {
+  const found = INSTALLED.filter((one) => one.kind === kind && one.metadata.name === name)
+  const [only] = found
+  if (only === undefined || found.length > 1) throw new Error(`${found.length} of ${kind} ${name}`)
+  return only
+}
+
+/** The value at a path of keys and indexes; throws where there is none. */
+export function at(value: unknown, ...path: readonly (string | number)[]): unknown {
+  let here = value
+  for (const key of path) {
+    if (typeof here !== 'object' || here === null || !(key in here)) {
+      throw new Error(`no ${path.join('.')} in ${JSON.stringify(value)}`)
+    }
+    here = (here as Readonly<Record<string | number, unknown>>)[key]
+  }
+  return here
+}
+
+export const HAS_KUBECTL = spawnSync('kubectl', ['version', '--client']).status === 0
+
+/** The objects that `kubectl kustomize` makes of a folder of manifests/. */
+export function kustomized(folder: string): Manifest[] {
+  const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', join(MANIFESTS, folder)], {
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(stderr)
+  return documentsIn(stdout)
+}

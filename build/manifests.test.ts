@@ -1,0 +1,380 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import { ANNOTATIONS } from '../contract/annotations.ts'
+import { IN_POD, toEnv } from '../contract/exchanger-env.ts'
+import {
+  CREDENTIALS_VOLUME,
+  DEFAULT_AUDIENCE,
+  EXCHANGER,
+  INJECTION_LABEL,
+  PREFIX,
+  TOKEN_VOLUME,
+  WEBHOOK,
+} from '../contract/names.ts'
+import { permission } from '../webhook/admit/permitted-roles.ts'
+import { FLAGS, parseFlags } from '../webhook/config.ts'
+import {
+  at,
+  FILES,
+  HAS_KUBECTL,
+  installed,
+  INSTALLED,
+  kustomized,
+  ROOT,
+  textOf,
+  type Manifest,
+} from './manifests.test-data.ts'
+
+const TEXT = FILES.map(textOf).join('\n')
+
+function found(pattern: RegExp): string[] {
+  return [...new Set([...TEXT.matchAll(pattern)].map(([match]) => match))].sort()
+}
+
+const deployment = installed('Deployment', 'nocreds-webhook')
+const podSpec = at(deployment, 'spec', 'template', 'spec')
+const webhookContainer = at(podSpec, 'containers', 0)
+const settings = at(installed('ConfigMap', 'nocreds-settings'), 'data') as Record<string, string>
+const webhooks = at(installed('MutatingWebhookConfiguration', 'nocreds'), 'webhooks') as unknown[]
+
+/** The command line as the kubelet makes it: references to variables, taken from the ConfigMap. */
+function commandLine(container: unknown): string[] {
+  const env = at(container, 'env') as unknown[]
+  const valueOf = (name: string): string => {
+    const reference = env.find((one) => at(one, 'name') === name)
+    expect(at(reference, 'valueFrom', 'configMapKeyRef', 'name')).toBe('nocreds-settings')
+    return at(settings, at(reference, 'valueFrom', 'configMapKeyRef', 'key') as string) as string
+  }
+  return (at(container, 'args') as string[]).map((arg) =>
+    arg.replace(/\$\(([A-Z_]+)\)/g, (_, name: string) => valueOf(name)),
+  )
+}
+
+describe('names of the contract', () => {
+  test('annotations and label', () => {
+    const known = Object.values(ANNOTATIONS).flatMap((of) =>
+      Object.keys(of).map((key) => PREFIX + key),
+    )
+    const used = found(/(?<![./\w])nocreds\.dev\/[\w-]+/g)
+    expect([...known, INJECTION_LABEL.key]).toEqual(expect.arrayContaining(used))
+    for (const key of ['permitted-roles', 'role-arn', 'injected-role', 'delivery']) {
+      expect(used).toContain(PREFIX + key)
+    }
+    expect(TEXT).toContain(`${INJECTION_LABEL.key}: ${INJECTION_LABEL.value}`)
+  })
+
+  test('paths in a pod', () => {
+    expect(found(/\/var\/run\/secrets\/nocreds\.dev\/[\w/.-]+/g)).toEqual(
+      [TOKEN_VOLUME.mountPath, CREDENTIALS_VOLUME.mountPath].sort(),
+    )
+    expect(found(/\/dev\/[\w-]+/g)).toEqual([EXCHANGER.terminationMessagePath])
+  })
+
+  test('commands of the exchanger', () => {
+    const literal = (word: string): string =>
+      `[${[...EXCHANGER.program, word].map((one) => `'${one}'`).join(', ')}]`
+    expect(found(/\['node'[^\]]*\]/g)).toEqual([literal('run'), literal('wait')])
+  })
+
+  test('variables of the exchanger', () => {
+    const env = toEnv({
+      roleArn: 'arn:aws:iam::111122223333:role/app',
+      delivery: 'process',
+      sessionDurationSeconds: 3600,
+      sessionName: 'app',
+      namespace: 'team-a',
+      serviceAccount: 'app',
+      audience: DEFAULT_AUDIENCE,
+      region: 'eu-central-1',
+      stsEndpoint: 'https://sts.example.com',
+      ...IN_POD,
+    }).map(({ name }) => name)
+    const used = found(/NOCREDS_[A-Z_]*[A-Z]/g)
+    expect(used).toEqual(['NOCREDS_POD', 'NOCREDS_ROLE_ARN', 'NOCREDS_STS_ENDPOINT'])
+    expect(env).toEqual(expect.arrayContaining(used))
+  })
+
+  test('volumes, container and objects: no other name starts with nocreds-', () => {
+    const objects = [...INSTALLED.map(({ metadata }) => metadata.name), 'nocreds-guard']
+    const ofCertManager = ['nocreds-ca', 'nocreds-self-signed', 'nocreds-webhook-certificate']
+    const contract = [TOKEN_VOLUME.name, CREDENTIALS_VOLUME.name, EXCHANGER.container]
+    const used = found(/(?<![\w/])nocreds-[\w-]*\w/g)
+    expect([...objects, ...ofCertManager, ...contract]).toEqual(expect.arrayContaining(used))
+    expect(used).toEqual(expect.arrayContaining(contract))
+  })
+
+  test('audience', () => {
+    expect(settings['audience']).toBe(DEFAULT_AUDIENCE)
+  })
+
+  test('longest expression that can permit a role', () => {
+    const [limit, ...others] = found(/(?<=permitted\.size\(\) <= )\d+/g).map(Number)
+    expect(others).toEqual([])
+    expect(permission('a'.repeat(limit!)).valid).toBe(true)
+    expect(permission('a'.repeat(limit! + 1)).valid).toBe(false)
+  })
+})
+
+describe('one place for what webhook and guard must agree on', () => {
+  test.each(['nocreds/webhook:', 'nocreds/exchanger:', `audience: ${DEFAULT_AUDIENCE}`])(
+    '%s',
+    (text) => {
+      expect(textOf('install.yaml').split(text)).toHaveLength(2)
+    },
+  )
+
+  test('the guard reads the ConfigMap that the webhook has its flags from, and fails closed', () => {
+    const bindings = INSTALLED.filter(({ kind }) => kind === 'ValidatingAdmissionPolicyBinding')
+    for (const { spec } of bindings) {
+      const policy = installed('ValidatingAdmissionPolicy', at(spec, 'policyName') as string)
+      expect(at(policy, 'spec', 'failurePolicy')).toBe('Fail')
+      const reads = JSON.stringify(policy).includes('params.')
+      expect('paramKind' in (policy['spec'] as object)).toBe(reads)
+      expect((spec as Record<string, unknown>)['paramRef']).toEqual(
+        reads
+          ? {
+              name: 'nocreds-settings',
+              namespace: 'nocreds-system',
+              parameterNotFoundAction: 'Deny',
+            }
+          : undefined,
+      )
+    }
+    expect(bindings.map(({ metadata }) => metadata.name).sort()).toEqual(
+      INSTALLED.filter(({ kind }) => kind === 'ValidatingAdmissionPolicy')
+        .map(({ metadata }) => metadata.name)
+        .sort(),
+    )
+    expect(found(/(?<=params\.data\.)\w+/g)).toEqual(Object.keys(settings).sort())
+  })
+})
+
+describe('Deployment', () => {
+  const config = parseFlags(commandLine(webhookContainer))
+
+  test('its command line is one that the webhook takes, with the settings in it', () => {
+    expect(config).toMatchObject({
+      'exchanger-image': settings['exchangerImage'],
+      audience: settings['audience'],
+      tls: 'self-managed',
+    })
+  })
+
+  test('the objects that the webhook expects are there', () => {
+    const { namespace } = config
+    for (const [kind, name] of [
+      ['Service', config.service],
+      ['Secret', config['tls-secret']],
+    ] as const) {
+      expect(installed(kind, name).metadata.namespace).toBe(namespace)
+    }
+    expect(installed('MutatingWebhookConfiguration', config['webhook-configuration'])).toBeDefined()
+    expect(deployment.metadata.namespace).toBe(namespace)
+  })
+
+  test('ports and probes', () => {
+    const ports = at(webhookContainer, 'ports') as { name: string; containerPort: number }[]
+    expect(Object.fromEntries(ports.map((port) => [port.name, port.containerPort]))).toEqual({
+      admission: WEBHOOK.port,
+      metrics: WEBHOOK.metricsPort,
+    })
+    const probe = (name: string): unknown => at(webhookContainer, name, 'httpGet')
+    expect(probe('livenessProbe')).toEqual({ path: WEBHOOK.probes.live, port: 'metrics' })
+    expect(probe('startupProbe')).toEqual({ path: WEBHOOK.probes.live, port: 'metrics' })
+    expect(probe('readinessProbe')).toEqual({ path: WEBHOOK.probes.ready, port: 'metrics' })
+    const ingress = at(installed('NetworkPolicy', 'nocreds-webhook'), 'spec', 'ingress', 0, 'ports')
+    expect((ingress as { port: number }[]).map(({ port }) => port)).toEqual([
+      WEBHOOK.port,
+      WEBHOOK.metricsPort,
+    ])
+  })
+
+  test('passes the Pod Security level restricted, which its namespace enforces', () => {
+    expect(at(podSpec, 'securityContext')).toEqual({
+      runAsNonRoot: true,
+      runAsUser: EXCHANGER.userId,
+      runAsGroup: EXCHANGER.userId,
+      seccompProfile: { type: 'RuntimeDefault' },
+    })
+    expect(at(webhookContainer, 'securityContext')).toEqual({
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    })
+    const labels = at(installed('Namespace', 'nocreds-system'), 'metadata', 'labels')
+    expect(labels).toMatchObject({ 'pod-security.kubernetes.io/enforce': 'restricted' })
+  })
+
+  test('a rollout or a drain never takes the last ready replica', () => {
+    expect(at(deployment, 'spec', 'replicas')).toBe(2)
+    expect(at(deployment, 'spec', 'strategy', 'rollingUpdate', 'maxUnavailable')).toBe(0)
+    expect(at(installed('PodDisruptionBudget', 'nocreds-webhook'), 'spec', 'minAvailable')).toBe(1)
+    expect(installed('PriorityClass', at(podSpec, 'priorityClassName') as string)).toBeDefined()
+  })
+})
+
+describe('webhook configuration', () => {
+  const [pods, namespaces] = webhooks
+
+  test('calls the Service on the paths of the contract', () => {
+    const service = installed('Service', 'nocreds-webhook')
+    const reference = (path: string): object => ({
+      namespace: service.metadata.namespace,
+      name: service.metadata.name,
+      port: at(service, 'spec', 'ports', 0, 'port'),
+      path,
+    })
+    expect(at(pods, 'clientConfig')).toEqual({ service: reference(WEBHOOK.paths.pods) })
+    expect(at(namespaces, 'clientConfig')).toEqual({ service: reference(WEBHOOK.paths.namespaces) })
+    expect(at(service, 'spec', 'selector')).toEqual(
+      at(deployment, 'spec', 'selector', 'matchLabels'),
+    )
+  })
+
+  test.each(webhooks.map((one) => [at(one, 'name') as string, one]))('%s', (_, webhook) => {
+    expect(webhook).toMatchObject({
+      failurePolicy: 'Fail',
+      reinvocationPolicy: 'IfNeeded',
+      matchPolicy: 'Equivalent',
+      sideEffects: 'None',
+      timeoutSeconds: 5,
+      admissionReviewVersions: ['v1'],
+    })
+  })
+
+  test('Pods: of labelled namespaces, and never those of the webhook itself', () => {
+    expect(at(pods, 'rules', 0)).toMatchObject({ resources: ['pods'], operations: ['CREATE'] })
+    expect(at(pods, 'namespaceSelector')).toEqual({
+      matchLabels: { [INJECTION_LABEL.key]: INJECTION_LABEL.value },
+      matchExpressions: [
+        { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['nocreds-system'] },
+      ],
+    })
+  })
+
+  test('Namespaces: only those that concern nocreds', () => {
+    expect(at(namespaces, 'rules', 0)).toMatchObject({
+      resources: ['namespaces'],
+      operations: ['CREATE', 'UPDATE'],
+    })
+    expect(at(namespaces, 'matchConditions', 0, 'expression')).toContain(`'${PREFIX}'`)
+  })
+})
+
+describe('rights of the webhook', () => {
+  const rulesOf = (objects: readonly Manifest[]): unknown[] =>
+    objects
+      .filter(({ kind }) => kind === 'ClusterRole' || kind === 'Role')
+      .flatMap((role) =>
+        (at(role, 'rules') as object[]).map((rule) => ({ of: role.kind, ...rule })),
+      )
+  const READS = {
+    of: 'ClusterRole',
+    apiGroups: [''],
+    resources: ['namespaces', 'serviceaccounts'],
+    verbs: ['get', 'list', 'watch'],
+  }
+
+  test('are these and no others', () => {
+    expect(rulesOf(INSTALLED)).toEqual([
+      READS,
+      {
+        of: 'ClusterRole',
+        apiGroups: ['admissionregistration.k8s.io'],
+        resources: ['mutatingwebhookconfigurations'],
+        resourceNames: ['nocreds'],
+        verbs: ['get', 'update', 'patch'],
+      },
+      {
+        of: 'Role',
+        apiGroups: [''],
+        resources: ['secrets'],
+        resourceNames: ['nocreds-webhook-tls'],
+        verbs: ['get', 'update', 'patch'],
+      },
+    ])
+  })
+
+  const whereKubectlIs = HAS_KUBECTL ? test : test.skip
+  whereKubectlIs('with cert-manager are the reads alone, and the flags say so', () => {
+    const overlay = kustomized('overlays/cert-manager')
+    expect(rulesOf(overlay)).toEqual([READS])
+    const only = overlay.find(({ kind }) => kind === 'Deployment')
+    const container = at(only, 'spec', 'template', 'spec', 'containers', 0)
+    const { tls, 'tls-cert': certificate, 'tls-key': key } = parseFlags(commandLine(container))
+    const folder = at(container, 'volumeMounts', 0, 'mountPath') as string
+    expect({ tls, certificate, key }).toEqual({
+      tls: 'files',
+      certificate: `${folder}/tls.crt`,
+      key: `${folder}/tls.key`,
+    })
+    expect(overlay.filter(({ kind }) => kind === 'Secret')).toEqual([])
+  })
+
+  whereKubectlIs('the overlays of the guard change what they say, and nothing else', () => {
+    const specs = (folder: string): unknown[] =>
+      kustomized(folder).map(({ kind, spec }) => ({ kind, spec }))
+    const changed = (change: (spec: Record<string, unknown>) => void): unknown[] =>
+      specs('guard').map((one) => {
+        if (at(one, 'kind') === 'ValidatingAdmissionPolicyBinding') {
+          change(at(one, 'spec') as Record<string, unknown>)
+        }
+        return one
+      })
+    expect(specs('overlays/guard-cluster-wide')).toEqual(
+      changed((spec) => Reflect.deleteProperty(spec, 'matchResources')),
+    )
+    expect(specs('overlays/guard-warn')).toEqual(
+      changed((spec) => {
+        spec['validationActions'] = ['Warn', 'Audit']
+      }),
+    )
+  })
+})
+
+describe('Dockerfile', () => {
+  const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8')
+  const stage = (name: string): string =>
+    /^[^\n]*\n([\s\S]*?)(?=\nFROM |$(?![\s\S]))/.exec(
+      dockerfile.split(` AS ${name}`)[1] ?? '',
+    )?.[1] ?? ''
+
+  test('the images run the programs that the contract names, without a shell, as nobody', () => {
+    expect(stage('exchanger')).toContain(
+      `ENTRYPOINT ${JSON.stringify(EXCHANGER.program).replace(',', ', ')}`,
+    )
+    expect(stage('webhook')).toContain('ENTRYPOINT ["node", "/nocreds/webhook.mjs"]')
+    expect(stage('runtime')).toContain(`USER ${EXCHANGER.userId}:${EXCHANGER.userId}`)
+    expect(stage('runtime') + stage('webhook') + stage('exchanger')).not.toMatch(/^(RUN|ADD)/m)
+  })
+
+  test('the images hold the bundles and nothing else', () => {
+    const copied = [...dockerfile.matchAll(/^COPY --from=build (.*) \/nocreds\/$/gm)].map(
+      ([, files]) => files,
+    )
+    expect(copied).toEqual([
+      '/src/dist/webhook.mjs',
+      '/src/dist/exchanger.mjs /src/dist/exchange.mjs',
+    ])
+    expect(dockerfile.match(/^COPY --from/gm)).toHaveLength(copied.length)
+  })
+
+  test('what the build stage copies is what .dockerignore lets through', () => {
+    const letThrough = readFileSync(join(ROOT, '.dockerignore'), 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('!'))
+      .map((line) => line.slice(1).replace(/\/$/, ''))
+    const copied = stage('build')
+      .split('\n')
+      .filter((line) => line.startsWith('COPY '))
+      .flatMap((line) => line.split(' ').slice(1, -1))
+    expect(copied.sort()).toEqual(letThrough.sort())
+  })
+})
+
+test('every flag in the manifests is one of the webhook', () => {
+  const flags = found(/(?<=^\s*(?:- |value: ))--[a-z-]+/gm).map((flag) => flag.slice(2))
+  expect(flags.length).toBeGreaterThan(0)
+  expect(Object.keys(FLAGS)).toEqual(expect.arrayContaining(flags))
+})
