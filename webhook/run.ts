@@ -61,7 +61,10 @@ export async function startWebhook(
 
   const ops = createServer(createOpsApp(metrics, { isReady, isLive: () => true }))
   const metricsPort = await listen(ops, config['metrics-port'])
-  const first = await certificates.start()
+  const first = await certificates.start().catch((error: unknown) => {
+    ops.close()
+    throw error
+  })
   const answering = { cluster: cluster.reader, settings: settingsOf(config), metrics, log, clock }
   const admission = createAdmissionServer(first, answering)
   certificates.onChange(({ certPem, keyPem }) => {
@@ -139,6 +142,9 @@ function openCertificates(
 async function close(server: Server | HttpsServer, clock: Clock): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve))
   server.closeIdleConnections()
-  await Promise.race([closed, sleep(clock, CLOSE_MS)])
-  server.closeAllConnections()
+  const cancel = clock.after(CLOSE_MS, () => {
+    server.closeAllConnections()
+  })
+  await closed
+  cancel()
 }

@@ -29,6 +29,7 @@ export function createFilesSource({
   let current: ServingCertificate | undefined
   let cancel: Cancel = () => undefined
   let warnedOf = ''
+  let stopped = false
 
   const look = async (): Promise<void> => {
     try {
@@ -48,6 +49,7 @@ export function createFilesSource({
     }
   }
   const lookAgain = (): void => {
+    if (stopped) return
     cancel = clock.after(LOOK_MS, () => void look().then(lookAgain))
   }
 
@@ -66,6 +68,7 @@ export function createFilesSource({
       return first
     },
     stop() {
+      stopped = true
       cancel()
     },
   }
