@@ -1,8 +1,11 @@
-import { generateKeyPair, randomBytes } from 'node:crypto'
+import { generateKeyPair, randomBytes, sign } from 'node:crypto'
 import { promisify } from 'node:util'
 import forge from 'node-forge'
 
-/** The one file that uses node-forge, and only to issue; reading and verifying is node:crypto's. */
+/**
+ * The one file that uses node-forge, and only to put certificates together: keys, signatures, reading
+ * and verifying are node:crypto's.
+ */
 
 /** A certificate and its key, in PEM. */
 export interface Issued {
@@ -42,7 +45,7 @@ export async function createCa({ nowMs, lifetimeSeconds }: CaRequest): Promise<I
     { name: 'keyUsage', critical: true, keyCertSign: true, cRLSign: true },
     { name: 'subjectKeyIdentifier' },
   ])
-  certificate.sign(forge.pki.privateKeyFromPem(keyPem), forge.md.sha256.create())
+  signWith(keyPem, certificate)
   return { certPem: forge.pki.certificateToPem(certificate), keyPem }
 }
 
@@ -73,7 +76,7 @@ export async function issueServingCertificate(request: LeafRequest): Promise<Iss
       ],
     },
   ])
-  certificate.sign(forge.pki.privateKeyFromPem(ca.keyPem), forge.md.sha256.create())
+  signWith(ca.keyPem, certificate)
   return { certPem: forge.pki.certificateToPem(certificate), keyPem }
 }
 
@@ -96,7 +99,21 @@ async function unsigned(
   return { certificate, keyPem: privateKey }
 }
 
-/** 127 random bits below a leading zero, so that it is positive (RFC 5280, 4.1.2.2). */
+/**
+ * forge asks its key for the signature; this one lets node:crypto make it, in constant time and far
+ * faster. Source: RFC 5280, 4.1.1.3: over the DER of tbsCertificate.
+ */
+function signWith(keyPem: string, certificate: forge.pki.Certificate): void {
+  const key = {
+    sign() {
+      const tbs = forge.asn1.toDer(certificate.tbsCertificate).getBytes()
+      return sign('sha256', Buffer.from(tbs, 'binary'), keyPem).toString('binary')
+    },
+  }
+  certificate.sign(key as unknown as forge.pki.rsa.PrivateKey, forge.md.sha256.create())
+}
+
+/** 126 random bits below 01, so that it is positive and always 128 bits long (RFC 5280, 4.1.2.2). */
 function randomSerial(): string {
   const bytes = randomBytes(16)
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40
