@@ -56,11 +56,14 @@ export function at(value: unknown, ...path: readonly (string | number)[]): unkno
   return here
 }
 
-export const HAS_KUBECTL = spawnSync('kubectl', ['version', '--client']).status === 0
+/** Not a dependency: what needs it is skipped where it is missing. */
+const KUBECTL = 'kubectl'
+
+export const HAS_KUBECTL = spawnSync(KUBECTL, ['version', '--client']).status === 0
 
 /** The objects that `kubectl kustomize` makes of a folder of manifests/. */
 export function kustomized(folder: string): Manifest[] {
-  const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', join(MANIFESTS, folder)], {
+  const { status, stdout, stderr } = spawnSync(KUBECTL, ['kustomize', join(MANIFESTS, folder)], {
     encoding: 'utf8',
   })
   if (status !== 0) throw new Error(stderr)

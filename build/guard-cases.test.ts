@@ -1,0 +1,93 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import { applyPatch } from 'rfc6902'
+import { parse } from 'yaml'
+import { z } from 'zod'
+import { at, documentsIn, INSTALLED, MANIFESTS, ROOT } from './manifests.test-data.ts'
+
+/**
+ * The cases of the guard are run by a cluster (they need CEL); here they are held against the pods that
+ * the webhook writes and against the policies, so that they do not rot in between.
+ */
+const patch = z.array(
+  z.strictObject({
+    op: z.enum(['add', 'replace', 'remove']),
+    path: z.string(),
+    value: z.unknown().optional(),
+  }),
+)
+const settings = z
+  .strictObject({ exchangerImage: z.string(), audience: z.string(), stsEndpoint: z.string() })
+  .partial()
+const caseSchema = z.strictObject({
+  name: z.string(),
+  from: z.union([
+    z.enum(['process', 'endpoint', 'web-identity']),
+    z.looseObject({ apiVersion: z.string(), kind: z.string() }),
+  ]),
+  change: patch.optional(),
+  namespace: z.string().default('team-a'),
+  settings: settings.optional(),
+  as: z.strictObject({ user: z.string(), groups: z.array(z.string()) }).optional(),
+  subresource: z.enum(['token', 'status', 'ephemeralcontainers']).optional(),
+  update: patch.optional(),
+  between: z.strictObject({ permittedRoles: z.string(), settings }).partial().optional(),
+  verdict: z.enum(['allowed', 'denied']),
+  message: z.string().min(1).optional(),
+})
+type Case = z.infer<typeof caseSchema>
+
+const FOLDER = join(MANIFESTS, 'guard', 'cases')
+const read = (file: string): string => readFileSync(join(FOLDER, file), 'utf8')
+const OBJECTS = documentsIn(read('objects.yaml'))
+const CASES: [string, Case][] = globSync('*.yaml', { cwd: FOLDER })
+  .filter((file) => file !== 'objects.yaml')
+  .flatMap((file) =>
+    z
+      .array(caseSchema)
+      .parse(parse(read(file)))
+      .map((one): [string, Case] => [`${file}: ${one.name}`, one]),
+  )
+
+const GOLDENS = { process: 'plain', endpoint: 'endpoint', 'web-identity': 'web-identity' }
+
+/** The object of a case before its changes. */
+function objectOf({ from }: Case): unknown {
+  if (typeof from !== 'string') return structuredClone(from)
+  const golden = join(ROOT, 'webhook', 'admit', 'testdata', `${GOLDENS[from]}.want.yaml`)
+  return documentsIn(readFileSync(golden, 'utf8')).find(({ kind }) => kind === 'Pod')
+}
+
+describe('cases of the guard', () => {
+  test('have names of their own', () => {
+    expect(new Set(CASES.map(([name]) => name)).size).toBe(CASES.length)
+  })
+
+  test.each(CASES)('%s', (_, one) => {
+    const object = objectOf(one)
+    expect(applyPatch(object, [...(one.change ?? [])] as never)).toEqual(
+      (one.change ?? []).map(() => null),
+    )
+    expect(one.message === undefined).toBe(one.verdict === 'allowed')
+    const namespaces = OBJECTS.filter(({ kind }) => kind === 'Namespace')
+    expect(namespaces.map(({ metadata }) => metadata.name)).toContain(one.namespace)
+  })
+
+  const validations = INSTALLED.filter(({ kind }) => kind === 'ValidatingAdmissionPolicy').flatMap(
+    (policy) =>
+      (at(policy, 'spec', 'validations') as { message: string; messageExpression: string }[]).map(
+        (validation): [string, string] => [validation.message, validation.messageExpression],
+      ),
+  )
+
+  test.each(validations)('one is refused because: %s', (_, messageExpression) => {
+    const LENGTH = 18 // long enough to tell one message from another
+    const isSaidBy = (message: string): boolean =>
+      Array.from({ length: Math.max(0, message.length - LENGTH + 1) }, (__, start) =>
+        message.slice(start, start + LENGTH),
+      ).some((part) => messageExpression.includes(part))
+    const refused = CASES.filter(([, { verdict }]) => verdict === 'denied')
+    expect(refused.filter(([, { message }]) => isSaidBy(message ?? '')).length).toBeGreaterThan(0)
+  })
+})
