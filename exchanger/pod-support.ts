@@ -31,10 +31,11 @@ export async function makePod(settings: Partial<ExchangerConfig>): Promise<Pod> 
   }
   await mkdir(config.credentialsFolder)
   await writeFile(config.terminationMessageFile, '')
-  const env = toEnv(config).map(({ name, value }) => [name, value ?? config.pod])
+  const env = new Map(toEnv(config).map(({ name, value }) => [name, value ?? config.pod]))
+  env.set('PATH', dirname(process.execPath))
   return {
     config,
-    env: Object.fromEntries([...env, ['PATH', dirname(process.execPath)]]),
+    env: Object.fromEntries(env),
     putToken: (jwt) => writeAtomically(config.tokenFile, jwt),
     async document() {
       const text = await readFile(join(config.credentialsFolder, 'credentials.json'), 'utf8')

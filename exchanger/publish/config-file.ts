@@ -7,7 +7,7 @@ import { writeAtomically } from '../../platform/files.ts'
  * PHP looks only for `[profile default]` in a config file.
  * Source: AWS SDKs and Tools Reference Guide, "Shared config and credentials files".
  */
-export function configFile(folder: string): string {
+function configFile(folder: string): string {
   const line = `credential_process = cat ${join(folder, CREDENTIALS_FILES.document)}\n`
   return `[default]\n${line}\n[profile default]\n${line}`
 }
