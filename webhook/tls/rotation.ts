@@ -24,7 +24,8 @@ export interface RotationPolicy {
 
 /**
  * One step, in the order in which a CA is replaced without a gap: the new CA joins the bundle first;
- * an overlap later a leaf is issued from it; an overlap after that the old CA leaves the bundle.
+ * an overlap later a leaf is issued from it; the old CA leaves the bundle once its last leaf has
+ * ended, so that a replica that is cut off from the apiserver stays trusted until then.
  */
 export type RotationStep = 'keep' | 'start-anew' | 'add-ca' | 'renew-leaf' | 'drop-old-cas'
 
@@ -59,11 +60,14 @@ function leafStep(
 }
 
 function bundleStep(
-  { leaf, bundle }: ReadState,
+  { ca, leaf, bundle }: ReadState,
   nowMs: number,
   policy: RotationPolicy,
 ): RotationStep {
-  return bundle.length > 1 && isEverywhere(leaf, nowMs, policy) ? 'drop-old-cas' : 'keep'
+  if (bundle.length === 1 || !isEverywhere(leaf, nowMs, policy)) return 'keep'
+  // From the moment this CA was there, no leaf was issued from an older one.
+  const lastOldLeafEndsMs = issuedMs(ca) + policy.leafLifetimeSeconds * 1000
+  return nowMs >= lastOldLeafEndsMs ? 'drop-old-cas' : 'keep'
 }
 
 /** True once every replica has had the time to take the certificate from the Secret. */
@@ -72,7 +76,7 @@ function isEverywhere(
   nowMs: number,
   policy: RotationPolicy,
 ): boolean {
-  return nowMs >= certificate.validFromDate.getTime() + BACKDATED_MS + policy.overlapMs
+  return nowMs >= issuedMs(certificate) + policy.overlapMs
 }
 
 interface ReadState {
@@ -105,8 +109,12 @@ function isOver(certificate: X509Certificate, nowMs: number): boolean {
 }
 
 function isDue(certificate: X509Certificate, nowMs: number): boolean {
-  const from = certificate.validFromDate.getTime()
-  return nowMs >= from + (certificate.validToDate.getTime() - from) * RENEW_AT
+  const fromMs = issuedMs(certificate)
+  return nowMs >= fromMs + (certificate.validToDate.getTime() - fromMs) * RENEW_AT
+}
+
+function issuedMs(certificate: X509Certificate): number {
+  return certificate.validFromDate.getTime() + BACKDATED_MS
 }
 
 function isFor(leaf: X509Certificate, dnsNames: readonly string[]): boolean {

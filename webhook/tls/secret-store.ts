@@ -15,7 +15,7 @@ export class SecretError extends NocredsError<'ERR_TLS_SECRET_MISSING'> {}
 
 /** The shared Secret as it was read; writing it succeeds only while nobody else has. */
 export interface StoredState {
-  /** Undefined where the Secret is empty or lacks a key. */
+  /** Undefined where the Secret is empty; a key that it lacks is empty text. */
   readonly state: TlsState | undefined
   /** @returns false where another replica was faster; read again then */
   replace(state: TlsState): Promise<boolean>
@@ -50,14 +50,17 @@ export async function readStoredState(kube: KubeClient, path: string): Promise<S
 }
 
 function decode(secret: KubeObject): TlsState | undefined {
-  const data = (secret['data'] ?? {}) as Record<string, unknown>
-  const state: Record<string, string> = {}
-  for (const [field, key] of Object.entries(DATA_KEYS)) {
-    const value = data[key]
-    if (typeof value !== 'string' || value === '') return undefined
-    state[field] = Buffer.from(value, 'base64').toString('utf8')
+  const data = (secret['data'] ?? {}) as Readonly<Record<string, string>>
+  if (Object.keys(data).length === 0) return undefined
+  const text = (field: keyof TlsState): string =>
+    Buffer.from(data[DATA_KEYS[field]] ?? '', 'base64').toString('utf8')
+  return {
+    bundlePem: text('bundlePem'),
+    caCertPem: text('caCertPem'),
+    caKeyPem: text('caKeyPem'),
+    certPem: text('certPem'),
+    keyPem: text('keyPem'),
   }
-  return state as unknown as TlsState
 }
 
 function encode(state: TlsState): Record<string, string> {

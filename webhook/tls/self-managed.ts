@@ -23,15 +23,22 @@ export interface SelfManagedOptions {
 
 /** How often the Secret is looked at; faster with short lives. */
 const CHECK_MS = 60_000
+const CHECKS_PER_LIFE = 60
 /** While something is missing. */
 const RETRY_MS = 2000
 /** Several checks fit into the overlap, so that each replica has seen a step before the next. */
 const CHECKS_PER_OVERLAP = 5
 const MOST_STEPS_PER_CHECK = 5
 
-/** How often to check, and how long a step of the rotation must have been visible before the next. */
-export function paceOf(leafLifetimeSeconds: number): { checkMs: number; overlapMs: number } {
-  const checkMs = Math.min(CHECK_MS, (leafLifetimeSeconds * 1000) / 60)
+interface Pace {
+  readonly checkMs: number
+  /** How long a step of the rotation must have been visible before the next. */
+  readonly overlapMs: number
+}
+
+function paceOf({ leafLifetimeSeconds, caLifetimeSeconds }: SelfManagedOptions): Pace {
+  const shorterLifeMs = Math.min(leafLifetimeSeconds, caLifetimeSeconds) * 1000
+  const checkMs = Math.min(CHECK_MS, shorterLifeMs / CHECKS_PER_LIFE)
   return { checkMs, overlapMs: checkMs * CHECKS_PER_OVERLAP }
 }
 
@@ -41,7 +48,7 @@ export function paceOf(leafLifetimeSeconds: number): { checkMs: number; overlapM
  */
 export function createSelfManagedSource(options: SelfManagedOptions): CertificateSource {
   const { clock, log } = options
-  const { checkMs } = paceOf(options.leafLifetimeSeconds)
+  const { checkMs } = paceOf(options)
   const listeners: ((certificate: ServingCertificate) => void)[] = []
   const first = Promise.withResolvers<ServingCertificate>()
   let current: ServingCertificate | undefined
@@ -81,7 +88,7 @@ export function createSelfManagedSource(options: SelfManagedOptions): Certificat
   return {
     current: () => current,
     get ready() {
-      return ready
+      return ready && current !== undefined && current.expiresAtMs > clock.now()
     },
     onChange(listener) {
       listeners.push(listener)
@@ -106,6 +113,9 @@ async function ensureState(options: SelfManagedOptions): Promise<TlsState> {
     const due = nextStep(stored.state, nowMs, policy)
     if (due === 'keep' && stored.state !== undefined) return stored.state
     if (due === 'keep') continue
+    if (due === 'start-anew' && stored.state !== undefined) {
+      options.log.warn({ path }, 'what is in the Secret cannot be used; a new CA replaces it')
+    }
     const wrote = await stored.replace(await carryOut(due, stored.state, nowMs, policy))
     options.log.info({ step: due, wrote }, 'certificate rotation')
   }
@@ -114,7 +124,7 @@ async function ensureState(options: SelfManagedOptions): Promise<TlsState> {
 
 function policyOf(options: SelfManagedOptions): RotationPolicy {
   const { leafLifetimeSeconds, caLifetimeSeconds, service, namespace } = options
-  const { overlapMs } = paceOf(leafLifetimeSeconds)
+  const { overlapMs } = paceOf(options)
   const dnsNames = [`${service}.${namespace}.svc`, `${service}.${namespace}.svc.cluster.local`]
   return { leafLifetimeSeconds, caLifetimeSeconds, overlapMs, dnsNames }
 }
