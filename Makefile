@@ -38,7 +38,7 @@ clean: ## remove what was installed and built
 	rm -rf node_modules dist coverage
 
 $(INSTALLED): package.json package-lock.json
-	npm ci --no-audit --no-fund
+	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(BUNDLES) &: $(INSTALLED) $(SOURCES)
