@@ -24,8 +24,11 @@ function departures(value: unknown, type: string, path: string): string[] {
   }
   const scalar = SCALARS[type]
   if (scalar !== undefined) return scalar(value) ? [] : wrong
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isObject ? departuresOfFields(value, type, path) : wrong
+}
 
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong
+function departuresOfFields(value: object, type: string, path: string): string[] {
   const ofMap = /^\{ \[key: string\]: (.*); \}$/.exec(type)?.[1]
   const attributes = MODELS[type]?.getAttributeTypeMap?.()
   if (ofMap === undefined && attributes === undefined) return [`${path}: no model ${type}`]
