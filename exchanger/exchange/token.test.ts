@@ -37,6 +37,12 @@ describe('the token file', () => {
     })
   })
 
+  test('gives no claim that is not of its kind', async () => {
+    const { claims } = await read(jwt({ iss: 5, sub: null, aud: ['a', 7], exp: '2030' }))
+    expect(claims).toEqual({ issuer: '', subject: '', audiences: ['a'], expiresAtMs: undefined })
+    expect((await read(jwt({ aud: 5 }))).claims.audiences).toEqual([])
+  })
+
   test('missing', async () => {
     const tokenFile = join(folder, 'none')
     expect(await thrownBy(() => readToken({ ...CONFIG, tokenFile }))).toMatchObject({

@@ -43,12 +43,13 @@ function claimsOf(jwt: string, config: ExchangerConfig): Claims {
   } catch {
     throw malformed(config, 'it is no JWT') // the parser's own words could quote the token
   }
-  const { iss = '', sub = '', aud = [], exp } = payload
+  // The types of JWTPayload are what should be in it.
+  const { iss, sub, aud, exp }: Readonly<Record<string, unknown>> = payload
   return {
-    issuer: iss,
-    subject: sub,
-    audiences: typeof aud === 'string' ? [aud] : aud,
-    expiresAtMs: exp === undefined ? undefined : exp * 1000,
+    issuer: typeof iss === 'string' ? iss : '',
+    subject: typeof sub === 'string' ? sub : '',
+    audiences: [aud].flat().filter((one) => typeof one === 'string'),
+    expiresAtMs: typeof exp === 'number' ? exp * 1000 : undefined,
   }
 }
 
