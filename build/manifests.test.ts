@@ -284,14 +284,14 @@ describe('rights of the webhook', () => {
         apiGroups: ['admissionregistration.k8s.io'],
         resources: ['mutatingwebhookconfigurations'],
         resourceNames: ['nocreds'],
-        verbs: ['get', 'update', 'patch'],
+        verbs: ['get', 'patch'],
       },
       {
         of: 'Role',
         apiGroups: [''],
         resources: ['secrets'],
         resourceNames: ['nocreds-webhook-tls'],
-        verbs: ['get', 'update', 'patch'],
+        verbs: ['get', 'update'],
       },
     ])
   })
