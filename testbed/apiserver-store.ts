@@ -1,5 +1,7 @@
 /** Test double: what an apiserver keeps, with one revision that counts every write. Never shipped. */
 
+import { applyPatch, type Operation } from 'rfc6902'
+
 export interface StoredObject {
   readonly metadata: {
     readonly name?: string
@@ -15,6 +17,18 @@ export interface StoreEvent {
   readonly path: string
   readonly object: StoredObject
   readonly revision: number
+}
+
+/** What an apiserver answers instead of doing it; `status` is the one of HTTP. */
+export class ApiserverRefusal extends Error {
+  readonly status: number
+  readonly reason: string
+
+  constructor(status: number, reason: string, message: string) {
+    super(message)
+    this.status = status
+    this.reason = reason
+  }
 }
 
 /** Objects by their API path, such as `/api/v1/namespaces/a/secrets/b`, and how they became so. */
@@ -36,6 +50,35 @@ export class ApiserverStore {
 
   get(path: string): StoredObject | undefined {
     return this.#objects.get(path)
+  }
+
+  /** @throws ApiserverRefusal 404 */
+  present(path: string): StoredObject {
+    const object = this.#objects.get(path)
+    if (object === undefined) throw new ApiserverRefusal(404, 'NotFound', `${path} not found`)
+    return object
+  }
+
+  /** @throws ApiserverRefusal 404; 409 where it carries another resourceVersion than the stored one */
+  put(path: string, object: StoredObject): StoredObject {
+    const { resourceVersion, name } = this.present(path).metadata
+    const carried = object.metadata.resourceVersion
+    if (object.metadata.name !== name) {
+      throw new ApiserverRefusal(400, 'BadRequest', 'the name differs from the one in the path')
+    }
+    if (carried !== undefined && carried !== resourceVersion) {
+      throw new ApiserverRefusal(409, 'Conflict', 'the object has been modified')
+    }
+    return this.write(path, object)
+  }
+
+  /** @throws ApiserverRefusal 404; 422 where an operation fails, tests of a value included */
+  patch(path: string, operations: readonly Operation[]): StoredObject {
+    const copy = structuredClone(this.present(path))
+    if (applyPatch(copy, [...operations]).some((problem) => problem !== null)) {
+      throw new ApiserverRefusal(422, 'Invalid', 'the server rejected our request')
+    }
+    return this.put(path, copy)
   }
 
   /** The objects whose path passes, in the order of their paths, as etcd lists them. */

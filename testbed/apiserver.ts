@@ -5,8 +5,9 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { json } from 'node:stream/consumers'
-import { applyPatch, type Operation } from 'rfc6902'
+import type { Operation } from 'rfc6902'
 import {
+  ApiserverRefusal,
   ApiserverStore,
   isIn,
   metadataOf,
@@ -32,17 +33,6 @@ const OBJECT_PATH =
   /^(?:\/api\/v1\/namespaces\/[^/]+(?:\/(?:serviceaccounts|secrets)\/[^/]+)?|\/apis\/admissionregistration\.k8s\.io\/v1\/(?:mutating|validating)webhookconfigurations\/[^/]+)$/
 const COLLECTION_PATH =
   /^(?:\/api\/v1\/(?:namespaces|(?:namespaces\/[^/]+\/)?(?:serviceaccounts|secrets))|\/apis\/admissionregistration\.k8s\.io\/v1\/(?:mutating|validating)webhookconfigurations)$/
-
-class Refusal extends Error {
-  readonly status: number
-  readonly reason: string
-
-  constructor(status: number, reason: string, message: string) {
-    super(message)
-    this.status = status
-    this.reason = reason
-  }
-}
 
 export class FakeApiserver {
   readonly store = new ApiserverStore()
@@ -98,7 +88,7 @@ export class FakeApiserver {
       this.beforeAnswer(seen)
       await this.#answer(seen, request, response)
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error
+      if (!(error instanceof ApiserverRefusal)) throw error
       send(response, error.status, statusObject(error.status, error.reason, error.message))
     }
   }
@@ -119,19 +109,27 @@ export class FakeApiserver {
       return
     }
     if (!OBJECT_PATH.test(path)) {
-      throw new Refusal(404, 'NotFound', 'the server could not find the requested resource')
+      throw new ApiserverRefusal(
+        404,
+        'NotFound',
+        'the server could not find the requested resource',
+      )
     }
-    const present = this.store.get(path)
-    if (present === undefined) throw new Refusal(404, 'NotFound', `${path} not found`)
     if (method === 'GET') {
+      const present = this.store.present(path)
       await this.afterRead(seen)
       send(response, 200, isMetadataOnly ? metadataOf(present) : present)
       return
     }
-    const body = await json(request)
-    // Someone else may have written while the body came in.
-    const wanted = changed(this.store.get(path) ?? present, seen.method, request, body)
-    send(response, 200, this.store.write(path, wanted))
+    send(response, 200, this.#write(seen, request.headers['content-type'], await json(request)))
+  }
+
+  #write({ method, path }: SeenRequest, type: string | undefined, body: unknown): StoredObject {
+    if (method === 'PUT') return this.store.put(path, body as StoredObject)
+    if (method === 'PATCH' && type === 'application/json-patch+json') {
+      return this.store.patch(path, body as Operation[])
+    }
+    throw new ApiserverRefusal(415, 'UnsupportedMediaType', `${method} of ${type ?? 'nothing'}`)
   }
 
   #list(collection: string, query: URLSearchParams, isMetadataOnly: boolean): object {
@@ -142,7 +140,7 @@ export class FakeApiserver {
         ? { rest: this.store.list(isIn(collection)), revision: this.store.revision }
         : this.#pages.get(token)
     if (page === undefined || page.revision < this.store.compactedTo) {
-      throw new Refusal(410, 'Expired', 'The provided continue parameter is too old')
+      throw new ApiserverRefusal(410, 'Expired', 'The provided continue parameter is too old')
     }
     const items = page.rest.slice(0, limit)
     const rest = page.rest.slice(limit)
@@ -158,36 +156,6 @@ export class FakeApiserver {
       items: isMetadataOnly ? items.map(metadataOf) : items,
     }
   }
-}
-
-/** The object after a PUT or PATCH. */
-function changed(
-  present: StoredObject,
-  method: string,
-  request: IncomingMessage,
-  body: unknown,
-): StoredObject {
-  const type = request.headers['content-type'] ?? ''
-  if (method === 'PUT') return replaced(present, body as StoredObject)
-  if (method !== 'PATCH') throw new Refusal(405, 'MethodNotAllowed', `${method} is not served here`)
-  if (type !== 'application/json-patch+json') {
-    throw new Refusal(415, 'UnsupportedMediaType', `a patch of type ${type} is not served here`)
-  }
-  const copy = structuredClone(present)
-  const [failed] = applyPatch(copy, body as Operation[]).filter((result) => result !== null)
-  if (failed !== undefined) {
-    throw new Refusal(422, 'Invalid', 'the server rejected our request due to an error in it')
-  }
-  return replaced(present, copy)
-}
-
-function replaced(present: StoredObject, wanted: StoredObject): StoredObject {
-  const { resourceVersion, name } = wanted.metadata
-  if (name !== present.metadata.name) throw new Refusal(400, 'BadRequest', 'the name differs')
-  if (resourceVersion !== undefined && resourceVersion !== present.metadata.resourceVersion) {
-    throw new Refusal(409, 'Conflict', 'the object has been modified; apply your changes again')
-  }
-  return wanted
 }
 
 function suffer(fault: ApiserverFault, response: ServerResponse): void {
