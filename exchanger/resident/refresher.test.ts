@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { publishedExpirationMs } from '../../contract/credentials.ts'
+import { expirationOf, publishedExpirationMs } from '../../contract/credentials.ts'
 import { sleep } from '../../platform/clock.ts'
 import { VirtualClock } from '../../testbed/virtual-clock.ts'
 import { documentEnding } from '../test-support.ts'
@@ -310,6 +310,37 @@ describe('clocks', () => {
     await stage.clock.advance(20 * MINUTE)
     expect(stage.published).toHaveLength(2)
   })
+
+  test('set back during an exchange, whose answer then counts from a wrong moment: asked again', async () => {
+    const stage = await play((gives) => [
+      gives(HOUR, 0, 'FIRST'),
+      gives(HOUR, 2 * SECOND, 'WRONG'),
+      gives(HOUR, 0, 'RIGHT'),
+    ])
+    await stage.clock.advance(30 * MINUTE)
+    expect(stage.underWay).toBe(1)
+    stage.clock.jumpWall(-10 * MINUTE)
+    await stage.clock.advance(3 * SECOND)
+    expect(stage.published.map(({ document }) => document.AccessKeyId)).toEqual(['FIRST', 'RIGHT'])
+  })
+
+  test.each([-10, 10])(
+    'a jump of %d minutes: right within 30 s, and as ever afterwards',
+    async (minutes) => {
+      const stage = await play((gives) => [gives(30 * MINUTE)])
+      await stage.clock.advance(MINUTE)
+      stage.clock.jumpWall(minutes * MINUTE)
+      await stage.clock.advance(30 * SECOND)
+      expect(stage.published).toHaveLength(2)
+      for (let minute = 0; minute < 120; minute += 1) {
+        await stage.clock.advance(MINUTE)
+        const leftMs = expirationOf(stage.current()!) - stage.clock.now()
+        expect(leftMs).toBeGreaterThan(15 * MINUTE)
+        expect(leftMs).toBeLessThanOrEqual(27 * MINUTE)
+      }
+      expect(failures(stage)).toEqual([])
+    },
+  )
 
   test('a clock set back does not lengthen a life', async () => {
     const stage = await play((gives) => [gives(HOUR), down])

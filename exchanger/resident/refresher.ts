@@ -146,6 +146,7 @@ export class Refresher {
     try {
       version = await tokenVersion()
       const document = await exchange(flight.abort.signal)
+      this.#noticeSetBack()
       if (this.#flight !== flight) return // a late answer
       flight.limit = undefined
       await this.#publish(document)
@@ -211,13 +212,20 @@ export class Refresher {
     this.#tick()
   }
 
-  /** Expirations are written by the wall clock; after it is set back they must be written anew. */
+  /**
+   * Expirations are written by the wall clock; after it is set back they must be written anew, and
+   * an exchange that began before counts from a moment that never was.
+   */
   #noticeSetBack(): void {
     const { clock } = this.#deps
     const offsetMs = clock.now() - clock.monotonic()
     const isSetBack = offsetMs < this.#offsetMs - LIMITS_MS.setBack
     this.#offsetMs = offsetMs
-    if (isSetBack) this.#due = momentIn(clock, 0)
+    if (!isSetBack) return
+    this.#flight?.abort.abort()
+    this.#flight = undefined
+    this.#due = momentIn(clock, 0)
+    this.#sleep()
   }
 
   async #withdraw(): Promise<void> {
