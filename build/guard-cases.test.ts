@@ -30,7 +30,8 @@ const caseSchema = z.strictObject({
   namespace: z.string().default('team-a'),
   settings: settings.optional(),
   as: z.strictObject({ user: z.string(), groups: z.array(z.string()) }).optional(),
-  subresource: z.enum(['token', 'status', 'ephemeralcontainers']).optional(),
+  subresource: z.enum(['token', 'status', 'ephemeralcontainers', 'exec', 'attach']).optional(),
+  container: z.string().optional(),
   update: patch.optional(),
   between: z.strictObject({ permittedRoles: z.string(), settings }).partial().optional(),
   verdict: z.enum(['allowed', 'denied']),
@@ -76,8 +77,11 @@ describe('cases of the guard', () => {
 
   const validations = INSTALLED.filter(({ kind }) => kind === 'ValidatingAdmissionPolicy').flatMap(
     (policy) =>
-      (at(policy, 'spec', 'validations') as { message: string; messageExpression: string }[]).map(
-        (validation): [string, string] => [validation.message, validation.messageExpression],
+      (at(policy, 'spec', 'validations') as { message: string; messageExpression?: string }[]).map(
+        ({ message, messageExpression = message }): [string, string] => [
+          message,
+          messageExpression,
+        ],
       ),
   )
 
