@@ -1,0 +1,168 @@
+import { X509Certificate } from 'node:crypto'
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { createCa, issueServingCertificate } from './certificates.ts'
+import { carryOut } from './renewal.ts'
+import { nextStep, splitPem, type RotationPolicy, type TlsState } from './rotation.ts'
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const DAY = 86_400 * SECOND
+const START = Date.UTC(2026, 0, 1)
+
+const POLICY: RotationPolicy = {
+  leafLifetimeSeconds: (30 * DAY) / SECOND,
+  caLifetimeSeconds: (365 * DAY) / SECOND,
+  overlapMs: 5 * MINUTE,
+  dnsNames: ['nocreds-webhook.nocreds-system.svc'],
+}
+/** Two thirds of the lives above. */
+const LEAF_DUE = 20 * DAY
+const CA_DUE = (2 / 3) * 365 * DAY
+
+let fresh: TlsState
+/** A new CA has just joined, the leaf is a day old. */
+let joined: TlsState
+/** Some time later the leaf is from the new CA. */
+let moved: TlsState
+const JOINED = START + CA_DUE
+const MOVED = JOINED + 6 * MINUTE
+
+beforeAll(async () => {
+  fresh = await carryOut('start-anew', undefined, START, POLICY)
+  const renewed = await carryOut('renew-leaf', fresh, JOINED - DAY, POLICY)
+  joined = await carryOut('add-ca', renewed, JOINED, POLICY)
+  moved = await carryOut('renew-leaf', joined, MOVED, POLICY)
+})
+
+describe('a state at rest', () => {
+  test.each([
+    ['new', 0, 'keep'],
+    ['before two thirds of the leaf', LEAF_DUE - 1, 'keep'],
+    ['at two thirds of the leaf', LEAF_DUE, 'renew-leaf'],
+    ['past the leaf', 31 * DAY, 'renew-leaf'],
+    ['before two thirds of the CA', CA_DUE - 1, 'renew-leaf'],
+    ['at two thirds of the CA', CA_DUE, 'add-ca'],
+    ['past the CA', 365 * DAY, 'start-anew'],
+    ['a clock that was put back a year', -365 * DAY, 'keep'],
+  ] as const)('%s', (_when, afterMs, step) => {
+    expect(nextStep(fresh, START + afterMs, POLICY)).toBe(step)
+  })
+
+  test('whose leaf is for other names gets a new leaf', () => {
+    const dnsNames = [...POLICY.dnsNames, 'another.nocreds-system.svc']
+    expect(nextStep(fresh, START, { ...POLICY, dnsNames })).toBe('renew-leaf')
+  })
+})
+
+describe('a CA is replaced without a gap', () => {
+  test('it joins the bundle; the leaf stays', () => {
+    const [first, second, ...more] = splitPem(joined.bundlePem)
+    expect([first, second, more]).toEqual([joined.caCertPem, fresh.caCertPem, []])
+    expect(new X509Certificate(joined.certPem).checkIssued(new X509Certificate(second!))).toBe(true)
+  })
+
+  test.each([
+    ['the leaf waits for the overlap', 5 * MINUTE - 1, 'keep'],
+    ['then comes from the new CA', 5 * MINUTE, 'renew-leaf'],
+  ] as const)('%s', (_what, afterMs, step) => {
+    expect(nextStep(joined, JOINED + afterMs, POLICY)).toBe(step)
+  })
+
+  test('a leaf that ends within the overlap does not wait: nobody trusts it any more', async () => {
+    const short = { ...POLICY, leafLifetimeSeconds: 60 }
+    const ending = await carryOut('renew-leaf', fresh, JOINED - MINUTE, short)
+    const state = await carryOut('add-ca', ending, JOINED, POLICY)
+    expect(nextStep(state, JOINED, POLICY)).toBe('renew-leaf')
+  })
+
+  test.each([
+    ['the old CA stays while one of its leaves may be in use', 20 * DAY - 6 * MINUTE, 'keep'],
+    ['a leaf is renewed meanwhile as ever', 20 * DAY + 6 * MINUTE, 'renew-leaf'],
+  ] as const)('%s', (_what, afterMs, step) => {
+    expect(nextStep(moved, JOINED + afterMs, POLICY)).toBe(step)
+  })
+
+  test('the old CA leaves with its last leaf', async () => {
+    const last = JOINED + 30 * DAY
+    const state = await carryOut('renew-leaf', moved, JOINED + 21 * DAY, POLICY)
+    expect(nextStep(state, last - 1, POLICY)).toBe('keep')
+    expect(nextStep(state, last, POLICY)).toBe('drop-old-cas')
+    const alone = await carryOut('drop-old-cas', state, last, POLICY)
+    expect(alone).toEqual({ ...state, bundlePem: state.caCertPem })
+    expect(nextStep(alone, last, POLICY)).toBe('keep')
+  })
+
+  test('a new leaf is given the time to get around before the old CA leaves', async () => {
+    const last = JOINED + 30 * DAY
+    const state = await carryOut('renew-leaf', moved, last - MINUTE, POLICY)
+    expect(nextStep(state, last, POLICY)).toBe('keep')
+    expect(nextStep(state, last + 4 * MINUTE, POLICY)).toBe('drop-old-cas')
+  })
+})
+
+describe('what does not hold together starts anew', () => {
+  const stranger = async (): Promise<TlsState> =>
+    carryOut('start-anew', undefined, START, { ...POLICY, dnsNames: ['stranger.svc'] })
+
+  test('nothing', () => {
+    expect(nextStep(undefined, START, POLICY)).toBe('start-anew')
+  })
+
+  test.each(['caCertPem', 'caKeyPem', 'bundlePem', 'certPem', 'keyPem'] as const)(
+    'where %s is missing, garbage, cut, or of another state',
+    async (field) => {
+      const other = await stranger()
+      for (const text of ['', 'garbage', fresh[field].slice(0, -60), other[field]]) {
+        expect(nextStep({ ...fresh, [field]: text }, START, POLICY)).toBe('start-anew')
+      }
+    },
+  )
+
+  test('a leaf that only claims to be from the CA', async () => {
+    const { certPem, keyPem } = await issueServingCertificate({
+      ca: { certPem: fresh.caCertPem, keyPem: (await stranger()).caKeyPem },
+      dnsNames: POLICY.dnsNames,
+      nowMs: START,
+      lifetimeSeconds: 60,
+    })
+    expect(nextStep({ ...fresh, certPem, keyPem }, START, POLICY)).toBe('start-anew')
+  })
+
+  test('a bundle that does not begin with the CA that signs', async () => {
+    const { certPem } = await createCa({ nowMs: START, lifetimeSeconds: 60 })
+    const bundlePem = certPem + fresh.bundlePem
+    expect(nextStep({ ...fresh, bundlePem }, START, POLICY)).toBe('start-anew')
+  })
+})
+
+test('three years: trusted at every moment, one CA after the other, at most two at once', async () => {
+  const log: { readonly step: string; readonly atMs: number }[] = []
+  let state = fresh
+  for (let nowMs = START; nowMs < START + 3 * 365 * DAY; nowMs += DAY) {
+    let atMs = nowMs
+    let step = nextStep(state, atMs, POLICY)
+    while (step !== 'keep') {
+      log.push({ step, atMs })
+      state = await carryOut(step, state, atMs, POLICY)
+      atMs += POLICY.overlapMs // another step may follow then
+      step = nextStep(state, atMs, POLICY)
+    }
+    const bundle = splitPem(state.bundlePem).map((pem) => new X509Certificate(pem))
+    const leaf = new X509Certificate(state.certPem)
+    const trusted = bundle.some((ca) => leaf.checkIssued(ca) && leaf.verify(ca.publicKey))
+    expect([trusted, bundle.length <= 2]).toEqual([true, true])
+    for (const one of [leaf, ...bundle]) {
+      expect(one.validToDate.getTime()).toBeGreaterThan(nowMs + DAY)
+    }
+  }
+  const count = (wanted: string): number => log.filter(({ step }) => step === wanted).length
+  expect([count('start-anew'), count('add-ca'), count('drop-old-cas')]).toEqual([0, 4, 4])
+  expect(count('renew-leaf')).toBeGreaterThan(50)
+  for (const [index, { step, atMs }] of log.entries()) {
+    if (step !== 'add-ca') continue
+    const after = log.slice(index + 1)
+    expect(after[0]).toEqual({ step: 'renew-leaf', atMs: atMs + POLICY.overlapMs })
+    const dropped = after.find((entry) => entry.step === 'drop-old-cas')
+    expect(dropped?.atMs).toBeGreaterThanOrEqual(atMs + 30 * DAY)
+  }
+})
