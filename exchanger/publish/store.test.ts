@@ -69,6 +69,14 @@ describe('the store', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
+  test('makes one change at a time, in the order of the calls', async () => {
+    const store = await openStore(folder, NOW)
+    const document = documentEnding(NOW + HOUR)
+    await Promise.all([store.publish(document), store.withdraw(document)])
+    expect(store.current()).toBeUndefined()
+    expect(await readdir(folder)).toEqual([])
+  })
+
   test('a write that fails leaves the last document, and the next one succeeds', async () => {
     const store = await openStore(folder, NOW)
     const document = documentEnding(NOW + HOUR)
