@@ -26,7 +26,7 @@ const METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1'
 const METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
 
 /**
- * The cluster that this process runs in, else the one of the kubeconfig.
+ * The cluster of KUBECONFIG, else of the home folder's kubeconfig, else the one that this pod runs in.
  *
  * @throws UsageError where there is none
  */
@@ -35,14 +35,22 @@ export function loadKubeConfig(): KubeConfig {
   try {
     config.loadFromDefault()
   } catch (error) {
-    throw new UsageError(
-      `no cluster: ${messageOf(error)}; allowed: a pod's own, KUBECONFIG, or --objects`,
-    )
+    // Further lines quote the file, which may hold a token.
+    const [what = ''] = messageOf(error).split('\n', 1)
+    throw noCluster(`the kubeconfig cannot be read: ${what}`)
   }
-  if (config.getCurrentCluster() === null) {
-    throw new UsageError('no cluster: the kubeconfig has no current context; or use --objects')
+  const cluster = config.getCurrentCluster()
+  if (cluster === null) throw noCluster('the kubeconfig has no current context')
+  // Where the library finds nothing at all, it gives http://localhost:8080 instead of an error.
+  if (!cluster.server.startsWith('https://') && !cluster.skipTLSVerify) {
+    throw noCluster(`the server is ${cluster.server}, which is not https`)
   }
   return config
+}
+
+function noCluster(why: string): UsageError {
+  const allowed = "KUBECONFIG, ~/.kube/config, a pod's own ServiceAccount, or --objects without any"
+  return new UsageError(`no cluster: ${why}; allowed: ${allowed}`)
 }
 
 interface Call {
