@@ -14,5 +14,7 @@ export default {
       },
     ],
   },
+  globalSetup: './testbed/ledger-open.ts',
+  globalTeardown: './testbed/ledger-close.ts',
   testTimeout: 30_000,
 }

@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { parseCredentialDocument, type CredentialDocument } from '../contract/credentials.ts'
 import { toEnv, type ExchangerConfig } from '../contract/exchanger-env.ts'
 import { writeAtomically } from '../platform/files.ts'
+import { noteSaid } from '../testbed/ledger.ts'
 import { CONFIG, type LogLine } from './test-support.ts'
 
 /** What a sidecar finds in its pod. */
@@ -64,8 +65,14 @@ export function start(
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (said.stdout += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (said.stderr += text))
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said.stdout += text
+    if (command !== 'exchange') noteSaid(text) // which prints the credentials, and nothing else
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said.stderr += text
+    noteSaid(text)
+  })
   return {
     pid: child.pid ?? 0,
     said,

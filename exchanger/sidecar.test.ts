@@ -12,6 +12,7 @@ import { IN_POD, toEnv } from '../contract/exchanger-env.ts'
 import { CREDENTIALS_VOLUME, ENDPOINT, EXCHANGER, TOKEN_VOLUME } from '../contract/names.ts'
 import { realClock } from '../platform/clock.ts'
 import { startIssuer, type Issuer } from '../testbed/issuer.ts'
+import { noteSecret } from '../testbed/ledger.ts'
 import { startContainer, type RunningContainer } from '../testbed/kubelet-containers.ts'
 import type { KubeletPod } from '../testbed/kubelet-pod.ts'
 import { preparePod, type PreparedPod } from '../testbed/kubelet-volumes.ts'
@@ -200,10 +201,11 @@ describe('delivery by process', () => {
     expect(reads).toBeGreaterThan(100)
     const last = await startSidecar()
     expect(await last.postStart).toMatchObject({ code: 0 })
-    expect(await readdir(prepared.volumes.get(CREDENTIALS_VOLUME.name)!)).toEqual([
-      'config',
-      'credentials.json',
-    ])
+    // The gate may open before the config is written anew: these credentials are good already.
+    await until(async () => {
+      const left = await readdir(prepared.volumes.get(CREDENTIALS_VOLUME.name)!)
+      return left.join() === 'config,credentials.json' ? true : undefined
+    })
   })
 })
 
@@ -245,6 +247,7 @@ describe('delivery by endpoint', () => {
     const first = await startSidecar()
     const authorization = await until(() => onVolume('authorization'))
     secrets.add(authorization)
+    noteSecret(authorization)
     const early = await until(() => ask(authorization))
     expect([early.status, early.headers.get('content-type')]).toEqual([503, 'application/json'])
     expect(await early.json()).toEqual({ code: 'NoCredentials', message: expect.any(String) })

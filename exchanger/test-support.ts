@@ -3,6 +3,7 @@ import type { CredentialDocument } from '../contract/credentials.ts'
 import { formatExpiration } from '../contract/credentials.ts'
 import type { ExchangerConfig } from '../contract/exchanger-env.ts'
 import { jsonLogger, type Logger } from '../platform/log.ts'
+import { noteSaid } from '../testbed/ledger.ts'
 
 export const CONFIG: ExchangerConfig = {
   roleArn: 'arn:aws:iam::111122223333:role/app',
@@ -43,7 +44,10 @@ export function collectingLog(): { readonly log: Logger; readonly lines: LogLine
   const lines: LogLine[] = []
   const { roleArn: role, namespace, serviceAccount } = CONFIG
   const log = jsonLogger(
-    (line) => lines.push(JSON.parse(line) as LogLine),
+    (line) => {
+      lines.push(JSON.parse(line) as LogLine)
+      noteSaid(line)
+    },
     () => 0,
     { base: { role, namespace, serviceAccount } },
   )

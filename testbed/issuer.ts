@@ -12,6 +12,7 @@ import {
   type JWTPayload,
 } from 'jose'
 import type { Clock } from '../platform/clock.ts'
+import { noteSecret } from './ledger.ts'
 import { closeAtOnce, listenOnLoopback } from './loopback-server.ts'
 import { throwawayCertificate } from './throwaway-certificate.ts'
 
@@ -68,9 +69,11 @@ export async function startIssuer({ clock }: { readonly clock: Clock }): Promise
       const key = keys.at(-1)
       if (key === undefined) throw new Error('an issuer has at least one key')
       const claims = { ...podClaims(issuer.url, request, clock.now()), ...request.overrides }
-      return new SignJWT(claims)
+      const jwt = await new SignJWT(claims)
         .setProtectedHeader({ alg: ALGORITHM, kid: key.publicJwk.kid })
         .sign(key.privateKey)
+      noteSecret(jwt)
+      return jwt
     },
     async rotateKey() {
       keys.push(await signingKey())

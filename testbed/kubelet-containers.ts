@@ -6,6 +6,7 @@ import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { Clock } from '../platform/clock.ts'
+import { noteSaid } from './ledger.ts'
 import { containerOf } from './kubelet-pod.ts'
 import { containerProcess, type ImageRoot } from './kubelet-process.ts'
 import type { PreparedPod } from './kubelet-volumes.ts'
@@ -119,7 +120,10 @@ async function runHook(
 
 function linesOf(stream: Readable): readonly string[] {
   const lines: string[] = []
-  createInterface({ input: stream }).on('line', (line) => lines.push(line))
+  createInterface({ input: stream }).on('line', (line) => {
+    lines.push(line)
+    noteSaid(line)
+  })
   return lines
 }
 

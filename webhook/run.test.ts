@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import { connect } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { realClock, sleep } from '../platform/clock.ts'
+import { noteSecret } from '../testbed/ledger.ts'
 import { parseFlags } from './config.ts'
 import { startWebhook, type RunningWebhook } from './run.ts'
 import { podReview, recordedDeps } from './serve/support.test-data.ts'
@@ -37,6 +38,7 @@ async function writeLeaf(): Promise<string> {
     nowMs: Date.now(),
     lifetimeSeconds: 3600,
   })
+  noteSecret(leaf.keyPem.split('\n')[1] ?? '')
   await writeFile(join(folder, 'tls.key'), leaf.keyPem)
   await writeFile(join(folder, 'tls.crt'), leaf.certPem)
   return leaf.certPem

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Clock } from '../../platform/clock.ts'
 import type { RoleArn } from '../../contract/role-arn.ts'
+import { noteSecret } from '../ledger.ts'
 
 /** One set of temporary credentials and who they are. */
 export interface Session {
@@ -39,6 +40,9 @@ export function rememberSessions(clock: Clock): Sessions {
         userId: `${roleId(role)}:${sessionName}`,
       }
       byAccessKeyId.set(session.accessKeyId, session)
+      for (const secret of [session.accessKeyId, session.secretAccessKey, session.sessionToken]) {
+        noteSecret(secret)
+      }
       return session
     },
     find: (accessKeyId) => byAccessKeyId.get(accessKeyId),

@@ -2,6 +2,7 @@ import type { Clock } from '../../platform/clock.ts'
 import { realClock } from '../../platform/clock.ts'
 import type { LogFields, Logger } from '../../platform/log.ts'
 import type { Annotated, ClusterReader } from '../cluster/types.ts'
+import { noteSaid } from '../../testbed/ledger.ts'
 import { SETTINGS } from '../admit/support.test-data.ts'
 import type { AnswerDeps } from './answer.ts'
 import { createMetrics } from './metrics.ts'
@@ -38,6 +39,7 @@ export function recordedDeps(cluster: ClusterReader = CLUSTER, clock: Clock = re
   const lines: LogFields[] = []
   const keep = (fields: LogFields, msg: string): void => {
     lines.push({ ...fields, msg })
+    noteSaid(JSON.stringify({ ...fields, msg }))
   }
   const log: Logger = { debug: keep, info: keep, warn: keep, error: keep }
   const metrics = createMetrics({
