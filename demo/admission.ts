@@ -3,13 +3,11 @@ import { randomUUID } from 'node:crypto'
 import { request } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { applyPatch, type Operation } from 'rfc6902'
-import type { KubeletPod } from '../testbed/kubelet-pod.ts'
+import type { Pod } from './pod.ts'
 import type { Webhook } from './world.ts'
 
-export type SentPod = KubeletPod & { readonly [field: string]: unknown }
-
 export type Admission =
-  | { readonly allowed: true; readonly pod: SentPod }
+  | { readonly allowed: true; readonly pod: Pod }
   | { readonly allowed: false; readonly message: string }
 
 interface Review {
@@ -22,7 +20,7 @@ interface Review {
 }
 
 /** Source: Kubernetes, "Dynamic Admission Control". */
-export async function admit(webhook: Webhook, pod: SentPod): Promise<Admission> {
+export async function admit(webhook: Webhook, pod: Pod): Promise<Admission> {
   const uid = randomUUID()
   const { response } = await post(webhook, {
     apiVersion: 'admission.k8s.io/v1',

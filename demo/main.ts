@@ -7,10 +7,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { messageOf } from '../platform/errors.ts'
-import { admit, type SentPod } from './admission.ts'
+import { admit } from './admission.ts'
 import { follow, runPod, type PodRun } from './pod-run.ts'
+import { podFor, type Pod } from './pod.ts'
 import { act, say, showDiff } from './show.ts'
-import { podFor, ROLE, startWorld, type World } from './world.ts'
+import { ROLE, startWorld, type World } from './world.ts'
 
 const LIMIT_MS = 55_000
 const DELIVERIES = ['process', 'endpoint', 'web-identity'] as const
@@ -43,13 +44,13 @@ async function story(world: World, folder: string, runs: PodRun[]): Promise<void
   await showRefusal(world, folder, runs)
 }
 
-async function admitted(world: World, pod: SentPod): Promise<SentPod> {
+async function admitted(world: World, pod: Pod): Promise<Pod> {
   const admission = await admit(world.webhook, pod)
   if (!admission.allowed) throw new Error(`the pod was denied: ${admission.message}`)
   return admission.pod
 }
 
-async function start(pod: SentPod, world: World, folder: string, runs: PodRun[]): Promise<PodRun> {
+async function start(pod: Pod, world: World, folder: string, runs: PodRun[]): Promise<PodRun> {
   const run = await runPod(pod, world, folder)
   runs.push(run)
   return run

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { realClock } from '../platform/clock.ts'
 import { startContainer, type RunningContainer } from '../testbed/kubelet-containers.ts'
 import { preparePod, type PreparedPod } from '../testbed/kubelet-volumes.ts'
-import type { SentPod } from './admission.ts'
+import type { Pod } from './pod.ts'
 import { say } from './show.ts'
 import { DIST, type World } from './world.ts'
 
@@ -21,7 +21,7 @@ export interface PodRun {
 }
 
 /** Prepares the volumes and starts the sidecar, with exactly what the patch wrote into the pod. */
-export async function runPod(pod: SentPod, world: World, folder: string): Promise<PodRun> {
+export async function runPod(pod: Pod, world: World, folder: string): Promise<PodRun> {
   const own = join(folder, pod.metadata.name ?? 'pod')
   await mkdir(own)
   const prepared = await preparePod(pod, { folder: own, issuer: world.issuer, clock: realClock })

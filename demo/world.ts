@@ -1,16 +1,14 @@
 /** What stands around a pod: AWS and the cluster's issuer on loopback, and the webhook as a process. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { parse } from 'yaml'
 import { realClock } from '../platform/clock.ts'
 import { startIssuer, type Issuer } from '../testbed/issuer.ts'
 import { startSts, type Sts } from '../testbed/sts/server.ts'
 import { trustPolicy } from '../testbed/sts/trust-policy.ts'
 import { throwawayCertificate } from '../testbed/throwaway-certificate.ts'
-import type { SentPod } from './admission.ts'
 
 const REPOSITORY = join(import.meta.dirname, '..')
 export const DIST = join(REPOSITORY, 'dist')
@@ -127,29 +125,4 @@ async function stop(child: ChildProcess): Promise<void> {
   const ended = new Promise((resolve) => child.once('exit', resolve))
   child.kill('SIGTERM')
   await ended
-}
-
-/** The pod of the demo, for a ServiceAccount and with a delivery; it is told where this AWS is. */
-export async function podFor(
-  name: string,
-  serviceAccount: string,
-  options: { readonly delivery?: string; readonly stsUrl: string },
-): Promise<SentPod> {
-  const pod = parse(await readFile(join(CLUSTER, 'pod.yaml'), 'utf8')) as SentPod
-  const [container, ...others] = pod.spec.containers
-  if (container === undefined) throw new Error('the pod of the demo has no container')
-  const env = [{ name: 'AWS_ENDPOINT_URL_STS', value: options.stsUrl }]
-  const annotations =
-    options.delivery === undefined
-      ? {}
-      : { annotations: { 'nocreds.dev/delivery': options.delivery } }
-  return {
-    ...pod,
-    metadata: { ...pod.metadata, name, ...annotations },
-    spec: {
-      ...pod.spec,
-      serviceAccountName: serviceAccount,
-      containers: [{ ...container, env }, ...others],
-    },
-  }
 }
