@@ -9,8 +9,8 @@ import { realClock, type Clock } from '../platform/clock.ts'
 import { startIssuer, type Issuer } from '../testbed/issuer.ts'
 import { startSts, type Sts } from '../testbed/sts/server.ts'
 import { trustPolicy } from '../testbed/sts/trust-policy.ts'
-import { makePod, start, until, type Pod, type Running } from './pod-support.ts'
-import { CONFIG } from './test-support.ts'
+import { makePod, start, until, type Pod, type Running } from '../testbed/exchanger-pod.ts'
+import { CONFIG } from '../testbed/exchanger-samples.ts'
 
 const MINUTE = 60_000
 const { roleArn, namespace, serviceAccount, audience } = CONFIG

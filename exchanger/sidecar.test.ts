@@ -18,8 +18,8 @@ import type { KubeletPod } from '../testbed/kubelet-pod.ts'
 import { preparePod, type PreparedPod } from '../testbed/kubelet-volumes.ts'
 import { startSts, type Sts } from '../testbed/sts/server.ts'
 import { trustPolicy } from '../testbed/sts/trust-policy.ts'
-import { until } from './pod-support.ts'
-import { CONFIG, type LogLine } from './test-support.ts'
+import { until } from '../testbed/exchanger-pod.ts'
+import { CONFIG, type LogLine } from '../testbed/exchanger-samples.ts'
 
 const PATH = `${dirname(process.execPath)}:/usr/bin:/bin`
 const SUBJECT = 'system:serviceaccount:team-a:app'

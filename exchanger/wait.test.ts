@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { formatCredentialDocument } from '../contract/credentials.ts'
 import { VirtualClock } from '../testbed/virtual-clock.ts'
-import { CONFIG, documentEnding } from './test-support.ts'
+import { CONFIG, documentEnding } from '../testbed/exchanger-samples.ts'
 import { waitForCredentials } from './wait.ts'
 
 let folder: string

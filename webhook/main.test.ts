@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { bundlePrograms } from '../build/programs.ts'
 import { noteSaid } from '../testbed/ledger.ts'
 import { throwawayCertificate } from '../testbed/throwaway-certificate.ts'
-import { podReview } from './serve/support.test-data.ts'
+import { podReview } from '../testbed/webhook-answers.ts'
 
 /** The built program, as an operator runs it. */
 const OBJECTS = join(import.meta.dirname, '../demo/cluster/objects.yaml')

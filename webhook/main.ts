@@ -3,7 +3,7 @@ import { messageOf, UsageError } from '../platform/errors.ts'
 import type { KubeClient } from './cluster/kube-client.ts'
 import { parseFlags, usage } from './config.ts'
 import { createLog } from './log.ts'
-import { startWebhook } from './run.ts'
+import { startWebhook, type RunningWebhook } from './run.ts'
 
 async function main(argv: readonly string[]): Promise<void> {
   if (argv.includes('--help')) {
@@ -12,17 +12,20 @@ async function main(argv: readonly string[]): Promise<void> {
   }
   const config = parseFlags(argv)
   const log = createLog(config['log-level'])
-  const kube = config.objects === undefined ? await connect() : undefined
-  const webhook = await startWebhook(config, { clock: realClock, random: Math.random, log, kube })
+  // Before anything is awaited: as process 1 of a container, nothing else would end it.
+  let webhook: RunningWebhook | undefined
   let stopping = false
   const stop = async (): Promise<void> => {
     if (stopping) process.exit(1) // a second signal does not wait
     stopping = true
-    await webhook.stop()
+    await webhook?.stop()
     log.flush()
     process.exit(0)
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop())
+
+  const kube = config.objects === undefined ? await connect() : undefined
+  webhook = await startWebhook(config, { clock: realClock, random: Math.random, log, kube })
 }
 
 /** Loaded only where there is a cluster: the library takes most of the start and of the memory. */

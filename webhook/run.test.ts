@@ -9,7 +9,7 @@ import { realClock, sleep } from '../platform/clock.ts'
 import { noteSecret } from '../testbed/ledger.ts'
 import { parseFlags } from './config.ts'
 import { startWebhook, type RunningWebhook } from './run.ts'
-import { podReview, recordedDeps } from './serve/support.test-data.ts'
+import { podReview, recordedDeps } from '../testbed/webhook-answers.ts'
 import { createCa, issueServingCertificate, type Issued } from './tls/certificates.ts'
 
 const OBJECTS = join(import.meta.dirname, '../demo/cluster/objects.yaml')

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { CONFIG, thrownBy } from '../test-support.ts'
+import { CONFIG, thrownBy } from '../../testbed/exchanger-samples.ts'
 import { exchange, type ExchangeDeps } from './exchange.ts'
 import type { Claims } from './token.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { CONFIG } from '../test-support.ts'
+import { CONFIG } from '../../testbed/exchanger-samples.ts'
 import { classOf, faultOf, shown } from './faults.ts'
 import { hintFor } from './hints.ts'
 

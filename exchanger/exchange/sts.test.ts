@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { listen } from '../../platform/server.ts'
-import { CONFIG, thrownBy } from '../test-support.ts'
+import { CONFIG, thrownBy } from '../../testbed/exchanger-samples.ts'
 import { faultOf } from './faults.ts'
 import { assumeRole } from './sts.ts'
 

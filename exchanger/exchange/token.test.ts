@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { CONFIG, thrownBy } from '../test-support.ts'
+import { CONFIG, thrownBy } from '../../testbed/exchanger-samples.ts'
 import { readToken } from './token.ts'
 
 let folder: string

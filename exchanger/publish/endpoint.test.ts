@@ -6,7 +6,7 @@ import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { CredentialDocument } from '../../contract/credentials.ts'
-import { documentEnding, thrownBy } from '../test-support.ts'
+import { documentEnding, thrownBy } from '../../testbed/exchanger-samples.ts'
 import { authorizer, ensureAuthorization, readAuthorization } from './authorization.ts'
 import { startEndpoint, type Endpoint } from './endpoint.ts'
 

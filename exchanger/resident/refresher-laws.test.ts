@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { expirationOf, publishedExpirationMs } from '../../contract/credentials.ts'
 import { sleep } from '../../platform/clock.ts'
 import { seededRandom, VirtualClock } from '../../testbed/virtual-clock.ts'
-import { documentEnding } from '../test-support.ts'
-import { fails, setStage, type Behaviour, type Stage } from './stage.ts'
+import { documentEnding } from '../../testbed/exchanger-samples.ts'
+import { fails, setStage, type Behaviour, type Stage } from '../../testbed/exchanger-stage.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND

@@ -2,8 +2,14 @@ import { describe, expect, test } from '@jest/globals'
 import { expirationOf, publishedExpirationMs } from '../../contract/credentials.ts'
 import { sleep } from '../../platform/clock.ts'
 import { VirtualClock } from '../../testbed/virtual-clock.ts'
-import { documentEnding } from '../test-support.ts'
-import { fails, setStage, type Behaviour, type Stage, type StageOptions } from './stage.ts'
+import { documentEnding } from '../../testbed/exchanger-samples.ts'
+import {
+  fails,
+  setStage,
+  type Behaviour,
+  type Stage,
+  type StageOptions,
+} from '../../testbed/exchanger-stage.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND

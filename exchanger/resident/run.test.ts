@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { formatCredentialDocument, type CredentialDocument } from '../../contract/credentials.ts'
 import { realClock } from '../../platform/clock.ts'
 import { listen } from '../../platform/server.ts'
-import { makePod, until, type Pod } from '../pod-support.ts'
-import { collectingLog, documentEnding, type LogLine } from '../test-support.ts'
+import { makePod, until, type Pod } from '../../testbed/exchanger-pod.ts'
+import { collectingLog, documentEnding, type LogLine } from '../../testbed/exchanger-samples.ts'
 import { runResident } from './run.ts'
 
 const HOUR = 3_600_000

@@ -131,6 +131,9 @@ class Cluster {
   }
 }
 
+/** Each run waits out real servers' pauses. */
+const RUNS = 15
+
 test('whatever happened, the copy ends as what the apiserver has, and goes on', async () => {
   let checked = 0
   await fc.assert(
@@ -145,7 +148,7 @@ test('whatever happened, the copy ends as what the apiserver has, and goes on', 
         await cluster.end()
       }
     }),
-    { numRuns: 60 },
+    { numRuns: RUNS },
   )
-  expect(checked).toBe(60)
-})
+  expect(checked).toBe(RUNS)
+}, 120_000)

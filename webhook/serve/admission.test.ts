@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { ClusterError, type ClusterReader } from '../cluster/types.ts'
 import { createAdmissionListener } from './admission-server.ts'
-import { CLUSTER, podReview, recordedDeps, type Recorded } from './support.test-data.ts'
+import { CLUSTER, podReview, recordedDeps, type Recorded } from '../../testbed/webhook-answers.ts'
 
 let server: Server | undefined
 

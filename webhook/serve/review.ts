@@ -3,7 +3,7 @@ import { NocredsError } from '../../platform/errors.ts'
 import type { Verdict } from '../admit/verdict.ts'
 
 /** A body that is no AdmissionReview: answered with HTTP 400, because there is no uid to answer to. */
-export class ReviewError extends NocredsError<'ERR_NOT_JSON' | 'ERR_NOT_AN_ADMISSION_REVIEW'> {}
+class ReviewError extends NocredsError<'ERR_NOT_JSON' | 'ERR_NOT_AN_ADMISSION_REVIEW'> {}
 
 const requestSchema = z.looseObject({
   uid: z.string().min(1),

@@ -2,7 +2,7 @@ import { NocredsError } from '../../platform/errors.ts'
 import type { Operation } from '../admit/json-patch.ts'
 import { KubeError, type KubeClient } from '../cluster/kube-client.ts'
 
-export class WebhookConfigurationError extends NocredsError<'ERR_WEBHOOK_CONFIGURATION_MISSING'> {}
+class WebhookConfigurationError extends NocredsError<'ERR_WEBHOOK_CONFIGURATION_MISSING'> {}
 
 /**
  * Brings the caBundle of every webhook of the configuration in step, and writes only where it is not,

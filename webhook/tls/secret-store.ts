@@ -11,7 +11,7 @@ const DATA_KEYS: Readonly<Record<keyof TlsState, string>> = {
   keyPem: 'tls.key',
 }
 
-export class SecretError extends NocredsError<'ERR_TLS_SECRET_MISSING'> {}
+class SecretError extends NocredsError<'ERR_TLS_SECRET_MISSING'> {}
 
 /** The shared Secret as it was read; writing it succeeds only while nobody else has. */
 export interface StoredState {

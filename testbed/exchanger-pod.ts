@@ -1,4 +1,4 @@
-/** Test double: folders and env of a sidecar, and the built programs run in them. Never bundled. */
+/** Test double: folders and env of a sidecar, and the built programs run in them. Never shipped. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
@@ -8,8 +8,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { parseCredentialDocument, type CredentialDocument } from '../contract/credentials.ts'
 import { toEnv, type ExchangerConfig } from '../contract/exchanger-env.ts'
 import { writeAtomically } from '../platform/files.ts'
-import { noteSaid } from '../testbed/ledger.ts'
-import { CONFIG, type LogLine } from './test-support.ts'
+import { noteSaid } from './ledger.ts'
+import { CONFIG, type LogLine } from './exchanger-samples.ts'
 
 /** What a sidecar finds in its pod. */
 export interface Pod {

@@ -1,6 +1,6 @@
-import type { Settings } from './decide-pod.ts'
+/** Test double: the webhook's flags as its tests have them. Never shipped. */
+import type { Settings } from '../webhook/admit/decide-pod.ts'
 
-/** The webhook's flags as the tests of this folder have them. */
 export const SETTINGS: Settings = {
   exchangerImage: 'nocreds/exchanger:0.1.0',
   stsEndpoint: undefined,

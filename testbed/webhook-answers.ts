@@ -1,11 +1,12 @@
-import type { Clock } from '../../platform/clock.ts'
-import { realClock } from '../../platform/clock.ts'
-import type { LogFields, Logger } from '../../platform/log.ts'
-import type { Annotated, ClusterReader } from '../cluster/types.ts'
-import { noteSaid } from '../../testbed/ledger.ts'
-import { SETTINGS } from '../admit/support.test-data.ts'
-import type { AnswerDeps } from './answer.ts'
-import { createMetrics } from './metrics.ts'
+/** Test double: a small cluster, reviews, and dependencies that record. Never shipped. */
+import type { Clock } from '../platform/clock.ts'
+import { realClock } from '../platform/clock.ts'
+import type { LogFields, Logger } from '../platform/log.ts'
+import type { Annotated, ClusterReader } from '../webhook/cluster/types.ts'
+import { noteSaid } from './ledger.ts'
+import { SETTINGS } from './webhook-settings.ts'
+import type { AnswerDeps } from '../webhook/serve/answer.ts'
+import { createMetrics } from '../webhook/serve/metrics.ts'
 
 const ROLE = 'arn:aws:iam::111122223333:role/app'
 

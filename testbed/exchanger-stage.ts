@@ -1,11 +1,11 @@
-/** Test double: a refresher on a virtual clock, with an STS that a test scripts. Never bundled. */
-import type { CredentialDocument } from '../../contract/credentials.ts'
-import { expirationOf } from '../../contract/credentials.ts'
-import type { Clock, Random } from '../../platform/clock.ts'
-import { ExchangeError, type FailureClass } from '../failure.ts'
-import type { CredentialStore } from '../publish/store.ts'
-import { collectingLog, CONFIG, type LogLine } from '../test-support.ts'
-import { Refresher } from './refresher.ts'
+/** Test double: a refresher on a virtual clock, with an STS that a test scripts. Never shipped. */
+import type { CredentialDocument } from '../contract/credentials.ts'
+import { expirationOf } from '../contract/credentials.ts'
+import type { Clock, Random } from '../platform/clock.ts'
+import { ExchangeError, type FailureClass } from '../exchanger/failure.ts'
+import type { CredentialStore } from '../exchanger/publish/store.ts'
+import { collectingLog, CONFIG, type LogLine } from './exchanger-samples.ts'
+import { Refresher } from '../exchanger/resident/refresher.ts'
 
 /** What one exchange does. */
 export type Behaviour = (signal: AbortSignal) => Promise<CredentialDocument>

@@ -1,9 +1,9 @@
-/** What the tests of this folder share. Never bundled. */
+/** Test double: samples that the tests of the exchanger share. Never shipped. */
 import type { CredentialDocument } from '../contract/credentials.ts'
 import { formatExpiration } from '../contract/credentials.ts'
 import type { ExchangerConfig } from '../contract/exchanger-env.ts'
 import { jsonLogger, type Logger } from '../platform/log.ts'
-import { noteSaid } from '../testbed/ledger.ts'
+import { noteSaid } from './ledger.ts'
 
 export const CONFIG: ExchangerConfig = {
   roleArn: 'arn:aws:iam::111122223333:role/app',

@@ -1,7 +1,6 @@
+/** Generators of pods as the apiserver sends them, with fields that no schema knows. Never shipped. */
 import fc from 'fast-check'
-import { podSchema, type Pod } from './pod.ts'
-
-/** Generators of pods as the apiserver sends them, with fields that no schema knows. */
+import { podSchema, type Pod } from '../webhook/admit/pod.ts'
 
 const name = fc.stringMatching(/^[a-z][a-z0-9]{0,7}$/)
 const unknownFields = fc.dictionary(fc.stringMatching(/^future[A-Za-z/~]{1,8}$/), fc.jsonValue(), {
