@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process'
+import { mkdir, open, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { realClock, sleep } from '../../platform/clock.ts'
+import { readIfPresent } from '../../platform/files.ts'
+import { MachineError, type Host } from '../support/host.ts'
+import { installPackages, needDebian } from './debian.ts'
+import { goPrograms } from './go-programs.ts'
+
+const CAP_SYS_RESOURCE = 24n
+/** Linux allows no longer path for a socket. */
+const MAX_SOCKET_PATH = 107
+
+/** The engine that we start ourselves keeps everything in one folder of the cache. */
+function ownEngine({ cache }: Host) {
+  const folder = join(cache, 'docker')
+  const socket = join(folder, 'docker.sock')
+  return { folder, socket, url: `unix://${socket}`, pidFile: join(folder, 'dockerd.pid') }
+}
+
+/** False in sandboxes that may not give every capability on, so that --privileged fails. */
+async function hasEveryCapability(): Promise<boolean> {
+  const status = await readFile('/proc/self/status', 'utf8').catch(() => '')
+  const bounding = /^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1]
+  return bounding === undefined || ((BigInt(`0x${bounding}`) >> CAP_SYS_RESOURCE) & 1n) === 1n
+}
+
+/**
+ * The host with the Docker engine that the environment names, else with our own; undefined where neither
+ * answers.
+ */
+export async function findEngine(host: Host): Promise<Host | undefined> {
+  if (await answers(host)) return host
+  const withOwn = host.with({ DOCKER_HOST: ownEngine(host).url })
+  return (await answers(withOwn)) ? withOwn : undefined
+}
+
+/**
+ * The host with a Docker engine that can run kind: one that answers, else our own, which is installed
+ * from Debian where it is missing, and started.
+ *
+ * @throws MachineError where there is none and none can be had
+ */
+export async function withEngine(host: Host): Promise<Host> {
+  const found = await findEngine(host)
+  if (found !== undefined) {
+    const runtime = await found.run('docker', ['info', '--format', '{{.DefaultRuntime}}'])
+    if (runtime === 'runc' && !(await hasEveryCapability()))
+      throw new MachineError(
+        'the Docker engine cannot run privileged containers here, as CAP_SYS_RESOURCE is missing; stop it, and one that can is started',
+      )
+    return found
+  }
+  const { url, socket } = ownEngine(host)
+  await needDebian(host, 'no Docker engine answers')
+  if (socket.length > MAX_SOCKET_PATH)
+    throw new MachineError(
+      `${socket} is too long for a socket; name a shorter folder with NOCREDS_E2E_CACHE`,
+    )
+  await installPackages(host, ['docker.io', 'iptables'])
+  const withOwn = host.with({ DOCKER_HOST: url })
+  await host.progress.step('Docker engine', () => start(withOwn))
+  return withOwn
+}
+
+async function answers(host: Host): Promise<boolean> {
+  const version = await host.tryRun('docker', ['version', '--format', '{{.Server.Version}}'])
+  return version !== undefined && version !== ''
+}
+
+async function runtimeFlags(host: Host): Promise<string[]> {
+  if (await hasEveryCapability()) return []
+  const { path } = await goPrograms(host, 'local')
+  return ['--add-runtime', `caps=${join(path, 'runc-caps')}`, '--default-runtime', 'caps']
+}
+
+/** No default bridge: kind makes a network of its own, and builds use the host's. */
+async function start(host: Host): Promise<void> {
+  const { folder, url, pidFile } = ownEngine(host)
+  await mkdir(folder, { recursive: true })
+  const folders = ['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec')]
+  const flags = ['--host', url, '--pidfile', pidFile, '--bridge', 'none']
+  const log = await open(join(folder, 'dockerd.log'), 'w')
+  const args = [...folders, ...flags, ...(await runtimeFlags(host))]
+  const child = spawn('dockerd', args, {
+    detached: true,
+    stdio: ['ignore', log.fd, log.fd],
+    env: { ...host.env },
+  })
+  const ended = new Promise<boolean>((resolve) => {
+    for (const event of ['error', 'exit'])
+      child.once(event, () => {
+        resolve(true)
+      })
+  })
+  child.unref()
+  await log.close()
+  for (let tries = 0; tries < 120; tries += 1) {
+    if (await answers(host)) return
+    if (await Promise.race([ended, sleep(realClock, 500).then(() => false)])) break
+  }
+  throw new MachineError(`the Docker engine did not start; see ${join(folder, 'dockerd.log')}`)
+}
+
+/** Ends our own engine, if it runs, and waits for its end; others are left alone. */
+export async function stopOwnEngine(host: Host): Promise<void> {
+  const text = await readIfPresent(ownEngine(host).pidFile, 64)
+  const pid = Number(text)
+  if (!Number.isInteger(pid) || pid <= 1) return
+  for (let tries = 0; tries < 120; tries += 1) {
+    try {
+      process.kill(pid, tries === 0 ? 'SIGTERM' : 0)
+    } catch {
+      return // ESRCH: it has ended
+    }
+    await sleep(realClock, 500)
+  }
+  throw new MachineError(`the Docker engine with pid ${pid} does not end`)
+}

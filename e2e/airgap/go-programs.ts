@@ -1,0 +1,76 @@
+import { rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MachineError, type Host } from '../support/host.ts'
+import { KUBERNETES } from '../versions.ts'
+import { cached, recipeOf, recipeOfFiles, type Made } from './cache.ts'
+
+const TOOLS = join(import.meta.dirname, '..', 'tools')
+
+interface Recipe {
+  /** What `go build` is asked for: `tool` is every tool line of go.mod. */
+  readonly packages: string
+  readonly ldflags?: string
+  readonly tags?: string
+  /** Programs that Go names after their module's version folder. */
+  readonly renamed?: Readonly<Record<string, string>>
+}
+
+const KUBERNETES_VERSION = 'k8s.io/component-base/version'
+const [major = '', minor = ''] = KUBERNETES.replace('v', '').split('.')
+
+/** Each folder of e2e/tools is a Go module of its own: their dependencies do not agree. */
+const RECIPES = {
+  local: { packages: './...' },
+  kind: { packages: 'tool' },
+  versitygw: { packages: 'tool' },
+  cni: { packages: 'tool' },
+  crictl: { packages: 'tool' },
+  etcd: { packages: 'tool', renamed: { server: 'etcd' } },
+  coredns: { packages: '.' },
+  containerd: {
+    packages: 'tool',
+    tags: 'no_btrfs,no_devmapper,no_zfs,no_aufs',
+    ldflags: '-X github.com/containerd/containerd/v2/version.Version=v2.3.4',
+  },
+  // kubeadm and kubelet compare versions with each other; without these flags they have none.
+  kubernetes: {
+    packages: 'tool',
+    ldflags: [
+      `-X ${KUBERNETES_VERSION}.gitVersion=${KUBERNETES}`,
+      `-X ${KUBERNETES_VERSION}.gitMajor=${major}`,
+      `-X ${KUBERNETES_VERSION}.gitMinor=${minor}`,
+      `-X ${KUBERNETES_VERSION}.gitTreeState=clean`,
+    ].join(' '),
+  },
+} satisfies Readonly<Record<string, Recipe>>
+
+export type GoModule = keyof typeof RECIPES
+
+/** Kubernetes alone takes a quarter of an hour on two cores. */
+const BUILD_TIMEOUT_MS = 3_600_000
+
+/**
+ * A folder with the static programs of one of the modules in e2e/tools, whose go.sum pins every source.
+ *
+ * @throws MachineError where there is no Go
+ */
+export async function goPrograms(host: Host, module: GoModule): Promise<Made> {
+  const recipe: Recipe = RECIPES[module]
+  const { packages, ldflags = '', tags = '', renamed = {} } = recipe
+  const folder = join(TOOLS, module)
+  const hash = recipeOf(await recipeOfFiles(folder), recipe)
+  return cached(host, `go-${module}`, hash, async (path) => {
+    if ((await host.tryRun('go', ['version'])) === undefined)
+      throw new MachineError(
+        `${module} must be built here, and there is no go on the PATH: install Go 1.21 or later`,
+      )
+    const flags = ['-trimpath', '-buildvcs=false', '-mod=readonly', '-tags', tags]
+    await host
+      .with({ CGO_ENABLED: '0' })
+      .run('go', ['build', ...flags, '-ldflags', `-s -w ${ldflags}`, '-o', `${path}/`, packages], {
+        cwd: folder,
+        timeoutMs: BUILD_TIMEOUT_MS,
+      })
+    for (const [from, to] of Object.entries(renamed)) await rename(join(path, from), join(path, to))
+  })
+}

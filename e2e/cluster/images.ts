@@ -1,0 +1,61 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import type { Host } from '../support/host.ts'
+import { IMAGES, REPOSITORY } from '../versions.ts'
+import { CLUSTER } from './names.ts'
+
+const JAVASCRIPT_APP = join(REPOSITORY, 'e2e', 'apps', 'javascript')
+
+/** Builds our images from the Dockerfile and the app of the suite, and brings them to the node. */
+export async function buildAndLoadImages(host: Host): Promise<void> {
+  const { progress } = host
+  const docker = await withBuilder(host)
+  for (const target of ['webhook', 'exchanger'] as const)
+    await progress.step(`docker build of ${IMAGES[target]}`, () =>
+      dockerBuild(docker, REPOSITORY, ['--target', target, '--tag', IMAGES[target]]),
+    )
+  await progress.step(`docker build of ${IMAGES.appJavascript}`, () => buildJavascriptApp(docker))
+  const { webhook, exchanger, appJavascript, node, versitygw } = IMAGES
+  const images = [webhook, exchanger, appJavascript, node, versitygw]
+  await progress.step('images to the node', () =>
+    host.run('kind', ['load', 'docker-image', '--name', CLUSTER, ...images]),
+  )
+}
+
+/** Debian's docker has no buildx; its own builder does what our Dockerfile needs. */
+async function withBuilder(host: Host): Promise<Host> {
+  const buildx = await host.tryRun('docker', ['buildx', 'version'])
+  return buildx === undefined ? host.with({ DOCKER_BUILDKIT: '0' }) : host
+}
+
+/** Builds use the host's network, which `npm ci` needs; a proxy is passed on where there is one. */
+async function dockerBuild(host: Host, context: string, args: readonly string[]): Promise<void> {
+  const proxies = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].filter((name) => host.env[name])
+  const buildArgs = proxies.flatMap((name) => ['--build-arg', name])
+  const flags = ['--quiet', '--network', 'host', ...buildArgs, ...args]
+  await host.run('docker', ['build', ...flags, context], { timeoutMs: 900_000 })
+}
+
+async function buildJavascriptApp(host: Host): Promise<void> {
+  const context = await mkdtemp(join(host.cache, 'app.unfinished.'))
+  try {
+    await build({
+      entryPoints: [join(JAVASCRIPT_APP, 'main.ts')],
+      outfile: join(context, 'main.mjs'),
+      bundle: true,
+      platform: 'node',
+      target: 'node24',
+      format: 'esm',
+      logLevel: 'warning',
+      // Some CommonJS packages call require for Node's own modules.
+      banner: {
+        js: "import { createRequire } from 'node:module';const require = createRequire(import.meta.url);",
+      },
+    })
+    await cp(join(JAVASCRIPT_APP, 'Dockerfile'), join(context, 'Dockerfile'))
+    await dockerBuild(host, context, ['--tag', IMAGES.appJavascript])
+  } finally {
+    await rm(context, { recursive: true, force: true })
+  }
+}

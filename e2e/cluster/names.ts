@@ -1,0 +1,16 @@
+import { join } from 'node:path'
+import { REPOSITORY } from '../versions.ts'
+import type { Host } from '../support/host.ts'
+
+export const CLUSTER = 'nocreds-e2e'
+/** kind's name of the container that is the node. */
+export const NODE_CONTAINER = `${CLUSTER}-control-plane`
+
+/** What a run leaves to look at; not in git. */
+export const ARTIFACTS = join(REPOSITORY, 'e2e', '.artifacts')
+/** install.yaml as it was applied: with the STS of the suite. */
+export const INSTALL = join(ARTIFACTS, 'install.yaml')
+
+export function kubeconfigOf({ cache }: Host): string {
+  return join(cache, 'kubeconfig')
+}

@@ -1,0 +1,78 @@
+import { spawn } from 'node:child_process'
+import { NocredsError } from '../../platform/errors.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** A program that could not be started, ended with another code than 0, or took too long. */
+export class CommandError extends NocredsError<'ERR_COMMAND'> {
+  /** Everything that it printed. */
+  readonly output: string
+
+  constructor(command: string, how: string, output: string) {
+    const last = output.trim().split('\n').slice(-8).join('\n  ')
+    super('ERR_COMMAND', `${command} ${how}${last === '' ? '' : `\n  ${last}`}`)
+    this.output = output
+  }
+}
+
+export interface CommandOptions {
+  readonly env: Environment
+  readonly cwd?: string
+  /** Given on standard input. */
+  readonly input?: string
+  /** Default: ten minutes. */
+  readonly timeoutMs?: number
+}
+
+/**
+ * Runs a program without a shell and gives what it printed on standard output, trimmed.
+ *
+ * @throws CommandError with the last lines of what it printed
+ */
+export function run(
+  command: string,
+  args: readonly string[],
+  { env, cwd, input, timeoutMs = 600_000 }: CommandOptions,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...env },
+      timeout: timeoutMs,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+    const shown = [command, ...args].join(' ').slice(0, 160)
+    let stdout = ''
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+      output += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+    child.on('error', (error) => {
+      reject(new CommandError(shown, `cannot be started: ${error.message}`, output))
+    })
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(stdout.trim())
+      else reject(new CommandError(shown, `ended with ${String(code ?? signal)}`, output))
+    })
+    child.stdin.on('error', () => undefined) // a program need not read what it is given
+    child.stdin.end(input ?? '')
+  })
+}
+
+/** What the program printed, or undefined where it failed or is not there. */
+export async function tryRun(
+  command: string,
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<string | undefined> {
+  try {
+    return await run(command, args, options)
+  } catch (error) {
+    if (error instanceof CommandError) return undefined
+    throw error
+  }
+}

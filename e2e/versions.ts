@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** The checkout. */
+export const REPOSITORY = join(import.meta.dirname, '..')
+
+const packageJson = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')) as {
+  readonly version: string
+  readonly devDependencies: { readonly node: string }
+}
+
+export const KIND = 'v0.33.0'
+export const KUBERNETES = 'v1.37.2'
+
+/** Node of the base image that is made here: the one that the checkout is built and tested with. */
+export const NODE = packageJson.devDependencies.node
+/** The npm that Node 24.9 comes with. */
+export const NPM = '11.6.0'
+
+/** Debian of every image that is made here. */
+export const DEBIAN = 'bookworm'
+
+export const IMAGES = {
+  /** What kind v0.33.0 names as its own default. Kubernetes v1.37.0: no later patch is published. */
+  kindPublished:
+    'kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5',
+  /** What is made here where that one cannot be pulled. */
+  kindMade: `kindest/node:${KUBERNETES}`,
+  /** Base of our own images, see the Dockerfile. */
+  node: 'node:24-bookworm-slim',
+  /** STS, IAM and S3 of the suite. */
+  versitygw: 'versity/versitygw:v1.8.0',
+  webhook: `nocreds/webhook:${packageJson.version}`,
+  exchanger: `nocreds/exchanger:${packageJson.version}`,
+  /** The app of the suite: JavaScript SDK on the Node base image. */
+  appJavascript: 'nocreds-e2e/app-javascript:1',
+} as const
