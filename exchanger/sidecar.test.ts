@@ -1,6 +1,7 @@
 /** The sidecar as a kubelet runs it: the built programs, a token volume, the gate as postStart hook. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -11,6 +12,7 @@ import { parseCredentialDocument, type CredentialDocument } from '../contract/cr
 import { IN_POD, toEnv } from '../contract/exchanger-env.ts'
 import { CREDENTIALS_VOLUME, ENDPOINT, EXCHANGER, TOKEN_VOLUME } from '../contract/names.ts'
 import { realClock } from '../platform/clock.ts'
+import { listen } from '../platform/server.ts'
 import { startIssuer, type Issuer } from '../testbed/issuer.ts'
 import { noteSecret } from '../testbed/ledger.ts'
 import { startContainer, type RunningContainer } from '../testbed/kubelet-containers.ts'
@@ -236,6 +238,19 @@ test('refused by the trust policy: exit code 1, and the reason where one looks f
 describe('delivery by endpoint', () => {
   const url = `http://${ENDPOINT.host}:${ENDPOINT.port}${ENDPOINT.path}`
 
+  /** The port is a part of the contract, so a demo on the same machine may hold it for a moment. */
+  async function ifFree(port: number): Promise<true | undefined> {
+    const server = createServer()
+    try {
+      await listen(server, port, ENDPOINT.host)
+      return true
+    } catch {
+      return undefined
+    } finally {
+      server.close()
+    }
+  }
+
   async function ask(authorization: string): Promise<Response | undefined> {
     const headers = { authorization, connection: 'close' }
     return fetch(url, { headers }).catch(() => undefined)
@@ -243,6 +258,7 @@ describe('delivery by endpoint', () => {
 
   test('503 until there are credentials, then these; a restart keeps the authorization', async () => {
     await arrange('endpoint')
+    await until(() => ifFree(ENDPOINT.port))
     sts.fault({ kind: 'hang' })
     const first = await startSidecar()
     const authorization = await until(() => onVolume('authorization'))

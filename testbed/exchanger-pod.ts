@@ -86,11 +86,15 @@ export function start(
   }
 }
 
-/** Resolves with what `find` gives, once that is something; the test's own timeout is the limit. */
+/** Between two looks in milliseconds, and how many there are: fewer than a test's own timeout allows. */
+const LOOKS = { everyMs: 20, most: 1250 } as const
+
+/** Resolves with what `find` gives, once that is something; rejects where it never is. */
 export async function until<T>(find: () => T | undefined | Promise<T | undefined>): Promise<T> {
-  for (;;) {
+  for (let look = 0; look < LOOKS.most; look += 1) {
     const found = await find()
     if (found !== undefined) return found
-    await pause(20)
+    await pause(LOOKS.everyMs)
   }
+  throw new Error(`never came true: ${find.toString()}`)
 }
