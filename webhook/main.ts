@@ -13,19 +13,19 @@ async function main(argv: readonly string[]): Promise<void> {
   const config = parseFlags(argv)
   const log = createLog(config['log-level'])
   // Before anything is awaited: as process 1 of a container, nothing else would end it.
-  let webhook: RunningWebhook | undefined
+  const started: { webhook?: RunningWebhook } = {}
   let stopping = false
   const stop = async (): Promise<void> => {
     if (stopping) process.exit(1) // a second signal does not wait
     stopping = true
-    await webhook?.stop()
+    await started.webhook?.stop()
     log.flush()
     process.exit(0)
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop())
 
   const kube = config.objects === undefined ? await connect() : undefined
-  webhook = await startWebhook(config, { clock: realClock, random: Math.random, log, kube })
+  started.webhook = await startWebhook(config, { clock: realClock, random: Math.random, log, kube })
 }
 
 /** Loaded only where there is a cluster: the library takes most of the start and of the memory. */
