@@ -81,6 +81,10 @@ export async function startWebhook(
     async stop() {
       state.draining = true
       log.info({}, 'webhook drains')
+      // Callers keep connections for minutes; each is told to open its next one elsewhere.
+      admission.prependListener('request', (_request, response) => {
+        response.setHeader('connection', 'close')
+      })
       if (config.objects === undefined) await sleep(clock, DRAIN_MS)
       certificates.stop()
       cluster.stop()
