@@ -5,6 +5,7 @@ import { realClock } from '../../platform/clock.ts'
 import { throwawayCertificate } from '../../testbed/throwaway-certificate.ts'
 import type { Host } from '../support/host.ts'
 import { kubectlOf } from '../support/kubectl.ts'
+import { untilItWorks } from '../support/retry.ts'
 import { sendSigned, type Keys } from '../support/signed-request.ts'
 import { NODE_CONTAINER } from './names.ts'
 
@@ -71,6 +72,8 @@ export async function startAws(host: Host): Promise<AwsAdmin> {
   await kubectl(['rollout', 'status', 'deployment/aws', '--namespace', 'aws', '--timeout=180s'])
 
   const admin = await awsAdmin(host)
+  // The way to a ready pod is programmed a moment later.
+  await untilItWorks(() => admin.iam('ListOpenIDConnectProviders', {}))
   await admin.iam('CreateOpenIDConnectProvider', {
     Url: `https://${ISSUER}`,
     'ClientIDList.member.1': AUDIENCE,

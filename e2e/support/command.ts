@@ -38,7 +38,8 @@ export function run(
     const child = spawn(command, args, {
       cwd,
       env: { ...env },
-      timeout: timeoutMs,
+      // Not `timeout`: its timer stays behind where the program is not there.
+      signal: AbortSignal.timeout(timeoutMs),
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     const shown = [command, ...args].join(' ').slice(0, 160)
@@ -52,7 +53,11 @@ export function run(
       output += text
     })
     child.on('error', (error) => {
-      reject(new CommandError(shown, `cannot be started: ${error.message}`, output))
+      const how =
+        error.name === 'AbortError'
+          ? `was ended after ${timeoutMs / 1000} s`
+          : `cannot be started: ${error.message}`
+      reject(new CommandError(shown, how, output))
     })
     child.on('close', (code, signal) => {
       if (code === 0) resolve(stdout.trim())
