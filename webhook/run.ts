@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import { createServer } from 'node:http'
 import { sleep, type Clock, type Random } from '../platform/clock.ts'
+import { UsageError } from '../platform/errors.ts'
 import type { Logger } from '../platform/log.ts'
 import { listen } from '../platform/server.ts'
 import type { Settings } from './admit/decide-pod.ts'
@@ -110,7 +111,7 @@ async function openCluster(
   if (config.objects !== undefined) {
     return { reader: await readObjects(config.objects), stop: () => undefined }
   }
-  if (kube === undefined) throw new Error('a cluster is needed without --objects')
+  if (kube === undefined) throw new UsageError('without --objects a cluster is needed')
   const reader = createCachedReader({ ...deps, kube })
   reader.start()
   return {
@@ -129,7 +130,7 @@ function openCertificates(
   if (certFile !== undefined && keyFile !== undefined) {
     return createFilesSource({ certFile, keyFile, clock, log })
   }
-  if (kube === undefined) throw new Error('a cluster is needed for --tls self-managed')
+  if (kube === undefined) throw new UsageError('--tls self-managed needs a cluster')
   return createSelfManagedSource({
     kube,
     namespace: config.namespace,

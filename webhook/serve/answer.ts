@@ -1,4 +1,4 @@
-import { codeOf, messageOf } from '../../platform/errors.ts'
+import { codeOf, messageOf, NocredsError } from '../../platform/errors.ts'
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Settings } from '../admit/decide-pod.ts'
@@ -60,7 +60,7 @@ async function decideInTime(
   }
 }
 
-class DeadlineExceeded extends Error {}
+class DeadlineError extends NocredsError<'ERR_DEADLINE'> {}
 
 interface Deadline {
   /** Rejects at the deadline. */
@@ -72,14 +72,14 @@ function deadline(clock: Clock, deadlineMs: number): Deadline {
   let cancel: Cancel = () => undefined
   const expired = new Promise<never>((_resolve, reject) => {
     cancel = clock.after(deadlineMs, () => {
-      reject(new DeadlineExceeded())
+      reject(new DeadlineError('ERR_DEADLINE', `no decision within ${deadlineMs} ms`))
     })
   })
   return { expired, cancel }
 }
 
 function verdictOf(error: unknown, log: Logger): Verdict {
-  if (error instanceof DeadlineExceeded) {
+  if (error instanceof DeadlineError) {
     return deniedForNow('deadline-exceeded', 'the apiserver did not answer in time; try again')
   }
   if (codeOf(error) === 'ERR_APISERVER_UNREACHABLE') {

@@ -1,5 +1,5 @@
 import { sleep, type Clock } from '../../platform/clock.ts'
-import { messageOf } from '../../platform/errors.ts'
+import { messageOf, NocredsError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { KubeClient } from '../cluster/kube-client.ts'
 import { bringCaBundleInStep, isLostRace } from './ca-bundle.ts'
@@ -103,6 +103,8 @@ export function createSelfManagedSource(options: SelfManagedOptions): Certificat
   }
 }
 
+class RotationError extends NocredsError<'ERR_ROTATION_RESTLESS'> {}
+
 /** Reads the Secret and takes the steps that are due; what another replica wrote first counts. */
 async function ensureState(options: SelfManagedOptions): Promise<TlsState> {
   const path = `/api/v1/namespaces/${options.namespace}/secrets/${options.secretName}`
@@ -119,7 +121,10 @@ async function ensureState(options: SelfManagedOptions): Promise<TlsState> {
     const wrote = await stored.replace(await carryOut(due, stored.state, nowMs, policy))
     options.log.info({ step: due, wrote }, 'certificate rotation')
   }
-  throw new Error('the Secret does not come to rest; do the clocks of the replicas differ?')
+  throw new RotationError(
+    'ERR_ROTATION_RESTLESS',
+    'the Secret does not come to rest; do the clocks of the replicas differ?',
+  )
 }
 
 function policyOf(options: SelfManagedOptions): RotationPolicy {
