@@ -15,7 +15,9 @@ import { readToken } from './token.ts'
 async function main(): Promise<number> {
   try {
     const config = fromEnv(process.env)
-    // AWS files of a user or a node are none of this exchange's business.
+    // AWS files of a user or a node are none of this exchange's business; and the SDK asks for a home,
+    // which a user id without an entry in /etc/passwd does not have.
+    process.env['HOME'] = '/'
     process.env['AWS_CONFIG_FILE'] = '/dev/null'
     process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null'
     const document = await exchange(config, { readToken, assumeRole, now: () => realClock.now() })
