@@ -1,0 +1,193 @@
+/**
+ * The cases of manifests/guard/cases on the policies as they are installed. Their Namespaces are neither
+ * the webhook's nor those of the installed bindings, so that settings can change under the guard while
+ * nothing else on the cluster notices: copies of the bindings lead to settings of our own.
+ */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { realClock, sleep } from '../platform/clock.ts'
+import { apiserverOf, type ApiAnswer, type Apiserver } from './support/apiserver.ts'
+import {
+  CASE_FILES,
+  objectOf,
+  readCaseObjects,
+  readCases,
+  type Data,
+  type GuardCase,
+} from './support/guard-cases.ts'
+import { hostOf } from './support/host.ts'
+import { kubectlOf } from './support/kubectl.ts'
+
+const kubectl = kubectlOf(hostOf(process.env, (line) => process.stdout.write(line)))
+const INJECTION = 'nocreds.dev/injection'
+/** Stands for the label of the webhook, which the webhook would remove where it does not follow. */
+const OURS = 'guard-cases.example/bound'
+const WEBHOOKS = ['patch', 'mutatingwebhookconfiguration', 'nocreds', '--type=json', '--patch']
+/** How long settings, Namespaces and policies take to reach the policies inside the apiserver, at most. */
+const TAKES_EFFECT_MS = 1000
+const PATCH = 'application/json-patch+json'
+const MERGE = 'application/merge-patch+json'
+
+interface Binding {
+  readonly metadata: { readonly name: string }
+  readonly spec: {
+    readonly paramRef?: { readonly namespace: string }
+    readonly matchResources?: { readonly namespaceSelector: unknown }
+  }
+}
+
+const objects = readCaseObjects().map((object) => {
+  const { [INJECTION]: bound, ...labels } = object.metadata.labels ?? {}
+  if (object.kind !== 'Namespace') return object
+  const metadata = {
+    ...object.metadata,
+    labels: { ...labels, [OURS]: String(bound !== undefined) },
+  }
+  return { ...object, metadata }
+})
+const namespaces = objects
+  .filter(({ kind }) => kind === 'Namespace')
+  .map(({ metadata }) => metadata.name ?? '')
+
+let api: Apiserver
+let baseSettings: Data
+let settings: Data
+
+async function use(wanted: Data): Promise<void> {
+  if (JSON.stringify(wanted) === JSON.stringify(settings)) return
+  const path = '/api/v1/namespaces/not-labelled/configmaps/nocreds-settings'
+  await api({ method: 'PATCH', path, body: { data: wanted }, contentType: MERGE })
+  settings = wanted
+  await sleep(realClock, TAKES_EFFECT_MS)
+}
+
+async function permit(namespace: string, permittedRoles: string): Promise<void> {
+  const body = { metadata: { annotations: { 'nocreds.dev/permitted-roles': permittedRoles } } }
+  const path = `/api/v1/namespaces/${namespace}`
+  const { status } = await api({ method: 'PATCH', path, body, contentType: MERGE })
+  expect(status).toBe(200)
+  await sleep(realClock, TAKES_EFFECT_MS)
+}
+
+/** Sends what the case says; what it created is gone afterwards. */
+async function answerTo(one: GuardCase): Promise<ApiAnswer> {
+  const { namespace = 'team-a', as, subresource } = one
+  const object = objectOf(one)
+  const base = `/api/v1/namespaces/${namespace}`
+  if (object.kind === 'TokenRequest') {
+    const path = `${base}/serviceaccounts/${object.metadata.name ?? ''}/token`
+    return api({ method: 'POST', path, body: object, as })
+  }
+  const list = `${base}/${object.kind === 'Pod' ? 'pods' : 'serviceaccounts'}`
+  const isFirst = one.update === undefined && one.container === undefined
+  const created = await api({
+    method: 'POST',
+    path: list,
+    body: object,
+    as: isFirst ? as : undefined,
+  })
+  const { metadata } = created.body as { readonly metadata: { readonly name?: string } }
+  if (isFirst && created.status !== 201) return created
+  const path = `${list}/${metadata.name ?? ''}`
+  try {
+    expect(created).toMatchObject({ status: 201 })
+    if (isFirst) return created
+    if (one.between?.settings) await use({ ...baseSettings, ...one.between.settings })
+    if (one.between?.permittedRoles) await permit(namespace, one.between.permittedRoles)
+    const target = subresource === undefined ? path : `${path}/${subresource}`
+    if (one.container === undefined)
+      return await api({ method: 'PATCH', path: target, body: one.update, contentType: PATCH, as })
+    const query = `container=${one.container}&command=id&stdout=true`
+    return await api({ method: 'POST', path: `${target}?${query}`, as })
+  } finally {
+    await api({ method: 'DELETE', path: `${path}?gracePeriodSeconds=0` })
+  }
+}
+
+beforeAll(async () => {
+  api = await apiserverOf(kubectl)
+  // Namespaces of the cases are what the webhook would mend or refuse.
+  const elsewhere = { matchExpressions: [{ key: OURS, operator: 'DoesNotExist' }] }
+  const patch = { op: 'replace', path: '/webhooks/1/objectSelector', value: elsewhere }
+  await kubectl([...WEBHOOKS, JSON.stringify([patch])])
+  await sleep(realClock, TAKES_EFFECT_MS)
+  await kubectl.apply(...objects)
+  const installed = ['configmap', 'nocreds-settings', '--namespace', 'nocreds-system']
+  const { data } = await kubectl.get<{ readonly data: Data }>(installed)
+  // The goldens are of a webhook that asks AWS's own STS.
+  baseSettings = settings = { ...data, stsEndpoint: '' }
+  const metadata = { name: 'nocreds-settings', namespace: 'not-labelled' }
+  const bindings = [
+    'validatingadmissionpolicybinding',
+    '-l',
+    'app.kubernetes.io/name=nocreds-guard',
+  ]
+  const { items } = await kubectl.get<{ readonly items: readonly Binding[] }>(bindings)
+  const copies = items.filter(({ spec }) => spec.matchResources !== undefined).map(copyOf)
+  expect(copies.length).toBeGreaterThan(3)
+  await kubectl.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: settings }, ...copies)
+  await sleep(realClock, 5 * TAKES_EFFECT_MS)
+}, 60_000)
+
+function copyOf({ metadata, spec }: Binding): object {
+  const namespaceSelector = { matchLabels: { [OURS]: 'true' } }
+  const { paramRef } = spec
+  return {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingAdmissionPolicyBinding',
+    metadata: { name: `cases-${metadata.name}`, labels: { [OURS]: 'true' } },
+    spec: {
+      ...spec,
+      ...(paramRef && { paramRef: { ...paramRef, namespace: 'not-labelled' } }),
+      matchResources: { namespaceSelector },
+    },
+  }
+}
+
+afterAll(async () => {
+  const label = ['--selector', `${OURS}=true`]
+  await kubectl(['delete', 'validatingadmissionpolicybinding', ...label])
+  await kubectl(['delete', 'namespace', '--wait=false', '--ignore-not-found', ...namespaces])
+  const patch = { op: 'replace', path: '/webhooks/1/objectSelector', value: {} }
+  await kubectl([...WEBHOOKS, JSON.stringify([patch])])
+}, 60_000)
+
+/** NodeRestriction, an admission plugin that decides before policies do, knows these users. */
+function isKubelet({ as }: GuardCase): boolean {
+  return (
+    as !== undefined && as.user.startsWith('system:node:') && as.groups.includes('system:nodes')
+  )
+}
+
+describe.each(CASE_FILES)('guard: %s', (file) => {
+  const cases = readCases(file)
+  afterAll(() => use(baseSettings))
+
+  test.each(cases.filter((one) => !isKubelet(one)))('$verdict: $name', async (one) => {
+    await use({ ...baseSettings, ...one.settings })
+    const { status, message } = await answerTo(one).finally(async () => {
+      if (one.between?.permittedRoles) await permit('team-a', TEAM_A)
+    })
+    const byGuard = /ValidatingAdmissionPolicy '(nocreds-[a-z-]+)'/.exec(message)?.[1]
+    if (one.verdict === 'denied') {
+      expect({ byGuard, message }).toEqual({
+        byGuard: `nocreds-${file}`,
+        message: expect.stringContaining(one.message ?? ''),
+      })
+    } else if (one.container === undefined) {
+      expect({ status, message }).toMatchObject({ status: one.update ? 200 : 201 })
+    } else {
+      // Admitted; but the pod is on no node.
+      expect(message).toContain('does not have a host assigned')
+    }
+  })
+
+  if (cases.some(isKubelet))
+    test.each(cases.filter(isKubelet))('not refused by the guard: $name', async (one) => {
+      expect(one.verdict).toBe('allowed')
+      await use({ ...baseSettings, ...one.settings })
+      const { message } = await answerTo(one)
+      expect(message).not.toContain('ValidatingAdmissionPolicy')
+    })
+})
+
+const TEAM_A = 'arn:aws:iam::111122223333:role/team-a/.*'
