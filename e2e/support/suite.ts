@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { awsAdmin, S3_ENDPOINT, STS_ENDPOINT, type AwsAdmin } from '../cluster/aws.ts'
+import { ACCOUNT, awsAdmin, S3_ENDPOINT, STS_ENDPOINT, type AwsAdmin } from '../cluster/aws.ts'
 import { IMAGES } from '../versions.ts'
 import { hostOf, type Host } from './host.ts'
 import { kubectlOf, type Kubectl } from './kubectl.ts'
-
-export const REGION = 'us-east-1'
+import { waitFor } from './wait.ts'
 
 /** The cluster as a test file uses it. */
 export interface Suite {
@@ -22,10 +21,19 @@ export async function openSuite(name: string): Promise<Suite> {
   return { host, kubectl: kubectlOf(host), aws: await awsAdmin(host), prefix }
 }
 
-/** A Namespace that permits roles, and a ServiceAccount that names one, which trusts it. */
+/** Deletes the suite's Namespaces, and does not wait until they are gone. */
+export async function closeSuite({ kubectl, prefix }: Suite): Promise<void> {
+  const all = await kubectl(['get', 'namespaces', '--output', 'name'])
+  const ours = all.split('\n').filter((name) => name.startsWith(`namespace/${prefix}`))
+  if (ours.length > 0) await kubectl(['delete', '--wait=false', ...ours])
+}
+
+/** A Namespace that permits roles, and its ServiceAccount `app`, which names one. */
 export interface Team {
   readonly namespace: string
   readonly role: string
+  /** Who the team's pods are at AWS: the role, and the default session name. */
+  readonly identity: { readonly account: string; readonly arn: string }
 }
 
 export interface TeamOptions {
@@ -33,46 +41,42 @@ export interface TeamOptions {
   readonly labels?: Readonly<Record<string, string>>
   /** Annotations of the ServiceAccount, besides its role. */
   readonly annotations?: Readonly<Record<string, string>>
-  /** `NAMESPACE:NAME` of the ServiceAccount that the role trusts; default: the team's own. */
+  /** Name of the ServiceAccount that the role trusts; default: the team's own, `app`. */
   readonly trusts?: string
 }
 
-/** A team whose ServiceAccount is `app`, in the Namespace PREFIX-NAME, with the role of that name. */
+/** A team in the Namespace PREFIX-NAME, with the role of that name. */
 export async function createTeam(
   { kubectl, aws, prefix }: Suite,
   name: string,
-  { labels = {}, annotations = {}, trusts }: TeamOptions = {},
+  { labels = {}, annotations = {}, trusts = 'app' }: TeamOptions = {},
 ): Promise<Team> {
   const namespace = `${prefix}-${name}`
-  const role = await aws.createRole(namespace, trusts ?? `${namespace}:app`)
-  await kubectl.apply(
-    {
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: {
-        name: namespace,
-        labels,
-        annotations: { 'nocreds.dev/permitted-roles': `arn:aws:iam::[0-9]+:role/${prefix}-.*` },
-      },
+  const role = await aws.createRole(namespace, `${namespace}:${trusts}`)
+  const permitted = { 'nocreds.dev/permitted-roles': `arn:aws:iam::[0-9]+:role/${prefix}-.*` }
+  await kubectl.apply({
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: namespace, labels, annotations: permitted },
+  })
+  await kubectl.apply({
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: {
+      name: 'app',
+      namespace,
+      annotations: { 'nocreds.dev/role-arn': role, ...annotations },
     },
-    {
-      apiVersion: 'v1',
-      kind: 'ServiceAccount',
-      metadata: {
-        name: 'app',
-        namespace,
-        annotations: { 'nocreds.dev/role-arn': role, ...annotations },
-      },
-    },
-  )
-  return { namespace, role }
+  })
+  const arn = `arn:aws:sts::${ACCOUNT}:assumed-role/${namespace}/${namespace}.app`
+  return { namespace, role, identity: { account: ACCOUNT, arn } }
 }
 
-/** What the app of a test says of itself; without it the SDK would ask AWS. */
+/** The app has no setting but the places of the suite's STS and S3, which are not AWS's. */
 const APP_ENV = [
   { name: 'AWS_ENDPOINT_URL_STS', value: STS_ENDPOINT },
   { name: 'AWS_ENDPOINT_URL_S3', value: S3_ENDPOINT },
-  { name: 'AWS_REGION', value: REGION },
+  { name: 'AWS_REGION', value: 'us-east-1' },
 ]
 
 /** A container whose first and only action is a call by the SDK: who am I? */
@@ -80,8 +84,25 @@ export function whoAmI(name = 'app'): object {
   return { name, image: IMAGES.appJavascript, env: APP_ENV }
 }
 
-/** The same, which stays afterwards, as a server does. */
+/** The same; afterwards it stays, as a server does. */
 export function whoAmIThenStay(name = 'app'): object {
-  const script = "node /app/main.mjs && touch /tmp/done && trap 'exit 0' TERM && sleep 3600 & wait"
-  return { ...whoAmI(name), command: ['sh', '-c', script.replace('touch /tmp/done && ', '')] }
+  return { ...whoAmI(name), command: ['sh', '-c', 'node /app/main.mjs && exec sleep 3600'] }
+}
+
+/** Spec of a pod of ServiceAccount `app` that ends at once when it is deleted. */
+export function podSpec(...containers: readonly object[]): object {
+  return { serviceAccountName: 'app', terminationGracePeriodSeconds: 1, containers }
+}
+
+/** What `whoAmI` in a container printed, once it did. */
+export function identityOf(
+  { kubectl }: Suite,
+  { namespace }: Team,
+  pod: string,
+  container = 'app',
+): Promise<unknown> {
+  return waitFor(`who container ${container} of ${pod} is`, 120_000, async () => {
+    const log = await kubectl(['logs', pod, '--namespace', namespace, '--container', container])
+    return log === '' ? undefined : (JSON.parse(log) as unknown)
+  })
 }
