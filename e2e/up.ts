@@ -3,20 +3,26 @@ import { messageOf } from '../platform/errors.ts'
 import { bringUp } from './cluster/bring-up.ts'
 import { takeDown } from './cluster/take-down.ts'
 import { hostOf, type Host } from './support/host.ts'
+import { interruption } from './support/interrupt.ts'
 
-const host = hostOf(process.env, (line) => process.stdout.write(line))
+const write = (line: string): void => {
+  process.stdout.write(line)
+}
+
 let cluster: Host | undefined
 try {
-  const ready = await bringUp(host, (made) => {
+  const host = hostOf(process.env, write, interruption())
+  const { env } = await bringUp(host, (made) => {
     cluster = made
   })
-  const { KUBECONFIG, DOCKER_HOST } = ready.env
   host.progress.say('the cluster is up; to look into it:')
-  console.log(`export KUBECONFIG=${KUBECONFIG ?? ''}`)
-  if (DOCKER_HOST !== undefined) console.log(`export DOCKER_HOST=${DOCKER_HOST}`)
+  for (const name of ['KUBECONFIG', 'DOCKER_HOST', 'PATH'])
+    if (env[name] !== process.env[name]) console.log(`export ${name}=${env[name] ?? ''}`)
   console.log('to remove it: node e2e/down.ts')
 } catch (error) {
   console.error(`e2e: ${messageOf(error)}`)
   process.exitCode = 1
-  await takeDown(host, { cluster, failed: true, keep: process.env['KEEP'] === '1' })
+  // Not by the host that may be interrupted: what was begun is taken down all the same.
+  const keep = process.env['KEEP'] === '1'
+  await takeDown(hostOf(process.env, write), { cluster, failed: true, keep })
 }

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeIfPresent } from '../../platform/files.ts'
-import { isRoot, MachineError, type Host } from '../support/host.ts'
+import { MachineError, type Host } from '../support/host.ts'
 import { DEBIAN } from '../versions.ts'
 import { cached, exists, recipeOf, type Made } from './cache.ts'
 
@@ -12,7 +12,7 @@ const POLICY = '/usr/sbin/policy-rc.d'
 export async function needDebian(host: Host, wanted: string): Promise<void> {
   if ((await host.tryRun('apt-get', ['--version'])) === undefined)
     throw new MachineError(`${wanted}; it can be made here only on Debian, and there is no apt-get`)
-  if (!isRoot()) throw new MachineError(`${wanted}; it can be made here only by root`)
+  if (!host.isRoot) throw new MachineError(`${wanted}; it can be made here only by root`)
 }
 
 /** Installs what is missing of the packages, and starts none of their services. */

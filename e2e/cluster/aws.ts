@@ -5,7 +5,7 @@ import { realClock } from '../../platform/clock.ts'
 import { throwawayCertificate } from '../../testbed/throwaway-certificate.ts'
 import type { Host } from '../support/host.ts'
 import { kubectlOf } from '../support/kubectl.ts'
-import { untilItWorks } from '../support/retry.ts'
+import { waitFor } from '../support/wait.ts'
 import { sendSigned, type Keys } from '../support/signed-request.ts'
 import { NODE_CONTAINER } from './names.ts'
 
@@ -73,7 +73,7 @@ export async function startAws(host: Host): Promise<AwsAdmin> {
 
   const admin = await awsAdmin(host)
   // The way to a ready pod is programmed a moment later.
-  await untilItWorks(() => admin.iam('ListOpenIDConnectProviders', {}))
+  await waitFor('IAM to answer', 60_000, () => admin.iam('ListOpenIDConnectProviders', {}))
   await admin.iam('CreateOpenIDConnectProvider', {
     Url: `https://${ISSUER}`,
     'ClientIDList.member.1': AUDIENCE,

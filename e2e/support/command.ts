@@ -22,6 +22,8 @@ export interface CommandOptions {
   readonly input?: string
   /** Default: ten minutes. */
   readonly timeoutMs?: number
+  /** Ends the program where it is aborted. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -32,14 +34,14 @@ export interface CommandOptions {
 export function run(
   command: string,
   args: readonly string[],
-  { env, cwd, input, timeoutMs = 600_000 }: CommandOptions,
+  { env, cwd, input, timeoutMs = 600_000, signal }: CommandOptions,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
       env: { ...env },
       // Not `timeout`: its timer stays behind where the program is not there.
-      signal: AbortSignal.timeout(timeoutMs),
+      signal: anyOf(AbortSignal.timeout(timeoutMs), signal),
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     const shown = [command, ...args].join(' ').slice(0, 160)
@@ -55,7 +57,9 @@ export function run(
     child.on('error', (error) => {
       const how =
         error.name === 'AbortError'
-          ? `was ended after ${timeoutMs / 1000} s`
+          ? signal?.aborted === true
+            ? 'was interrupted'
+            : `was ended after ${timeoutMs / 1000} s`
           : `cannot be started: ${error.message}`
       reject(new CommandError(shown, how, output))
     })
@@ -65,6 +69,25 @@ export function run(
     })
     child.stdin.on('error', () => undefined) // a program need not read what it is given
     child.stdin.end(input ?? '')
+  })
+}
+
+function anyOf(one: AbortSignal, other: AbortSignal | undefined): AbortSignal {
+  return other === undefined ? one : AbortSignal.any([one, other])
+}
+
+/** Runs a program that talks to whoever sits at the terminal; gives its exit code, 1 where a signal ended it. */
+export function show(
+  command: string,
+  args: readonly string[],
+  { env, cwd, signal }: Pick<CommandOptions, 'env' | 'cwd' | 'signal'>,
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd, env: { ...env }, signal, stdio: 'inherit' })
+    child.on('error', reject)
+    child.on('close', (code) => {
+      resolve(code ?? 1)
+    })
   })
 }
 

@@ -2,7 +2,7 @@ import { mkdir, statfs } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { NocredsError } from '../../platform/errors.ts'
-import { run, tryRun, type CommandOptions, type Environment } from './command.ts'
+import { run, show, tryRun, type CommandOptions, type Environment } from './command.ts'
 import { progressTo, type Progress } from './progress.ts'
 
 /** Something that the machine lacks; the message says what, and what to do about it, in one line. */
@@ -12,7 +12,7 @@ export class MachineError extends NocredsError<'ERR_MACHINE'> {
   }
 }
 
-type Options = Omit<CommandOptions, 'env'>
+type Options = Omit<CommandOptions, 'env' | 'signal'>
 
 /** The machine that the suite runs on: its programs, its environment, and the cache. */
 export interface Host {
@@ -20,36 +20,45 @@ export interface Host {
   /** Everything that is made once for many runs; outside the checkout. */
   readonly cache: string
   readonly progress: Progress
+  readonly isRoot: boolean
   /** Runs a program in the host's environment; see `run`. */
   run(command: string, args: readonly string[], options?: Options): Promise<string>
   /** The same, but undefined where it fails. */
   tryRun(command: string, args: readonly string[], options?: Options): Promise<string | undefined>
+  /** Runs a program at the terminal; see `show`. */
+  show(command: string, args: readonly string[], options?: Pick<Options, 'cwd'>): Promise<number>
   /** This host with variables set; PATH, where given, goes before the present one. */
   with(env: Environment): Host
 }
 
-/** @param env of the process; `NOCREDS_E2E_CACHE` names the cache */
-export function hostOf(env: Environment, write: (line: string) => void): Host {
+/**
+ * @param env of the process; `NOCREDS_E2E_CACHE` names the cache
+ * @param signal ends every program that runs for this host
+ */
+export function hostOf(
+  env: Environment,
+  write: (line: string) => void,
+  signal?: AbortSignal,
+): Host {
   const cache = env['NOCREDS_E2E_CACHE'] ?? join(homedir(), '.cache', 'nocreds-e2e')
-  return makeHost(env, cache, progressTo(write))
+  const isRoot = process.getuid?.() === 0
+  return makeHost({ env, cache, isRoot, progress: progressTo(write) }, signal)
 }
 
-function makeHost(env: Environment, cache: string, progress: Progress): Host {
+type Facts = Pick<Host, 'env' | 'cache' | 'isRoot' | 'progress'>
+
+function makeHost(facts: Facts, signal: AbortSignal | undefined): Host {
+  const { env } = facts
   return {
-    env,
-    cache,
-    progress,
-    run: (command, args, options = {}) => run(command, args, { ...options, env }),
-    tryRun: (command, args, options = {}) => tryRun(command, args, { ...options, env }),
+    ...facts,
+    run: (command, args, options = {}) => run(command, args, { ...options, env, signal }),
+    tryRun: (command, args, options = {}) => tryRun(command, args, { ...options, env, signal }),
+    show: (command, args, options = {}) => show(command, args, { ...options, env, signal }),
     with: (more) => {
       const path = [more['PATH'], env['PATH']].filter((one) => one !== undefined).join(':')
-      return makeHost({ ...env, ...more, PATH: path }, cache, progress)
+      return makeHost({ ...facts, env: { ...env, ...more, PATH: path } }, signal)
     },
   }
-}
-
-export function isRoot(): boolean {
-  return process.getuid?.() === 0
 }
 
 /** @throws MachineError where fewer gigabytes than needed are free in the cache's file system */

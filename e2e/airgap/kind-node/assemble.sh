@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # Puts together the file system of a kind node, as kind's own base and node images are made: kind's files
 # on Debian, the programs, and the images that kubeadm asks for already in containerd.
 #
@@ -9,7 +9,7 @@
 #   IMAGES      archive of images, as docker save writes it
 #   PAUSE       name of the sandbox image
 #   VERSION     of Kubernetes, such as v1.37.2
-set -eu
+set -euo pipefail
 root=$1 kind_files=$2 programs=$3 images=$4 pause=$5 version=$6
 here=$(dirname "$0")
 

@@ -1,0 +1,33 @@
+/**
+ * `make e2e`: brings up the cluster, runs the suite on it, and takes it down. `KEEP=1` keeps it. Arguments
+ * go to Jest: `node e2e/run.ts smoke` runs that file alone.
+ */
+import { messageOf } from '../platform/errors.ts'
+import { bringUp } from './cluster/bring-up.ts'
+import { takeDown } from './cluster/take-down.ts'
+import { hostOf, type Host } from './support/host.ts'
+import { interruption } from './support/interrupt.ts'
+import { REPOSITORY } from './versions.ts'
+
+const JEST = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
+const SUITE = ['node_modules/jest/bin/jest.js', '--config', 'e2e/jest.config.js']
+
+const write = (line: string): void => {
+  process.stdout.write(line)
+}
+let cluster: Host | undefined
+let code = 1
+try {
+  const host = hostOf(process.env, write, interruption())
+  const ready = await bringUp(host, (made) => {
+    cluster = made
+  })
+  const args = [...JEST, ...SUITE, ...process.argv.slice(2)]
+  code = await ready.show(process.execPath, args, { cwd: REPOSITORY })
+} catch (error) {
+  console.error(`e2e: ${messageOf(error)}`)
+}
+process.exitCode = code
+// Not by the host that may be interrupted: what was begun is taken down all the same.
+const keep = process.env['KEEP'] === '1'
+await takeDown(hostOf(process.env, write), { cluster, failed: code !== 0, keep })
