@@ -53,12 +53,8 @@ async function refusal(attempt: Promise<unknown>): Promise<string> {
   return message
 }
 
-const DOCKER_ANSWERS: Readonly<Record<string, string>> = {
-  'docker version': '28.0.0',
-  'docker info': 'caps',
-}
 const dockerAnswers = (line: string): string | undefined =>
-  Object.entries(DOCKER_ANSWERS).find(([start]) => line.startsWith(start))?.[1]
+  line.startsWith('docker version') ? '28.0.0' : undefined
 
 describe('what the machine lacks is said in one line', () => {
   test('no Docker, and not Debian', async () => {
@@ -84,6 +80,24 @@ describe('what the machine lacks is said in one line', () => {
     expect(await refusal(bringUp(host, () => undefined))).toMatch(/nocreds-e2e is already there/)
     await takeDown(host, { cluster: undefined, failed: true, keep: false })
     expect(lines.filter((line) => /^docker (rm|run|create|pull)|^kind/.test(line))).toEqual([])
+  })
+
+  test('the engine cannot start what a node of kind is', async () => {
+    const { host, lines } = machine((line) => {
+      if (line.startsWith('kind create')) return undefined
+      return line.startsWith('docker version') ? '28.0.0' : ''
+    })
+    const output = 'OCI runtime create failed: unable to apply caps: operation not permitted'
+    const failing: Host = {
+      ...host,
+      run: (command, args) =>
+        args[0] === 'create' && command === 'kind'
+          ? Promise.reject(new CommandError('kind', 'ended with 1', output))
+          : host.run(command, args),
+      with: () => failing,
+    }
+    expect(await refusal(bringUp(failing, () => undefined))).toMatch(/lacks a capability/)
+    expect(lines.filter((line) => line.startsWith('docker build'))).toEqual([])
   })
 
   test('a registry that gives only some of the images, on a machine that can make none', async () => {

@@ -55,7 +55,7 @@ export async function debianRoot(
   packages: readonly string[],
 ): Promise<Made> {
   return cached(host, name, recipeOf(DEBIAN, packages), async (folder) => {
-    await installPackages(host, ['debootstrap'])
+    await installPackages(host, ['debootstrap', 'debian-archive-keyring'])
     const root = join(folder, 'root')
     const include = packages.length === 0 ? [] : [`--include=${packages.join(',')}`]
     const from = [DEBIAN, root, await mirrorOf(host)]

@@ -22,7 +22,7 @@ export async function findImage(
   return recipe === undefined ? undefined : { recipe }
 }
 
-/** Makes an image of one layer from a tree of files, unless one of this recipe is there. */
+/** Makes an image of one layer from a tree of files, in the place of an older one of that name. */
 export async function importImage(
   host: Host,
   name: string,
@@ -36,7 +36,9 @@ export async function importImage(
   const flags = changes.map((change) => `--change '${change}'`).join(' ')
   const tar = 'tar -C "$1" --numeric-owner --sort=name --exclude=\'./dev/*\' -cf - .'
   const script = `set -o pipefail; ${tar} | docker import ${flags} - "$2"`
+  const older = await host.tryRun('docker', ['image', 'inspect', '--format', '{{.Id}}', name])
   await host.run('bash', ['-c', script, 'import', tree, name])
+  if (older !== undefined) await host.tryRun('docker', ['image', 'rm', older])
 }
 
 /** Runs one of the scripts of this folder. */

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { withEngine } from '../airgap/engine.ts'
 import { provideImages } from '../airgap/provide.ts'
+import { CommandError } from '../support/command.ts'
 import { MachineError, needDisk, type Host } from '../support/host.ts'
 import { startAws } from './aws.ts'
 import { buildAndLoadImages } from './images.ts'
@@ -50,7 +51,15 @@ async function needNoCluster(host: Host): Promise<void> {
 async function createCluster(host: Host, nodeImage: string): Promise<void> {
   const config = ['--config', join(import.meta.dirname, 'kind.yaml'), '--image', nodeImage]
   const flags = ['--name', CLUSTER, '--kubeconfig', kubeconfigOf(host), '--wait', '180s']
-  await host.run('kind', ['create', 'cluster', ...flags, ...config])
+  try {
+    await host.run('kind', ['create', 'cluster', ...flags, ...config])
+  } catch (error) {
+    if (error instanceof CommandError && error.output.includes('unable to apply caps'))
+      throw new MachineError(
+        'the Docker engine cannot start privileged containers, as this machine lacks a capability; stop it, and one that can is started',
+      )
+    throw error
+  }
 }
 
 /** The containers that are the cluster's nodes. */
