@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { DELIVERIES } from '../contract/values.ts'
+import { installLateWebhook, removeLateWebhook, seenByLateWebhook } from './support/late-webhook.ts'
+import {
+  closeSuite,
+  createTeam,
+  identityOf,
+  openSuite,
+  podSpec,
+  whoAmI,
+  type Suite,
+  type Team,
+} from './support/suite.ts'
+import { waitFor } from './support/wait.ts'
+
+let suite: Suite
+let team: Team
+let peer: string
+
+beforeAll(async () => {
+  suite = await openSuite('reinvocation')
+  team = await createTeam(suite, 'team')
+  peer = `${suite.prefix}-peer`
+  const container = whoAmI('late')
+  await installLateWebhook(suite.kubectl, { namespace: peer, target: team.namespace, container })
+}, 180_000)
+
+afterAll(async () => {
+  await removeLateWebhook(suite.kubectl)
+  await closeSuite(suite)
+}, 60_000)
+
+test.each(DELIVERIES)(
+  'a container that another webhook adds after ours has credentials: %s',
+  async (delivery) => {
+    const annotations = { 'nocreds.dev/delivery': delivery }
+    const metadata = { name: delivery, namespace: team.namespace, annotations }
+    const spec = { ...podSpec(whoAmI()), restartPolicy: 'Never' }
+    // A webhook that was made a moment ago is not called yet.
+    await waitFor(`a pod with the container of the other webhook`, 60_000, async () => {
+      await suite.kubectl.apply({ apiVersion: 'v1', kind: 'Pod', metadata, spec })
+      const inNamespace = ['--namespace', team.namespace]
+      const names = 'jsonpath={.spec.containers[*].name}'
+      if (
+        (await suite.kubectl(['get', 'pod', delivery, ...inNamespace, '-o', names])) === 'app late'
+      )
+        return true
+      await suite.kubectl(['delete', 'pod', delivery, ...inNamespace])
+      return undefined
+    })
+    for (const container of ['app', 'late'])
+      expect(await identityOf(suite, team, delivery, container)).toEqual(team.identity)
+    // It came after ours: the pod that it saw had the exchanger already.
+    const exchangers = delivery === 'web-identity' ? [] : ['nocreds-exchanger']
+    expect(await seenByLateWebhook(suite.kubectl, peer)).toContainEqual({
+      pod: delivery,
+      seen: exchangers,
+    })
+  },
+  150_000,
+)
