@@ -24,6 +24,8 @@ const OURS = 'guard-cases.example/bound'
 const WEBHOOKS = ['patch', 'mutatingwebhookconfiguration', 'nocreds', '--type=json', '--patch']
 /** How long settings, Namespaces and policies take to reach the policies inside the apiserver, at most. */
 const TAKES_EFFECT_MS = 1000
+/** What team-a permits, as in the objects of the cases. */
+const TEAM_A = 'arn:aws:iam::111122223333:role/team-a/.*'
 const PATCH = 'application/json-patch+json'
 const MERGE = 'application/merge-patch+json'
 
@@ -60,47 +62,51 @@ async function use(wanted: Data): Promise<void> {
   await sleep(realClock, TAKES_EFFECT_MS)
 }
 
-async function permit(namespace: string, permittedRoles: string): Promise<void> {
+/** Of team-a, the Namespace of every case that changes one. */
+async function permit(permittedRoles: string): Promise<void> {
   const body = { metadata: { annotations: { 'nocreds.dev/permitted-roles': permittedRoles } } }
-  const path = `/api/v1/namespaces/${namespace}`
+  const path = '/api/v1/namespaces/team-a'
   const { status } = await api({ method: 'PATCH', path, body, contentType: MERGE })
   expect(status).toBe(200)
   await sleep(realClock, TAKES_EFFECT_MS)
 }
 
+const nameOf = ({ body }: ApiAnswer): string =>
+  (body as { readonly metadata?: { readonly name?: string } }).metadata?.name ?? ''
+
 /** Sends what the case says; what it created is gone afterwards. */
 async function answerTo(one: GuardCase): Promise<ApiAnswer> {
-  const { namespace = 'team-a', as, subresource } = one
-  const object = objectOf(one)
-  const base = `/api/v1/namespaces/${namespace}`
-  if (object.kind === 'TokenRequest') {
-    const path = `${base}/serviceaccounts/${object.metadata.name ?? ''}/token`
-    return api({ method: 'POST', path, body: object, as })
+  const { as } = one
+  const body = objectOf(one)
+  const base = `/api/v1/namespaces/${one.namespace ?? 'team-a'}`
+  if (body.kind === 'TokenRequest') {
+    const path = `${base}/serviceaccounts/${body.metadata.name ?? ''}/token`
+    return api({ method: 'POST', path, body, as })
   }
-  const list = `${base}/${object.kind === 'Pod' ? 'pods' : 'serviceaccounts'}`
-  const isFirst = one.update === undefined && one.container === undefined
-  const created = await api({
-    method: 'POST',
-    path: list,
-    body: object,
-    as: isFirst ? as : undefined,
-  })
-  const { metadata } = created.body as { readonly metadata: { readonly name?: string } }
-  if (isFirst && created.status !== 201) return created
-  const path = `${list}/${metadata.name ?? ''}`
+  const list = `${base}/${body.kind === 'Pod' ? 'pods' : 'serviceaccounts'}`
+  const isAboutCreation = one.update === undefined && one.container === undefined
+  const creator = isAboutCreation ? as : undefined
+  const created = await api({ method: 'POST', path: list, body, as: creator })
+  const path = `${list}/${nameOf(created)}`
   try {
-    expect(created).toMatchObject({ status: 201 })
-    if (isFirst) return created
-    if (one.between?.settings) await use({ ...baseSettings, ...one.between.settings })
-    if (one.between?.permittedRoles) await permit(namespace, one.between.permittedRoles)
-    const target = subresource === undefined ? path : `${path}/${subresource}`
-    if (one.container === undefined)
-      return await api({ method: 'PATCH', path: target, body: one.update, contentType: PATCH, as })
-    const query = `container=${one.container}&command=id&stdout=true`
-    return await api({ method: 'POST', path: `${target}?${query}`, as })
+    return isAboutCreation ? created : await answerAbout(one, created, path)
   } finally {
-    await api({ method: 'DELETE', path: `${path}?gracePeriodSeconds=0` })
+    if (created.status === 201)
+      await api({ method: 'DELETE', path: `${path}?gracePeriodSeconds=0` })
   }
+}
+
+/** What the case does to an object that is there: an update, or a command in one of its containers. */
+async function answerAbout(one: GuardCase, created: ApiAnswer, path: string): Promise<ApiAnswer> {
+  const { as, between = {}, container, subresource } = one
+  expect(created).toMatchObject({ status: 201 })
+  if (between.settings) await use({ ...baseSettings, ...between.settings })
+  if (between.permittedRoles) await permit(between.permittedRoles)
+  const target = subresource === undefined ? path : `${path}/${subresource}`
+  if (container === undefined)
+    return api({ method: 'PATCH', path: target, body: one.update, contentType: PATCH, as })
+  const query = `container=${container}&command=id&stdout=true`
+  return api({ method: 'POST', path: `${target}?${query}`, as })
 }
 
 beforeAll(async () => {
@@ -165,7 +171,7 @@ describe.each(CASE_FILES)('guard: %s', (file) => {
   test.each(cases.filter((one) => !isKubelet(one)))('$verdict: $name', async (one) => {
     await use({ ...baseSettings, ...one.settings })
     const { status, message } = await answerTo(one).finally(async () => {
-      if (one.between?.permittedRoles) await permit('team-a', TEAM_A)
+      if (one.between?.permittedRoles) await permit(TEAM_A)
     })
     const byGuard = /ValidatingAdmissionPolicy '(nocreds-[a-z-]+)'/.exec(message)?.[1]
     if (one.verdict === 'denied') {
@@ -189,5 +195,3 @@ describe.each(CASE_FILES)('guard: %s', (file) => {
       expect(message).not.toContain('ValidatingAdmissionPolicy')
     })
 })
-
-const TEAM_A = 'arn:aws:iam::111122223333:role/team-a/.*'
