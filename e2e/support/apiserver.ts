@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:https'
 import type { Kubectl } from './kubectl.ts'
 
-export interface ApiRequest {
+interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** With its query. */
   readonly path: string

@@ -23,7 +23,7 @@ const hmac = (key: string | Buffer, text: string): Buffer =>
  * The headers of a request to AWS. Source: AWS, "Create a signed AWS API request" (Signature Version 4).
  * Only for URLs without a query and with paths that need no encoding.
  */
-export function signedHeaders(
+function signedHeaders(
   { method, url, service, body = '' }: SignedRequest,
   keys: Keys,
   nowMs: number,
