@@ -53,18 +53,20 @@ async function refusal(attempt: Promise<unknown>): Promise<string> {
   return message
 }
 
+const nothing = (): Promise<void> => Promise.resolve()
+
 const dockerAnswers = (line: string): string | undefined =>
   line.startsWith('docker version') ? '28.0.0' : undefined
 
 describe('what the machine lacks is said in one line', () => {
   test('no Docker, and not Debian', async () => {
     const { host } = machine(() => undefined, true)
-    expect(await refusal(withEngine(host))).toMatch(/no Docker engine answers.*apt-get/)
+    expect(await refusal(withEngine(host, nothing))).toMatch(/no Docker engine answers.*apt-get/)
   })
 
   test('no Docker, and not root', async () => {
     const { host, lines } = machine((line) => (line.startsWith('apt-get') ? 'apt 2.6' : undefined))
-    expect(await refusal(withEngine(host))).toMatch(/no Docker engine answers.*root/)
+    expect(await refusal(withEngine(host, nothing))).toMatch(/no Docker engine answers.*root/)
     expect(lines.filter((line) => line.includes('install'))).toEqual([])
   })
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { realClock, sleep } from '../../platform/clock.ts'
-import { readIfPresent } from '../../platform/files.ts'
+import { readIfPresent, removeIfPresent } from '../../platform/files.ts'
 import { MachineError, type Host } from '../support/host.ts'
 import { installPackages, needDebian } from './debian.ts'
 import { goPrograms } from './go-programs.ts'
@@ -38,9 +38,13 @@ export async function findEngine(host: Host): Promise<Host | undefined> {
  * The host with a Docker engine: one that answers, else our own, which is installed
  * from Debian where it is missing, and started.
  *
+ * @param onStart what to do with our own engine once it is started, before it is used
  * @throws MachineError where there is none and none can be had
  */
-export async function withEngine(host: Host): Promise<Host> {
+export async function withEngine(
+  host: Host,
+  onStart: (host: Host) => Promise<void>,
+): Promise<Host> {
   const found = await findEngine(host)
   if (found !== undefined) return found
   const { url, socket } = ownEngine(host)
@@ -52,6 +56,7 @@ export async function withEngine(host: Host): Promise<Host> {
   await installPackages(host, ['docker.io', 'iptables'])
   const withOwn = host.with({ DOCKER_HOST: url })
   await host.progress.step('Docker engine', () => start(withOwn))
+  await onStart(withOwn)
   return withOwn
 }
 
@@ -70,6 +75,8 @@ async function runtimeFlags(host: Host): Promise<string[]> {
 async function start(host: Host): Promise<void> {
   const { folder, url, pidFile } = ownEngine(host)
   await mkdir(folder, { recursive: true })
+  await removeStalePid(pidFile, 'dockerd')
+  await removeStalePid(join(folder, 'exec', 'containerd', 'containerd.pid'), 'containerd')
   const folders = ['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec')]
   const flags = ['--host', url, '--pidfile', pidFile, '--bridge', 'none']
   const log = await open(join(folder, 'dockerd.log'), 'w')
@@ -92,6 +99,14 @@ async function start(host: Host): Promise<void> {
     if (await Promise.race([ended, sleep(realClock, 500).then(() => false)])) break
   }
   throw new MachineError(`the Docker engine did not start; see ${join(folder, 'dockerd.log')}`)
+}
+
+/** An engine that was killed leaves its pid, which may be another program's by now; then none starts. */
+async function removeStalePid(file: string, program: string): Promise<void> {
+  const pid = (await readIfPresent(file, 64))?.trim()
+  if (pid === undefined) return
+  const name = await readIfPresent(`/proc/${pid}/comm`, 64)
+  if (name?.trim() !== program) await removeIfPresent(file)
 }
 
 /** Ends our own engine, if it runs, and waits for its end; others are left alone. */

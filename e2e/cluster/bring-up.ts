@@ -24,7 +24,8 @@ export async function bringUp(host: Host, onCluster: (host: Host) => void): Prom
   await needDisk(host, 1)
   const isWarm = (await readdir(host.cache)).length > 0
   await needDisk(host, isWarm ? DISK_GIGABYTES.warm : DISK_GIGABYTES.cold)
-  const engine = await withEngine(host)
+  // A cluster whose engine was killed is of no use to anybody.
+  const engine = await withEngine(host, deleteCluster)
   await needNoCluster(engine)
   const nodeImage = await provideImages(engine)
   const kind = await withKind(await withKubectl(engine, nodeImage))
