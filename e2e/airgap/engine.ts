@@ -105,8 +105,9 @@ async function start(host: Host): Promise<void> {
 async function removeStalePid(file: string, program: string): Promise<void> {
   const pid = (await readIfPresent(file, 64))?.trim()
   if (pid === undefined) return
-  const name = await readIfPresent(`/proc/${pid}/comm`, 64)
-  if (name?.trim() !== program) await removeIfPresent(file)
+  // Empty for one that has ended and was not waited for.
+  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  if (!commandLine.includes(program)) await removeIfPresent(file)
 }
 
 /** Ends our own engine, if it runs, and waits for its end; others are left alone. */

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises'
+import { totalmem } from 'node:os'
 import { join } from 'node:path'
 import { withEngine } from '../airgap/engine.ts'
 import { provideImages } from '../airgap/provide.ts'
@@ -7,8 +8,11 @@ import { MachineError, needDisk, type Host } from '../support/host.ts'
 import { startAws } from './aws.ts'
 import { buildAndLoadImages } from './images.ts'
 import { installNocreds } from './install.ts'
-import { CLUSTER, kubeconfigOf } from './names.ts'
+import { CLUSTER, kubeconfigOf, NODE_CONTAINER } from './names.ts'
 import { withKind, withKubectl } from './programs.ts'
+
+/** How much of the machine's memory the node may take. */
+const NODE_MEMORY_SHARE = 0.75
 
 /** Sources, file systems and images together; and what a run needs once they are there. */
 const DISK_GIGABYTES = { cold: 15, warm: 5 }
@@ -61,6 +65,9 @@ async function createCluster(host: Host, nodeImage: string): Promise<void> {
       )
     throw error
   }
+  // A pod that runs wild is to end, not the machine.
+  const memory = String(Math.floor(totalmem() * NODE_MEMORY_SHARE))
+  await host.run('docker', ['update', '--memory', memory, '--memory-swap', memory, NODE_CONTAINER])
 }
 
 /** The containers that are the cluster's nodes. */
