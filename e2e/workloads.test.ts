@@ -178,7 +178,7 @@ test(`${AT_ONCE} pods at once: the first action of each is a call by the SDK, an
 
 /** Prints the audiences of every token in a file, an environment or another process that it can read. */
 const FIND_TOKENS = String.raw`
-  const { readdirSync, readFileSync, lstatSync } = require('node:fs')
+  const { readdirSync, readFileSync, lstatSync, statSync } = require('node:fs')
   const found = new Set()
   const attempt = (action) => { try { return action() } catch { return undefined } }
   const look = (file) => attempt(() => {
@@ -187,9 +187,11 @@ const FIND_TOKENS = String.raw`
   })
   const walk = (folder) => attempt(() => readdirSync(folder))?.forEach((name) => {
     const path = folder + '/' + name
-    const stat = attempt(() => lstatSync(path))
-    if (stat?.isDirectory() && path !== '//proc' && path !== '//sys') walk(path)
-    else if (stat && (stat.isSymbolicLink() || stat.size < 1e6)) look(path)
+    // Where a link leads counts too, but not /proc/kcore or a device, which have no end.
+    const { isFile, size } = attempt(() => { const at = statSync(path); return { isFile: at.isFile(), size: at.size } }) ?? {}
+    if (attempt(() => lstatSync(path))?.isDirectory()) {
+      if (!['//proc', '//sys', '//dev'].includes(path)) walk(path)
+    } else if (isFile && size < 1e6) look(path)
   })
   walk('/')
   for (const process of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
