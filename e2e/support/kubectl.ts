@@ -18,7 +18,7 @@ export function kubectlOf(host: Host): Kubectl {
     apply: (...objects: readonly object[]) =>
       kubectl(
         ['apply', '-f', '-'],
-        objects.map((object) => JSON.stringify(object)).join('\n---\n'),
+        JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }),
       ),
     get: async <T>(args: readonly string[]) =>
       JSON.parse(await kubectl(['get', '-o', 'json', ...args])) as T,
