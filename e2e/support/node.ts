@@ -1,0 +1,38 @@
+import { NODE_CONTAINER } from '../cluster/names.ts'
+import type { Host } from './host.ts'
+import type { Kubectl } from './kubectl.ts'
+import { waitFor } from './wait.ts'
+
+/** Runs a program on the node. */
+export function onNode(host: Host, ...args: readonly string[]): Promise<string> {
+  return host.run('docker', ['exec', NODE_CONTAINER, ...args])
+}
+
+/**
+ * Ends the process of a container with SIGKILL, as running out of memory does; the kubelet starts it anew.
+ *
+ * @param containerId as in a pod's status, `containerd://…`
+ */
+export async function killContainer(host: Host, containerId: string): Promise<void> {
+  const id = containerId.replace('containerd://', '')
+  const inspect = ['inspect', '--output', 'go-template', '--template', '{{.info.pid}}', id]
+  const pid = Number(await onNode(host, 'crictl', ...inspect))
+  if (!Number.isInteger(pid) || pid <= 1) throw new Error(`container ${id} has no process`)
+  await onNode(host, 'kill', '-KILL', String(pid))
+}
+
+/** The id of the one running container of a name, for those whose status cannot be asked for. */
+export async function containerNamed(host: Host, name: string): Promise<string> {
+  return onNode(host, 'crictl', 'ps', '--quiet', '--state', 'Running', '--name', `^${name}$`)
+}
+
+/** Restarts the container that is the node, and with it the kubelet, the apiserver and every pod. */
+export async function restartNode(host: Host): Promise<void> {
+  await host.run('docker', ['restart', NODE_CONTAINER])
+}
+
+export async function apiserverReady(kubectl: Kubectl): Promise<void> {
+  await waitFor('the apiserver to be ready', 180_000, async () =>
+    (await kubectl(['get', '--raw', '/readyz'])) === 'ok' ? true : undefined,
+  )
+}
