@@ -5,7 +5,7 @@ const SYSTEM = ['--namespace', 'nocreds-system']
 const DEPLOYMENT = 'deployment/nocreds-webhook'
 const SELECTOR = ['--selector', 'app.kubernetes.io/name=nocreds-webhook']
 
-export interface Replica {
+interface Replica {
   readonly metadata: { readonly name: string; readonly uid: string }
   readonly status: {
     readonly containerStatuses: readonly {

@@ -4,7 +4,7 @@ import type { Kubectl } from './kubectl.ts'
 import { waitFor } from './wait.ts'
 
 /** Runs a program on the node. */
-export function onNode(host: Host, ...args: readonly string[]): Promise<string> {
+function onNode(host: Host, ...args: readonly string[]): Promise<string> {
   return host.run('docker', ['exec', NODE_CONTAINER, ...args])
 }
 
