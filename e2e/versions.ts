@@ -28,6 +28,9 @@ export const IMAGES = {
   kindMade: `kindest/node:${KUBERNETES}`,
   /** Base of our own images, see the Dockerfile. */
   node: 'node:24-bookworm-slim',
+  /** Bases of the SDK matrix, besides Node. */
+  python: 'python:3.11-slim-bookworm',
+  java: 'eclipse-temurin:17-jre',
   /** STS, IAM and S3 of the suite. */
   versitygw: 'versity/versitygw:v1.8.0',
   webhook: `nocreds/webhook:${packageJson.version}`,

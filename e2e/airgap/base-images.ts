@@ -52,6 +52,28 @@ async function addNode(host: Host, work: string, prefix: string): Promise<void> 
     await symlink(`../lib/node_modules/npm/bin/${name}-cli.js`, join(prefix, 'bin', name))
 }
 
+/** Python 3.11 is Debian's own there. */
+export const makePythonImage = (host: Host): Promise<void> =>
+  makeDebianImage(host, IMAGES.python, ['python3'])
+
+/** OpenJDK instead of Temurin: builds of the same source. */
+export const makeJavaImage = (host: Host): Promise<void> =>
+  makeDebianImage(host, IMAGES.java, ['openjdk-17-jre-headless'])
+
+/** Debian's essential packages, and those named. */
+async function makeDebianImage(
+  host: Host,
+  image: string,
+  packages: readonly string[],
+): Promise<void> {
+  const name = `debian-${image.split(':')[0] ?? ''}`
+  const { path, recipe } = await debianRoot(host, name, packages)
+  if ((await findImage(host, image))?.recipe === recipe) return
+  await host.progress.step(image, () =>
+    importImage(host, image, { tree: join(path, 'root'), recipe }),
+  )
+}
+
 /** versitygw, which takes the same arguments as the published image does. */
 export async function makeVersitygwImage(host: Host): Promise<void> {
   const { path, recipe } = await goPrograms(host, 'versitygw')

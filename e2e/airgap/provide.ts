@@ -2,7 +2,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Host } from '../support/host.ts'
 import { IMAGES } from '../versions.ts'
-import { makeNodeImage, makeVersitygwImage } from './base-images.ts'
+import { makeJavaImage, makeNodeImage, makePythonImage, makeVersitygwImage } from './base-images.ts'
 import { needDebian } from './debian.ts'
 import { makeKindNode } from './kind-node.ts'
 import { findImage } from './made-image.ts'
@@ -18,6 +18,10 @@ interface Provision {
 }
 
 const KIND_NODE = { published: IMAGES.kindPublished, made: IMAGES.kindMade, make: makeKindNode }
+const BASES_OF_THE_MATRIX: readonly Provision[] = [
+  { published: IMAGES.python, made: IMAGES.python, make: makePythonImage },
+  { published: IMAGES.java, made: IMAGES.java, make: makeJavaImage },
+]
 const OTHERS: readonly Provision[] = [
   { published: IMAGES.node, made: IMAGES.node, make: makeNodeImage },
   { published: IMAGES.versitygw, made: IMAGES.versitygw, make: makeVersitygwImage },
@@ -35,6 +39,11 @@ export async function provideImages(host: Host): Promise<string> {
   const nodeImage = await provide(host, KIND_NODE)
   for (const other of OTHERS) await provide(host, other)
   return nodeImage
+}
+
+/** The same for what only the SDK matrix starts from. */
+export async function provideMatrixBases(host: Host): Promise<void> {
+  for (const base of BASES_OF_THE_MATRIX) await provide(host, base)
 }
 
 async function provide(host: Host, { published, made, make }: Provision): Promise<string> {

@@ -24,13 +24,17 @@ export async function buildAndLoadImages(host: Host): Promise<void> {
 }
 
 /** Debian's docker has no buildx; its own builder does what our Dockerfile needs. */
-async function withBuilder(host: Host): Promise<Host> {
+export async function withBuilder(host: Host): Promise<Host> {
   const buildx = await host.tryRun('docker', ['buildx', 'version'])
   return buildx === undefined ? host.with({ DOCKER_BUILDKIT: '0' }) : host
 }
 
 /** Builds use the host's network, which `npm ci` needs; a proxy is passed on where there is one. */
-async function dockerBuild(host: Host, context: string, args: readonly string[]): Promise<void> {
+export async function dockerBuild(
+  host: Host,
+  context: string,
+  args: readonly string[],
+): Promise<void> {
   const proxies = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'].filter((name) => host.env[name])
   const buildArgs = proxies.flatMap((name) => ['--build-arg', name])
   const flags = ['--quiet', '--network', 'host', ...buildArgs, ...args]

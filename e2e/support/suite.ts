@@ -73,7 +73,7 @@ export async function createTeam(
 }
 
 /** The app has no setting but the places of the suite's STS and S3, which are not AWS's. */
-const APP_ENV = [
+export const APP_ENV = [
   { name: 'AWS_ENDPOINT_URL_STS', value: STS_ENDPOINT },
   { name: 'AWS_ENDPOINT_URL_S3', value: S3_ENDPOINT },
   { name: 'AWS_REGION', value: 'us-east-1' },

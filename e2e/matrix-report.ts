@@ -1,0 +1,14 @@
+/** `make e2e-matrix-report`: writes e2e/REPORT.md from the last run of matrix.test.ts. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { messageOf } from '../platform/errors.ts'
+import { reportOf, VERDICTS } from './matrix-verdicts.ts'
+
+try {
+  const report = join(import.meta.dirname, 'REPORT.md')
+  await writeFile(report, reportOf(await readFile(VERDICTS, 'utf8')))
+  console.log(`written: ${report}`)
+} catch (error) {
+  console.error(`e2e-matrix-report: ${messageOf(error)}; run node e2e/run.ts matrix first`)
+  process.exitCode = 1
+}
