@@ -7,10 +7,10 @@ INSTALLED := node_modules/.package-lock.json
 SOURCES := $(shell find platform contract webhook exchanger build -name '*.ts' -not -name '*.test.ts' 2>/dev/null)
 BUNDLES := dist/webhook.mjs dist/exchanger.mjs dist/exchange.mjs
 
-.PHONY: help demo test e2e check unit build manifests format clean
+.PHONY: help demo test e2e e2e-matrix-report check unit build manifests format clean
 
 help: ## list the commands
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 demo: build ## the whole main job on this machine, in under a minute
 	@npm run --silent demo
@@ -19,6 +19,9 @@ test: check unit ## all checks and tests
 
 e2e: $(INSTALLED) ## the suite on a kind cluster of its own (KEEP=1 keeps it)
 	@npm run --silent e2e
+
+e2e-matrix-report: $(INSTALLED) ## e2e/REPORT.md from the verdicts of the last run
+	@npm run --silent e2e-matrix-report
 
 check: $(INSTALLED) ## types, lint, unused code, manifests in step
 	npm run --silent typecheck
