@@ -53,9 +53,9 @@ describe('every SDK finds the role by its default chain', () => {
     }
   }, IMAGES_TIMEOUT_MS)
   afterAll(async () => {
-    await closeSuite(suite)
     await mkdir(dirname(VERDICTS), { recursive: true })
     await writeFile(VERDICTS, `${JSON.stringify(verdicts, undefined, 2)}\n`)
+    await closeSuite(suite)
   })
 
   test.each(CASES)('$app by $delivery', async ({ app, delivery }) => {
@@ -78,6 +78,7 @@ describe('every SDK finds the role by its default chain', () => {
     const { kubectl, prefix } = suite
     const env = [
       ...APP_ENV,
+      { name: 'AWS_DEFAULT_REGION', value: 'us-east-1' }, // Python's and the CLI's name of it
       { name: 'BUCKET', value: namespace },
       { name: 'OTHER_BUCKET', value: `${prefix}-other` },
     ]

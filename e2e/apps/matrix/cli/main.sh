@@ -1,6 +1,8 @@
 #!/bin/sh
 # See ../README.md. The aws command finds S3 with path style, as it does for any endpoint of its own.
 set -eu
+# By web-identity the CLI keeps the credentials it got below HOME, which is / for a uid without a name.
+export HOME=/tmp
 export PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1
 aws() { python3 /app/bin/aws "$@"; }
 
