@@ -41,6 +41,12 @@ const ENV_PREFIX = 'NOCREDS_'
  */
 const SERVICE_LINK = /_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?$/
 
+/** The pod's own name as the kubelet knows it, which at admission may still have to be generated. */
+export const POD_NAME_ENV = {
+  name: `${ENV_PREFIX}POD`,
+  valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } },
+} as const
+
 /** THE schema: one row a variable. Both directions below are derived from it. */
 const VARIABLES: {
   readonly [Key in keyof ExchangerConfig]-?: {
@@ -60,7 +66,11 @@ const VARIABLES: {
   sessionName: { name: 'NOCREDS_SESSION_NAME', kind: values.sessionName },
   namespace: { name: 'NOCREDS_NAMESPACE', kind: values.objectName },
   serviceAccount: { name: 'NOCREDS_SERVICE_ACCOUNT', kind: values.objectName },
-  pod: { name: 'NOCREDS_POD', kind: values.objectName, fieldPath: 'metadata.name' },
+  pod: {
+    name: POD_NAME_ENV.name,
+    kind: values.objectName,
+    fieldPath: POD_NAME_ENV.valueFrom.fieldRef.fieldPath,
+  },
   audience: { name: 'NOCREDS_AUDIENCE', kind: values.audience },
   region: { name: 'NOCREDS_REGION', kind: values.region, optional: true },
   stsEndpoint: { name: 'NOCREDS_STS_ENDPOINT', kind: values.stsEndpoint, optional: true },

@@ -9,6 +9,10 @@ export const PREFIX = 'nocreds.dev/'
 /** Set by the webhook on Namespaces that permit a role; the Pod webhook is scoped to it. */
 export const INJECTION_LABEL = { key: `${PREFIX}injection`, value: 'enabled' } as const
 
+/** The two annotations that a decision turns on; all of them are in annotations.ts. */
+export const ROLE_ARN = `${PREFIX}role-arn`
+export const PERMITTED_ROLES = `${PREFIX}permitted-roles`
+
 /** Written by the webhook only, on Pods: the role ARN that the pod was admitted with. */
 export const INJECTED_ROLE = `${PREFIX}injected-role`
 

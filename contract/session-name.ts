@@ -11,7 +11,7 @@ export const SESSION_NAME_ALLOWED =
   '1–256 characters of text with the placeholders {namespace}, {serviceaccount} and {pod}'
 
 /** RoleSessionName of STS: 2–64 of these. Source: STS API reference, AssumeRoleWithWebIdentity. */
-const SESSION_NAME_LENGTH = { min: 2, max: 64 } as const
+export const SESSION_NAME_LENGTH = { min: 2, max: 64 } as const
 const NOT_ALLOWED = /[^\w+=,.@-]/g
 const PLACEHOLDER = /\{([^{}]*)\}/g
 const KNOWN: readonly string[] = [
@@ -35,15 +35,19 @@ export function sanitiseTemplate(template: string): string {
     .join('')
 }
 
+/** The template with its placeholders filled in, and nothing else changed. */
+export function fillIn(template: string, parts: SessionNameParts): string {
+  return template.replace(PLACEHOLDER, (whole, name: string) =>
+    KNOWN.includes(name) ? parts[name as keyof SessionNameParts] : whole,
+  )
+}
+
 /**
  * Fills in the template. Characters that STS refuses become `-`; the result is cut to 64 and filled
  * with `-` to 2, so any valid template and any Kubernetes names give a valid RoleSessionName.
  */
 export function renderSessionName(template: string, parts: SessionNameParts): string {
-  return template
-    .replace(PLACEHOLDER, (whole, name: string) =>
-      KNOWN.includes(name) ? parts[name as keyof SessionNameParts] : whole,
-    )
+  return fillIn(template, parts)
     .replace(NOT_ALLOWED, '-')
     .slice(0, SESSION_NAME_LENGTH.max)
     .padEnd(SESSION_NAME_LENGTH.min, '-')

@@ -4,6 +4,7 @@ import {
   type CredentialDocument,
 } from '../../contract/credentials.ts'
 import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
+import { parseRoleArn } from '../../contract/role-arn.ts'
 import { ExchangeError, nameOf } from '../failure.ts'
 import { faultOf } from './faults.ts'
 import { hintFor } from './hints.ts'
@@ -92,7 +93,7 @@ function toDocument(
     SecretAccessKey,
     SessionToken,
     Expiration: formatExpiration(publishedExpirationMs(askedAtMs + lifeMs, lifeMs)),
-    AccountId: config.roleArn.split(':')[4] ?? '',
+    AccountId: parseRoleArn(config.roleArn)?.accountId ?? '',
   }
 }
 

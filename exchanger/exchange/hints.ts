@@ -1,5 +1,6 @@
 import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
 import { PREFIX } from '../../contract/names.ts'
+import { parseRoleArn } from '../../contract/role-arn.ts'
 import type { Claims } from './token.ts'
 
 /**
@@ -50,6 +51,6 @@ function providerOf({ issuer }: Claims): string {
 }
 
 function providerArn(roleArn: string, provider: string): string {
-  const [, partition = '', , , accountId = ''] = roleArn.split(':')
+  const { partition = '', accountId = '' } = parseRoleArn(roleArn) ?? {}
   return `arn:${partition}:iam::${accountId}:oidc-provider/${provider}`
 }

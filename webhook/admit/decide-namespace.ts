@@ -1,5 +1,5 @@
 import { AnnotationError, readAnnotations } from '../../contract/annotations.ts'
-import { INJECTION_LABEL, PREFIX } from '../../contract/names.ts'
+import { INJECTION_LABEL, PERMITTED_ROLES, PREFIX } from '../../contract/names.ts'
 import { diff } from './json-patch.ts'
 import { permission } from './permitted-roles.ts'
 import type { Namespace } from './pod.ts'
@@ -24,8 +24,6 @@ export function decideNamespace({ namespace, before }: NamespaceFacts): Verdict 
   return refusal ?? withLabelInStep(namespace)
 }
 
-const EXPRESSION = `${PREFIX}permitted-roles`
-
 function ourAnnotations(namespace: Namespace): [string, string][] {
   return Object.entries(namespace.metadata.annotations ?? {})
     .filter(([key]) => key.startsWith(PREFIX))
@@ -44,18 +42,18 @@ function invalid(namespace: Namespace): Denied | undefined {
     if (error instanceof AnnotationError) return denied('invalid-annotation', error.message)
     throw error
   }
-  const expression = annotations?.[EXPRESSION]
+  const expression = annotations?.[PERMITTED_ROLES]
   const permits = permission(expression)
   if (permits.valid) return undefined
   return denied(
     'invalid-expression',
-    `Namespace ${name}: annotation ${EXPRESSION} is ${JSON.stringify(expression)}; allowed: an RE2 expression, but ${permits.why}`,
+    `Namespace ${name}: annotation ${PERMITTED_ROLES} is ${JSON.stringify(expression)}; allowed: an RE2 expression, but ${permits.why}`,
   )
 }
 
 function withLabelInStep(namespace: Namespace): Verdict {
   const { annotations, labels } = namespace.metadata
-  const wanted = (annotations?.[EXPRESSION] ?? '').trim() !== ''
+  const wanted = (annotations?.[PERMITTED_ROLES] ?? '').trim() !== ''
   const { key, value } = INJECTION_LABEL
   const present = labels?.[key]
   if (wanted ? present === value : present === undefined) return unchanged('in-step')

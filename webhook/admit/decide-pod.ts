@@ -5,7 +5,12 @@ import {
   type InjectionDefaults,
   type InjectionRequest,
 } from '../../contract/annotations.ts'
-import { INJECTED_ROLE, MIRROR_POD_ANNOTATION, PREFIX } from '../../contract/names.ts'
+import {
+  INJECTED_ROLE,
+  MIRROR_POD_ANNOTATION,
+  PERMITTED_ROLES,
+  PREFIX,
+} from '../../contract/names.ts'
 import { servable } from './servable.ts'
 import { warningsFor } from './warnings.ts'
 import { inject } from './inject.ts'
@@ -98,14 +103,14 @@ function readRequest(
 }
 
 function permitted(facts: PodFacts, { role }: InjectionRequest): Denied | undefined {
-  const expression = facts.namespaceAnnotations?.[`${PREFIX}permitted-roles`]
+  const expression = facts.namespaceAnnotations?.[PERMITTED_ROLES]
   const permits = permission(expression)
   if (permits.valid && permits.permits(role.arn)) return undefined
   const why = permits.valid ? '' : ` (not a valid RE2 expression: ${permits.why})`
   const is = expression === undefined ? 'not set' : JSON.stringify(expression)
   return denied(
     'role-not-permitted',
-    `namespace "${facts.namespace}" does not permit role ${role.arn}: ${PREFIX}permitted-roles is ${is}${why}`,
+    `namespace "${facts.namespace}" does not permit role ${role.arn}: ${PERMITTED_ROLES} is ${is}${why}`,
     role.arn,
   )
 }

@@ -1,4 +1,4 @@
-import { literalEnvValue } from '../../contract/exchanger-env.ts'
+import { literalEnvValue, POD_NAME_ENV } from '../../contract/exchanger-env.ts'
 import {
   AWS_ENV,
   CREDENTIALS_FILES,
@@ -6,8 +6,13 @@ import {
   ENDPOINT,
   TOKEN_VOLUME,
 } from '../../contract/names.ts'
-import { renderSessionName } from '../../contract/session-name.ts'
-import { CREDENTIALS_MOUNT, TOKEN_MOUNT, type Injection } from './ours.ts'
+import {
+  fillIn,
+  renderSessionName,
+  SESSION_NAME_LENGTH,
+  type SessionNameParts,
+} from '../../contract/session-name.ts'
+import { appMount, type Injection } from './ours.ts'
 import { nameOf, type EnvVar, type Pod, type VolumeMount } from './pod.ts'
 
 /** What the app's containers get: variables that the SDK's default chain reads, and one mount. */
@@ -35,7 +40,7 @@ export function appSide(injection: Injection, pod: Pod): AppSide {
           { name: AWS_ENV.defaultRegion, value: region },
         ]
   const env = [...ENV_OF[delivery](injection, pod), NO_METADATA]
-  return { env, regionEnv, mount: delivery === 'web-identity' ? TOKEN_MOUNT : CREDENTIALS_MOUNT }
+  return { env, regionEnv, mount: appMount(injection) }
 }
 
 const ENV_OF = {
@@ -56,35 +61,26 @@ const ENV_OF = {
   ],
 }
 
-/** The variable through which the kubelet fills in a pod name that is not known at admission. */
-const POD_NAME_ENV = 'NOCREDS_POD'
 /** The apiserver appends 5 characters to a `generateName`, cutting that to 58 first. */
 const GENERATED = { suffix: 5, prefixMax: 58 } as const
-const SESSION_NAME_MAX = 64
 
 /** True where the session name needs a pod name that only the kubelet will know. */
 function waitsForPodName(injection: Injection, pod: Pod): boolean {
   return injection.request.sessionName.includes('{pod}') && !pod.metadata.name
 }
 
+function partsWith(pod: string, { namespace, serviceAccount }: Injection): SessionNameParts {
+  return { namespace, serviceaccount: serviceAccount, pod }
+}
+
 function sessionNameEnv(injection: Injection, pod: Pod): EnvVar[] {
   const { sessionName } = injection.request
-  const parts = { namespace: injection.namespace, serviceaccount: injection.serviceAccount }
   if (!waitsForPodName(injection, pod)) {
-    const value = renderSessionName(sessionName, { ...parts, pod: nameOf(pod) })
+    const value = renderSessionName(sessionName, partsWith(nameOf(pod), injection))
     return [{ name: AWS_ENV.sessionName, value }]
   }
-  const value = sessionName
-    .replaceAll('{namespace}', parts.namespace)
-    .replaceAll('{serviceaccount}', parts.serviceaccount)
-    .replaceAll('{pod}', `$(${POD_NAME_ENV})`)
-  return [
-    {
-      name: POD_NAME_ENV,
-      valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } },
-    },
-    { name: AWS_ENV.sessionName, value },
-  ]
+  const value = fillIn(sessionName, partsWith(`$(${POD_NAME_ENV.name})`, injection))
+  return [{ ...POD_NAME_ENV }, { name: AWS_ENV.sessionName, value }]
 }
 
 /**
@@ -95,9 +91,6 @@ export function sessionNameExcess(injection: Injection, pod: Pod): number {
   const { delivery, sessionName } = injection.request
   if (delivery !== 'web-identity' || !waitsForPodName(injection, pod)) return 0
   const podNameLength = Math.min(nameOf(pod).length, GENERATED.prefixMax) + GENERATED.suffix
-  const rendered = sessionName
-    .replaceAll('{namespace}', injection.namespace)
-    .replaceAll('{serviceaccount}', injection.serviceAccount)
-    .replaceAll('{pod}', '-'.repeat(podNameLength))
-  return Math.max(0, rendered.length - SESSION_NAME_MAX)
+  const rendered = fillIn(sessionName, partsWith('-'.repeat(podNameLength), injection))
+  return Math.max(0, rendered.length - SESSION_NAME_LENGTH.max)
 }

@@ -1,7 +1,7 @@
 import { INJECTED_ROLE, PREFIX } from '../../contract/names.ts'
 import { appSide, type AppSide } from './deliveries.ts'
-import { credentialsVolume, exchangerContainer, tokenVolume, type Injection } from './ours.ts'
-import type { Container, EnvVar, Pod, Volume } from './pod.ts'
+import { ourSidecars, ourVolumes, type Injection } from './ours.ts'
+import type { Container, EnvVar, Pod } from './pod.ts'
 
 /**
  * The pod with all that nocreds gives it. Pure and idempotent: what is already there is not added
@@ -15,7 +15,7 @@ export function inject(pod: Pod, injection: Injection): Pod {
   const serve = (container: Container): Container =>
     skipped.includes(container.name) ? container : withAppSide(container, app)
 
-  const [sidecars, volumes] = ourParts(injection)
+  const sidecars = ourSidecars(injection)
   const ours = sidecars.map((sidecar) => sidecar.name)
   const initContainers = (pod.spec.initContainers ?? []).map((container) =>
     ours.includes(container.name) ? container : serve(container),
@@ -23,7 +23,7 @@ export function inject(pod: Pod, injection: Injection): Pod {
   return keepIfEqual(pod, {
     metadata: keepIfEqual(pod.metadata, { annotations: withMarks(pod, injection) }),
     spec: keepIfEqual(pod.spec, {
-      volumes: withMissing(pod.spec.volumes, volumes, 'last'),
+      volumes: withMissing(pod.spec.volumes, ourVolumes(injection), 'last'),
       initContainers: withMissing(
         keepList(pod.spec.initContainers, initContainers),
         sidecars,
@@ -32,13 +32,6 @@ export function inject(pod: Pod, injection: Injection): Pod {
       containers: keepList(pod.spec.containers, pod.spec.containers.map(serve)),
     }),
   })
-}
-
-/** Sidecar and volumes of a delivery; web-identity needs neither sidecar nor credentials volume. */
-export function ourParts(injection: Injection): readonly [Container[], Volume[]] {
-  const token = tokenVolume(injection.request)
-  if (injection.request.delivery === 'web-identity') return [[], [token]]
-  return [[exchangerContainer(injection)], [token, credentialsVolume()]]
 }
 
 /** What the guard goes by: the role, and the delivery where the app itself holds the token. */

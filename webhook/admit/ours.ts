@@ -17,7 +17,7 @@ export interface Injection {
  * The ServiceAccount token for STS, kept fresh by the kubelet.
  * Source: Kubernetes, "Launch a Pod using service account token projection".
  */
-export function tokenVolume(request: InjectionRequest): Volume {
+function tokenVolume(request: InjectionRequest): Volume {
   return {
     name: TOKEN_VOLUME.name,
     projected: {
@@ -36,14 +36,14 @@ export function tokenVolume(request: InjectionRequest): Volume {
 }
 
 /** Where the exchanger publishes: in memory, so nothing is left on a disk. */
-export function credentialsVolume(): Volume {
+function credentialsVolume(): Volume {
   return {
     name: CREDENTIALS_VOLUME.name,
     emptyDir: { medium: 'Memory', sizeLimit: CREDENTIALS_VOLUME.sizeLimit },
   }
 }
 
-export const TOKEN_MOUNT: VolumeMount = {
+const TOKEN_MOUNT: VolumeMount = {
   name: TOKEN_VOLUME.name,
   mountPath: TOKEN_VOLUME.mountPath,
   readOnly: true,
@@ -54,7 +54,7 @@ const WRITABLE_CREDENTIALS_MOUNT: VolumeMount = {
   mountPath: CREDENTIALS_VOLUME.mountPath,
 }
 
-export const CREDENTIALS_MOUNT: VolumeMount = { ...WRITABLE_CREDENTIALS_MOUNT, readOnly: true }
+const CREDENTIALS_MOUNT: VolumeMount = { ...WRITABLE_CREDENTIALS_MOUNT, readOnly: true }
 
 /**
  * The sidecar: an init container that restarts, so it starts first, outlives the others and does not
@@ -62,7 +62,7 @@ export const CREDENTIALS_MOUNT: VolumeMount = { ...WRITABLE_CREDENTIALS_MOUNT, r
  * the hook returned. Passes the Pod Security level `restricted`.
  * Source: Kubernetes, "Sidecar Containers", "Container Lifecycle Hooks", "Pod Security Standards".
  */
-export function exchangerContainer(injection: Injection): Container {
+function exchangerContainer(injection: Injection): Container {
   const { request, namespace, serviceAccount, stsEndpoint } = injection
   return {
     name: EXCHANGER.container,
@@ -96,6 +96,22 @@ export function exchangerContainer(injection: Injection): Container {
     terminationMessagePath: EXCHANGER.terminationMessagePath,
     terminationMessagePolicy: 'FallbackToLogsOnError',
   }
+}
+
+/** Volumes of the pod's delivery; web-identity needs only the token. */
+export function ourVolumes({ request }: Injection): Volume[] {
+  const token = tokenVolume(request)
+  return request.delivery === 'web-identity' ? [token] : [token, credentialsVolume()]
+}
+
+/** Sidecars of the pod's delivery; with web-identity the SDK itself calls STS. */
+export function ourSidecars(injection: Injection): Container[] {
+  return injection.request.delivery === 'web-identity' ? [] : [exchangerContainer(injection)]
+}
+
+/** What the app's containers mount. */
+export function appMount({ request }: Injection): VolumeMount {
+  return request.delivery === 'web-identity' ? TOKEN_MOUNT : CREDENTIALS_MOUNT
 }
 
 /**

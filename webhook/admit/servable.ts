@@ -1,7 +1,14 @@
 import { CREDENTIALS_VOLUME, EXCHANGER, TOKEN_VOLUME } from '../../contract/names.ts'
-import { appSide, sessionNameExcess } from './deliveries.ts'
-import { ourParts } from './inject.ts'
-import { differenceFromOurs, isOurVolume, isSame, type Injection } from './ours.ts'
+import { sessionNameExcess } from './deliveries.ts'
+import {
+  appMount,
+  differenceFromOurs,
+  isOurVolume,
+  isSame,
+  ourSidecars,
+  ourVolumes,
+  type Injection,
+} from './ours.ts'
 import { containersOf, type Pod, type Volume } from './pod.ts'
 import { denied, type Denied } from './verdict.ts'
 
@@ -55,7 +62,7 @@ function sessionNameFits(pod: Pod, injection: Injection): Denied | undefined {
 }
 
 function volumesAreOurs(pod: Pod, injection: Injection): Denied | undefined {
-  const [, ours] = ourParts(injection)
+  const ours = ourVolumes(injection)
   const isForeign = (volume: Volume): boolean => {
     if (!OUR_VOLUMES.includes(volume.name)) return false
     const our = ours.find((one) => one.name === volume.name)
@@ -73,7 +80,7 @@ function containersAreOurs(pod: Pod, injection: Injection): Denied | undefined {
   const named = containersOf(pod).filter((container) => container.name === EXCHANGER.container)
   const [first] = named
   if (first === undefined) return undefined
-  const [[ours]] = ourParts(injection)
+  const [ours] = ourSidecars(injection)
   const isInPlace =
     named.length === 1 && ours !== undefined && pod.spec.initContainers?.includes(first) === true
   const difference = isInPlace ? differenceFromOurs(first, ours) : 'place in the pod'
@@ -86,7 +93,7 @@ function containersAreOurs(pod: Pod, injection: Injection): Denied | undefined {
 
 /** Our volumes are mounted by the sidecar as it is, by others only as we mount them. */
 function mountsAreOurs(pod: Pod, injection: Injection): Denied | undefined {
-  const { mount } = appSide(injection, pod)
+  const mount = appMount(injection)
   for (const container of containersOf(pod)) {
     if (container.name === EXCHANGER.container) continue
     const foreign = container.volumeMounts?.find(

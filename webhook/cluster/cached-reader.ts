@@ -1,4 +1,4 @@
-import { PREFIX } from '../../contract/names.ts'
+import { PERMITTED_ROLES, ROLE_ARN } from '../../contract/names.ts'
 import type { Clock, Random } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
@@ -32,12 +32,12 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
   return {
     async serviceAccount(namespace, name) {
       const cached = accounts.get(`${namespace}/${name}`)
-      if (cached?.annotations[`${PREFIX}role-arn`] !== undefined) return cached
+      if (cached?.annotations[ROLE_ARN] !== undefined) return cached
       return ask(`/api/v1/namespaces/${segment(namespace)}/serviceaccounts/${segment(name)}`)
     },
     async namespace(name, { fresh = false } = {}) {
       const cached = namespaces.get(name)
-      if (!fresh && cached?.annotations[`${PREFIX}permitted-roles`] !== undefined) return cached
+      if (!fresh && cached?.annotations[PERMITTED_ROLES] !== undefined) return cached
       return ask(`/api/v1/namespaces/${segment(name)}`)
     },
     get ready() {

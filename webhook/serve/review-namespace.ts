@@ -1,7 +1,7 @@
 import { decideNamespace } from '../admit/decide-namespace.ts'
 import { namespaceSchema } from '../admit/pod.ts'
 import { denied, unchanged } from '../admit/verdict.ts'
-import type { AdmissionRequest } from './review.ts'
+import { firstProblem, type AdmissionRequest } from './review.ts'
 import type { Decided } from './review-pod.ts'
 
 /** From the review of a Namespace to its verdict; needs nothing but the review. */
@@ -13,8 +13,7 @@ export function reviewNamespace(request: AdmissionRequest): Decided {
   const namespace = namespaceSchema.safeParse(request.object)
   const before = namespaceSchema.safeParse(request.oldObject)
   if (!namespace.success) {
-    const problem = namespace.error.issues[0]
-    const why = `object.${problem?.path.join('.') ?? ''}: ${problem?.message ?? ''}`
+    const why = firstProblem(namespace.error)
     const verdict = denied('invalid-object', `the review holds no valid Namespace: ${why}`)
     return { verdict, subject }
   }

@@ -8,7 +8,7 @@ import {
 } from '../admit/decide-pod.ts'
 import { nameOf, podSchema, type Pod } from '../admit/pod.ts'
 import { denied, unchanged, type Verdict } from '../admit/verdict.ts'
-import type { AdmissionRequest } from './review.ts'
+import { firstProblem, type AdmissionRequest } from './review.ts'
 
 /** A verdict, and whom it is about: one line of the decision log. */
 export interface Decided {
@@ -43,11 +43,7 @@ export async function reviewPod(
     }
   }
   if (!parsed.success || namespace === '') {
-    const problem = parsed.success ? undefined : parsed.error.issues[0]
-    const why =
-      problem === undefined
-        ? 'request.namespace is missing'
-        : `object.${problem.path.join('.')}: ${problem.message}`
+    const why = parsed.success ? 'request.namespace is missing' : firstProblem(parsed.error)
     const verdict = denied('invalid-object', `the review holds no valid Pod: ${why}`)
     return { verdict, subject: { namespace, name: request.name ?? '' } }
   }

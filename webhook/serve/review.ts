@@ -52,6 +52,12 @@ export function readReview(body: Buffer, kind: 'Pod' | 'Namespace'): AdmissionRe
   return request
 }
 
+/** The first thing that is wrong with the object of a review, for the person who sent it. */
+export function firstProblem(error: z.ZodError): string {
+  const [issue] = error.issues
+  return `object.${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`
+}
+
 function notAReview(message: string): ReviewError {
   return new ReviewError('ERR_NOT_AN_ADMISSION_REVIEW', message)
 }

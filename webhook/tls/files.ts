@@ -33,9 +33,11 @@ export function createFilesSource({
 
   const look = async (): Promise<void> => {
     try {
-      const found = await readFiles(certFile, keyFile)
+      const texts = await readTexts(certFile, keyFile)
+      const isUnchanged = texts.certPem === current?.certPem && texts.keyPem === current.keyPem
+      const found = isUnchanged ? undefined : pairOf(texts, certFile, keyFile)
       warnedOf = ''
-      if (found.certPem === current?.certPem && found.keyPem === current.keyPem) return
+      if (found === undefined) return
       current = found
       for (const listener of listeners) listener(found)
       log.info(
@@ -62,7 +64,7 @@ export function createFilesSource({
       listeners.push(listener)
     },
     async start() {
-      const first = await readFiles(certFile, keyFile)
+      const first = pairOf(await readTexts(certFile, keyFile), certFile, keyFile)
       current = first
       lookAgain()
       return first
@@ -74,8 +76,10 @@ export function createFilesSource({
   }
 }
 
-/** @throws UsageError that names the file or the pair */
-async function readFiles(certFile: string, keyFile: string): Promise<ServingCertificate> {
+type Texts = Pick<ServingCertificate, 'certPem' | 'keyPem'>
+
+/** @throws UsageError that names the file */
+async function readTexts(certFile: string, keyFile: string): Promise<Texts> {
   const read = (flag: string, file: string): Promise<string> =>
     readFile(file, 'utf8').catch((error: unknown) => {
       throw new UsageError(`${flag} ${file} cannot be read: ${codeOf(error) ?? 'unknown'}`)
@@ -84,6 +88,11 @@ async function readFiles(certFile: string, keyFile: string): Promise<ServingCert
     read('--tls-cert', certFile),
     read('--tls-key', keyFile),
   ])
+  return { certPem, keyPem }
+}
+
+/** @throws UsageError that names the pair */
+function pairOf({ certPem, keyPem }: Texts, certFile: string, keyFile: string): ServingCertificate {
   try {
     return readPair(certPem, keyPem)
   } catch (error) {
