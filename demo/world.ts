@@ -1,7 +1,6 @@
 /** What stands around a pod: AWS and the cluster's issuer on loopback, and the webhook as a process. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { realClock } from '../platform/clock.ts'
@@ -70,14 +69,13 @@ async function startWebhook(folder: string, stsUrl: string): Promise<Webhook> {
   const { caPem, certPem, keyPem } = await throwawayCertificate(['127.0.0.1'])
   const [certFile, keyFile] = [join(folder, 'tls.crt'), join(folder, 'tls.key')]
   await Promise.all([writeFile(certFile, certPem), writeFile(keyFile, keyPem, { mode: 0o600 })])
-  const port = await freePort()
   const flags = {
     '--objects': join(CLUSTER, 'objects.yaml'),
     '--exchanger-image': 'nocreds/exchanger:0.1.0',
     '--tls': 'files',
     '--tls-cert': certFile,
     '--tls-key': keyFile,
-    '--port': String(port),
+    '--port': '0',
     '--metrics-port': '0',
     '--default-region': 'eu-central-1',
     '--sts-endpoint': stsUrl,
@@ -90,19 +88,19 @@ async function startWebhook(folder: string, stsUrl: string): Promise<Webhook> {
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   )
-  await lineWith(child, 'webhook listens')
+  const { port } = JSON.parse(await lineWith(child, 'webhook listens')) as { port: number }
   return { url: `https://127.0.0.1:${port}/mutate/pods?timeout=5s`, caPem, process: child }
 }
 
-/** Waits for a line of the process's log. */
-function lineWith(child: ChildProcess, text: string): Promise<void> {
+/** The first line of the process's log with the text in it. */
+function lineWith(child: ChildProcess, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const seen: string[] = []
     for (const stream of [child.stdout, child.stderr]) {
       if (stream === null) continue
       createInterface({ input: stream }).on('line', (line) => {
         seen.push(line)
-        if (line.includes(text)) resolve()
+        if (line.includes(text)) resolve(line)
       })
     }
     child.once('error', reject)
@@ -110,14 +108,6 @@ function lineWith(child: ChildProcess, text: string): Promise<void> {
       reject(new Error(`the webhook ended with ${String(code)}: ${seen.slice(-3).join(' ')}`))
     })
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 async function stop(child: ChildProcess): Promise<void> {

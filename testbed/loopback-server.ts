@@ -2,16 +2,11 @@
 import { once } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { listen } from '../platform/server.ts'
 
 /** Listens on 127.0.0.1 and gives the port; 0 lets the system choose one. */
-export async function listenOnLoopback(
-  server: HttpServer | HttpsServer,
-  port: number,
-): Promise<number> {
-  server.listen(port, '127.0.0.1')
-  await once(server, 'listening')
-  return (server.address() as AddressInfo).port
+export function listenOnLoopback(server: HttpServer | HttpsServer, port: number): Promise<number> {
+  return listen(server, port, '127.0.0.1')
 }
 
 /** Ends the server and every connection to it; no error where it does not listen. */

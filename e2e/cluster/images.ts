@@ -41,22 +41,27 @@ export async function dockerBuild(
   await host.run('docker', ['build', ...flags, context], { timeoutMs: 900_000 })
 }
 
+/** An app with all its packages in one file. */
+export async function bundleApp(entry: string, outfile: string): Promise<void> {
+  await build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    logLevel: 'warning',
+    // Some CommonJS packages call require for Node's own modules.
+    banner: {
+      js: "import { createRequire } from 'node:module';const require = createRequire(import.meta.url);",
+    },
+  })
+}
+
 async function buildJavascriptApp(host: Host): Promise<void> {
   const context = await mkdtemp(join(host.cache, 'app.unfinished.'))
   try {
-    await build({
-      entryPoints: [join(JAVASCRIPT_APP, 'main.ts')],
-      outfile: join(context, 'main.mjs'),
-      bundle: true,
-      platform: 'node',
-      target: 'node24',
-      format: 'esm',
-      logLevel: 'warning',
-      // Some CommonJS packages call require for Node's own modules.
-      banner: {
-        js: "import { createRequire } from 'node:module';const require = createRequire(import.meta.url);",
-      },
-    })
+    await bundleApp(join(JAVASCRIPT_APP, 'main.ts'), join(context, 'main.mjs'))
     await cp(join(JAVASCRIPT_APP, 'Dockerfile'), join(context, 'Dockerfile'))
     await dockerBuild(host, context, ['--tag', IMAGES.appJavascript])
   } finally {

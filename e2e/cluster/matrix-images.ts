@@ -1,12 +1,11 @@
 import { cp, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { build } from 'esbuild'
 import { cached, recipeOf, recipeOfFiles } from '../airgap/cache.ts'
 import { findEngine } from '../airgap/engine.ts'
 import { provideMatrixBases } from '../airgap/provide.ts'
 import { MachineError, type Host } from '../support/host.ts'
 import { REPOSITORY } from '../versions.ts'
-import { dockerBuild, withBuilder } from './images.ts'
+import { bundleApp, dockerBuild, withBuilder } from './images.ts'
 import { CLUSTER } from './names.ts'
 import { withKind } from './programs.ts'
 
@@ -86,19 +85,7 @@ async function contextOf(host: Host, app: MatrixApp): Promise<string> {
 
 async function bundle(host: Host, folder: string): Promise<void> {
   await host.run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder })
-  await build({
-    entryPoints: [join(folder, 'main.js')],
-    outfile: join(folder, 'main.mjs'),
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
-    format: 'esm',
-    logLevel: 'warning',
-    // Some CommonJS packages call require for Node's own modules.
-    banner: {
-      js: "import { createRequire } from 'node:module';const require = createRequire(import.meta.url);",
-    },
-  })
+  await bundleApp(join(folder, 'main.js'), join(folder, 'main.mjs'))
   await rm(join(folder, 'node_modules'), { recursive: true })
 }
 
