@@ -1,6 +1,8 @@
+import { TOKEN_VOLUME } from '../../contract/names.ts'
 import { NODE_CONTAINER } from '../cluster/names.ts'
 import type { Host } from './host.ts'
 import type { Kubectl } from './kubectl.ts'
+import type { Suite } from './suite.ts'
 import { waitFor } from './wait.ts'
 
 /** Runs a program on the node. */
@@ -24,6 +26,20 @@ export async function killContainer(host: Host, containerId: string): Promise<vo
 /** The id of the one running container of a name, for those whose status cannot be asked for. */
 export async function containerNamed(host: Host, name: string): Promise<string> {
   return onNode(host, 'crictl', 'ps', '--quiet', '--state', 'Running', '--name', `^${name}$`)
+}
+
+/** Restarts the kubelet; containers go on meanwhile. */
+export async function restartKubelet(host: Host): Promise<void> {
+  await onNode(host, 'systemctl', 'restart', 'kubelet')
+}
+
+/** SHA-256 of the token that the kubelet holds ready for a pod's exchanger, in hex. */
+export async function tokenDigest(suite: Suite, namespace: string, pod: string): Promise<string> {
+  const get = ['pod', pod, '--namespace', namespace]
+  const { metadata } = await suite.kubectl.get<{ readonly metadata: { readonly uid: string } }>(get)
+  const volumes = `/var/lib/kubelet/pods/${metadata.uid}/volumes/kubernetes.io~projected`
+  const file = `${volumes}/${TOKEN_VOLUME.name}/${TOKEN_VOLUME.path}`
+  return (await onNode(suite.host, 'sha256sum', file)).slice(0, 64)
 }
 
 /** Restarts the container that is the node, and with it the kubelet, the apiserver and every pod. */
