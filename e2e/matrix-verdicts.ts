@@ -23,6 +23,30 @@ const NAMES: Readonly<Record<string, string>> = {
 }
 
 /**
+ * The deliveries that a table of the README says work, as `SDK: delivery`.
+ *
+ * @param readme with a table whose columns after the first are named by deliveries
+ */
+export function promisedIn(readme: string): string[] {
+  const table = readme.split('\n| SDK | ')[1]?.split('\n\n')[0] ?? ''
+  const [deliveries = [], , ...rows] = table
+    .split('\n')
+    .map((line) => line.replace(/^\| | \|$/g, '').split(' | '))
+  return rows.flatMap(([sdk = '', ...cells]) =>
+    deliveries
+      .filter((_, at) => cells[at] === 'works')
+      .map((delivery) => `${sdk}: ${delivery.replaceAll('`', '')}`),
+  )
+}
+
+/** The deliveries that worked, as `promisedIn` names them. */
+export function workedIn(verdicts: readonly Verdict[]): string[] {
+  return verdicts
+    .filter(({ works }) => works)
+    .map(({ app, delivery }) => `${NAMES[app] ?? app}: ${delivery}`)
+}
+
+/**
  * The page e2e/REPORT.md.
  *
  * @param json as matrix.test.ts wrote it

@@ -1,16 +1,13 @@
 /**
  * `make e2e`: brings up the cluster, runs the suite on it, and takes it down. `KEEP=1` keeps it. Arguments
- * go to Jest: `node e2e/run.ts smoke` runs that file alone.
+ * go to Jest: `node e2e/run.ts smoke` runs that file alone, not the stages.
  */
 import { messageOf } from '../platform/errors.ts'
 import { bringUp } from './cluster/bring-up.ts'
 import { takeDown } from './cluster/take-down.ts'
+import { everyStage, jest } from './stages.ts'
 import { hostOf, type Host } from './support/host.ts'
 import { interruption } from './support/interrupt.ts'
-import { REPOSITORY } from './versions.ts'
-
-const JEST = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
-const SUITE = ['node_modules/jest/bin/jest.js', '--config', 'e2e/jest.config.js']
 
 const write = (line: string): void => {
   process.stdout.write(line)
@@ -22,8 +19,8 @@ try {
   const ready = await bringUp(host, (made) => {
     cluster = made
   })
-  const args = [...JEST, ...SUITE, ...process.argv.slice(2)]
-  code = await ready.show(process.execPath, args, { cwd: REPOSITORY })
+  const args = process.argv.slice(2)
+  code = args.length > 0 ? await jest(ready, args) : await everyStage(ready)
 } catch (error) {
   console.error(`e2e: ${messageOf(error)}`)
 }

@@ -1,10 +1,10 @@
 /** What an operator does to nocreds as a whole: applies it anew, restarts it, removes it. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { CLUSTER, INSTALL } from './cluster/names.ts'
-import { apiserverOf } from './support/apiserver.ts'
-import { webhookOf, type Webhook } from './support/nocreds-webhook.ts'
-import { streamPodsDuring } from './support/pod-stream.ts'
-import { closeSuite, createTeam, openSuite, podSpec, type Suite } from './support/suite.ts'
+import { CLUSTER, INSTALL } from '../cluster/names.ts'
+import { apiserverOf } from '../support/apiserver.ts'
+import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
+import { streamPodsDuring } from '../support/pod-stream.ts'
+import { closeSuite, createTeam, openSuite, podSpec, type Suite } from '../support/suite.ts'
 
 interface Installed {
   readonly kind: string

@@ -1,8 +1,8 @@
 /** STS is away for minutes. Only the pods here miss it, so the rest of the suite goes on beside this file. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { realClock, sleep } from '../platform/clock.ts'
-import { startAsking } from './support/asking-app.ts'
-import { AWS_STS, ownSts, type OwnSts } from './support/own-sts.ts'
+import { realClock, sleep } from '../../platform/clock.ts'
+import { startAsking } from '../support/asking-app.ts'
+import { AWS_STS, ownSts, type OwnSts } from '../support/own-sts.ts'
 import {
   closeSuite,
   createTeam,
@@ -12,8 +12,8 @@ import {
   whoAmIThenStay,
   type Suite,
   type Team,
-} from './support/suite.ts'
-import { waitFor } from './support/wait.ts'
+} from '../support/suite.ts'
+import { waitFor } from '../support/wait.ts'
 
 let suite: Suite
 let team: Team
@@ -48,7 +48,11 @@ test('STS is down: running pods notice nothing, new ones start when it is back',
     return /ECONNREFUSED|EHOSTUNREACH|Timeout|NetworkError/.test(log) ? true : undefined
   })
   await sleep(realClock, Math.max(0, untilMs - realClock.monotonic()))
-  const asked = (await running.said()).length
+  const asked = await waitFor(
+    'what the app said',
+    60_000,
+    async () => (await running.said()).length,
+  )
   expect(asked).toBeGreaterThan(outageMs / 10_000)
   await running.expectUnnoticed(asked)
   await expect(
@@ -57,5 +61,5 @@ test('STS is down: running pods notice nothing, new ones start when it is back',
   await sts.open()
   const seen = await waitFor('the new pod to start', 240_000, () => identityOf(suite, team, 'new'))
   expect(seen).toEqual(team.identity)
-  await running.expectUnnoticed((await running.said()).length)
+  await running.expectUnnoticed(asked + 1)
 }, 900_000)

@@ -4,11 +4,11 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Operation } from 'rfc6902'
-import { realClock, sleep } from '../platform/clock.ts'
-import { apiserverOf, type ApiAnswer, type Apiserver } from './support/apiserver.ts'
-import { objectOf, type KubernetesObject } from './support/guard-cases.ts'
-import { closeSuite, createTeam, openSuite, type Suite, type Team } from './support/suite.ts'
-import { waitFor } from './support/wait.ts'
+import { realClock, sleep } from '../../platform/clock.ts'
+import { apiserverOf, type ApiAnswer, type Apiserver } from '../support/apiserver.ts'
+import { objectOf, type KubernetesObject } from '../support/guard-cases.ts'
+import { closeSuite, createTeam, openSuite, type Suite, type Team } from '../support/suite.ts'
+import { waitFor } from '../support/wait.ts'
 
 const GOLDEN_ROLE = 'arn:aws:iam::111122223333:role/team-a/app'
 const ATTACKER = { user: 'attacker', groups: ['system:authenticated'] }

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { DELIVERIES } from '../contract/values.ts'
-import { ACCOUNT, awsAdmin, STS_ENDPOINT, type AwsAdmin } from './cluster/aws.ts'
-import { hostOf } from './support/host.ts'
-import { kubectlOf } from './support/kubectl.ts'
-import { IMAGES } from './versions.ts'
+import { DELIVERIES } from '../../contract/values.ts'
+import { ACCOUNT, awsAdmin, STS_ENDPOINT, type AwsAdmin } from '../cluster/aws.ts'
+import { hostOf } from '../support/host.ts'
+import { kubectlOf } from '../support/kubectl.ts'
+import { IMAGES } from '../versions.ts'
 
 const host = hostOf(process.env, (line) => process.stdout.write(line))
 const kubectl = kubectlOf(host)

@@ -4,8 +4,8 @@
  * nothing else on the cluster notices: copies of the bindings lead to settings of our own.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { realClock, sleep } from '../platform/clock.ts'
-import { apiserverOf, type ApiAnswer, type Apiserver } from './support/apiserver.ts'
+import { realClock, sleep } from '../../platform/clock.ts'
+import { apiserverOf, type ApiAnswer, type Apiserver } from '../support/apiserver.ts'
 import {
   CASE_FILES,
   objectOf,
@@ -13,9 +13,9 @@ import {
   readCases,
   type Data,
   type GuardCase,
-} from './support/guard-cases.ts'
-import { hostOf } from './support/host.ts'
-import { kubectlOf } from './support/kubectl.ts'
+} from '../support/guard-cases.ts'
+import { hostOf } from '../support/host.ts'
+import { kubectlOf } from '../support/kubectl.ts'
 
 const kubectl = kubectlOf(hostOf(process.env, (line) => process.stdout.write(line)))
 const INJECTION = 'nocreds.dev/injection'

@@ -7,9 +7,9 @@ import {
   whoAmI,
   type Suite,
   type Team,
-} from './support/suite.ts'
-import { waitFor } from './support/wait.ts'
-import { podReviews } from './support/webhook-metrics.ts'
+} from '../support/suite.ts'
+import { waitFor } from '../support/wait.ts'
+import { podReviews } from '../support/webhook-metrics.ts'
 
 const PERMITTED = 'nocreds.dev/permitted-roles'
 /** Why the webhook leaves a pod of the ServiceAccount `default` as it is. */

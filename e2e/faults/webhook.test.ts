@@ -1,16 +1,16 @@
 /** Faults of nocreds' own parts: replicas of the webhook, its certificate, and the exchanger in a pod. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { CREDENTIALS_FILES, CREDENTIALS_VOLUME, EXCHANGER } from '../contract/names.ts'
-import { INSTALL } from './cluster/names.ts'
-import { apiserverOf, type Apiserver } from './support/apiserver.ts'
-import { killContainer } from './support/node.ts'
-import { webhookOf, type Webhook } from './support/nocreds-webhook.ts'
+import { CREDENTIALS_FILES, CREDENTIALS_VOLUME, EXCHANGER } from '../../contract/names.ts'
+import { INSTALL } from '../cluster/names.ts'
+import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
+import { killContainer } from '../support/node.ts'
+import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
 import {
   admissionIsBack,
   isInjected,
   streamPodsDuring,
   type Streamed,
-} from './support/pod-stream.ts'
+} from '../support/pod-stream.ts'
 import {
   closeSuite,
   createTeam,
@@ -21,8 +21,8 @@ import {
   whoAmIThenStay,
   type Suite,
   type Team,
-} from './support/suite.ts'
-import { waitFor } from './support/wait.ts'
+} from '../support/suite.ts'
+import { waitFor } from '../support/wait.ts'
 
 const SYSTEM = ['--namespace', 'nocreds-system']
 const LEAF_SECONDS = 60

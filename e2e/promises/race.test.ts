@@ -1,8 +1,8 @@
 /** A ServiceAccount that was made a moment before its pod: the webhook's cache need not know it yet. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { isInjected } from './support/pod-stream.ts'
-import { closeSuite, createTeam, openSuite, type Suite, type Team } from './support/suite.ts'
-import { waitFor } from './support/wait.ts'
+import { isInjected } from '../support/pod-stream.ts'
+import { closeSuite, createTeam, openSuite, type Suite, type Team } from '../support/suite.ts'
+import { waitFor } from '../support/wait.ts'
 
 const TIMES = 100
 

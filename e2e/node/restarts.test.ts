@@ -1,11 +1,11 @@
 /** Outages around nocreds: the apiserver, the node. An app that asks every few seconds notices none. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { realClock, sleep } from '../platform/clock.ts'
-import { apiserverOf } from './support/apiserver.ts'
-import { startAsking } from './support/asking-app.ts'
-import { apiserverReady, containerNamed, killContainer, restartNode } from './support/node.ts'
-import { webhookOf, type Webhook } from './support/nocreds-webhook.ts'
-import { streamPodsDuring } from './support/pod-stream.ts'
+import { realClock, sleep } from '../../platform/clock.ts'
+import { apiserverOf } from '../support/apiserver.ts'
+import { startAsking } from '../support/asking-app.ts'
+import { apiserverReady, containerNamed, killContainer, restartNode } from '../support/node.ts'
+import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
+import { streamPodsDuring } from '../support/pod-stream.ts'
 import {
   closeSuite,
   createTeam,
@@ -15,8 +15,8 @@ import {
   whoAmIThenStay,
   type Suite,
   type Team,
-} from './support/suite.ts'
-import { waitFor } from './support/wait.ts'
+} from '../support/suite.ts'
+import { waitFor } from '../support/wait.ts'
 
 const AWS = ['--namespace', 'aws']
 

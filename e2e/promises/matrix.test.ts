@@ -1,14 +1,14 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { DELIVERIES, type Delivery } from '../contract/values.ts'
+import { DELIVERIES, type Delivery } from '../../contract/values.ts'
 import {
   loadMatrixImages,
   MATRIX_APPS,
   matrixImage,
   type MatrixApp,
-} from './cluster/matrix-images.ts'
-import { VERDICTS, type Verdict } from './matrix-verdicts.ts'
+} from '../cluster/matrix-images.ts'
+import { promisedIn, VERDICTS, workedIn, type Verdict } from '../matrix-verdicts.ts'
 import {
   APP_ENV,
   closeSuite,
@@ -17,8 +17,9 @@ import {
   podSpec,
   type Suite,
   type Team,
-} from './support/suite.ts'
-import { waitFor } from './support/wait.ts'
+} from '../support/suite.ts'
+import { waitFor } from '../support/wait.ts'
+import { REPOSITORY } from '../versions.ts'
 
 /** Images without a shell have no way to run a credential_process. */
 const deliveriesOf = (app: MatrixApp): readonly Delivery[] =>
@@ -71,6 +72,11 @@ describe('every SDK finds the role by its default chain', () => {
       refused: 'AccessDenied',
     })
     Object.assign(verdict, { version: (said as { version: string }).version, works: true })
+  })
+
+  test('the README promises what works, and nothing else', async () => {
+    const readme = await readFile(join(REPOSITORY, 'README.md'), 'utf8')
+    expect(promisedIn(readme).sort()).toEqual(workedIn(verdicts).sort())
   })
 
   /** What the app printed, once it has ended well. */

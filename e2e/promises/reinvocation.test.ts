@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { DELIVERIES } from '../contract/values.ts'
-import { installLateWebhook, removeLateWebhook, seenByLateWebhook } from './support/late-webhook.ts'
+import { DELIVERIES } from '../../contract/values.ts'
+import {
+  installLateWebhook,
+  removeLateWebhook,
+  seenByLateWebhook,
+} from '../support/late-webhook.ts'
 import {
   closeSuite,
   createTeam,
@@ -10,8 +14,8 @@ import {
   whoAmI,
   type Suite,
   type Team,
-} from './support/suite.ts'
-import { waitFor } from './support/wait.ts'
+} from '../support/suite.ts'
+import { waitFor } from '../support/wait.ts'
 
 let suite: Suite
 let team: Team

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { ACCOUNT, AUDIENCE, ISSUER } from './cluster/aws.ts'
+import { ACCOUNT, AUDIENCE, ISSUER } from '../cluster/aws.ts'
 import {
   closeSuite,
   createTeam,
@@ -8,8 +8,8 @@ import {
   podSpec,
   whoAmI,
   type Suite,
-} from './support/suite.ts'
-import { waitFor } from './support/wait.ts'
+} from '../support/suite.ts'
+import { waitFor } from '../support/wait.ts'
 
 let suite: Suite
 

@@ -1,0 +1,30 @@
+import type { Host } from './support/host.ts'
+import { REPOSITORY } from './versions.ts'
+
+const NODE = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
+const JEST = ['node_modules/jest/bin/jest.js', '--config', 'e2e/jest.config.js']
+
+/** Runs Jest with these arguments on the cluster; gives its exit code. */
+export function jest(host: Host, args: readonly string[]): Promise<number> {
+  // Two at once share the terminal, so neither redraws it.
+  const quiet = host.with({ CI: '1' })
+  return quiet.show(process.execPath, [...NODE, ...JEST, ...args], { cwd: REPOSITORY })
+}
+
+/**
+ * Runs the whole suite, in an order that keeps what disturbs away from what would notice. Each slow file
+ * mostly waits, so it goes on beside a stage.
+ *
+ * @returns the exit code, 0 if every test passed
+ */
+export async function everyStage(host: Host): Promise<number> {
+  const stage = (...args: string[]): Promise<number> => jest(host, args)
+  const outage = stage('e2e/slow/sts-outage')
+  const promises = await stage('e2e/(airgap|cluster|promises)/', '--maxWorkers=2')
+  // It restarts the kubelet, which interrupts logs and exec; the faults use neither at length.
+  const refresh = stage('e2e/slow/refresh')
+  const faults = await stage('e2e/faults/')
+  const slow = await Promise.all([outage, refresh])
+  const node = await stage('e2e/node/')
+  return Math.max(promises, faults, ...slow, node)
+}
