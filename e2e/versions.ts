@@ -11,6 +11,8 @@ const packageJson = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'u
 
 export const KIND = 'v0.33.0'
 export const KUBERNETES = 'v1.37.2'
+/** What the modules in e2e/tools ask for. */
+export const GO = '1.26.8'
 
 /** Node of the base image that is made here: the one that the checkout is built and tested with. */
 export const NODE = packageJson.devDependencies.node

@@ -1,8 +1,9 @@
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MachineError, type Host } from '../support/host.ts'
+import type { Host } from '../support/host.ts'
 import { KUBERNETES } from '../versions.ts'
 import { cached, recipeOf, recipeOfFiles, type Made } from './cache.ts'
+import { withGo } from './host-tools.ts'
 
 const TOOLS = join(import.meta.dirname, '..', 'tools')
 
@@ -52,7 +53,7 @@ const BUILD_TIMEOUT_MS = 3_600_000
 /**
  * A folder with the static programs of one of the modules in e2e/tools, whose go.sum pins every source.
  *
- * @throws MachineError where there is no Go
+ * @throws MachineError where there is no Go and none can be installed
  */
 export async function goPrograms(host: Host, module: GoModule): Promise<Made> {
   const recipe: Recipe = RECIPES[module]
@@ -60,12 +61,9 @@ export async function goPrograms(host: Host, module: GoModule): Promise<Made> {
   const folder = join(TOOLS, module)
   const hash = recipeOf(await recipeOfFiles(folder), recipe)
   return cached(host, `go-${module}`, hash, async (path) => {
-    if ((await host.tryRun('go', ['version'])) === undefined)
-      throw new MachineError(
-        `${module} must be built here, and there is no go on the PATH: install Go 1.21 or later`,
-      )
+    const builder = await withGo(host, module)
     const flags = ['-trimpath', '-buildvcs=false', '-mod=readonly', '-tags', tags]
-    await host
+    await builder
       .with({ CGO_ENABLED: '0' })
       .run('go', ['build', ...flags, '-ldflags', `-s -w ${ldflags}`, '-o', `${path}/`, packages], {
         cwd: folder,

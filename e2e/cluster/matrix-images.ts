@@ -2,6 +2,7 @@ import { cp, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cached, recipeOf, recipeOfFiles } from '../airgap/cache.ts'
 import { findEngine } from '../airgap/engine.ts'
+import { needTool, withGo } from '../airgap/host-tools.ts'
 import { provideMatrixBases } from '../airgap/provide.ts'
 import { MachineError, type Host } from '../support/host.ts'
 import { REPOSITORY } from '../versions.ts'
@@ -49,7 +50,7 @@ export function matrixImage(app: MatrixApp): string {
 /**
  * Builds the image of every app and brings it to the node.
  *
- * @throws MachineError where the machine has no program to build one with
+ * @throws MachineError where the machine has no program to build one with, and can get none
  */
 export async function loadMatrixImages(host: Host): Promise<void> {
   const engine = await findEngine(host)
@@ -73,12 +74,11 @@ async function contextOf(host: Host, app: MatrixApp): Promise<string> {
   const recipe: Recipe = RECIPES[app]
   const hash = recipeOf(await recipeOfFiles(join(APPS, app)), process.arch)
   const { path } = await cached(host, `matrix-${app}`, hash, async (folder) => {
-    if ((await host.tryRun('which', [recipe.tool])) === undefined)
-      throw new MachineError(
-        `the app of the SDK matrix for ${app} is built with ${recipe.tool}, which is not on the PATH`,
-      )
+    const wanted = `the app of the SDK matrix for ${app}`
+    if (recipe.tool !== 'go') await needTool(host, recipe.tool, wanted)
+    const builder = recipe.tool === 'go' ? await withGo(host, wanted) : host
     await cp(join(APPS, app), folder, { recursive: true })
-    await recipe.build(host, folder)
+    await recipe.build(builder, folder)
   })
   return path
 }

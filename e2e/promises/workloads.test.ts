@@ -171,8 +171,16 @@ test(`${AT_ONCE} pods at once: the first action of each is a call by the SDK, an
     const ends = job.status.conditions?.filter(({ type }) => /^(Complete|Failed)$/.test(type)) ?? []
     return ends.length > 0 ? ends : undefined
   })
-  const selector = ['--selector', 'app=many', '--namespace', team.namespace]
+  const inNamespace = ['--namespace', team.namespace]
+  const selector = ['--selector', 'app=many', ...inNamespace]
   const { items } = await suite.kubectl.get<PodList>(['pods', ...selector])
+  const failed = items.filter(({ status }) => status.phase === 'Failed')
+  // What the first of them said tells more than a count.
+  for (const { metadata, status } of failed.slice(0, 2)) {
+    const logs = ['logs', metadata.name, '--all-containers', '--prefix', ...inNamespace]
+    suite.host.progress.say(`${JSON.stringify(status)}\n${await suite.kubectl(logs)}`)
+  }
+  expect(failed.map(({ metadata }) => metadata.name)).toEqual([])
   expect(items).toHaveLength(AT_ONCE)
   for (const { status } of items)
     expect(status).toMatchObject({
