@@ -8,6 +8,7 @@ import { CommandError, run } from '../support/command.ts'
 import { MachineError, needDisk, type Host } from '../support/host.ts'
 import { cached, recipeOf, recipeOfFiles } from './cache.ts'
 import { withEngine } from './engine.ts'
+import { withGo } from './host-tools.ts'
 import { provideImages } from './provide.ts'
 
 let folder: string
@@ -87,6 +88,7 @@ describe('what the machine lacks is said in one line', () => {
   test('the engine cannot start what a node of kind is', async () => {
     const { host, lines } = machine((line) => {
       if (line.startsWith('kind create')) return undefined
+      if (line === 'go version') return 'go version go1.26.8 linux/amd64'
       return line.startsWith('docker version') ? '28.0.0' : ''
     })
     const output = 'OCI runtime create failed: unable to apply caps: operation not permitted'
@@ -100,6 +102,11 @@ describe('what the machine lacks is said in one line', () => {
     }
     expect(await refusal(bringUp(failing, () => undefined))).toMatch(/lacks a capability/)
     expect(lines.filter((line) => line.startsWith('docker build'))).toEqual([])
+  })
+
+  test('no Go, and not Debian', async () => {
+    const { host } = machine(() => undefined, true)
+    expect(await refusal(withGo(host, 'kind'))).toMatch(/kind must be built here.*apt-get/)
   })
 
   test('a registry that gives only some of the images, on a machine that can make none', async () => {
