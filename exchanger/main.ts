@@ -3,10 +3,10 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ExchangerEnvError, fromEnv, type ExchangerConfig } from '../contract/exchanger-env.ts'
 import { ENDPOINT } from '../contract/names.ts'
-import { realClock } from '../platform/clock.ts'
+import { realClock, sleepUnless } from '../platform/clock.ts'
 import { jsonLogger, type Logger } from '../platform/log.ts'
 import { exchangeEnv } from './resident/child.ts'
-import { runResident } from './resident/run.ts'
+import { LAST_MOMENTS_MS, runResident } from './resident/run.ts'
 import { terminationMessage } from './resident/termination.ts'
 import { nameOf } from './failure.ts'
 import { waitForCredentials } from './wait.ts'
@@ -16,7 +16,7 @@ const USAGE = `nocreds exchanger: trades the pod's projected token for AWS crede
 usage: exchanger COMMAND
 
   run       the sidecar: keeps credentials fresh until it is told to stop
-  wait      ends once there are credentials; exit code 1 after 45 s without
+  wait      ends once there are credentials; exit code 1 where the sidecar gives up, or after 45 s
   exchange  one exchange: prints the credential document, as a credential_process does
   --help    this text
 
@@ -47,7 +47,10 @@ async function run(): Promise<number> {
     const file = process.env['NOCREDS_TERMINATION_MESSAGE_FILE']
     if (file !== undefined) leaveMessage(file, terminationMessage(error))
   })
-  if (config === undefined) return 2
+  if (config === undefined) {
+    await sleepUnless(realClock, LAST_MOMENTS_MS, stop.signal)
+    return 2
+  }
   return runResident(config, {
     clock: realClock,
     random: () => Math.random(),
@@ -82,8 +85,9 @@ function leaveMessage(file: string, message: string): void {
 async function wait(): Promise<number> {
   const config = readConfig()
   if (config === undefined) return 2
-  if (await waitForCredentials(config, realClock)) return 0
-  process.stderr.write(`no credentials of ${nameOf(config)}: see the log of the sidecar\n`)
+  const reason = await waitForCredentials(config, realClock)
+  if (reason === undefined) return 0
+  process.stderr.write(`no credentials of ${nameOf(config)}: ${reason}\n`)
   return 1
 }
 

@@ -214,7 +214,11 @@ describe('delivery by process', () => {
 test('refused by the trust policy: exit code 1, and the reason where one looks for it', async () => {
   await arrange('process', 'system:serviceaccount:team-b:other')
   const sidecar = await startSidecar()
+  // The process outlives its gate: the kubelet ends a container, and never finds one that has just ended.
+  const gate = await sidecar.postStart
   const { code, terminationMessage } = await sidecar.exited
+  expect(gate).toMatchObject({ code: 1, signal: null })
+  expect(gate?.output).toContain(terminationMessage)
   expect(code).toBe(1)
   expect(terminationMessage).toMatch(
     /^AccessDenied: STS refused arn:aws:iam::111122223333:role\/app for ServiceAccount team-a\/app: /,

@@ -17,20 +17,22 @@ afterEach(() => rm(folder, { recursive: true }))
 async function outcome(
   delivery: 'process' | 'endpoint',
   before: (elapsedMs: number, clock: VirtualClock) => Promise<void> = () => Promise.resolve(),
-): Promise<{ isGood: boolean; elapsedMs: number }> {
+): Promise<{ reason: string | undefined; elapsedMs: number }> {
   const clock = new VirtualClock()
-  let isGood: boolean | undefined
-  const done = waitForCredentials({ ...CONFIG, credentialsFolder: folder, delivery }, clock).then(
-    (good) => (isGood = good),
-  )
+  const over = new AbortController()
+  const terminationMessageFile = join(folder, 'termination-log')
+  const config = { ...CONFIG, credentialsFolder: folder, terminationMessageFile, delivery }
+  const done = waitForCredentials(config, clock).finally(() => {
+    over.abort()
+  })
   let elapsedMs = 0
   for (; elapsedMs < 60_000; elapsedMs += 50) {
     await before(elapsedMs, clock)
-    while (clock.pending === 0 && isGood === undefined) await clock.settle()
-    if (isGood !== undefined) break
+    while (clock.pending === 0 && !over.signal.aborted) await clock.settle()
+    if (over.signal.aborted) break
     await clock.advance(50)
   }
-  return { isGood: await done, elapsedMs }
+  return { reason: await done, elapsedMs }
 }
 
 async function publish(endMs: number): Promise<void> {
@@ -40,27 +42,36 @@ async function publish(endMs: number): Promise<void> {
 
 describe('the gate', () => {
   test('opens once unexpired credentials are there', async () => {
-    const { isGood, elapsedMs } = await outcome('process', async (ms, clock) => {
+    const { reason, elapsedMs } = await outcome('process', async (ms, clock) => {
       if (ms === 0) await publish(clock.now() - 1000)
       if (ms === 5000) await publish(clock.now() + 60_000)
     })
-    expect(isGood).toBe(true)
+    expect(reason).toBeUndefined()
     expect(elapsedMs).toBeGreaterThanOrEqual(5000)
     expect(elapsedMs).toBeLessThan(5200)
   })
 
   test('waits for the authorization, too, where apps need it', async () => {
-    const { isGood, elapsedMs } = await outcome('endpoint', async (ms, clock) => {
+    const { reason, elapsedMs } = await outcome('endpoint', async (ms, clock) => {
       if (ms === 0) await publish(clock.now() + 600_000)
       if (ms === 3000) await writeFile(join(folder, 'authorization'), 'a'.repeat(43))
     })
-    expect(isGood).toBe(true)
+    expect(reason).toBeUndefined()
     expect(elapsedMs).toBeGreaterThanOrEqual(3000)
   })
 
+  test('stays shut once the sidecar says why it gave up', async () => {
+    const { reason, elapsedMs } = await outcome('process', async (ms) => {
+      if (ms === 0) await writeFile(join(folder, 'termination-log'), '')
+      if (ms === 2000) await writeFile(join(folder, 'termination-log'), 'AccessDenied: no')
+    })
+    expect(reason).toBe('AccessDenied: no')
+    expect(elapsedMs).toBeLessThan(2200)
+  })
+
   test('stays shut after 45 s', async () => {
-    const { isGood, elapsedMs } = await outcome('process')
-    expect(isGood).toBe(false)
+    const { reason, elapsedMs } = await outcome('process')
+    expect(reason).toBe('see the log of the sidecar')
     expect(elapsedMs).toBeGreaterThanOrEqual(45_000)
     expect(elapsedMs).toBeLessThan(46_000)
   })

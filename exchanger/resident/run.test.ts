@@ -43,6 +43,12 @@ class Sidecar {
     return this.exited
   }
 
+  /** Resolves with the exit code once the sidecar gave up, and was stopped for that. */
+  async givesUp(): Promise<number> {
+    await until(async () => ((await pod.terminationMessage()) === '' ? undefined : true))
+    return this.end()
+  }
+
   async ask(authorization: string): Promise<{ status: number; body: unknown }> {
     const port = await until(() => this.lines.find((line) => line['port'] !== undefined)?.['port'])
     const headers = { authorization, connection: 'close' }
@@ -96,7 +102,7 @@ describe('delivery by endpoint', () => {
   test('a port that is taken: exit code 1 with the reason', async () => {
     const other = createServer()
     const port = await listen(other, 0, '127.0.0.1')
-    expect(await new Sidecar(HANG, port).exited).toBe(1)
+    expect(await new Sidecar(HANG, port).givesUp()).toBe(1)
     expect(await pod.terminationMessage()).toContain(
       `ERR_ENDPOINT_LISTEN: the endpoint cannot listen on 127.0.0.1:${port}: EADDRINUSE. Hint: `,
     )
@@ -108,7 +114,7 @@ describe('the volume', () => {
   test('cannot be used at start: exit code 1 with the reason', async () => {
     await rm(pod.config.credentialsFolder, { recursive: true })
     await writeFile(pod.config.credentialsFolder, 'a file')
-    expect(await new Sidecar(HANG).exited).toBe(1)
+    expect(await new Sidecar(HANG).givesUp()).toBe(1)
     expect(await pod.terminationMessage()).toMatch(
       /^ERR_RESIDENT_START: no exchange of arn:.* for ServiceAccount team-a\/app: the folder .*: E\w+$/,
     )

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
-import type { Clock, Random } from '../../platform/clock.ts'
+import { sleepUnless, type Clock, type Random } from '../../platform/clock.ts'
 import { codeOf, messageOf, NocredsError } from '../../platform/errors.ts'
 import { ensureFolder } from '../../platform/files.ts'
 import type { Logger } from '../../platform/log.ts'
@@ -12,6 +12,9 @@ import { openStore, type CredentialStore } from '../publish/store.ts'
 import { runExchange, type ExchangeCommand } from './child.ts'
 import { Refresher } from './refresher.ts'
 import { writeTerminationMessage } from './termination.ts'
+
+/** Longer than the gate stays open for its reason; only where nobody ends the process, it ends itself. */
+export const LAST_MOMENTS_MS = 60_000
 
 export interface ResidentDeps {
   readonly clock: Clock
@@ -28,11 +31,11 @@ export interface ResidentDeps {
 class ResidentError extends NocredsError<'ERR_RESIDENT_START'> {}
 
 /**
- * The sidecar's life. It resolves with the exit code: 0 once the signal comes, 1 where it cannot
- * start or no first credentials can be had; the termination message then says why.
+ * The sidecar's life. It resolves once the signal comes, with the exit code: 0, or 1 where it could not
+ * start or no first credentials could be had; the termination message then says why.
  */
 export async function runResident(config: ExchangerConfig, deps: ResidentDeps): Promise<number> {
-  const { log, signal } = deps
+  const { log } = deps
   log.info({ pod: config.pod, delivery: config.delivery }, 'exchanger started')
   let endpoint: Endpoint | undefined
   try {
@@ -40,14 +43,12 @@ export async function runResident(config: ExchangerConfig, deps: ResidentDeps): 
     const store = await openStore(config.credentialsFolder, deps.clock.now())
     endpoint = await deliver(config, deps, store)
     const reason = await keepFresh(config, deps, store)
-    if (reason !== undefined) await leaveMessage(config, log, reason)
-    return signal.aborted ? 0 : 1
+    return reason === undefined ? 0 : await giveUp(config, deps, reason)
   } catch (error) {
     const reason = startErrorOf(error, config)
     const { code, message, hint } = reason
     log.error({ code, reason: message, hint }, 'exchanger cannot start')
-    await leaveMessage(config, log, reason)
-    return 1
+    return await giveUp(config, deps, reason)
   } finally {
     endpoint?.close()
   }
@@ -123,6 +124,22 @@ function startErrorOf(error: unknown, config: ExchangerConfig): NocredsError {
     'ERR_RESIDENT_START',
     `no exchange of ${nameOf(config)}: the folder ${config.credentialsFolder} cannot be used: ${what}`,
   )
+}
+
+/**
+ * Says why, and waits to be stopped. The message shuts the gate, on which the kubelet ends the container.
+ * A process that ended by itself would leave a moment in which a busy node still counts it as running with
+ * its gate behind it, and starts the app without credentials.
+ */
+async function giveUp(
+  config: ExchangerConfig,
+  { clock, log, signal }: ResidentDeps,
+  reason: NocredsError,
+): Promise<number> {
+  await leaveMessage(config, log, reason)
+  if (signal.aborted) return 0
+  await sleepUnless(clock, LAST_MOMENTS_MS, signal)
+  return 1
 }
 
 async function leaveMessage(
