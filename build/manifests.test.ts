@@ -66,7 +66,7 @@ describe('names of the contract', () => {
 
   test('paths in a pod', () => {
     expect(found(/\/var\/run\/secrets\/nocreds\.dev\/[\w/.-]+/g)).toEqual(
-      [TOKEN_VOLUME.mountPath, CREDENTIALS_VOLUME.mountPath].sort(),
+      [TOKEN_VOLUME.mountPath, CREDENTIALS_VOLUME.mountPath, EXCHANGER.gate.at(-1)].sort(),
     )
     expect(found(/\/dev\/[\w-]+/g)).toEqual([EXCHANGER.terminationMessagePath])
   })
@@ -75,6 +75,8 @@ describe('names of the contract', () => {
     const literal = (word: string): string =>
       `[${[...EXCHANGER.program, word].map((one) => `'${one}'`).join(', ')}]`
     expect(found(/\['node'[^\]]*\]/g)).toEqual([literal('run'), literal('wait')])
+    const gate = EXCHANGER.gate.map((one) => `'${one}'`).join(', ')
+    expect(found(/\['test'[^\]]*\]/g)).toEqual([`[${gate}]`])
   })
 
   test('variables of the exchanger', () => {

@@ -52,6 +52,8 @@ export const EXCHANGER = {
   container: 'nocreds-exchanger',
   /** Found through the image's PATH, then the bundle that the Dockerfile puts there. */
   program: ['node', '/nocreds/exchanger.mjs'],
+  /** Ends well once there are credentials; what the startup probe runs. */
+  gate: ['test', '-e', `${CREDENTIALS_VOLUME.mountPath}/${CREDENTIALS_FILES.document}`],
   userId: 65532,
   terminationMessagePath: '/dev/termination-log',
 } as const

@@ -58,8 +58,9 @@ const CREDENTIALS_MOUNT: VolumeMount = { ...WRITABLE_CREDENTIALS_MOUNT, readOnly
 
 /**
  * The sidecar: an init container that restarts, so it starts first, outlives the others and does not
- * keep a Job running. Its postStart hook is the gate: the kubelet starts no later container before
- * the hook returned. Passes the Pod Security level `restricted`.
+ * keep a Job running. Its postStart hook is the gate: the kubelet starts no later container before the
+ * hook returned. The startup probe locks it: after a hook that failed, a busy node may take the container
+ * for running for a moment longer, but it has not passed its probe. Passes the Pod Security level `restricted`.
  * Source: Kubernetes, "Sidecar Containers", "Container Lifecycle Hooks", "Pod Security Standards".
  */
 function exchangerContainer(injection: Injection): Container {
@@ -82,6 +83,13 @@ function exchangerContainer(injection: Injection): Container {
       ...IN_POD,
     }).map((variable) => ({ ...variable })),
     lifecycle: { postStart: { exec: { command: [...EXCHANGER.program, 'wait'] } } },
+    startupProbe: {
+      exec: { command: [...EXCHANGER.gate] },
+      periodSeconds: 1,
+      timeoutSeconds: 10,
+      successThreshold: 1,
+      failureThreshold: 60,
+    },
     volumeMounts: [TOKEN_MOUNT, WRITABLE_CREDENTIALS_MOUNT],
     resources: { requests: { cpu: '10m', memory: '24Mi' }, limits: { memory: '64Mi' } },
     securityContext: {
