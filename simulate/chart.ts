@@ -1,6 +1,6 @@
 /** A small writer of line charts as SVG, panels one below the other. */
 
-export interface Line {
+interface Line {
   readonly label: string
   readonly colour: string
   /** Evenly spaced over the panel's span. */

@@ -3,7 +3,7 @@ import { costOf, evennessOf, recoveryOf } from './figures.ts'
 import type { FleetRecord } from './fleet.ts'
 import { SCENARIOS, THROTTLE } from './scenarios.ts'
 
-export const GOALS = {
+const GOALS = {
   peakOverMean: 1.2,
   recoveryPeak: 2 * THROTTLE.perSecond,
   recoverySeconds: 600,

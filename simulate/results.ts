@@ -71,6 +71,7 @@ export function resultsPage({ seed, fleets, beyond }: Results): string {
       fleets,
       (runs) => costVerdict(runs, largest),
     ),
+    'This counts from the third life on. The start comes on top (below, "extra calls"): where 100,000 pods start in\none minute they run into the throttle, which costs each of them ten calls more, once.\n',
     RULES,
     '## Pictures\n',
     ...Object.values(SCENARIOS).map((scenario) => `![${scenario.title}](${fileOf(scenario)})\n`),

@@ -30,7 +30,7 @@ const RETRY = {
   firstMs: 1000,
   /** The last ceiling: half of what they have left, so that more than one try comes before the end. */
   longestPart: 1 / 2,
-  /** Without credentials: 100,000 pods then make fewer than 900 calls a second. */
+  /** Without credentials: 100,000 pods then make some 900 calls a second. */
   longestAtLeastMs: 2.5 * MINUTE_MS,
   /** So that all have called again within 5 minutes of the end of an outage. */
   longestAtMostMs: 5 * MINUTE_MS,
