@@ -216,7 +216,7 @@ test('refused: exit code 1, and the reason in log and termination message', asyn
 })
 
 test('down for longer than the life: withdrawn at the end, back once STS is', async () => {
-  world = await makeWorld({ lifetimeSeconds: 5 })
+  world = await makeWorld({ lifetimeSeconds: 8 })
   const resident = world.run('run')
   expect(await world.run('wait').exited).toBe(0)
   const first = await published(world)
@@ -240,7 +240,7 @@ test('down for longer than the life: withdrawn at the end, back once STS is', as
 })
 
 test('token rotated during an exchange: the new one is used next', async () => {
-  world = await makeWorld({ lifetimeSeconds: 4 })
+  world = await makeWorld({ lifetimeSeconds: 8 })
   world.sts.fault({ kind: 'slow', delayMs: 500 })
   const resident = world.run('run')
   await until(() => world.sts.calls[0])

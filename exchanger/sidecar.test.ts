@@ -62,7 +62,7 @@ async function arrange(delivery: 'process' | 'endpoint', subject = SUBJECT): Pro
     clock: realClock,
     issuers: [issuer],
     roles: [{ arn: roleArn, trust }],
-    lifetimeSeconds: 4,
+    lifetimeSeconds: 8,
   })
   const podFolder = await mkdtemp(join(folder, 'pod-'))
   prepared = await preparePod(podWith(delivery), {

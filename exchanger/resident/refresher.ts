@@ -5,7 +5,7 @@ import type { Logger } from '../../platform/log.ts'
 import { ExchangeError, nameOf, type Subject } from '../failure.ts'
 import type { CredentialStore } from '../publish/store.ts'
 import { leftMs, momentIn, type Moment } from './moment.ts'
-import { refreshDelayMs, resumeDelayMs, retryDelayMs } from './schedule.ts'
+import { GATE_MS, refreshDelayMs, resumeDelayMs, retryDelayMs } from './schedule.ts'
 
 const LIMITS_MS = {
   /** A timer that sleeps longer would notice a suspend or a clock that was set too late. */
@@ -14,8 +14,6 @@ const LIMITS_MS = {
   tokenLook: 10_000,
   /** An exchange that takes longer is given up. */
   exchange: 30_000,
-  /** How long the first credentials may take. */
-  gate: 30_000,
   /** A wall clock set back by more than this makes the published Expiration too late. */
   setBack: 60_000,
 } as const
@@ -70,7 +68,7 @@ export class Refresher {
     const { clock } = deps
     this.#deps = deps
     this.#due = momentIn(clock, 0)
-    this.#gate = momentIn(clock, LIMITS_MS.gate)
+    this.#gate = momentIn(clock, GATE_MS)
     this.#offsetMs = clock.now() - clock.monotonic()
   }
 
@@ -185,7 +183,8 @@ export class Refresher {
     const { code, failureClass, message, hint } = error
     this.#failures += 1
     this.#lastFailure = error
-    const delayMs = retryDelayMs(failureClass, this.#failures, random)
+    const goodForMs = this.#end === undefined ? 0 : Math.max(0, leftMs(clock, this.#end))
+    const delayMs = retryDelayMs(failureClass, this.#failures, goodForMs, random)
     this.#due = momentIn(clock, delayMs)
     if (failureClass === 'token') this.#failedToken = { version: tokenVersion }
     const givesUp = this.isGateShut && (failureClass === 'refused' || this.#isPast(this.#gate))

@@ -8,14 +8,18 @@ const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
 const publishedOf = (lifeMs: number): number => publishedExpirationMs(lifeMs, lifeMs)
 
 describe('refresh', () => {
-  test('lives of an hour and more: half of the life, give or take a tenth', () => {
+  test('lives of 66 minutes and more: between a third and two thirds, so half on average', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 60 * MINUTE, max: 720 * MINUTE }), chance, (lifeMs, random) => {
+      fc.property(fc.integer({ min: 66 * MINUTE, max: 720 * MINUTE }), chance, (lifeMs, random) => {
         const delayMs = refreshDelayMs(publishedOf(lifeMs), () => random)
-        expect(delayMs).toBeGreaterThanOrEqual(lifeMs * 0.45 - 1)
-        expect(delayMs).toBeLessThanOrEqual(lifeMs * 0.55 + 1)
+        expect(delayMs).toBeCloseTo((lifeMs * (1 + random)) / 3, 3)
       }),
     )
+  })
+
+  test('lives of an hour: between 19 and 38 minutes', () => {
+    expect(refreshDelayMs(publishedOf(60 * MINUTE), () => 0)).toBe(19 * MINUTE)
+    expect(refreshDelayMs(publishedOf(60 * MINUTE), () => 1)).toBe(38 * MINUTE)
   })
 
   test('lives of 30 minutes and more: more than 15 published minutes are left, even after 2 more', () => {
@@ -28,7 +32,7 @@ describe('refresh', () => {
           const publishedMs = publishedOf(lifeMs) - exchangeMs
           const delayMs = refreshDelayMs(publishedMs, () => random)
           expect(publishedMs - delayMs).toBeGreaterThanOrEqual(17 * MINUTE - 1)
-          expect(delayMs).toBeGreaterThan(5 * MINUTE)
+          expect(delayMs).toBeGreaterThan(4.5 * MINUTE)
         },
       ),
     )
@@ -43,21 +47,24 @@ describe('refresh', () => {
     )
   })
 
-  test('short lives: still near the middle, and before the published end', () => {
+  test('short lives: between a third and two thirds, so before the published end', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1000, max: 28 * MINUTE - 1 }), chance, (lifeMs, random) => {
         const delayMs = refreshDelayMs(publishedOf(lifeMs), () => random)
-        expect(delayMs).toBeGreaterThanOrEqual(lifeMs * 0.45 - 1)
+        expect(delayMs).toBeCloseTo((lifeMs * (1 + random)) / 3, 3)
         expect(delayMs).toBeLessThan(publishedOf(lifeMs))
       }),
     )
   })
 
-  test('is spread, so that pods that started together do not ask together', () => {
-    const delays = [0, 0.25, 0.5, 0.75].flatMap((random) =>
-      [30, 60].map((minutes) => refreshDelayMs(publishedOf(minutes * MINUTE), () => random)),
+  test('is spread over as much as its shortest delay, so pods that started together part', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1000, max: 720 * MINUTE }), chance, (lifeMs, random) => {
+        const earliestMs = refreshDelayMs(publishedOf(lifeMs), () => 0)
+        const delayMs = refreshDelayMs(publishedOf(lifeMs), () => random)
+        expect(delayMs).toBeCloseTo(earliestMs * (1 + random), 3)
+      }),
     )
-    expect(new Set(delays).size).toBe(delays.length)
   })
 
   test('after a restart what is left counts: at once below 17 minutes, else never later than new', () => {
@@ -73,29 +80,63 @@ describe('refresh', () => {
 })
 
 describe('retry', () => {
-  test('transient: full jitter below a ceiling that doubles from 1 s to 60 s, at least 250 ms', () => {
-    const ceilings = [1, 2, 3, 4, 5, 6, 7, 8, 2000].map((failures) =>
-      Math.round(retryDelayMs('transient', failures, () => 1 - 1e-12)),
-    )
-    expect(ceilings).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000])
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 1e6 }), chance, (failures, random) => {
-        const delayMs = retryDelayMs('transient', failures, () => random)
-        expect(delayMs).toBeGreaterThanOrEqual(250)
-        expect(delayMs).toBeLessThanOrEqual(60_000)
-      }),
-    )
-    expect(retryDelayMs('transient', 1, () => 0)).toBe(250)
+  const leftMs = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 720 * MINUTE }))
+  const failures = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 1e6 }))
+  const ceilingsSeconds = (left: number, counts: readonly number[]): number[] =>
+    counts.map((count) => retryDelayMs('transient', count, left, () => 1) / 1000)
+
+  test('without credentials: the ceiling doubles from 1 s to 2.5 minutes', () => {
+    const counts = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 2000]
+    const ceilings = [1, 2, 4, 8, 16, 32, 64, 128, 150, 150, 150]
+    expect(ceilingsSeconds(0, counts)).toEqual(ceilings)
   })
 
-  test('refused: about a minute, whatever the count; token: a minute at the latest', () => {
+  test('with good ones there is time: from a sixtieth of what is left to half of it, 5 minutes at most', () => {
+    expect(ceilingsSeconds(25 * MINUTE, [1, 2, 3, 4, 5])).toEqual([25, 50, 100, 200, 300])
+    expect(ceilingsSeconds(8 * MINUTE, [1, 2, 5, 6])).toEqual([8, 16, 128, 240])
+    expect(ceilingsSeconds(4 * MINUTE, [1, 2, 6, 7])).toEqual([4, 8, 128, 150])
+  })
+
+  test('anywhere in the upper half of the ceiling', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 1e6 }), chance, (failures, random) => {
-        const delayMs = retryDelayMs('refused', failures, () => random)
-        expect(delayMs).toBeGreaterThanOrEqual(45_000)
-        expect(delayMs).toBeLessThanOrEqual(75_000)
-        expect(retryDelayMs('token', failures, () => random)).toBe(60_000)
+      fc.property(failures, leftMs, chance, (count, left, random) => {
+        const ceilingMs = retryDelayMs('transient', count, left, () => 1)
+        const delayMs = retryDelayMs('transient', count, left, () => random)
+        expect(delayMs).toBeCloseTo((ceilingMs * (1 + random)) / 2, 3)
+        expect(delayMs).toBeGreaterThanOrEqual(500)
       }),
+    )
+  })
+
+  test('more than 5 minutes left: two more tries come before the end', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 5 * MINUTE + 1, max: 720 * MINUTE }),
+        failures,
+        chance,
+        (left, count, random) => {
+          const firstMs = retryDelayMs('transient', count, left, () => random)
+          const secondMs = retryDelayMs('transient', count + 1, left - firstMs, () => random)
+          expect(firstMs + secondMs).toBeLessThan(left)
+        },
+      ),
+    )
+  })
+
+  test('refused and token: the longest wait at once, whatever the count', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom('refused' as const, 'token' as const),
+        failures,
+        leftMs,
+        chance,
+        (failureClass, count, left, random) => {
+          const delayMs = retryDelayMs(failureClass, count, left, () => random)
+          expect(delayMs).toBe(retryDelayMs('transient', 2000, left, () => random))
+          expect(delayMs).toBeGreaterThanOrEqual(75_000)
+          expect(delayMs).toBeLessThanOrEqual(5 * MINUTE)
+        },
+      ),
     )
   })
 })

@@ -1,7 +1,16 @@
 import type { Random } from '../../platform/clock.ts'
 import type { FailureClass } from '../failure.ts'
 
+/**
+ * When to call STS. Nobody coordinates the pods of a cluster, which may be one or 100,000 behind one
+ * throttle, so every moment is drawn from a wide span: pods that started together, or failed together,
+ * soon call at moments that have nothing to do with one another. `make simulate` shows what follows.
+ */
+
 const MINUTE_MS = 60_000
+
+/** How long the first credentials may take; then the process ends and says why. */
+export const GATE_MS = 30_000
 
 /**
  * Lives from here on are kept out of the SDKs' own windows. STS gives 30 minutes or more; the two
@@ -12,22 +21,33 @@ const LONG_LIFE_MS = 28 * MINUTE_MS
 const SDK_WINDOW_MS = 15 * MINUTE_MS
 /** For a slow exchange, or a few that fail. */
 const ROOM_MS = 2 * MINUTE_MS
-/** Spreads refreshes, so that pods that started together do not ask together. */
-const JITTER = 0.1
+/** Refreshes come no later than this part of the life. */
+const LATEST = 2 / 3
 
-const BACKOFF_MS = { first: 1000, longest: MINUTE_MS, shortest: 250 } as const
+const RETRY = {
+  /** The first ceiling: a sixtieth of what the credentials have left, but never below a second. */
+  firstPart: 1 / 60,
+  firstMs: 1000,
+  /** The last ceiling: half of what they have left, so that more than one try comes before the end. */
+  longestPart: 1 / 2,
+  /** Without credentials: 100,000 pods then make some 900 calls a second. */
+  longestAtLeastMs: 2.5 * MINUTE_MS,
+  /** So that all have called again within 5 minutes of the end of an outage. */
+  longestAtMostMs: 5 * MINUTE_MS,
+} as const
 
 /**
- * How long after their publishing credentials are to be replaced: at half of their life, give or
- * take a tenth of it. Long lives are replaced while the published Expiration is more than 17 minutes
- * away, whatever the half is; that is at least 20 minutes before the real end of lives over 40.
+ * How long after their publishing credentials are to be replaced: a moment between a third and two
+ * thirds of their life. Long lives are replaced while the published Expiration is 17 minutes away or
+ * more, and the span shrinks with that; it is at least 20 minutes before the real end of lives over 40.
  *
  * @param publishedMs from now to the published Expiration; above 0
  */
 export function refreshDelayMs(publishedMs: number, random: Random): number {
   const lifeMs = lifeOf(publishedMs)
-  const half = (lifeMs / 2) * (1 + JITTER * (2 * random() - 1))
-  return lifeMs < LONG_LIFE_MS ? half : Math.min(half, latestMs(publishedMs, random))
+  const latestMs = lifeMs * LATEST
+  const isLong = lifeMs >= LONG_LIFE_MS
+  return spread(isLong ? Math.min(latestMs, outsideWindowMs(publishedMs)) : latestMs, random)
 }
 
 /**
@@ -35,11 +55,12 @@ export function refreshDelayMs(publishedMs: number, random: Random): number {
  * only what is left counts, and with 17 minutes or less left they are replaced at once.
  */
 export function resumeDelayMs(publishedMs: number, random: Random): number {
-  return Math.min(refreshDelayMs(publishedMs, random), latestMs(publishedMs, random))
+  const latestMs = Math.min(lifeOf(publishedMs) * LATEST, outsideWindowMs(publishedMs))
+  return spread(latestMs, random)
 }
 
-function latestMs(publishedMs: number, random: Random): number {
-  return Math.max(0, publishedMs - SDK_WINDOW_MS - ROOM_MS) * (1 - JITTER * random())
+function outsideWindowMs(publishedMs: number): number {
+  return Math.max(0, publishedMs - SDK_WINDOW_MS - ROOM_MS)
 }
 
 /** Inverse of publishedExpirationMs in contract/credentials.ts. */
@@ -48,17 +69,31 @@ function lifeOf(publishedMs: number): number {
 }
 
 /**
- * How long to wait after a failed exchange.
+ * How long to wait after a failed exchange: between half of a ceiling and all of it.
  *
- * - `transient`: full jitter below 1, 2, 4, … 60 s, so that pods spread out after an outage
- * - `refused`: about a minute, for a person has to act
- * - `token`: a minute at most; a new token ends the wait early
+ * - `transient`: the ceiling doubles with each failure. Where credentials are still good there is time,
+ *   so it begins and ends higher (25 minutes left: 25 s to 5 min) than where there are none (1 s to
+ *   2.5 min): those pods go first.
+ * - `refused`, `token`: the last ceiling at once, for a person has to act, or the kubelet; a new token
+ *   ends the wait early
  *
  * @param failures how many in a row, this one included; from 1
+ * @param leftMs until the published Expiration of the last good credentials; 0 where there are none
  */
-export function retryDelayMs(failureClass: FailureClass, failures: number, random: Random): number {
-  if (failureClass === 'token') return BACKOFF_MS.longest
-  if (failureClass === 'refused') return MINUTE_MS * (0.75 + 0.5 * random())
-  const ceiling = Math.min(BACKOFF_MS.longest, BACKOFF_MS.first * 2 ** (failures - 1))
-  return Math.max(BACKOFF_MS.shortest, ceiling * random())
+export function retryDelayMs(
+  failureClass: FailureClass,
+  failures: number,
+  leftMs: number,
+  random: Random,
+): number {
+  const { firstPart, firstMs, longestPart, longestAtLeastMs, longestAtMostMs } = RETRY
+  const longest = Math.min(longestAtMostMs, Math.max(longestAtLeastMs, leftMs * longestPart))
+  if (failureClass !== 'transient') return spread(longest, random)
+  const first = Math.max(firstMs, leftMs * firstPart)
+  return spread(Math.min(longest, first * 2 ** (failures - 1)), random)
+}
+
+/** Evenly between half of it and all of it. */
+function spread(latestMs: number, random: Random): number {
+  return (latestMs / 2) * (1 + random())
 }
