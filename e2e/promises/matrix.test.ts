@@ -72,7 +72,7 @@ describe('every SDK finds the role by its default chain', () => {
       refused: 'AccessDenied',
     })
     Object.assign(verdict, { version: (said as { version: string }).version, works: true })
-  })
+  }, 320_000)
 
   test('the README promises what works, and nothing else', async () => {
     const readme = await readFile(join(REPOSITORY, 'README.md'), 'utf8')
@@ -95,7 +95,7 @@ describe('every SDK finds the role by its default chain', () => {
       metadata: { name: app, namespace },
       spec: { ...podSpec(container), restartPolicy: 'Never' },
     })
-    const ended = await waitFor(`the end of pod ${app} in ${namespace}`, 150_000, async () => {
+    const ended = await waitFor(`the end of pod ${app} in ${namespace}`, 300_000, async () => {
       const { status } = await kubectl.get<Pod>(['pod', app, '-n', namespace])
       return ['Succeeded', 'Failed'].includes(status.phase) ? status.phase : undefined
     })
