@@ -59,20 +59,24 @@ describe('every SDK finds the role by its default chain', () => {
     await closeSuite(suite)
   })
 
-  test.each(CASES)('$app by $delivery', async ({ app, delivery }) => {
-    const team = teams.get(delivery)!
-    const verdict = { app, delivery, version: '', works: false }
-    verdicts.push(verdict)
+  test.each(CASES)(
+    '$app by $delivery',
+    async ({ app, delivery }) => {
+      const team = teams.get(delivery)!
+      const verdict = { app, delivery, version: '', works: false }
+      verdicts.push(verdict)
 
-    const said = await run(app, team)
-    expect(said).toEqual({
-      version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
-      arn: team.identity.arn,
-      got: 'hello',
-      refused: 'AccessDenied',
-    })
-    Object.assign(verdict, { version: (said as { version: string }).version, works: true })
-  }, 320_000)
+      const said = await run(app, team)
+      expect(said).toEqual({
+        version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+        arn: team.identity.arn,
+        got: 'hello',
+        refused: 'AccessDenied',
+      })
+      Object.assign(verdict, { version: (said as { version: string }).version, works: true })
+    },
+    320_000,
+  )
 
   test('the README promises what works, and nothing else', async () => {
     const readme = await readFile(join(REPOSITORY, 'README.md'), 'utf8')
