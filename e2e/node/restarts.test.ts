@@ -5,7 +5,7 @@ import { apiserverOf } from '../support/apiserver.ts'
 import { startAsking } from '../support/asking-app.ts'
 import { apiserverReady, containerNamed, killContainer, restartNode } from '../support/node.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
-import { streamPodsDuring } from '../support/pod-stream.ts'
+import { admissionIsBack, streamPodsDuring } from '../support/pod-stream.ts'
 import {
   closeSuite,
   createTeam,
@@ -67,6 +67,7 @@ test('the node restarts: running pods have credentials again, new ones start', a
     const rollout = ['rollout', 'status', 'deployment/aws', '--timeout=240s', ...AWS]
     await waitFor('STS to be back', 300_000, () => suite.kubectl(rollout))
     await webhook.settled()
+    await admissionIsBack(await apiserverOf(suite.kubectl), team)
   }
   await waitFor('the app to be started anew', 240_000, async () => {
     const { status } = await suite.kubectl.get<{
