@@ -59,8 +59,17 @@ async function run(): Promise<number> {
       env: exchangeEnv(process.env),
     },
     endpointPort: ENDPOINT.port,
+    releaseMemory,
     signal: stop.signal,
   })
+}
+
+/**
+ * An exchange leaves about 100 KiB of garbage, and V8 would rather grow by megabytes than look for it.
+ * The image starts Node with `--expose-gc`; without it, V8 does as it likes.
+ */
+function releaseMemory(): void {
+  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
 }
 
 function logger({ roleArn: role, namespace, serviceAccount }: ExchangerConfig): Logger {

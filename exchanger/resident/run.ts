@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import type { CredentialDocument } from '../../contract/credentials.ts'
 import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
 import type { Clock, Random } from '../../platform/clock.ts'
 import { codeOf, messageOf, NocredsError } from '../../platform/errors.ts'
@@ -13,6 +14,9 @@ import { runExchange, type ExchangeCommand } from './child.ts'
 import { Refresher } from './refresher.ts'
 import { writeTerminationMessage } from './termination.ts'
 
+/** By then what came of an exchange is published, and nothing waits for the few milliseconds. */
+const RELEASE_AFTER_MS = 100
+
 export interface ResidentDeps {
   readonly clock: Clock
   readonly random: Random
@@ -21,6 +25,8 @@ export interface ResidentDeps {
   readonly log: Logger
   readonly command: ExchangeCommand
   readonly endpointPort: number
+  /** Hands memory that is not needed any more back to the system; takes some milliseconds. */
+  readonly releaseMemory: () => void
   /** Ends the resident process. */
   readonly signal: AbortSignal
 }
@@ -77,9 +83,11 @@ async function deliver(
 /** Resolves when it ends, with the reason where there were no credentials up to then. */
 function keepFresh(
   config: ExchangerConfig,
-  { clock, random, log, command, signal }: ResidentDeps,
+  { clock, random, log, command, releaseMemory, signal }: ResidentDeps,
   store: CredentialStore,
 ): Promise<NocredsError | undefined> {
+  const exchange = (abort: AbortSignal): Promise<CredentialDocument> =>
+    runExchange(command, config, abort).finally(() => clock.after(RELEASE_AFTER_MS, releaseMemory))
   return new Promise((resolve) => {
     const refresher = new Refresher({
       subject: config,
@@ -87,7 +95,7 @@ function keepFresh(
       random,
       store,
       log,
-      exchange: (abort) => runExchange(command, config, abort),
+      exchange,
       tokenVersion: () => tokenVersion(config.tokenFile),
       onGiveUp: resolve,
     })
