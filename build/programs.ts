@@ -10,11 +10,11 @@ import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild'
  */
 const LAZY_BUILTINS: Plugin = {
   name: 'lazy-builtins',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^[a-z0-9_:/]+$/ }, ({ path }) =>
+  setup(context) {
+    context.onResolve({ filter: /^[a-z0-9_:/]+$/ }, ({ path }) =>
       isBuiltin(path) ? { path, namespace: 'builtin' } : undefined,
     )
-    onLoad({ filter: /./, namespace: 'builtin' }, ({ path }) => ({
+    context.onLoad({ filter: /./, namespace: 'builtin' }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
     }))
   },
@@ -57,16 +57,21 @@ export interface Bundle {
 export function bundlePrograms(folder: string, programs = ALL_PROGRAMS): Promise<Bundle[]> {
   return Promise.all(
     programs.map(async (program) => {
-      const { metafile } = await build({
-        ...COMMON,
-        absWorkingDir: join(import.meta.dirname, '..'),
-        entryPoints: [PROGRAMS[program]],
-        outfile: join(folder, program),
-        metafile: true,
-      })
+      const metafile = await bundle(PROGRAMS[program], join(folder, program))
       return { program, bytes: bytesOf(metafile), inputs: inputsOf(metafile) }
     }),
   )
+}
+
+/**
+ * Bundles one program as all of them are.
+ *
+ * @param entry its main file, relative to the repository
+ */
+export async function bundle(entry: string, outfile: string): Promise<Metafile> {
+  const absWorkingDir = join(import.meta.dirname, '..')
+  const options = { ...COMMON, absWorkingDir, entryPoints: [entry], outfile }
+  return (await build({ ...options, metafile: true })).metafile
 }
 
 function inputsOf(metafile: Metafile): string[] {
