@@ -1,5 +1,5 @@
 /** An STS on loopback, over TLS as the real one is, and pods whose sidecars ask it. */
-import { rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createServer, type Server } from 'node:tls'
@@ -15,7 +15,7 @@ import { throwawayCertificate } from '../../testbed/throwaway-certificate.ts'
 
 export type Delivery = 'process' | 'endpoint'
 
-/** A pod with a good token. */
+/** A pod with a good token; its credentials volume is in memory, as in a cluster. */
 export interface LoopbackPod {
   readonly pod: Pod
   /** Of the sidecar: what the webhook writes, what the image sets, and the CA of the loopback STS. */
@@ -43,7 +43,9 @@ export async function startLoopback(lifetimeSeconds = 3600): Promise<Loopback> {
   const token = await issuer.mintToken(request)
   return {
     async pod(delivery) {
-      const pod = await makePod({ stsEndpoint, delivery })
+      const memory = mkdtempSync('/dev/shm/nocreds-bench-')
+      const credentialsFolder = join(memory, 'aws')
+      const pod = await makePod({ stsEndpoint, delivery, credentialsFolder })
       const folder = dirname(pod.config.tokenFile)
       const ca = join(folder, 'ca.crt')
       writeFileSync(ca, caPem)
@@ -53,7 +55,7 @@ export async function startLoopback(lifetimeSeconds = 3600): Promise<Loopback> {
         pod,
         env,
         remove() {
-          rmSync(folder, { recursive: true })
+          for (const one of [folder, memory]) rmSync(one, { recursive: true })
         },
       }
     },

@@ -8,7 +8,7 @@ import type { Logger } from '../../platform/log.ts'
 import { ExchangeError, nameOf } from '../failure.ts'
 import { ensureAuthorization } from '../publish/authorization.ts'
 import { writeConfigFile } from '../publish/config-file.ts'
-import { EndpointError, startEndpoint, type Endpoint } from '../publish/endpoint.ts'
+import type { Endpoint } from '../publish/endpoint.ts'
 import { openStore, type CredentialStore } from '../publish/store.ts'
 import { runExchange, type ExchangeCommand } from './child.ts'
 import { Refresher } from './refresher.ts'
@@ -69,6 +69,8 @@ async function deliver(
     await writeConfigFile(credentialsFolder)
     return undefined
   }
+  // HTTP and cryptography stay unloaded where files do.
+  const { startEndpoint } = await import('../publish/endpoint.ts')
   const authorization = await ensureAuthorization(credentialsFolder, randomBytes)
   const endpoint = await startEndpoint({
     port: endpointPort,
@@ -125,7 +127,7 @@ function stoppedEarly(config: ExchangerConfig): ExchangeError {
 }
 
 function startErrorOf(error: unknown, config: ExchangerConfig): NocredsError {
-  if (error instanceof EndpointError) return error
+  if (error instanceof NocredsError) return error as NocredsError // the endpoint's own
   const what = codeOf(error) ?? messageOf(error)
   return new ResidentError(
     'ERR_RESIDENT_START',
