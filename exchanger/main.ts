@@ -64,12 +64,11 @@ async function run(): Promise<number> {
   })
 }
 
-/**
- * An exchange leaves about 100 KiB of garbage, and V8 would rather grow by megabytes than look for it.
- * The image starts Node with `--expose-gc`; without it, V8 does as it likes.
- */
+/** Loaded once it is wanted: after the first credentials are out. */
 function releaseMemory(): void {
-  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+  void import('./resident/memory.ts').then((memory) => {
+    memory.releaseMemory()
+  })
 }
 
 function logger({ roleArn: role, namespace, serviceAccount }: ExchangerConfig): Logger {

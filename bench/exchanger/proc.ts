@@ -1,5 +1,5 @@
 /** What Linux says of a process. Source: proc(5). */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 const KIB_PER_MIB = 1024
 
@@ -28,9 +28,10 @@ export function cpuMs(pid: number): number {
   return ranNs.reduce((sum, ns) => sum + ns, 0) / 1e6
 }
 
-/** Processes that its main thread started and that have not been waited for. */
+/** Processes that its main thread started and that have not been waited for; none of one that is gone. */
 export function childrenOf(pid: number): number[] {
-  const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
+  const file = `/proc/${pid}/task/${pid}/children`
+  const pids = existsSync(file) ? readFileSync(file, 'utf8').trim() : ''
   return pids === '' ? [] : pids.split(' ').map(Number)
 }
 
