@@ -20,9 +20,9 @@ const OWNER_OF = {
   re2js: 'webhook/admit/permitted-roles.ts',
 }
 
-/** Imports point down only: platform <- contract <- webhook, exchanger <- testbed, demo, simulate, e2e. */
+/** Imports point down only: platform <- contract <- webhook, exchanger <- testbed, demo, simulate, bench, e2e. */
 function restrictedImports(folder, mayImport, mayUse = undefined) {
-  const all = [...Object.keys(MAY_IMPORT), 'testbed', 'demo', 'simulate', 'build', 'e2e']
+  const all = [...Object.keys(MAY_IMPORT), 'testbed', 'demo', 'simulate', 'build', 'bench', 'e2e']
   const forbidden = all.filter((name) => name !== folder && !mayImport.includes(name))
   return {
     'no-restricted-imports': [

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ExchangerEnvError, fromEnv, type ExchangerConfig } from '../contract/exchanger-env.ts'
@@ -54,7 +53,8 @@ async function run(): Promise<number> {
   return runResident(config, {
     clock: realClock,
     random: () => Math.random(),
-    randomBytes,
+    // Of the global: importing node:crypto costs a process that never needs it 0.8 MiB.
+    randomBytes: (size) => crypto.getRandomValues(Buffer.alloc(size)),
     log: logger(config),
     command: {
       program: process.execPath,
@@ -62,7 +62,15 @@ async function run(): Promise<number> {
       env: exchangeEnv(process.env),
     },
     endpointPort: ENDPOINT.port,
+    releaseMemory,
     signal: stop.signal,
+  })
+}
+
+/** Loaded once it is wanted: after the first credentials are out. */
+function releaseMemory(): void {
+  void import('./resident/memory.ts').then((memory) => {
+    memory.releaseMemory()
   })
 }
 

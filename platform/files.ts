@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { codeOf } from './errors.ts'
 
@@ -17,7 +16,7 @@ export async function writeAtomically(
   content: string,
   mode: number = DEFAULT_MODE,
 ): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`)
+  const temporary = join(dirname(path), `.${basename(path)}.${uniqueName()}`)
   try {
     const file = await open(temporary, 'wx', mode)
     try {
@@ -29,9 +28,17 @@ export async function writeAtomically(
     }
     await rename(temporary, path)
   } catch (error) {
-    await rm(temporary, { force: true })
+    await removeIfPresent(temporary)
     throw error
   }
+}
+
+/**
+ * 12 hexadecimal digits: the nanoseconds of the system's uptime, which no two writers share; should
+ * they ever, `wx` lets only one of them have the file. (Random bytes would load node:crypto.)
+ */
+function uniqueName(): string {
+  return process.hrtime.bigint().toString(16).padStart(12, '0').slice(-12)
 }
 
 /** The text of a file, or undefined where there is none. Throws where it is larger than `maxBytes`. */
@@ -56,5 +63,9 @@ export async function ensureFolder(path: string): Promise<void> {
 
 /** Removes the file; no error where there is none. */
 export async function removeIfPresent(path: string): Promise<void> {
-  await rm(path, { force: true })
+  try {
+    await unlink(path)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
 }

@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { join } from 'node:path'
 import { CREDENTIALS_FILES } from '../../contract/names.ts'
 import { readIfPresent, writeAtomically } from '../../platform/files.ts'
@@ -32,17 +31,4 @@ export async function readAuthorization(folder: string): Promise<string | undefi
   } catch {
     return undefined
   }
-}
-
-/**
- * Tells whether a request's header is the authorization, in a time that says nothing about either:
- * digests have one length, whatever is sent.
- */
-export function authorizer(authorization: string): (header: string | undefined) => boolean {
-  const wanted = sha256(authorization)
-  return (header) => timingSafeEqual(sha256(header ?? ''), wanted)
-}
-
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }

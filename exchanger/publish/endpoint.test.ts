@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { CredentialDocument } from '../../contract/credentials.ts'
 import { documentEnding, thrownBy } from '../../testbed/exchanger-samples.ts'
-import { authorizer, ensureAuthorization, readAuthorization } from './authorization.ts'
+import { ensureAuthorization, readAuthorization } from './authorization.ts'
+import { authorizer } from './authorizer.ts'
 import { startEndpoint, type Endpoint } from './endpoint.ts'
 
 const NOW = Date.UTC(2026, 0, 1)

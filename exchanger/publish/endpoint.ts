@@ -1,9 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { expirationOf, type CredentialDocument } from '../../contract/credentials.ts'
 import { ENDPOINT } from '../../contract/names.ts'
 import { codeOf, NocredsError } from '../../platform/errors.ts'
 import { listen } from '../../platform/server.ts'
-import { authorizer } from './authorization.ts'
+import { authorizer } from './authorizer.ts'
 
 /** Only the containers of one pod ask, a few times an hour; the bounds keep memory small. */
 const LIMITS = {
@@ -28,7 +28,7 @@ export interface Endpoint {
   close(): void
 }
 
-export class EndpointError extends NocredsError<'ERR_ENDPOINT_LISTEN'> {}
+class EndpointError extends NocredsError<'ERR_ENDPOINT_LISTEN'> {}
 
 /**
  * The container credentials endpoint, on loopback only. It answers from memory.
@@ -37,7 +37,6 @@ export class EndpointError extends NocredsError<'ERR_ENDPOINT_LISTEN'> {}
  * @throws EndpointError where the port is taken
  */
 export async function startEndpoint(options: EndpointOptions): Promise<Endpoint> {
-  const { createServer } = await import('node:http') // `delivery: process` never loads it
   const isAuthorized = authorizer(options.authorization)
   const server = createServer(
     {

@@ -22,6 +22,8 @@ afterEach(() => rm(join(pod.config.credentialsFolder, '..'), { recursive: true }
 class Sidecar {
   readonly stop = new AbortController()
   readonly lines: LogLine[]
+  /** How often memory was released. */
+  releases = 0
   readonly exited: Promise<number>
 
   constructor(script: string, endpointPort = 0) {
@@ -34,6 +36,7 @@ class Sidecar {
       log,
       command: { program: process.execPath, words: ['--eval', script], env: {} },
       endpointPort,
+      releaseMemory: () => (this.releases += 1),
       signal: this.stop.signal,
     })
   }
@@ -140,6 +143,16 @@ describe('the volume', () => {
     expect(await pod.document()).toMatchObject({ AccessKeyId: 'KEY-1' })
     expect(await sidecar.end()).toBe(0)
   })
+})
+
+test.each([
+  ['that succeeds', prints(documentEnding(Date.now() + HOUR)), 'credentials published'],
+  ['that fails', CRASH, 'exchange failed'],
+])('memory is released after an exchange %s', async (_which, script, msg) => {
+  const sidecar = new Sidecar(script)
+  await sidecar.said(msg)
+  expect(await until(() => sidecar.releases || undefined)).toBeGreaterThan(0)
+  await sidecar.end()
 })
 
 test('a sidecar that is told to stop before it starts does nothing more', async () => {

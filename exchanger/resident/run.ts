@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import type { CredentialDocument } from '../../contract/credentials.ts'
 import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
 import { sleepUnless, type Clock, type Random } from '../../platform/clock.ts'
 import { codeOf, messageOf, NocredsError } from '../../platform/errors.ts'
@@ -7,7 +8,7 @@ import type { Logger } from '../../platform/log.ts'
 import { ExchangeError, nameOf } from '../failure.ts'
 import { ensureAuthorization } from '../publish/authorization.ts'
 import { writeConfigFile } from '../publish/config-file.ts'
-import { EndpointError, startEndpoint, type Endpoint } from '../publish/endpoint.ts'
+import type { Endpoint } from '../publish/endpoint.ts'
 import { openStore, type CredentialStore } from '../publish/store.ts'
 import { runExchange, type ExchangeCommand } from './child.ts'
 import { Refresher } from './refresher.ts'
@@ -15,6 +16,8 @@ import { writeTerminationMessage } from './termination.ts'
 
 /** Longer than the gate stays open for its reason; only where nobody ends the process, it ends itself. */
 export const LAST_MOMENTS_MS = 60_000
+/** By then what came of an exchange is published, and nothing waits for the few milliseconds. */
+const RELEASE_AFTER_MS = 100
 
 export interface ResidentDeps {
   readonly clock: Clock
@@ -24,6 +27,8 @@ export interface ResidentDeps {
   readonly log: Logger
   readonly command: ExchangeCommand
   readonly endpointPort: number
+  /** Hands memory that is not needed any more back to the system; takes some milliseconds. */
+  readonly releaseMemory: () => void
   /** Ends the resident process. */
   readonly signal: AbortSignal
 }
@@ -64,6 +69,8 @@ async function deliver(
     await writeConfigFile(credentialsFolder)
     return undefined
   }
+  // HTTP and cryptography stay unloaded where files do.
+  const { startEndpoint } = await import('../publish/endpoint.ts')
   const authorization = await ensureAuthorization(credentialsFolder, randomBytes)
   const endpoint = await startEndpoint({
     port: endpointPort,
@@ -78,9 +85,11 @@ async function deliver(
 /** Resolves when it ends, with the reason where there were no credentials up to then. */
 function keepFresh(
   config: ExchangerConfig,
-  { clock, random, log, command, signal }: ResidentDeps,
+  { clock, random, log, command, releaseMemory, signal }: ResidentDeps,
   store: CredentialStore,
 ): Promise<NocredsError | undefined> {
+  const exchange = (abort: AbortSignal): Promise<CredentialDocument> =>
+    runExchange(command, config, abort).finally(() => clock.after(RELEASE_AFTER_MS, releaseMemory))
   return new Promise((resolve) => {
     const refresher = new Refresher({
       subject: config,
@@ -88,7 +97,7 @@ function keepFresh(
       random,
       store,
       log,
-      exchange: (abort) => runExchange(command, config, abort),
+      exchange,
       tokenVersion: () => tokenVersion(config.tokenFile),
       onGiveUp: resolve,
     })
@@ -118,7 +127,7 @@ function stoppedEarly(config: ExchangerConfig): ExchangeError {
 }
 
 function startErrorOf(error: unknown, config: ExchangerConfig): NocredsError {
-  if (error instanceof EndpointError) return error
+  if (error instanceof NocredsError) return error as NocredsError // the endpoint's own
   const what = codeOf(error) ?? messageOf(error)
   return new ResidentError(
     'ERR_RESIDENT_START',

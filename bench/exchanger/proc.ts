@@ -1,0 +1,44 @@
+/** What Linux says of a process. Source: proc(5). */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+
+const KIB_PER_MIB = 1024
+
+/** Anonymous memory in MiB: what is the process's own, and cannot be read back from a file. */
+export function anonymousMiB(pid: number): number {
+  return field(pid, 'status', 'RssAnon') / KIB_PER_MIB
+}
+
+/** The same, with pages that are shared with a forked process counted in part. */
+export function proportionalAnonymousMiB(pid: number): number {
+  return field(pid, 'smaps_rollup', 'Pss_Anon') / KIB_PER_MIB
+}
+
+/** How often its main thread slept of its own will: once or more for each timer. */
+export function sleeps(pid: number): number {
+  return field(pid, 'status', 'voluntary_ctxt_switches')
+}
+
+/** Milliseconds that its threads ran, from those that are still there. */
+export function cpuMs(pid: number): number {
+  const threads = readdirSync(`/proc/${pid}/task`)
+  const ranNs = threads.map((thread) => {
+    const [ns = ''] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')
+    return Number(ns)
+  })
+  return ranNs.reduce((sum, ns) => sum + ns, 0) / 1e6
+}
+
+/** Processes that its main thread started and that have not been waited for; none of one that is gone. */
+export function childrenOf(pid: number): number[] {
+  const file = `/proc/${pid}/task/${pid}/children`
+  const pids = existsSync(file) ? readFileSync(file, 'utf8').trim() : ''
+  return pids === '' ? [] : pids.split(' ').map(Number)
+}
+
+/** @throws Error where the process is gone or has no such field */
+function field(pid: number, file: string, name: string): number {
+  const text = readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  const [, value] = new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text) ?? []
+  if (value === undefined) throw new Error(`/proc/${pid}/${file} has no ${name}`)
+  return Number(value)
+}
