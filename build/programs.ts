@@ -30,6 +30,7 @@ const COMMON: BuildOptions = {
   mainFields: ['module', 'main'], // ES modules, of which esbuild leaves out what is not used
   logLevel: 'warning',
   plugins: [LAZY_BUILTINS],
+  alias: { '@aws-sdk/credential-provider-node': './exchanger/exchange/no-credentials.ts' },
 }
 
 /**

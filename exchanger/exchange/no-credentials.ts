@@ -1,0 +1,8 @@
+/**
+ * What the bundle has in place of the SDK's default credential chain (build/programs.ts). The one call
+ * of an exchange is unsigned, so nobody asks for credentials. Without the chain there is no code here
+ * that reads key files, asks metadata endpoints or runs commands, and 130 KB less to start.
+ */
+export function defaultProvider(): () => Promise<never> {
+  return () => Promise.reject(new Error('an exchange signs nothing'))
+}
