@@ -35,9 +35,12 @@ function collectFromObjects(before: Fields, after: Fields, path: string, out: Op
     if (!Object.hasOwn(after, key)) out.push({ op: 'remove', path: `${path}/${escape(key)}` })
   }
   for (const key of Object.keys(after)) {
-    const inside = `${path}/${escape(key)}`
-    if (Object.hasOwn(before, key)) collect(before[key], after[key], inside, out)
-    else out.push({ op: 'add', path: inside, value: after[key] })
+    const value = after[key]
+    if (!Object.hasOwn(before, key)) {
+      out.push({ op: 'add', path: `${path}/${escape(key)}`, value })
+    } else if (before[key] !== value) {
+      collect(before[key], value, `${path}/${escape(key)}`, out)
+    }
   }
 }
 
@@ -51,7 +54,8 @@ function collectFromLists(
   let next = 0 // in `before`
   after.forEach((element, index) => {
     if (next < before.length && isSameElement(before[next], element)) {
-      collect(before[next], element, `${path}/${index}`, edits)
+      // Most elements are shared, and a pointer costs more than the comparison that saves it.
+      if (before[next] !== element) collect(before[next], element, `${path}/${index}`, edits)
       next += 1
     } else {
       edits.push({ op: 'add', path: `${path}/${index}`, value: element })
