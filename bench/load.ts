@@ -109,12 +109,12 @@ function drive(socket: TLSSocket, { request, endsAt, latenciesMs }: Drive): Prom
 function answerLength(received: Buffer): number | undefined {
   const headerEnd = received.indexOf(HEADER_END)
   if (headerEnd < 0) return undefined
-  const headers = received.latin1Slice(0, headerEnd)
+  const headers = received.toString('latin1', 0, headerEnd)
   const [, length] = /\r\ncontent-length: (\d+)/i.exec(headers) ?? []
   if (length === undefined) throw new Error(`an answer without content-length: ${headers}`)
   return headerEnd + HEADER_END.length + Number(length)
 }
 
 function isAllowed(answer: Buffer): boolean {
-  return answer.latin1Slice(0, 12) === 'HTTP/1.1 200' && answer.includes('"allowed":true')
+  return answer.toString('latin1', 0, 12) === 'HTTP/1.1 200' && answer.includes('"allowed":true')
 }

@@ -6,7 +6,7 @@ import {
   type PodFacts,
   type Settings,
 } from '../admit/decide-pod.ts'
-import { nameOf, podSchema, type Pod } from '../admit/pod.ts'
+import { checkPod, nameOf, type Pod } from '../admit/pod.ts'
 import { denied, unchanged, type Verdict } from '../admit/verdict.ts'
 import { firstProblem, type AdmissionRequest } from './review.ts'
 
@@ -33,7 +33,7 @@ export function reviewPod(
   cluster: ClusterReader,
   settings: Settings,
 ): Decided | Promise<Decided> {
-  const parsed = podSchema.safeParse(request.object)
+  const parsed = checkPod(request.object)
   const namespace = request.namespace ?? ''
   if (request.operation !== 'CREATE') {
     return {
