@@ -19,7 +19,7 @@ export function createLog(level: LogLevel): FlushingLogger {
     {
       level,
       base: null,
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      timestamp: timestamps(),
       formatters: { level: (label) => ({ level: label }) },
       // Fields are flat by type, and a path that goes deeper costs as much as the line itself.
       redact: { paths: ['token', 'authorization', 'key'], censor: '[redacted]' },
@@ -29,8 +29,20 @@ export function createLog(level: LogLevel): FlushingLogger {
   return Object.assign(Object.create(log) as Pino, { flush: lines.flush })
 }
 
+/** Many lines fall into one millisecond, and a date in words costs as much as the rest of a line. */
+function timestamps(): () => string {
+  let lastMs = 0
+  let text = ''
+  return () => {
+    const now = new Date()
+    if (now.getTime() !== lastMs) text = `,"time":"${now.toISOString()}"`
+    lastMs = now.getTime()
+    return text
+  }
+}
+
 /** Pino's own batches look through what they hold anew for each line; here a line is only appended. */
-function batched(): { write(line: string): void; flush(): void } {
+function batched(): { write(line: string): void; readonly flush: () => void } {
   const stdout = pino.destination({ dest: 1, sync: false })
   let held = ''
   let timer: NodeJS.Timeout | undefined

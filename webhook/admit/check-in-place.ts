@@ -36,15 +36,15 @@ function compile(schema: z.core.$ZodType): Fits {
     case 'enum':
       return isOneOf(Object.values(def.entries))
     case 'optional':
+      return isAbsentOr(undefined, compile(def.innerType))
     case 'nullable':
-      return isAbsentOr(def.type === 'optional' ? undefined : null, compile(def.innerType))
+      return isAbsentOr(null, compile(def.innerType))
     case 'array':
       return isListOf(compile(def.element))
     case 'record':
       return isRecordOf(compile(def.keyType), compile(def.valueType))
     case 'object':
-      if (def.catchall?._zod.def.type !== 'unknown') throw notKnown('object that is not loose')
-      return isObjectOf(Object.entries(def.shape).map(([key, inner]) => [key, compile(inner)]))
+      return isObjectOf(def.shape, def.catchall)
     default:
       throw notKnown(def.type)
   }
@@ -58,7 +58,7 @@ function isTextOf(least: number): Fits {
   return (value) => typeof value === 'string' && value.length >= least
 }
 
-function leastLength(checks: readonly z.core.$ZodCheck<never>[]): number {
+function leastLength(checks: readonly z.core.$ZodCheck[]): number {
   const least = checks.map(({ _zod: { def } }) => {
     if (def.check !== 'min_length') throw notKnown(`text with ${def.check}`)
     return (def as z.core.$ZodCheckMinLengthDef).minimum
@@ -83,12 +83,14 @@ function isRecordOf(keyFits: Fits, fits: Fits): Fits {
     isObject(value) && Object.keys(value).every((key) => keyFits(key) && fits(value[key]))
 }
 
-function isObjectOf(fields: readonly (readonly [string, Fits])[]): Fits {
-  return (value) => {
-    if (!isObject(value)) return false
-    for (const [key, fits] of fields) if (!fits(value[key])) return false
-    return true
-  }
+function isObjectOf(
+  shape: Readonly<Record<string, z.core.$ZodType>>,
+  catchall: z.core.$ZodType | undefined,
+): Fits {
+  if (catchall?._zod.def.type !== 'unknown') throw notKnown('an object that is not loose')
+  const keys = Object.keys(shape)
+  const fits = Object.values(shape).map(compile)
+  return (value) => isObject(value) && fits.every((one, index) => one(value[keys[index] ?? '']))
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
