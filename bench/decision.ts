@@ -27,10 +27,10 @@ export function measureDecision(): Promise<Section> {
   return Promise.resolve({
     title: 'Decision',
     goal: `median under ${GOAL_US} µs`,
-    measured: spread(medians, 'µs', 1),
+    measured: `${spread(medians, 1)} µs`,
     verdict: median(medians) < GOAL_US ? 'reached' : 'missed',
     detail: [
-      `${ROUNDS} rounds of ${DECISIONS} decisions, each timed by itself; p99 ${spread(p99s, 'µs', 1)}.`,
+      `${ROUNDS} rounds of ${DECISIONS} decisions, each timed by itself; p99 ${spread(p99s, 1)} µs.`,
     ],
   })
 }

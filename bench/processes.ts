@@ -3,13 +3,14 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+import { listen } from '../platform/server.ts'
 
 export interface Running {
   readonly child: ChildProcess
   readonly pid: number
   readonly port: number
-  readonly metricsPort: number
   stop(): Promise<void>
 }
 
@@ -19,26 +20,32 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Stdout goes there without any reader in between; for the webhook it is the log. */
   readonly logFile: string
+  /** Gives the port once the program can be used, and undefined before. */
+  readonly ready: () => Promise<number | undefined>
 }
 
 /**
- * Starts a program and waits for the line of JSON on its stdout that names its port.
+ * Starts a program and waits until it can be used.
  *
- * @throws Error where it ends without one
+ * @throws Error where it ends before
  */
-export async function startNode({ args, env = {}, logFile }: StartOptions): Promise<Running> {
+export async function startNode(options: StartOptions): Promise<Running> {
+  const { args, env = {}, logFile, ready } = options
   const log = openSync(logFile, 'w')
   const child = spawn(process.execPath, args, {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', log, 'inherit', 'ipc'],
   })
   closeSync(log)
-  const { port, metricsPort } = await portsOf(child, logFile)
+  let port: number | undefined
+  while ((port = await ready()) === undefined) {
+    if (child.exitCode !== null) throw new Error(`ended: ${child.spawnargs.join(' ')}`)
+    await pause(2)
+  }
   return {
     child,
     pid: child.pid ?? 0,
     port,
-    metricsPort,
     async stop() {
       const closed = once(child, 'close')
       child.kill('SIGTERM')
@@ -47,33 +54,42 @@ export async function startNode({ args, env = {}, logFile }: StartOptions): Prom
   }
 }
 
-interface Ports {
-  readonly port: number
-  readonly metricsPort: number
-}
-
-async function portsOf(child: ChildProcess, logFile: string): Promise<Ports> {
-  for (;;) {
-    const text = await readFile(logFile, 'utf8')
-    const line = text.split('\n').find((one) => one.includes('"port":') && one.endsWith('}'))
-    if (line !== undefined) return { metricsPort: 0, ...(JSON.parse(line) as { port: number }) }
-    if (child.exitCode !== null) throw new Error(`${child.spawnargs.join(' ')}: ended, ${text}`)
-    await pause(2)
+/** Ready as a program of this folder says it: by a line of JSON that names its port. */
+export function portInLog(logFile: string): () => Promise<number | undefined> {
+  return async () => {
+    const [, port] = /"port":(\d+)\}\n/.exec(await readFile(logFile, 'utf8')) ?? []
+    return port === undefined ? undefined : Number(port)
   }
 }
 
-/** Resident memory in MB (10⁶ bytes). Source: proc(5), /proc/pid/status. */
-export async function residentMb(pid: number): Promise<number> {
-  return (await fieldKb(pid, 'VmRSS')) / 1000
+/** A port that nothing listens on just now. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  const port = await listen(server, 0, '127.0.0.1')
+  server.close()
+  await once(server, 'close')
+  return port
 }
 
-/** The most that it ever was, in MB. */
-export async function peakResidentMb(pid: number): Promise<number> {
-  return (await fieldKb(pid, 'VmHWM')) / 1000
-}
-
-async function fieldKb(pid: number, field: string): Promise<number> {
+/** Resident memory in MB (10⁶ bytes), now and at most. Source: proc(5), /proc/pid/status. */
+export async function residentMb(
+  pid: number,
+): Promise<{ readonly now: number; readonly peak: number }> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  return { now: megabytes(status, 'VmRSS'), peak: megabytes(status, 'VmHWM') }
+}
+
+function megabytes(status: string, field: string): number {
   const [, kibibytes] = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status) ?? []
-  return Number(kibibytes) * 1.024
+  return (Number(kibibytes) * 1024) / 1e6
+}
+
+/** Clock ticks of Linux on every architecture that Node runs on. Source: proc(5), sysconf(3). */
+const TICKS_PER_SECOND = 100
+
+/** CPU time of all threads so far, in microseconds. */
+export async function cpuUs(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return ((Number(fields[11]) + Number(fields[12])) * 1e6) / TICKS_PER_SECOND
 }

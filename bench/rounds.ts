@@ -1,23 +1,23 @@
+import type { Round } from './stage.ts'
 import { median, quantile, spread } from './statistics.ts'
-import type { LoadResult } from './load.ts'
 
-/** One pair of rounds: the two servers one after the other, so that both see the same neighbours. */
+/** Two rounds, one right after the other, so that whatever else the machine does falls on both. */
 export interface Pair {
-  readonly one: LoadResult
-  readonly other: LoadResult
+  readonly one: Round
+  readonly other: Round
 }
 
 /**
- * Rounds A/B, B/A, A/B, …: whatever else the machine does falls on both alike, and neither always
- * comes first. The rounds before are not counted: they let the JIT compile what is hot.
+ * Rounds A/B, B/A, A/B, …, so that neither always comes first. The pairs before are not counted: they
+ * let the JIT compile what is hot.
  */
 export async function alternate(
-  one: () => Promise<LoadResult>,
-  other: () => Promise<LoadResult>,
-  { warmUps, rounds }: { readonly warmUps: number; readonly rounds: number },
+  one: () => Promise<Round>,
+  other: () => Promise<Round>,
+  { warmUps, pairs: count }: { readonly warmUps: number; readonly pairs: number },
 ): Promise<readonly Pair[]> {
   const pairs: Pair[] = []
-  for (let round = -warmUps; round < rounds; round += 1) {
+  for (let round = -warmUps; round < count; round += 1) {
     const isOneFirst = round % 2 === 0
     const first = await (isOneFirst ? one : other)()
     const second = await (isOneFirst ? other : one)()
@@ -27,28 +27,31 @@ export async function alternate(
   return pairs
 }
 
-/** Of the second server to the first, in each pair. */
-export function ratesRatios(pairs: readonly Pair[]): number[] {
-  return pairs.map(({ one, other }) => other.perSecond / one.perSecond)
+/** What the second server is of the first, in each pair. */
+export function ratios(pairs: readonly Pair[], of: (round: Round) => number): number[] {
+  return pairs.map(({ one, other }) => of(other) / of(one))
 }
 
-export function p99Ratios(pairs: readonly Pair[]): number[] {
-  return pairs.map(({ one, other }) => p99(other) / p99(one))
-}
+export const rateOf = (round: Round): number => round.perSecond
+export const p99Of = (round: Round): number => quantile(round.latenciesMs, 0.99)
+const p50Of = (round: Round): number => median(round.latenciesMs)
+export const cpuOf = (round: Round): number => round.cpuUsPerReview
 
-export function p99({ latenciesMs }: LoadResult): number {
-  return quantile(latenciesMs, 0.99)
+/** The table under a section: a row for each server, median and spread of its rounds. */
+export function table(servers: Readonly<Record<string, readonly Round[]>>): string[] {
+  const rows = Object.entries(servers).map(([name, rounds]) => {
+    const cells = [
+      name,
+      spread(rounds.map(rateOf), 0),
+      spread(rounds.map(p50Of), 2),
+      spread(rounds.map(p99Of), 1),
+      spread(rounds.map(cpuOf), 0),
+    ]
+    return `| ${cells.join(' | ')} |`
+  })
+  return [
+    '| server | reviews/s | p50 ms | p99 ms | CPU µs a review |',
+    '|---|---|---|---|---|',
+    ...rows,
+  ]
 }
-
-/** A row of the table that stands under a section. */
-export function row(name: string, results: readonly LoadResult[]): string {
-  const rates = results.map(({ perSecond }) => perSecond)
-  const p50s = results.map(({ latenciesMs }) => median(latenciesMs))
-  const cells = [name, spread(rates, '', 0), spread(p50s, '', 2), spread(results.map(p99), '', 1)]
-  return `| ${cells.join(' | ')} |`
-}
-
-export const ROW_HEAD: readonly string[] = [
-  '| server | reviews/s | p50 ms | p99 ms |',
-  '|---|---|---|---|',
-]

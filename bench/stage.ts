@@ -1,20 +1,17 @@
-/** What every measurement of the webhook needs: certificate, cluster, bundle, and a folder for logs. */
+/** What every measurement of the webhook needs: certificate, cluster, servers, load, a folder. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { throwawayCertificate } from '../testbed/throwaway-certificate.ts'
 import { load, type LoadResult } from './load.ts'
 import { NAMESPACE, podReview, ROLE, SERVICE_ACCOUNT } from './pod-review.ts'
-import { startNode, type Running } from './processes.ts'
+import { cpuUs, freePort, portInLog, startNode, type Running } from './processes.ts'
 
-const EXCHANGER_IMAGE = 'nocreds/exchanger:0.1.0'
 const REPOSITORY = join(import.meta.dirname, '..')
-
-/** As the issue's table has it: 16 connections, one request under way on each. */
+const EXCHANGER_IMAGE = 'nocreds/exchanger:0.1.0'
+const REVIEW = JSON.stringify(podReview())
 const CONNECTIONS = 16
-const PATH = '/mutate/pods?timeout=5s'
 
-/** JSON is YAML. */
 const OBJECTS = [
   {
     apiVersion: 'v1',
@@ -35,26 +32,31 @@ const OBJECTS = [
   },
 ]
 
+/** A round of load, and what it cost the server: CPU time is what the neighbours disturb least. */
+export interface Round extends LoadResult {
+  readonly cpuUsPerReview: number
+}
+
 export interface WebhookOptions {
   readonly nodeFlags?: readonly string[]
   readonly bundle?: string
-  /** Instead of `--objects`: where the cluster is, by environment. */
-  readonly env?: Readonly<Record<string, string>>
-  /** Instead of the certificate's files. */
+  /** A cluster instead of `--objects`. */
+  readonly kubeConfig?: string
+  /** Instead of certificate files. */
   readonly tlsFlags?: readonly string[]
 }
 
 export class Stage {
   readonly folder: string
-  readonly caPem: string
   readonly tlsFiles: readonly [cert: string, key: string]
+  readonly #caPem: string
   readonly #running: Running[] = []
   #started = 0
 
   private constructor(folder: string, caPem: string) {
     this.folder = folder
-    this.caPem = caPem
     this.tlsFiles = [join(folder, 'tls.crt'), join(folder, 'tls.key')]
+    this.#caPem = caPem
   }
 
   /** Runs the measurement; afterwards every process has ended and the folder is gone. */
@@ -65,63 +67,84 @@ export class Stage {
     try {
       await writeFile(stage.tlsFiles[0], certPem)
       await writeFile(stage.tlsFiles[1], keyPem, { mode: 0o600 })
-      await writeFile(
-        join(folder, 'objects.yaml'),
-        OBJECTS.map((one) => JSON.stringify(one)).join('\n---\n'),
-      )
+      const objects = OBJECTS.map((one) => JSON.stringify(one)) // JSON is YAML
+      await writeFile(join(folder, 'objects.yaml'), objects.join('\n---\n'))
       return await measure(stage)
     } finally {
-      for (const process of stage.#running) await process.stop()
+      await Promise.all(stage.#running.map((running) => running.stop()))
       await rm(folder, { recursive: true })
     }
   }
 
-  /** The product: the built bundle with metrics, deadline, validation and log, as it is shipped. */
-  webhook(options: WebhookOptions = {}): Promise<Running> {
-    const { nodeFlags = [], bundle = join(REPOSITORY, 'dist/webhook.mjs'), env } = options
+  /** The product as it is shipped, with metrics, deadline, validation and log; resolves once ready. */
+  async webhook(options: WebhookOptions = {}): Promise<Running> {
+    const { nodeFlags = [], bundle = join(REPOSITORY, 'dist/webhook.mjs'), kubeConfig } = options
     const [cert, key] = this.tlsFiles
     const { tlsFlags = ['--tls', 'files', '--tls-cert', cert, '--tls-key', key] } = options
-    const cluster = env === undefined ? ['--objects', join(this.folder, 'objects.yaml')] : []
+    const [port, metricsPort] = [await freePort(), await freePort()]
     const args = [
-      ...nodeFlags,
-      bundle,
-      '--exchanger-image',
-      EXCHANGER_IMAGE,
-      ...cluster,
-      ...tlsFlags,
+      ...[...nodeFlags, bundle, '--exchanger-image', EXCHANGER_IMAGE, ...tlsFlags],
+      ...(kubeConfig === undefined ? ['--objects', join(this.folder, 'objects.yaml')] : []),
+      ...['--port', String(port), '--metrics-port', String(metricsPort)],
     ]
-    return this.start([...args, '--port', '0', '--metrics-port', '0'], env)
+    const env = kubeConfig === undefined ? {} : { KUBECONFIG: kubeConfig }
+    const isReady = async (): Promise<boolean> => {
+      const answer = await fetch(`http://127.0.0.1:${metricsPort}/readyz`).catch(() => undefined)
+      return answer?.ok === true
+    }
+    const ready = async (): Promise<number | undefined> => ((await isReady()) ? port : undefined)
+    return this.#keep(await startNode({ args, env, logFile: this.#logFile(), ready }))
   }
 
   /** The baseline. */
   bare(): Promise<Running> {
-    const program = join(import.meta.dirname, 'baselines/bare.ts')
-    return this.start([program, ...this.tlsFiles, EXCHANGER_IMAGE])
+    return this.program('baselines/bare.ts', [...this.tlsFiles, EXCHANGER_IMAGE])
   }
 
-  async start(
-    args: readonly string[],
-    env: Readonly<Record<string, string>> = {},
-  ): Promise<Running> {
-    const logFile = join(this.folder, `${(this.#started += 1)}.log`)
-    const running = await startNode({ args, env, logFile })
+  /** A program of this folder. */
+  async program(file: string, flags: readonly string[]): Promise<Running> {
+    const logFile = this.#logFile()
+    const args = [join(import.meta.dirname, file), ...flags]
+    return this.#keep(await startNode({ args, logFile, ready: portInLog(logFile) }))
+  }
+
+  /** A kubeconfig for an apiserver with this stage's certificate. */
+  async kubeConfig({ port }: Pick<Running, 'port'>): Promise<string> {
+    const file = join(this.folder, 'kubeconfig')
+    const cluster = {
+      server: `https://127.0.0.1:${port}`,
+      'certificate-authority-data': Buffer.from(this.#caPem).toString('base64'),
+    }
+    const config = {
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'bench', cluster }],
+      users: [{ name: 'bench', user: { token: 'bench' } }],
+      contexts: [{ name: 'bench', context: { cluster: 'bench', user: 'bench' } }],
+      'current-context': 'bench',
+    }
+    await writeFile(file, JSON.stringify(config))
+    return file
+  }
+
+  async load(
+    { port, pid }: Running,
+    durationMs: number,
+    { body = REVIEW, connections = CONNECTIONS } = {},
+  ): Promise<Round> {
+    const path = '/mutate/pods?timeout=5s'
+    const before = await cpuUs(pid)
+    const result = await load({ port, caPem: this.#caPem, path, body, durationMs, connections })
+    const cpuUsPerReview = ((await cpuUs(pid)) - before) / result.requests
+    return { ...result, cpuUsPerReview }
+  }
+
+  #logFile(): string {
+    return join(this.folder, `${(this.#started += 1)}.log`)
+  }
+
+  #keep(running: Running): Running {
     this.#running.push(running)
     return running
   }
-
-  /** One round of load. */
-  load(
-    server: Running,
-    durationMs: number,
-    more: Partial<LoadOptionsOfRound> = {},
-  ): Promise<LoadResult> {
-    const { body = JSON.stringify(podReview()), connections = CONNECTIONS } = more
-    const { port } = server
-    return load({ port, caPem: this.caPem, path: PATH, body, durationMs, connections })
-  }
-}
-
-interface LoadOptionsOfRound {
-  readonly body: string
-  readonly connections: number
 }
