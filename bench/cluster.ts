@@ -76,6 +76,15 @@ for (let index = 0; index < Number(namespaces); index += 1) writeNamespace(`team
 for (let index = 0; index < Number(serviceAccounts); index += 1) writeNth(index)
 writeNamespace(NAMESPACE)
 writeServiceAccount(NAMESPACE, SERVICE_ACCOUNT, ROLE)
+// As `kubectl apply` leaves them, for a webhook with --tls self-managed.
+api.store.write('/api/v1/namespaces/nocreds-system/secrets/nocreds-webhook-tls', {
+  metadata: { name: 'nocreds-webhook-tls' },
+  type: 'Opaque',
+})
+api.store.write('/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/nocreds', {
+  metadata: { name: 'nocreds' },
+  webhooks: [{ name: 'pods.nocreds.dev', clientConfig: {} }],
+})
 api.store.compact()
 
 let changesPerSecond = 0

@@ -47,9 +47,10 @@ export async function startNode(options: StartOptions): Promise<Running> {
     pid: child.pid ?? 0,
     port,
     async stop() {
-      const closed = once(child, 'close')
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const ended = once(child, 'exit')
       child.kill('SIGTERM')
-      await closed
+      await ended
     },
   }
 }
