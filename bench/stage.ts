@@ -9,6 +9,8 @@ import { cpuUs, freePort, portInLog, startNode, type Running } from './processes
 
 const REPOSITORY = join(import.meta.dirname, '..')
 const EXCHANGER_IMAGE = 'nocreds/exchanger:0.1.0'
+/** Node's flags in the image, which are part of what is measured. */
+const NODE_FLAGS = ['--max-semi-space-size=8'] as const
 const REVIEW = JSON.stringify(podReview())
 const CONNECTIONS = 16
 
@@ -38,7 +40,7 @@ export interface Round extends LoadResult {
 }
 
 export interface WebhookOptions {
-  readonly nodeFlags?: readonly string[]
+  readonly moreNodeFlags?: readonly string[]
   readonly bundle?: string
   /** A cluster instead of `--objects`. */
   readonly kubeConfig?: string
@@ -78,12 +80,12 @@ export class Stage {
 
   /** The product as it is shipped, with metrics, deadline, validation and log; resolves once ready. */
   async webhook(options: WebhookOptions = {}): Promise<Running> {
-    const { nodeFlags = [], bundle = join(REPOSITORY, 'dist/webhook.mjs'), kubeConfig } = options
+    const { moreNodeFlags = [], bundle = join(REPOSITORY, 'dist/webhook.mjs'), kubeConfig } = options
     const [cert, key] = this.tlsFiles
     const { tlsFlags = ['--tls', 'files', '--tls-cert', cert, '--tls-key', key] } = options
     const [port, metricsPort] = [await freePort(), await freePort()]
     const args = [
-      ...[...nodeFlags, bundle, '--exchanger-image', EXCHANGER_IMAGE, ...tlsFlags],
+      ...[...NODE_FLAGS, ...moreNodeFlags, bundle, '--exchanger-image', EXCHANGER_IMAGE, ...tlsFlags],
       ...(kubeConfig === undefined ? ['--objects', join(this.folder, 'objects.yaml')] : []),
       ...['--port', String(port), '--metrics-port', String(metricsPort)],
     ]

@@ -10,7 +10,6 @@ const COMMON: BuildOptions = {
   platform: 'node',
   target: 'node24',
   format: 'esm',
-  minify: true,
   legalComments: 'none',
   logLevel: 'warning',
 }
@@ -37,13 +36,18 @@ export interface Bundle {
 }
 
 /** Bundles the programs into the folder, each as one file without dependencies. */
-export function bundlePrograms(folder: string, programs = ALL_PROGRAMS): Promise<Bundle[]> {
+export function bundlePrograms(
+  folder: string,
+  programs = ALL_PROGRAMS,
+  { minify = true } = {},
+): Promise<Bundle[]> {
   return Promise.all(
     programs.map(async (program) => {
       const { entry, ...options } = PROGRAMS[program]
       const { metafile } = await build({
         ...COMMON,
         ...options,
+        minify,
         absWorkingDir: join(import.meta.dirname, '..'),
         entryPoints: [entry],
         outfile: join(folder, program),
