@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { growingPod } from './growing-pod.ts'
 import { plot } from './plot.ts'
 import { podReview, SERVICE_ACCOUNT } from './pod-review.ts'
@@ -23,14 +25,11 @@ interface Point {
   readonly medians: number[]
 }
 
-export interface Growth {
-  readonly section: Section
-  /** Pictures by file name. */
-  readonly plots: Readonly<Record<string, string>>
-}
-
-/** One review at a time on one connection: what a pod's author waits for. */
-export function measureGrowth(): Promise<Growth> {
+/**
+ * One review at a time on one connection: what a pod's author waits for. Writes the pictures beside
+ * this file.
+ */
+export function measureGrowth(): Promise<Section> {
   return Stage.with(async (stage) => {
     const webhook = await stage.webhook()
     const byContainers = CONTAINERS.map((count) => pointOf(count, bodyOf(count, 0)))
@@ -42,7 +41,7 @@ export function measureGrowth(): Promise<Growth> {
     for (let round = 0; round < ROUNDS; round += 1) {
       for (const point of [...byContainers, ...byBytes]) await measure(stage, webhook, point)
     }
-    return growthOf(byContainers, byBytes)
+    return sectionOf(byContainers, byBytes)
   })
 }
 
@@ -60,50 +59,41 @@ async function measure(stage: Stage, webhook: Running, { body, medians }: Point)
   medians.push(median(latenciesMs))
 }
 
-function growthOf(byContainers: readonly Point[], byBytes: readonly Point[]): Growth {
-  const places = (points: readonly Point[]): [number, number][] =>
-    points.map(({ x, medians }) => [x, median(medians)])
-  const [perContainer, perKilobyte] = [places(byContainers), places(byBytes)].map(lineThrough) as [
-    Line,
-    Line,
-  ]
+async function sectionOf(
+  byContainers: readonly Point[],
+  byBytes: readonly Point[],
+): Promise<Section> {
+  const perContainer = await draw('containers', byContainers)
+  const perKilobyte = await draw('kB', byBytes)
   const isReached = perContainer.fit >= GOAL_FIT && perKilobyte.fit >= GOAL_FIT
   const us = ({ slope }: Line): string => (slope * 1000).toFixed(1)
   return {
-    section: {
-      title: 'Growth',
-      goal: `time grows linearly from 1 to 100 containers and from 1 kB to 1 MB: a straight line explains at least ${GOAL_FIT} of the variance`,
-      measured: `${us(perContainer)} µs a container (${perContainer.fit.toFixed(3)} explained), ${us(perKilobyte)} µs a kB (${perKilobyte.fit.toFixed(3)} explained)`,
-      verdict: isReached ? 'reached' : 'missed',
-      detail: [
-        `${ROUNDS} rounds of ${ROUND_MS} ms for each size, one connection.`,
-        '',
-        '| containers | kB | ms |',
-        '|---|---|---|',
-        ...byContainers.map(({ x, body, medians }) => rowOf(x, body, medians)),
-        ...byBytes.map(({ body, medians }) => rowOf(CONTAINERS_OF_BYTES, body, medians)),
-        '',
-        '![time by containers](growth-containers.svg)',
-        '![time by bytes](growth-bytes.svg)',
-      ],
-    },
-    plots: {
-      'growth-containers.svg': plot({
-        title: 'Admission time by containers of the pod',
-        xTitle: 'containers',
-        yTitle: 'ms',
-        points: places(byContainers),
-        line: perContainer,
-      }),
-      'growth-bytes.svg': plot({
-        title: 'Admission time by size of the review',
-        xTitle: 'kB',
-        yTitle: 'ms',
-        points: places(byBytes),
-        line: perKilobyte,
-      }),
-    },
+    title: 'Growth',
+    goal: `linear from 1 to 100 containers and from 1 kB to 1 MB: a straight line explains at least ${GOAL_FIT} of the variance`,
+    measured: `${us(perContainer)} µs a container (${perContainer.fit.toFixed(3)} explained), ${us(perKilobyte)} µs a kB (${perKilobyte.fit.toFixed(3)} explained)`,
+    verdict: isReached ? 'reached' : 'missed',
+    detail: [
+      `${ROUNDS} rounds of ${ROUND_MS} ms for each size, on one connection.`,
+      '',
+      '| containers | kB | ms |',
+      '|---|---|---|',
+      ...byContainers.map(({ x, body, medians }) => rowOf(x, body, medians)),
+      ...byBytes.map(({ body, medians }) => rowOf(CONTAINERS_OF_BYTES, body, medians)),
+      '',
+      '![time by containers](growth-containers.svg)',
+      '![time by kB](growth-kB.svg)',
+    ],
   }
+}
+
+/** Writes the picture and gives the line in it. */
+async function draw(unit: 'containers' | 'kB', points: readonly Point[]): Promise<Line> {
+  const places = points.map(({ x, medians }) => [x, median(medians)] as const)
+  const line = lineThrough(places)
+  const title = `Admission time by ${unit}`
+  const svg = plot({ title, xTitle: unit, yTitle: 'ms', points: places, line })
+  await writeFile(join(import.meta.dirname, `growth-${unit}.svg`), svg)
+  return line
 }
 
 function rowOf(containers: number, body: string, medians: readonly number[]): string {

@@ -20,6 +20,8 @@ export interface LoadResult {
   readonly perSecond: number
   /** Milliseconds from a request to the end of its answer, ascending. */
   readonly latenciesMs: readonly number[]
+  /** Body of the last one. */
+  readonly answer: string
 }
 
 const HEADER_END = Buffer.from('\r\n\r\n')
@@ -37,11 +39,14 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const latenciesMs: number[] = []
   const startedAt = performance.now()
   const endsAt = startedAt + options.durationMs
-  await Promise.all(sockets.map((socket) => drive(socket, { request, endsAt, latenciesMs })))
+  const answers = await Promise.all(
+    sockets.map((socket) => drive(socket, { request, endsAt, latenciesMs })),
+  )
   const seconds = (performance.now() - startedAt) / 1000
   for (const socket of sockets) socket.end()
   latenciesMs.sort((one, other) => one - other)
-  return { requests: latenciesMs.length, perSecond: latenciesMs.length / seconds, latenciesMs }
+  const requests = latenciesMs.length
+  return { requests, perSecond: requests / seconds, latenciesMs, answer: answers[0] ?? '' }
 }
 
 async function open({ port, caPem }: LoadOptions): Promise<TLSSocket> {
@@ -68,51 +73,45 @@ interface Drive {
   readonly latenciesMs: number[]
 }
 
-/** One connection: a request, its answer, the next request, until the time is over. */
-function drive(socket: TLSSocket, { request, endsAt, latenciesMs }: Drive): Promise<void> {
+/** One connection: a request, its answer, the next request, until the time is over; the last body. */
+function drive(socket: TLSSocket, { request, endsAt, latenciesMs }: Drive): Promise<string> {
   return new Promise((resolve, reject) => {
     let sentAt = performance.now()
     let received: Buffer = Buffer.alloc(0)
-    const finish = (error?: Error): void => {
-      socket.off('data', onData)
-      if (error === undefined) resolve()
-      else reject(error)
-    }
     const onData = (chunk: Buffer): void => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
-      const length = answerLength(received)
-      if (length === undefined || received.length < length) return
+      const bodyAt = completeAt(received)
+      if (bodyAt === undefined) return
       const now = performance.now()
       latenciesMs.push(now - sentAt)
-      if (!isAllowed(received)) {
-        finish(new Error(`not admitted: ${received.toString('utf8').slice(0, 600)}`))
-        return
-      }
+      const answer = received
       received = Buffer.alloc(0)
-      if (now >= endsAt) {
-        finish()
+      if (now < endsAt && isAllowed(answer)) {
+        sentAt = now
+        socket.write(request)
         return
       }
-      sentAt = now
-      socket.write(request)
+      socket.off('data', onData)
+      if (isAllowed(answer)) resolve(answer.toString('utf8', bodyAt))
+      else reject(new Error(`not admitted: ${answer.toString('utf8').slice(0, 600)}`))
     }
     socket.on('data', onData)
-    socket.once('error', finish)
+    socket.once('error', reject)
     socket.once('end', () => {
-      finish(new Error('the server ended the connection'))
+      reject(new Error('the server ended the connection'))
     })
     socket.write(request)
   })
 }
 
-/** Bytes of headers and body; undefined while the headers are not complete. */
-function answerLength(received: Buffer): number | undefined {
+/** Where the body of a complete answer starts; undefined while some of it is missing. */
+function completeAt(received: Buffer): number | undefined {
   const headerEnd = received.indexOf(HEADER_END)
   if (headerEnd < 0) return undefined
-  const headers = received.toString('latin1', 0, headerEnd)
-  const [, length] = /\r\ncontent-length: (\d+)/i.exec(headers) ?? []
-  if (length === undefined) throw new Error(`an answer without content-length: ${headers}`)
-  return headerEnd + HEADER_END.length + Number(length)
+  const [, length = '0'] =
+    /\r\ncontent-length: (\d+)/i.exec(received.toString('latin1', 0, headerEnd)) ?? []
+  const bodyAt = headerEnd + HEADER_END.length
+  return received.length >= bodyAt + Number(length) ? bodyAt : undefined
 }
 
 function isAllowed(answer: Buffer): boolean {

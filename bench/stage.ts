@@ -12,6 +12,7 @@ const EXCHANGER_IMAGE = 'nocreds/exchanger:0.1.0'
 /** Node's flags in the image, which are part of what is measured. */
 const NODE_FLAGS = ['--max-semi-space-size=8'] as const
 const REVIEW = JSON.stringify(podReview())
+const PATH = '/mutate/pods?timeout=5s'
 const CONNECTIONS = 16
 
 const OBJECTS = [
@@ -80,12 +81,23 @@ export class Stage {
 
   /** The product as it is shipped, with metrics, deadline, validation and log; resolves once ready. */
   async webhook(options: WebhookOptions = {}): Promise<Running> {
-    const { moreNodeFlags = [], bundle = join(REPOSITORY, 'dist/webhook.mjs'), kubeConfig } = options
+    const {
+      moreNodeFlags = [],
+      bundle = join(REPOSITORY, 'dist/webhook.mjs'),
+      kubeConfig,
+    } = options
     const [cert, key] = this.tlsFiles
     const { tlsFlags = ['--tls', 'files', '--tls-cert', cert, '--tls-key', key] } = options
     const [port, metricsPort] = [await freePort(), await freePort()]
     const args = [
-      ...[...NODE_FLAGS, ...moreNodeFlags, bundle, '--exchanger-image', EXCHANGER_IMAGE, ...tlsFlags],
+      ...[
+        ...NODE_FLAGS,
+        ...moreNodeFlags,
+        bundle,
+        '--exchanger-image',
+        EXCHANGER_IMAGE,
+        ...tlsFlags,
+      ],
       ...(kubeConfig === undefined ? ['--objects', join(this.folder, 'objects.yaml')] : []),
       ...['--port', String(port), '--metrics-port', String(metricsPort)],
     ]
@@ -134,9 +146,15 @@ export class Stage {
     durationMs: number,
     { body = REVIEW, connections = CONNECTIONS } = {},
   ): Promise<Round> {
-    const path = '/mutate/pods?timeout=5s'
     const before = await cpuUs(pid)
-    const result = await load({ port, caPem: this.#caPem, path, body, durationMs, connections })
+    const result = await load({
+      port,
+      caPem: this.#caPem,
+      path: PATH,
+      body,
+      durationMs,
+      connections,
+    })
     const cpuUsPerReview = ((await cpuUs(pid)) - before) / result.requests
     return { ...result, cpuUsPerReview }
   }
