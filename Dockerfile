@@ -26,7 +26,8 @@ USER 65532:65532
 
 FROM runtime AS webhook
 COPY --from=build /src/dist/webhook.mjs /nocreds/
-ENTRYPOINT ["node", "/nocreds/webhook.mjs"]
+# A young generation of 3 × 8 MB instead of 3 × 16 MB: `make bench` shows memory and rate with it.
+ENTRYPOINT ["node", "--max-semi-space-size=8", "/nocreds/webhook.mjs"]
 
 FROM runtime AS exchanger
 # There is one in every pod, so it keeps few helper threads, and one heap for all of them. None of this

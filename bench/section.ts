@@ -1,4 +1,4 @@
-/** One line of the results: a goal, what was measured, and whether that reaches it. */
+/** What one measurement says: a goal, what came out, and the lines that stand behind it. */
 export interface Section {
   readonly title: string
   readonly goal: string

@@ -25,7 +25,6 @@ const COMMON: BuildOptions = {
   platform: 'node',
   target: 'node24',
   format: 'esm',
-  minify: true,
   legalComments: 'none',
   mainFields: ['module', 'main'], // ES modules, of which esbuild leaves out what is not used
   logLevel: 'warning',
@@ -55,10 +54,14 @@ export interface Bundle {
 }
 
 /** Bundles the programs into the folder, each as one file without dependencies. */
-export function bundlePrograms(folder: string, programs = ALL_PROGRAMS): Promise<Bundle[]> {
+export function bundlePrograms(
+  folder: string,
+  programs = ALL_PROGRAMS,
+  { minify = true } = {},
+): Promise<Bundle[]> {
   return Promise.all(
     programs.map(async (program) => {
-      const metafile = await bundle(PROGRAMS[program], join(folder, program))
+      const metafile = await bundle(PROGRAMS[program], join(folder, program), { minify })
       return { program, bytes: bytesOf(metafile), inputs: inputsOf(metafile) }
     }),
   )
@@ -69,9 +72,13 @@ export function bundlePrograms(folder: string, programs = ALL_PROGRAMS): Promise
  *
  * @param entry its main file, relative to the repository
  */
-export async function bundle(entry: string, outfile: string): Promise<Metafile> {
+export async function bundle(
+  entry: string,
+  outfile: string,
+  { minify = true } = {},
+): Promise<Metafile> {
   const absWorkingDir = join(import.meta.dirname, '..')
-  const options = { ...COMMON, absWorkingDir, entryPoints: [entry], outfile }
+  const options = { ...COMMON, minify, absWorkingDir, entryPoints: [entry], outfile }
   return (await build({ ...options, metafile: true })).metafile
 }
 

@@ -79,6 +79,8 @@ const VARIABLES: {
   terminationMessageFile: { name: 'NOCREDS_TERMINATION_MESSAGE_FILE', kind: values.absolutePath },
 }
 
+const ROWS = Object.entries(VARIABLES)
+
 /** Where things are in a pod's sidecar. */
 export const IN_POD = {
   tokenFile: TOKEN_VOLUME.file,
@@ -91,13 +93,13 @@ export const IN_POD = {
  * Source: Kubernetes, "Define Dependent Environment Variables".
  */
 export function literalEnvValue(value: string): string {
-  return value.replaceAll('$', '$$$$')
+  return value.includes('$') ? value.replaceAll('$', '$$$$') : value
 }
 
 /** The env of the sidecar. The pod's name comes by the downward API, so it is not asked for. */
 export function toEnv(config: Omit<ExchangerConfig, 'pod'>): EnvVar[] {
   const env: EnvVar[] = []
-  for (const [key, variable] of Object.entries(VARIABLES)) {
+  for (const [key, variable] of ROWS) {
     if (variable.fieldPath !== undefined) {
       const fieldRef = { apiVersion: 'v1' as const, fieldPath: variable.fieldPath }
       env.push({ name: variable.name, valueFrom: { fieldRef } })
@@ -122,7 +124,7 @@ export class ExchangerEnvError extends NocredsError<
  * @throws ExchangerEnvError that names the variable, its value and what is allowed
  */
 export function fromEnv(env: Readonly<Record<string, string | undefined>>): ExchangerConfig {
-  const names: readonly string[] = Object.values(VARIABLES).map((variable) => variable.name)
+  const names: readonly string[] = ROWS.map(([, variable]) => variable.name)
   const unknown = Object.keys(env).find(
     (key) => key.startsWith(ENV_PREFIX) && !names.includes(key) && !SERVICE_LINK.test(key),
   )
@@ -133,7 +135,7 @@ export function fromEnv(env: Readonly<Record<string, string | undefined>>): Exch
     )
   }
   const config: Record<string, unknown> = {}
-  for (const [key, variable] of Object.entries(VARIABLES)) config[key] = readVariable(variable, env)
+  for (const [key, variable] of ROWS) config[key] = readVariable(variable, env)
   return config as unknown as ExchangerConfig
 }
 

@@ -3,7 +3,8 @@
  * Source: Kubernetes, "API concepts": lists in chunks, watches, bookmarks, metadata-only, 409, 410.
  * Never shipped.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { json } from 'node:stream/consumers'
 import type { Operation } from 'rfc6902'
 import {
@@ -28,6 +29,12 @@ export interface SeenRequest {
   readonly authorization: string | undefined
 }
 
+/** In PEM. */
+interface ServerKey {
+  readonly cert: string
+  readonly key: string
+}
+
 /** The collections it knows; anything else is a 404. */
 const OBJECT_PATH =
   /^(?:\/api\/v1\/namespaces\/[^/]+(?:\/(?:serviceaccounts|secrets)\/[^/]+)?|\/apis\/admissionregistration\.k8s\.io\/v1\/(?:mutating|validating)webhookconfigurations\/[^/]+)$/
@@ -48,18 +55,26 @@ export class FakeApiserver {
   /** The rest of lists that were answered in part, by continue token. */
   readonly #pages = new Map<string, { readonly rest: StoredObject[]; readonly revision: number }>()
   #pageCount = 0
-  #server = createServer()
+  readonly #tls: ServerKey | undefined
+  #server: Server | TlsServer = createServer()
   #port = 0
 
+  /** Without a key it serves plain HTTP. */
+  constructor(tls?: ServerKey) {
+    this.#tls = tls
+  }
+
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`
+    return `${this.#tls === undefined ? 'http' : 'https'}://127.0.0.1:${this.#port}`
   }
 
   /** Listens; after a `stop` on the same port as before, with everything it kept. */
   async start(): Promise<this> {
-    this.#server = createServer((request, response) => {
+    const handle = (request: IncomingMessage, response: ServerResponse): void => {
       void this.#handle(request, response)
-    })
+    }
+    this.#server =
+      this.#tls === undefined ? createServer(handle) : createTlsServer(this.#tls, handle)
     this.#port = await listenOnLoopback(this.#server, this.#port)
     return this
   }

@@ -81,11 +81,11 @@ function keepIfEqual<T extends object>(
   object: T,
   changes: { readonly [Key in keyof T]?: unknown },
 ): T {
-  const keys = Object.keys(changes) as (keyof T)[]
-  if (keys.every((key) => changes[key] === object[key])) return object
-  const changed: T = { ...object }
-  for (const key of keys) {
-    if (changes[key] !== object[key]) changed[key] = changes[key] as T[keyof T]
+  let changed: T | undefined
+  for (const key of Object.keys(changes) as (keyof T)[]) {
+    if (changes[key] === object[key]) continue
+    changed ??= { ...object }
+    changed[key] = changes[key] as T[keyof T]
   }
-  return changed
+  return changed ?? object
 }

@@ -31,13 +31,22 @@ function collect(before: unknown, after: unknown, path: string, out: Operation[]
 }
 
 function collectFromObjects(before: Fields, after: Fields, path: string, out: Operation[]): void {
-  for (const key of Object.keys(before)) {
-    if (!Object.hasOwn(after, key)) out.push({ op: 'remove', path: `${path}/${escape(key)}` })
-  }
+  let kept = 0
   for (const key of Object.keys(after)) {
-    const inside = `${path}/${escape(key)}`
-    if (Object.hasOwn(before, key)) collect(before[key], after[key], inside, out)
-    else out.push({ op: 'add', path: inside, value: after[key] })
+    const value = after[key]
+    if (before[key] === value && value !== undefined) {
+      kept += 1
+    } else if (Object.hasOwn(before, key)) {
+      kept += 1
+      collect(before[key], value, `${path}/${escape(key)}`, out)
+    } else {
+      out.push({ op: 'add', path: `${path}/${escape(key)}`, value })
+    }
+  }
+  const keys = Object.keys(before)
+  if (kept === keys.length) return
+  for (const key of keys) {
+    if (!Object.hasOwn(after, key)) out.push({ op: 'remove', path: `${path}/${escape(key)}` })
   }
 }
 
@@ -51,7 +60,8 @@ function collectFromLists(
   let next = 0 // in `before`
   after.forEach((element, index) => {
     if (next < before.length && isSameElement(before[next], element)) {
-      collect(before[next], element, `${path}/${index}`, edits)
+      // Most elements are shared, and a pointer costs more than the comparison that saves it.
+      if (before[next] !== element) collect(before[next], element, `${path}/${index}`, edits)
       next += 1
     } else {
       edits.push({ op: 'add', path: `${path}/${index}`, value: element })
@@ -74,5 +84,6 @@ function isObject(value: unknown): value is Fields {
 
 /** Escapes a key for a JSON pointer (RFC 6901). */
 function escape(key: string): string {
+  if (!/[~/]/.test(key)) return key
   return key.replaceAll('~', '~0').replaceAll('/', '~1')
 }

@@ -9,9 +9,8 @@ export type Permission =
 /** Generous for a list of ARNs, and a bound on the work of compiling it. */
 const MAX_LENGTH = 16_384
 
-/** Compiled expressions by their text: namespaces are many, distinct expressions few. */
-const MAX_CACHED = 1024
-const cache = new Map<string, Permission>()
+/** Namespaces are many, distinct expressions few, and the roles that are asked of one fewer still. */
+const MOST_REMEMBERED = { expressions: 1024, roles: 16 } as const
 
 const NOTHING: Permission = { valid: true, permits: () => false }
 
@@ -24,13 +23,10 @@ const NOTHING: Permission = { valid: true, permits: () => false }
  */
 export function permission(expression: string | undefined): Permission {
   if (expression === undefined || expression.trim() === '') return NOTHING
-  const known = cache.get(expression)
-  if (known !== undefined) return known
-  const compiled = compile(expression)
-  if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value ?? '')
-  cache.set(expression, compiled)
-  return compiled
+  return compiled(expression)
 }
+
+const compiled = remembered(compile, MOST_REMEMBERED.expressions)
 
 function compile(expression: string): Permission {
   if (expression.length > MAX_LENGTH) {
@@ -39,8 +35,25 @@ function compile(expression: string): Permission {
   try {
     RE2JS.compile(expression) // alone first: `a)|(b` must not become valid by the anchors around it
     const anchored = RE2JS.compile(`^(?:${expression})$`)
-    return { valid: true, permits: (roleArn) => anchored.test(roleArn) }
+    const permits = remembered((roleArn) => anchored.test(roleArn), MOST_REMEMBERED.roles)
+    return { valid: true, permits }
   } catch (error) {
     return { valid: false, why: messageOf(error) }
+  }
+}
+
+/** The function with its last results by their text; the oldest goes where there are too many. */
+function remembered<Result>(
+  decide: (text: string) => Result,
+  most: number,
+): (text: string) => Result {
+  const results = new Map<string, Result>()
+  return (text) => {
+    const known = results.get(text)
+    if (known !== undefined) return known
+    const result = decide(text)
+    if (results.size >= most) results.delete(results.keys().next().value ?? '')
+    results.set(text, result)
+    return result
   }
 }

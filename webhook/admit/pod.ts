@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { checkInPlace } from './check-in-place.ts'
 
 /**
  * The fields of a Pod that nocreds reads, and nothing else. Every object is loose: a field that is
@@ -34,6 +35,8 @@ export const podSchema = z.looseObject({
     containers: z.array(container),
   }),
 })
+
+export const checkPod = checkInPlace(podSchema)
 
 export const namespaceSchema = z.looseObject({
   metadata: z.looseObject({

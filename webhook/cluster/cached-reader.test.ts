@@ -166,7 +166,7 @@ describe('calls at the same time', () => {
     const early = reader.serviceAccount('team-a', 'app')
     await read.promise // the apiserver has looked, the answer is still on its way
     annotate(ACCOUNT, ROLE)
-    const late = Array.from({ length: 50 }, () => reader.serviceAccount('team-a', 'app'))
+    const late = Array.from({ length: 50 }, async () => reader.serviceAccount('team-a', 'app'))
     answering.resolve(undefined)
     expect(await early).toEqual({ annotations: {} })
     expect(await Promise.all(late)).toEqual(late.map(() => ({ annotations: ROLE })))

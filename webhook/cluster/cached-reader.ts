@@ -30,12 +30,12 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
   const namespaces = new Reflector({ ...deps, kind: 'Namespace', path: '/api/v1/namespaces' })
   const ask = shareCalls((path) => askLive(kube, path))
   return {
-    async serviceAccount(namespace, name) {
+    serviceAccount(namespace, name) {
       const cached = accounts.get(`${namespace}/${name}`)
       if (cached?.annotations[ROLE_ARN] !== undefined) return cached
       return ask(`/api/v1/namespaces/${segment(namespace)}/serviceaccounts/${segment(name)}`)
     },
-    async namespace(name, { fresh = false } = {}) {
+    namespace(name, { fresh = false } = {}) {
       const cached = namespaces.get(name)
       if (!fresh && cached?.annotations[PERMITTED_ROLES] !== undefined) return cached
       return ask(`/api/v1/namespaces/${segment(name)}`)

@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:https'
 import { tmpdir } from 'node:os'
+import type { TLSSocket } from 'node:tls'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { closeAtOnce, listenOnLoopback } from '../../testbed/loopback-server.ts'
@@ -101,6 +102,19 @@ describe('over TLS', () => {
     const kube = createKubeClient(loadKubeConfig())
     expect(await kube.get('/api/v1/namespaces/team-a')).toEqual(NAMESPACE)
     expect(authorizations).toEqual(['Bearer token-of-the-webhook'])
+  })
+
+  test('keeps the connection, and opens another where the apiserver ended it', async () => {
+    const connections: TLSSocket[] = []
+    server.on('secureConnection', (socket) => connections.push(socket))
+    await writeKubeConfig({ server: url, 'certificate-authority-data': base64(ca.certPem) })
+    const kube = createKubeClient(loadKubeConfig())
+    for (let call = 0; call < 5; call += 1) await kube.get('/api/v1/namespaces/team-a')
+    expect(connections).toHaveLength(1)
+    // Ends it without a word when the next call arrives, as one does whose idle time is just over.
+    server.prependOnceListener('request', (request) => request.socket.destroy())
+    expect(await kube.get('/api/v1/namespaces/team-a')).toEqual(NAMESPACE)
+    expect(connections).toHaveLength(2)
   })
 
   test('trusts no other CA, and shows it no token', async () => {

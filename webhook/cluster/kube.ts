@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest, type RequestOptions } from 'node:https'
+import { Agent, request as httpsRequest, type RequestOptions } from 'node:https'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { KubeConfig } from '@kubernetes/client-node'
@@ -128,11 +128,29 @@ async function send(config: KubeConfig, call: Call): Promise<IncomingMessage> {
   } catch (error) {
     throw unreachable(error)
   }
+  options.agent = keepingConnections(options.agent)
   const response = await roundTrip(url, options, call)
   const status = response.statusCode ?? 0
   if (status >= 200 && status < 300) return response
   const said = await text(response).catch(() => '')
   throw new KubeError(status, `${call.method} ${call.path}: ${status} ${reasonOf(said)}`)
+}
+
+/** By the library's agent, which it makes once for each cluster and user. */
+const KEEPING = new WeakMap<Agent, Agent>()
+
+/**
+ * The library's agent opens a connection for each call; this one, which trusts and shows the same,
+ * keeps them. A proxy's agent stays as it is.
+ */
+function keepingConnections(agent: RequestOptions['agent']): RequestOptions['agent'] {
+  if (!(agent instanceof Agent) || agent.constructor !== Agent) return agent
+  let keeping = KEEPING.get(agent)
+  if (keeping === undefined) {
+    keeping = new Agent({ ...agent.options, keepAlive: true })
+    KEEPING.set(agent, keeping)
+  }
+  return keeping
 }
 
 function roundTrip(url: URL, options: RequestOptions, call: Call): Promise<IncomingMessage> {
@@ -143,7 +161,10 @@ function roundTrip(url: URL, options: RequestOptions, call: Call): Promise<Incom
       outgoing.destroy(new Error('no answer in time'))
     })
     outgoing.on('error', (error) => {
-      reject(unreachable(error))
+      // The apiserver may end a kept connection at the moment it is used again, which says nothing.
+      const isStale = outgoing.reusedSocket && codeOf(error) === 'ECONNRESET'
+      if (isStale && call.method === 'GET') resolve(roundTrip(url, options, call))
+      else reject(unreachable(error))
     })
     if (call.body === undefined) {
       outgoing.end()

@@ -45,9 +45,8 @@ export async function readObjects(path: string): Promise<ClusterReader> {
       serviceAccounts.set(`${name}/default`, keepOurs({}))
   }
   return {
-    serviceAccount: (namespace, name) =>
-      Promise.resolve(serviceAccounts.get(`${namespace}/${name}`)),
-    namespace: (name) => Promise.resolve(namespaces.get(name)),
+    serviceAccount: (namespace, name) => serviceAccounts.get(`${namespace}/${name}`),
+    namespace: (name) => namespaces.get(name),
     ready: true,
     counts: () => ({ ServiceAccount: serviceAccounts.size, Namespace: namespaces.size }),
   }

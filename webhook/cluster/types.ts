@@ -5,21 +5,21 @@ export interface Annotated {
   readonly annotations: Readonly<Record<string, string>>
 }
 
+/**
+ * What a look at the cluster gives; undefined: there is no such object. A promise only where the
+ * apiserver is asked, and it may reject with a ClusterError.
+ */
+export type Looked = Annotated | undefined | Promise<Annotated | undefined>
+
 /** Where Namespaces and ServiceAccounts come from: the apiserver, or files. */
 export interface ClusterReader {
   /**
    * From the cache; a live GET on a miss or where the cached one names no role, so that one that was
-   * made or annotated a moment ago is seen. Undefined: there is none.
-   *
-   * @throws ClusterError
+   * made or annotated a moment ago is seen.
    */
-  serviceAccount(namespace: string, name: string): Promise<Annotated | undefined>
-  /**
-   * From the cache; a live GET on a miss, where it permits no role, or where `fresh` is asked for.
-   *
-   * @throws ClusterError
-   */
-  namespace(name: string, options?: { readonly fresh?: boolean }): Promise<Annotated | undefined>
+  serviceAccount(namespace: string, name: string): Looked
+  /** From the cache; a live GET on a miss, where it permits no role, or where `fresh` is asked for. */
+  namespace(name: string, options?: { readonly fresh?: boolean }): Looked
   /** True once both caches are filled. */
   readonly ready: boolean
   counts(): { readonly ServiceAccount: number; readonly Namespace: number }

@@ -42,21 +42,25 @@ export async function answerReview(
   return writeReview(request.uid, decided.verdict)
 }
 
-async function decideInTime(
+function decideInTime(
   request: AdmissionRequest,
   resource: Resource,
   deadlineMs: number,
   deps: AnswerDeps,
-): Promise<Decided> {
-  const subject = { namespace: request.namespace ?? '', name: request.name ?? '' }
-  const { expired, cancel } = deadline(deps.clock, deadlineMs)
+): Decided | Promise<Decided> {
+  const failed = (error: unknown): Decided => ({
+    verdict: verdictOf(error, deps.log),
+    subject: { namespace: request.namespace ?? '', name: request.name ?? '' },
+  })
   try {
     if (resource === 'namespaces') return reviewNamespace(request)
-    return await Promise.race([reviewPod(request, deps.cluster, deps.settings), expired])
+    const decided = reviewPod(request, deps.cluster, deps.settings)
+    // Only what waits can be late: a decision from the cache needs no timer.
+    if (!(decided instanceof Promise)) return decided
+    const { expired, cancel } = deadline(deps.clock, deadlineMs)
+    return Promise.race([decided, expired]).catch(failed).finally(cancel)
   } catch (error) {
-    return { verdict: verdictOf(error, deps.log), subject }
-  } finally {
-    cancel()
+    return failed(error)
   }
 }
 

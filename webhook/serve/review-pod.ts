@@ -1,4 +1,4 @@
-import type { ClusterReader } from '../cluster/types.ts'
+import type { Annotated, ClusterReader } from '../cluster/types.ts'
 import {
   decideByPodAlone,
   decidePod,
@@ -6,7 +6,7 @@ import {
   type PodFacts,
   type Settings,
 } from '../admit/decide-pod.ts'
-import { nameOf, podSchema, type Pod } from '../admit/pod.ts'
+import { checkPod, nameOf, type Pod } from '../admit/pod.ts'
 import { denied, unchanged, type Verdict } from '../admit/verdict.ts'
 import { firstProblem, type AdmissionRequest } from './review.ts'
 
@@ -22,19 +22,18 @@ export interface Decided {
 }
 
 /**
- * From the review of a Pod to its verdict: reads what the decision depends on, and decides.
+ * From the review of a Pod to its verdict: reads what the decision depends on, and decides. A promise
+ * only where the apiserver must be asked; it rejects with a ClusterError where that is not possible.
  *
  * The cache may lag behind what was applied a moment ago, so a denial for want of permission is
  * checked once more against the apiserver before it is given.
- *
- * @throws ClusterError where the apiserver is needed and cannot be asked
  */
-export async function reviewPod(
+export function reviewPod(
   request: AdmissionRequest,
   cluster: ClusterReader,
   settings: Settings,
-): Promise<Decided> {
-  const parsed = podSchema.safeParse(request.object)
+): Decided | Promise<Decided> {
+  const parsed = checkPod(request.object)
   const namespace = request.namespace ?? ''
   if (request.operation !== 'CREATE') {
     return {
@@ -49,8 +48,8 @@ export async function reviewPod(
   }
   const pod = parsed.data
   const subject = { namespace, name: nameOf(pod), serviceAccount: serviceAccountOf(pod) }
-  const verdict =
-    decideByPodAlone(pod) ?? (await decideWithCluster(pod, namespace, { cluster, settings }))
+  const verdict = decideByPodAlone(pod) ?? decideWithCluster(pod, namespace, { cluster, settings })
+  if (verdict instanceof Promise) return verdict.then((given) => ({ verdict: given, subject }))
   return { verdict, subject }
 }
 
@@ -59,20 +58,31 @@ interface Lookup {
   readonly settings: Settings
 }
 
-async function decideWithCluster(pod: Pod, namespace: string, lookup: Lookup): Promise<Verdict> {
-  const { cluster, settings } = lookup
-  const [account, permits] = await Promise.all([
-    cluster.serviceAccount(namespace, serviceAccountOf(pod)),
-    cluster.namespace(namespace),
-  ])
-  const facts: PodFacts = {
-    pod,
-    namespace,
-    serviceAccountAnnotations: account?.annotations,
-    namespaceAnnotations: permits?.annotations,
+function decideWithCluster(
+  pod: Pod,
+  namespace: string,
+  { cluster, settings }: Lookup,
+): Verdict | Promise<Verdict> {
+  const decide = (account?: Annotated, permits?: Annotated): Verdict | Promise<Verdict> => {
+    const facts: PodFacts = {
+      pod,
+      namespace,
+      serviceAccountAnnotations: account?.annotations,
+      namespaceAnnotations: permits?.annotations,
+    }
+    const verdict = decidePod(facts, settings)
+    if (verdict.reason !== 'role-not-permitted') return verdict
+    return decideAfresh(facts, { cluster, settings })
   }
-  const verdict = decidePod(facts, settings)
-  if (verdict.reason !== 'role-not-permitted') return verdict
-  const fresh = await cluster.namespace(namespace, { fresh: true })
+  const account = cluster.serviceAccount(namespace, serviceAccountOf(pod))
+  const permits = cluster.namespace(namespace)
+  if (account instanceof Promise || permits instanceof Promise) {
+    return Promise.all([account, permits]).then((looked) => decide(...looked))
+  }
+  return decide(account, permits)
+}
+
+async function decideAfresh(facts: PodFacts, { cluster, settings }: Lookup): Promise<Verdict> {
+  const fresh = await cluster.namespace(facts.namespace, { fresh: true })
   return decidePod({ ...facts, namespaceAnnotations: fresh?.annotations }, settings)
 }

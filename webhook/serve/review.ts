@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { NocredsError } from '../../platform/errors.ts'
+import { checkInPlace } from '../admit/check-in-place.ts'
+import type { Operation } from '../admit/json-patch.ts'
 import type { Verdict } from '../admit/verdict.ts'
 
 /** A body that is no AdmissionReview: answered with HTTP 400, because there is no uid to answer to. */
@@ -22,6 +24,8 @@ const reviewSchema = z.looseObject({
   request: requestSchema,
 })
 
+const checkReview = checkInPlace(reviewSchema)
+
 export type AdmissionRequest = Readonly<z.infer<typeof requestSchema>>
 
 /**
@@ -38,7 +42,7 @@ export function readReview(body: Buffer, kind: 'Pod' | 'Namespace'): AdmissionRe
   } catch {
     throw new ReviewError('ERR_NOT_JSON', 'the body is not JSON; allowed: an AdmissionReview v1')
   }
-  const parsed = reviewSchema.safeParse(json)
+  const parsed = checkReview(json)
   if (!parsed.success) {
     const problems = parsed.error.issues
       .slice(0, 5)
@@ -89,12 +93,18 @@ export function writeReview(uid: string, verdict: Verdict): string {
           uid,
           allowed: true,
           ...(verdict.warnings.length > 0 ? { warnings: verdict.warnings } : {}),
-          ...(verdict.patch.length > 0
-            ? {
-                patchType: 'JSONPatch',
-                patch: Buffer.from(JSON.stringify(verdict.patch)).toString('base64'),
-              }
-            : {}),
         }
-  return JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response })
+  const text = JSON.stringify({
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
+    response,
+  })
+  const hasPatch = verdict.decision !== 'denied' && verdict.patch.length > 0
+  return hasPatch ? withPatch(text, verdict.patch) : text
+}
+
+/** Base64 needs no escaping, so the patch, most of the answer, is put in rather than looked through. */
+function withPatch(text: string, patch: readonly Operation[]): string {
+  const base64 = Buffer.from(JSON.stringify(patch)).toString('base64')
+  return `${text.slice(0, -2)},"patchType":"JSONPatch","patch":"${base64}"}}`
 }
