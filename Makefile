@@ -9,7 +9,7 @@ BUNDLES := dist/webhook.mjs dist/exchanger.mjs dist/exchange.mjs
 
 SEED ?= 1
 
-.PHONY: help demo test simulate e2e e2e-matrix-report check unit build manifests format clean
+.PHONY: help demo test simulate bench e2e e2e-matrix-report check unit build manifests format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -18,6 +18,9 @@ demo: build ## the whole main job on this machine, in under a minute
 	@npm run --silent demo
 
 test: check unit ## all checks and tests
+
+bench: build ## what nocreds costs, side by side with the least it could: bench/RESULTS.md (40 minutes)
+	@npm run --silent bench
 
 simulate: $(INSTALLED) ## fleets of up to 100,000 pods on a virtual clock: simulate/RESULTS.md and its pictures
 	@npm run --silent simulate -- $(SEED)

@@ -1,7 +1,10 @@
+import { readFile } from 'node:fs/promises'
+import { cpus, release, totalmem, type } from 'node:os'
+import { join } from 'node:path'
 import type { Section } from './section.ts'
 
 /** What the figures were measured on. */
-export interface Machine {
+interface Machine {
   readonly cpu: string
   readonly cores: number
   readonly memoryGb: number
@@ -10,6 +13,22 @@ export interface Machine {
   readonly v8: string
   readonly openssl: string
   readonly nocreds: string
+}
+
+/** This machine. */
+export async function machine(): Promise<Machine> {
+  const package_ = await readFile(join(import.meta.dirname, '../package.json'), 'utf8')
+  const { version } = JSON.parse(package_) as { version: string }
+  return {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    memoryGb: totalmem() / 1e9,
+    system: `${type()} ${release()}`,
+    node: process.versions.node,
+    v8: process.versions.v8,
+    openssl: process.versions.openssl,
+    nocreds: version,
+  }
 }
 
 /** The page: machine and command, a row for each goal, and what stands behind each. */

@@ -1,7 +1,11 @@
 /**
- * The exchanger's figures as markdown: `node bench/exchanger/main.ts`, or some of them by name, such as
- * `node bench/exchanger/main.ts first-credentials images`. Linux only; all of them take 20 minutes.
+ * The exchanger's figures as markdown: `node bench/exchanger/main.ts` measures all of them, which takes 20
+ * minutes, and writes RESULTS.md; with names, such as `first-credentials images`, it only prints those.
+ * Linux only.
  */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { machine, results } from '../report.ts'
 import type { Section } from '../section.ts'
 import { measureFirstCredentials } from './first-credentials.ts'
 import { measureIdle } from './idle.ts'
@@ -24,9 +28,16 @@ if (unknown !== undefined) {
   process.stderr.write(`unknown measurement ${JSON.stringify(unknown)}; allowed: ${allowed}\n`)
   process.exit(2)
 }
+const sections: Section[] = []
 for (const [name, measure] of Object.entries(MEASUREMENTS)) {
   if (asked.length > 0 && !asked.includes(name)) continue
-  const { title, goal, measured, verdict, detail } = await measure()
-  console.log(`## ${title}: ${verdict}\n\n- goal: ${goal}\n- measured: ${measured}`)
-  console.log(`${detail.map((line) => `- ${line}`).join('\n')}\n`)
+  const section = await measure()
+  const detail = section.detail.map((line) => `- ${line}`)
+  sections.push({ ...section, detail })
+  console.log(
+    `## ${section.title}: ${section.verdict}\n\n- goal: ${section.goal}\n- measured: ${section.measured}`,
+  )
+  console.log(`${detail.join('\n')}\n`)
 }
+if (asked.length === 0)
+  await writeFile(join(import.meta.dirname, 'RESULTS.md'), results(await machine(), sections))
