@@ -42,7 +42,7 @@ export function profileWebhook(): Promise<readonly SelfTime[]> {
 }
 
 /** The last part of a profile, as long as the load was, shared out among the reviews in it. */
-export function selfTimes(profile: CpuProfile, reviews: number): readonly SelfTime[] {
+function selfTimes(profile: CpuProfile, reviews: number): readonly SelfTime[] {
   const nameOf = new Map(profile.nodes.map(({ id, callFrame }) => [id, frameName(callFrame)]))
   const totalUs = new Map<string, number>()
   let countedUs = 0
