@@ -11,7 +11,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** Median, least and most, as `12.3 (11.9–14.0)`. */
-export function spread(values: readonly number[], digits: number): string {
+export function spread(values: readonly number[], digits = 0): string {
   const [middle, least, most] = [median(values), quantile(values, 0), quantile(values, 1)]
   return `${middle.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`
 }
@@ -35,4 +35,9 @@ export function lineThrough(points: readonly (readonly [x: number, y: number])[]
   const slope = covariance / varianceX
   const fit = varianceY === 0 ? 1 : covariance ** 2 / (varianceX * varianceY)
   return { slope, intercept: meanY - slope * meanX, fit }
+}
+
+/** By how much the values rise from one to the next: the least squares line. @throws Error below two values */
+export function slope(values: readonly number[]): number {
+  return lineThrough(values.map((value, index) => [index, value])).slope
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { bundle, bundlePrograms } from '../../build/programs.ts'
 import type { Section } from '../section.ts'
 import { startLoopback, type Loopback, type LoopbackPod } from './loopback.ts'
-import { median, spread } from './statistics.ts'
+import { median, spread } from '../statistics.ts'
 
 const GOAL = { medianMs: 350, ratio: 1.5 } as const
 const BARE = 'bench/exchanger/bare-oneshot.ts'

@@ -9,7 +9,7 @@ import { start, type Running } from '../../testbed/exchanger-pod.ts'
 import type { Section } from '../section.ts'
 import { startLoopback, type Delivery, type LoopbackPod } from './loopback.ts'
 import { anonymousMiB, childrenOf, proportionalAnonymousMiB } from './proc.ts'
-import { slope } from './statistics.ts'
+import { slope } from '../statistics.ts'
 
 const GOAL_MIB = { process: 10.5, endpoint: 12, peak: 48 } as const
 /** V8 takes memory by pages of 256 KiB: less than one of them in 100 refreshes is no growth. */
