@@ -6,7 +6,7 @@ import { messageOf } from '../platform/errors.ts'
 import { bringUp } from './cluster/bring-up.ts'
 import { takeDown } from './cluster/take-down.ts'
 import { everyStage, jest } from './stages.ts'
-import { hostOf, type Host } from './support/host.ts'
+import { hostOf, MachineError, type Host } from './support/host.ts'
 import { interruption } from './support/interrupt.ts'
 
 const write = (line: string): void => {
@@ -22,7 +22,8 @@ try {
   const args = process.argv.slice(2)
   code = args.length > 0 ? await jest(ready, args) : await everyStage(ready)
 } catch (error) {
-  console.error(`e2e: ${messageOf(error)}`)
+  const what = error instanceof MachineError ? 'e2e: not on this machine' : 'e2e'
+  console.error(`${what}: ${messageOf(error)}`)
 }
 process.exitCode = code
 // Not by the host that may be interrupted: what was begun is taken down all the same.
