@@ -11,6 +11,8 @@ import { median, spread } from '../statistics.ts'
 const GOAL = { medianMs: 350, ratio: 1.5 } as const
 const BARE = 'bench/exchanger/bare-oneshot.ts'
 
+type ByName<T> = Readonly<Record<'sidecar' | 'gate' | 'bare' | 'node', T>>
+
 /** What is started, and what it prints once it is there. */
 interface Contestant {
   readonly words: readonly string[]
@@ -31,16 +33,13 @@ export async function measureFirstCredentials(rounds = 21): Promise<Section> {
     await bundle(BARE, join(folder, 'bare.mjs'))
     const exchanger = join(folder, 'exchanger.mjs')
     const plainNode = { NODE_OPTIONS: '' }
-    const contestants: Readonly<Record<'sidecar' | 'gate' | 'bare' | 'node', Contestant>> = {
+    const contestants: ByName<Contestant> = {
       sidecar: { words: [exchanger, 'run'], says: '"credentials published"' },
       gate: { words: [exchanger, 'run'], says: '"credentials published"' },
       bare: { words: [join(folder, 'bare.mjs')], says: '}\n', env: plainNode },
       node: { words: ['--print', '"}"'], says: '}\n', env: plainNode },
     }
-    const tookMs = { sidecar: [], gate: [], bare: [], node: [] } as Record<
-      keyof typeof contestants,
-      number[]
-    >
+    const tookMs: ByName<number[]> = { sidecar: [], gate: [], bare: [], node: [] }
     for (let round = 0; round <= rounds; round += 1) {
       for (const name of ['sidecar', 'bare', 'node', 'gate'] as const) {
         const ms = await timed(loopback, contestants[name], name === 'gate' ? exchanger : undefined)
@@ -54,10 +53,7 @@ export async function measureFirstCredentials(rounds = 21): Promise<Section> {
   }
 }
 
-function sectionOf(
-  tookMs: Readonly<Record<'sidecar' | 'gate' | 'bare' | 'node', readonly number[]>>,
-  rounds: number,
-): Section {
+function sectionOf(tookMs: ByName<readonly number[]>, rounds: number): Section {
   const ms = median(tookMs.sidecar)
   const ratios = tookMs.sidecar.map((sidecarMs, round) => sidecarMs / (tookMs.bare[round] ?? NaN))
   const ratio = median(ratios)
