@@ -53,7 +53,7 @@ const rows = cases.map((one) => {
   const values = tookMs.get(one) ?? []
   const moreMs = median(values) - bareMs
   const verdict = moreMs <= GOAL_MS ? 'reached' : 'missed'
-  const outcome = one === 'without nocreds' ? '| |' : `| ${moreMs} | ${verdict} |`
+  const outcome = one === 'without nocreds' ? '| | |' : `| ${moreMs} | ${verdict} |`
   return `| ${one} | ${spread(values)} ${outcome}`
 })
 const page = `# From a pod's creation to its app
