@@ -7,7 +7,7 @@ INSTALLED := node_modules/.package-lock.json
 SOURCES := $(shell find platform contract webhook exchanger build -name '*.ts' -not -name '*.test.ts' 2>/dev/null)
 BUNDLES := dist/webhook.mjs dist/exchanger.mjs dist/exchange.mjs
 
-.PHONY: help demo test e2e e2e-matrix-report check unit build manifests format clean
+.PHONY: help demo test bench e2e e2e-matrix-report check unit build manifests format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -16,6 +16,9 @@ demo: build ## the whole main job on this machine, in under a minute
 	@npm run --silent demo
 
 test: check unit ## all checks and tests
+
+bench: build ## how fast the webhook is, side by side with a bare server (writes bench/RESULTS.md)
+	@npm run --silent bench
 
 e2e: $(INSTALLED) ## the suite on a kind cluster of its own (KEEP=1 keeps it)
 	@npm run --silent e2e

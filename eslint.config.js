@@ -22,7 +22,7 @@ const OWNER_OF = {
 
 /** Imports point down only: platform <- contract <- webhook, exchanger <- testbed, demo, e2e. */
 function restrictedImports(folder, mayImport, mayUse = undefined) {
-  const all = [...Object.keys(MAY_IMPORT), 'testbed', 'demo', 'build', 'e2e']
+  const all = [...Object.keys(MAY_IMPORT), 'testbed', 'demo', 'build', 'bench', 'e2e']
   const forbidden = all.filter((name) => name !== folder && !mayImport.includes(name))
   return {
     'no-restricted-imports': [

@@ -344,7 +344,9 @@ describe('Dockerfile', () => {
     expect(stage('exchanger')).toContain(
       `ENTRYPOINT ${JSON.stringify(EXCHANGER.program).replace(',', ', ')}`,
     )
-    expect(stage('webhook')).toContain('ENTRYPOINT ["node", "--max-semi-space-size=8", "/nocreds/webhook.mjs"]')
+    expect(stage('webhook')).toContain(
+      'ENTRYPOINT ["node", "--max-semi-space-size=8", "/nocreds/webhook.mjs"]',
+    )
     expect(stage('runtime')).toContain(`USER ${EXCHANGER.userId}:${EXCHANGER.userId}`)
     expect(stage('runtime') + stage('webhook') + stage('exchanger')).not.toMatch(/^(RUN|ADD)/m)
   })

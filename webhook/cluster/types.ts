@@ -9,7 +9,7 @@ export interface Annotated {
  * What a look at the cluster gives; undefined: there is no such object. A promise only where the
  * apiserver is asked, and it may reject with a ClusterError.
  */
-export type Looked = Annotated | undefined | Promise<Annotated | undefined>
+type Looked = Annotated | undefined | Promise<Annotated | undefined>
 
 /** Where Namespaces and ServiceAccounts come from: the apiserver, or files. */
 export interface ClusterReader {
