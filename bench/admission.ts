@@ -6,7 +6,7 @@ import { Stage } from './stage.ts'
 import { median, spread } from './statistics.ts'
 
 const ROUND_MS = 5000
-const PAIRS = { warmUps: 2, pairs: 9 } as const
+const PAIRS = { warmUps: 2, pairs: 11 } as const
 const GOAL = { rate: 0.9, p99: 1.5 } as const
 
 /** The product's real server beside the least that `node:https` can do for the same patch. */

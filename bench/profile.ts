@@ -37,12 +37,15 @@ export function profileWebhook(): Promise<readonly SelfTime[]> {
     await webhook.stop()
     const [file = ''] = await readdir(profiles)
     const profile = JSON.parse(await readFile(join(profiles, file), 'utf8')) as CpuProfile
-    return selfTimes(profile, requests)
+    return selfTimes(profile, { lastMs: LOAD_MS, reviews: requests })
   })
 }
 
-/** The last part of a profile, as long as the load was, shared out among the reviews in it. */
-function selfTimes(profile: CpuProfile, reviews: number): readonly SelfTime[] {
+/** The last part of a profile, shared out among the reviews in it; waiting is not counted. */
+export function selfTimes(
+  profile: CpuProfile,
+  { lastMs, reviews }: { readonly lastMs: number; readonly reviews: number },
+): readonly SelfTime[] {
   const nameOf = new Map(profile.nodes.map(({ id, callFrame }) => [id, frameName(callFrame)]))
   const totalUs = new Map<string, number>()
   let countedUs = 0
@@ -50,7 +53,7 @@ function selfTimes(profile: CpuProfile, reviews: number): readonly SelfTime[] {
     const us = profile.timeDeltas[index] ?? 0
     const name = nameOf.get(profile.samples[index] ?? 0) ?? ''
     countedUs += us
-    if (countedUs > LOAD_MS * 1000) break
+    if (countedUs > lastMs * 1000) break
     if (name !== '(idle)') totalUs.set(name, (totalUs.get(name) ?? 0) + us)
   }
   return [...totalUs]

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Section } from './section.ts'
 
 /** What the figures were measured on. */
-interface Machine {
+export interface Machine {
   readonly cpu: string
   readonly cores: number
   readonly memoryGb: number

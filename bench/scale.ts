@@ -7,7 +7,7 @@ import { median, spread } from './statistics.ts'
 const CLUSTER = { namespaces: 10_000, serviceAccounts: 100_000 } as const
 const CHANGES_PER_SECOND = 1000
 const ROUND_MS = 3000
-const PAIRS = { warmUps: 2, pairs: 9 } as const
+const PAIRS = { warmUps: 3, pairs: 11 } as const
 const GOAL = { residentMb: 200, readyS: 15, rate: 0.9, p99: 1.5 } as const
 
 interface Measured {
@@ -23,14 +23,15 @@ interface Measured {
 /** 100,000 ServiceAccounts and 10,000 Namespaces: memory, time to ready, rate, a storm of changes. */
 export function measureScale(): Promise<Section> {
   return Stage.with(async (stage) => {
-    const sizes = [CLUSTER.namespaces, CLUSTER.serviceAccounts].map(String)
-    const cluster = await stage.program('cluster.ts', [...stage.tlsFiles, ...sizes])
+    const small = await stage.webhook({
+      kubeConfig: await stage.kubeConfig(await clusterOf(stage, 1, 1)),
+    })
+    const cluster = await clusterOf(stage, CLUSTER.namespaces, CLUSTER.serviceAccounts)
+    const kubeConfig = await stage.kubeConfig(cluster)
     const startedAt = performance.now()
-    const large = await stage.webhook({ kubeConfig: await stage.kubeConfig(cluster) })
+    const large = await stage.webhook({ kubeConfig })
     const readyS = (performance.now() - startedAt) / 1000
     const listed = await residentMb(large.pid)
-
-    const small = await stage.webhook()
     const bySize = await alternate(
       () => stage.load(small, ROUND_MS),
       () => stage.load(large, ROUND_MS),
@@ -48,6 +49,10 @@ export function measureScale(): Promise<Section> {
     const { peak } = await residentMb(large.pid)
     return sectionOf({ readyS, residentMb: { listed: listed.now, peak }, bySize, byChanges })
   })
+}
+
+function clusterOf(stage: Stage, ...sizes: readonly number[]): Promise<Running> {
+  return stage.program('cluster.ts', [...stage.tlsFiles, ...sizes.map(String)])
 }
 
 /** From now on so many ServiceAccounts change a second. */

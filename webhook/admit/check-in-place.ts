@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 
 /** What `schema.safeParse` gives. */
 export type Checked<T> = z.ZodSafeParseResult<T>

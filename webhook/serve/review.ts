@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { NocredsError } from '../../platform/errors.ts'
 import { checkInPlace } from '../admit/check-in-place.ts'
 import type { Operation } from '../admit/json-patch.ts'
