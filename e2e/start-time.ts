@@ -6,7 +6,14 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { median, spread } from '../bench/statistics.ts'
 import { realClock, sleep } from '../platform/clock.ts'
-import { closeSuite, createTeam, openSuite, type Suite, type Team } from './support/suite.ts'
+import {
+  closeSuite,
+  createTeam,
+  openSuite,
+  podSpec,
+  type Suite,
+  type Team,
+} from './support/suite.ts'
 import { IMAGES } from './versions.ts'
 
 const ROUNDS = 11
@@ -28,7 +35,7 @@ async function startMs(
   const name = `start-${round}-${Object.keys(CASES).indexOf(which)}`
   const metadata = { name, namespace: team.namespace, annotations: CASES[which] }
   const app = { name: 'app', image: IMAGES.node, command: ['date', '+%s%3N'] }
-  const spec = { serviceAccountName: 'app', restartPolicy: 'Never', containers: [app] }
+  const spec = { ...podSpec(app), restartPolicy: 'Never' }
   const createdMs = realClock.now()
   await kubectl.apply({ apiVersion: 'v1', kind: 'Pod', metadata, spec })
   const inNamespace = ['--namespace', team.namespace]

@@ -2,11 +2,11 @@ import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ExchangerEnvError, fromEnv, type ExchangerConfig } from '../contract/exchanger-env.ts'
 import { ENDPOINT } from '../contract/names.ts'
-import { realClock, sleepUnless } from '../platform/clock.ts'
+import { realClock } from '../platform/clock.ts'
 import { jsonLogger, type Logger } from '../platform/log.ts'
 import { exchangeEnv } from './resident/child.ts'
-import { LAST_MOMENTS_MS, runResident } from './resident/run.ts'
-import { terminationMessage } from './resident/termination.ts'
+import { runResident } from './resident/run.ts'
+import { terminationMessage, untilStopped } from './resident/termination.ts'
 import { nameOf } from './failure.ts'
 import { waitForCredentials } from './wait.ts'
 
@@ -47,7 +47,7 @@ async function run(): Promise<number> {
     if (file !== undefined) leaveMessage(file, terminationMessage(error))
   })
   if (config === undefined) {
-    await sleepUnless(realClock, LAST_MOMENTS_MS, stop.signal)
+    await untilStopped(realClock, stop.signal)
     return 2
   }
   return runResident(config, {

@@ -9,18 +9,20 @@ import { installPackages, needDebian } from './debian.ts'
 const PACKAGES: Readonly<Record<string, string>> = { pip: 'python3-pip', mvn: 'maven' }
 
 /**
- * Sees to it that a program is on the PATH, where Debian has it.
+ * The host with a program on its PATH: the machine's own, else Debian's.
  *
  * @param wanted what it is needed for, as the error says
  * @throws MachineError where it is missing and cannot be installed
  */
-export async function needTool(host: Host, tool: string, wanted: string): Promise<void> {
-  if ((await host.tryRun('which', [tool])) !== undefined) return
+export async function withTool(host: Host, tool: string, wanted: string): Promise<Host> {
+  if (tool === 'go') return withGo(host, wanted)
+  if ((await host.tryRun('which', [tool])) !== undefined) return host
   const name = PACKAGES[tool]
   const missing = `${wanted} is built with ${tool}, which is not on the PATH`
   if (name === undefined) throw new MachineError(missing)
   await needDebian(host, missing)
   await installPackages(host, [name])
+  return host
 }
 
 /** Since this one, go fetches whatever newer Go a module asks for. */

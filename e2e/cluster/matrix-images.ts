@@ -2,7 +2,7 @@ import { cp, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cached, recipeOf, recipeOfFiles } from '../airgap/cache.ts'
 import { findEngine } from '../airgap/engine.ts'
-import { needTool, withGo } from '../airgap/host-tools.ts'
+import { withTool } from '../airgap/host-tools.ts'
 import { provideMatrixBases } from '../airgap/provide.ts'
 import { MachineError, type Host } from '../support/host.ts'
 import { REPOSITORY } from '../versions.ts'
@@ -74,9 +74,7 @@ async function contextOf(host: Host, app: MatrixApp): Promise<string> {
   const recipe: Recipe = RECIPES[app]
   const hash = recipeOf(await recipeOfFiles(join(APPS, app)), process.arch)
   const { path } = await cached(host, `matrix-${app}`, hash, async (folder) => {
-    const wanted = `the app of the SDK matrix for ${app}`
-    if (recipe.tool !== 'go') await needTool(host, recipe.tool, wanted)
-    const builder = recipe.tool === 'go' ? await withGo(host, wanted) : host
+    const builder = await withTool(host, recipe.tool, `the app of the SDK matrix for ${app}`)
     await cp(join(APPS, app), folder, { recursive: true })
     await recipe.build(builder, folder)
   })

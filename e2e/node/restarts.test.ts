@@ -75,7 +75,8 @@ test('the node restarts: running pods have credentials again, new ones start', a
     }>(['pod', 'on-node', '-n', team.namespace])
     return status.containerStatuses[0]!.restartCount > 0 ? true : undefined
   })
-  await app.expectUnnoticed(0)
+  // STS came back with the node as the app did, and may have been ready after it.
+  await app.expectAnswered()
   await suite.kubectl.apply({
     apiVersion: 'v1',
     kind: 'Pod',

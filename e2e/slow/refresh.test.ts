@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { STS_OF_APPS, ownSts, type OwnSts } from '../support/own-sts.ts'
+import { appBesideOwnSts, ownSts, type OwnSts } from '../support/own-sts.ts'
 import { restartKubelet, tokenDigest } from '../support/node.ts'
 import { STS_ENDPOINT } from '../cluster/aws.ts'
-import { closeSuite, createTeam, openSuite, podSpec, whoAmI } from '../support/suite.ts'
+import { closeSuite, createTeam, openSuite, podSpec } from '../support/suite.ts'
 import type { Suite, Team } from '../support/suite.ts'
 import { waitFor } from '../support/wait.ts'
 import { IMAGES } from '../versions.ts'
@@ -36,7 +36,10 @@ beforeAll(async () => {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name: delivery, namespace: team.namespace, annotations },
-      spec: { ...podSpec(asksForever()), hostAliases: sts.hostAliases },
+      spec: {
+        ...podSpec(appBesideOwnSts(['node', '/app/forever.mjs'])),
+        hostAliases: sts.hostAliases,
+      },
     })
   }
 }, 120_000)
@@ -72,14 +75,6 @@ async function startShortLivedSts(namespace: string): Promise<OwnSts> {
   const ready = ['--for=condition=Ready', '--timeout=90s', '--namespace', namespace]
   await suite.kubectl(['wait', 'pod/sts', ...ready])
   return ownSts(suite, { namespace, app: 'short-lived', port: PORT })
-}
-
-function asksForever(): object {
-  const env = [
-    { name: 'AWS_ENDPOINT_URL_STS', value: STS_OF_APPS },
-    { name: 'AWS_REGION', value: 'us-east-1' },
-  ]
-  return { ...whoAmI(), env, command: ['node', '/app/forever.mjs'] }
 }
 
 async function answersTo(pod: string): Promise<Answer[]> {

@@ -1,15 +1,21 @@
 import { expect } from '@jest/globals'
-import { STS_OF_APPS } from './own-sts.ts'
-import { podSpec, whoAmI, type Suite, type Team } from './suite.ts'
+import { appBesideOwnSts } from './own-sts.ts'
+import { podSpec, type Suite, type Team } from './suite.ts'
 import { waitFor } from './wait.ts'
+
+const ASK = `node /app/main.mjs 2>/tmp/why || echo "failed: $(grep -m1 Error /tmp/why)"`
+const ASKS_FOREVER = `while :; do ${ASK}; sleep 3; done`
+/** How the SDK names that its default chain came to nothing. */
+const WITHOUT_CREDENTIALS = /CredentialsProviderError|CredentialsError/
 
 /** A pod that asks who it is again and again, each time in a new process, so by a new look at its credentials. */
 export interface AskingApp {
-  readonly pod: string
   /** What it said so far, in its present container. */
   said(): Promise<readonly string[]>
   /** It asks once more after `before` answers, and each answer is its role. */
   expectUnnoticed(before: number): Promise<void>
+  /** It is answered by its role. Questions before that may have found no STS, but each had credentials. */
+  expectAnswered(): Promise<void>
 }
 
 /**
@@ -24,7 +30,7 @@ export async function startAsking(
   spec: object = {},
 ): Promise<AskingApp> {
   const metadata = { name: pod, namespace }
-  const whole = { ...podSpec(asksForever()), ...spec }
+  const whole = { ...podSpec(appBesideOwnSts(['sh', '-c', ASKS_FOREVER])), ...spec }
   await kubectl.apply({ apiVersion: 'v1', kind: 'Pod', metadata, spec: whole })
   const said = async (): Promise<string[]> => {
     const log = await kubectl(['logs', pod, '--namespace', namespace, '--container', 'app'])
@@ -37,20 +43,17 @@ export async function startAsking(
     })
   await saidMoreThan(0)
   return {
-    pod,
     said,
     async expectUnnoticed(before) {
       const lines = await saidMoreThan(before)
       expect([...new Set(lines)]).toEqual([JSON.stringify(identity)])
     },
+    async expectAnswered() {
+      const lines = await waitFor(`an answer of STS to ${pod}`, 120_000, async () => {
+        const soFar = await said()
+        return soFar.at(-1) === JSON.stringify(identity) ? soFar : undefined
+      })
+      expect(lines.filter((line) => WITHOUT_CREDENTIALS.test(line))).toEqual([])
+    },
   }
-}
-
-function asksForever(): object {
-  const env = [
-    { name: 'AWS_ENDPOINT_URL_STS', value: STS_OF_APPS },
-    { name: 'AWS_REGION', value: 'us-east-1' },
-  ]
-  const loop = 'while :; do node /app/main.mjs 2>/dev/null || echo failed; sleep 3; done'
-  return { ...whoAmI(), env, command: ['sh', '-c', loop] }
 }

@@ -1,8 +1,17 @@
 import { STS_ENDPOINT } from '../cluster/aws.ts'
-import type { Suite } from './suite.ts'
+import { whoAmI, type Suite } from './suite.ts'
 
 /** STS by a name that `ownSts` leaves alone. */
-export const STS_OF_APPS = 'http://sts.aws.svc'
+const STS_OF_APPS = 'http://sts.aws.svc'
+
+/** The suite's app, whose own calls go past any `OwnSts` of its pod. */
+export function appBesideOwnSts(command: readonly string[]): object {
+  const env = [
+    { name: 'AWS_ENDPOINT_URL_STS', value: STS_OF_APPS },
+    { name: 'AWS_REGION', value: 'us-east-1' },
+  ]
+  return { ...whoAmI(), env, command }
+}
 
 /** What a Service leads to. */
 interface Backend {

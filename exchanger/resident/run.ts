@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import type { CredentialDocument } from '../../contract/credentials.ts'
 import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
-import { sleepUnless, type Clock, type Random } from '../../platform/clock.ts'
+import type { Clock, Random } from '../../platform/clock.ts'
 import { codeOf, messageOf, NocredsError } from '../../platform/errors.ts'
 import { ensureFolder } from '../../platform/files.ts'
 import type { Logger } from '../../platform/log.ts'
@@ -12,10 +12,8 @@ import type { Endpoint } from '../publish/endpoint.ts'
 import { openStore, type CredentialStore } from '../publish/store.ts'
 import { runExchange, type ExchangeCommand } from './child.ts'
 import { Refresher } from './refresher.ts'
-import { writeTerminationMessage } from './termination.ts'
+import { untilStopped, writeTerminationMessage } from './termination.ts'
 
-/** Longer than the gate stays open for its reason; only where nobody ends the process, it ends itself. */
-export const LAST_MOMENTS_MS = 60_000
 /** By then what came of an exchange is published, and nothing waits for the few milliseconds. */
 const RELEASE_AFTER_MS = 100
 
@@ -135,11 +133,7 @@ function startErrorOf(error: unknown, config: ExchangerConfig): NocredsError {
   )
 }
 
-/**
- * Says why, and waits to be stopped. The message shuts the gate, on which the kubelet ends the container.
- * A process that ended by itself would leave a moment in which a busy node still counts it as running with
- * its gate behind it, and starts the app without credentials.
- */
+/** Says why, and waits to be stopped. */
 async function giveUp(
   config: ExchangerConfig,
   { clock, log, signal }: ResidentDeps,
@@ -147,7 +141,7 @@ async function giveUp(
 ): Promise<number> {
   await leaveMessage(config, log, reason)
   if (signal.aborted) return 0
-  await sleepUnless(clock, LAST_MOMENTS_MS, signal)
+  await untilStopped(clock, signal)
   return 1
 }
 

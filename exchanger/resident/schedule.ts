@@ -9,7 +9,7 @@ import type { FailureClass } from '../failure.ts'
 
 const MINUTE_MS = 60_000
 
-/** How long the first credentials may take; then the process ends and says why. */
+/** How long the first credentials may take; then the process gives up and says why. */
 export const GATE_MS = 30_000
 
 /**

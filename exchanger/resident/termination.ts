@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises'
+import { sleepUnless, type Clock } from '../../platform/clock.ts'
 import type { NocredsError } from '../../platform/errors.ts'
 
 /** A pod's messages share 12 KiB; half of the 4096 that one container may have says it all. */
@@ -19,4 +20,17 @@ export function terminationMessage({ code, message, hint }: NocredsError): strin
 /** Written in place: the kubelet mounts the very file into the container. */
 export async function writeTerminationMessage(path: string, error: NocredsError): Promise<void> {
   await writeFile(path, terminationMessage(error))
+}
+
+/** Longer than the gate stays open for its reason. */
+const LAST_MOMENTS_MS = 60_000
+
+/**
+ * What a process does once its message is left: it waits to be stopped. The message shuts the gate, on which
+ * the kubelet ends the container. A process that ended by itself would leave a moment in which a busy node
+ * still counts it as running with its gate behind it, and starts the app without credentials. Only where
+ * nobody ends it, it ends after a minute.
+ */
+export function untilStopped(clock: Clock, signal: AbortSignal): Promise<void> {
+  return sleepUnless(clock, LAST_MOMENTS_MS, signal)
 }
