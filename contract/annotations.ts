@@ -11,14 +11,9 @@ const anyText: ValueKind<string> = {
   format: (text) => text,
 }
 
-/** Names separated by commas; blanks around a name do not count. */
 const containerList: ValueKind<readonly string[]> = {
   allowed: 'container names separated by commas',
-  parse: (text) =>
-    text
-      .split(',')
-      .map((name) => name.trim())
-      .filter((name) => name !== ''),
+  parse: values.partsOf,
   format: (names) => names.join(','),
 }
 
@@ -30,11 +25,14 @@ const ON_SERVICE_ACCOUNT = {
   audience: values.audience,
   'token-expiration': values.tokenExpirationSeconds,
   region: values.region,
+  certificate: values.flag,
+  'certificate-duration': values.certificateDurationSeconds,
+  'certificate-dns-names': values.dnsNames,
 }
 
 /** Every annotation of nocreds: on which object it stands, and the kind of its value. */
 export const ANNOTATIONS = {
-  Namespace: { 'permitted-roles': anyText },
+  Namespace: { 'permitted-roles': anyText, 'permitted-dns-names': anyText },
   ServiceAccount: ON_SERVICE_ACCOUNT,
   Pod: {
     ...ON_SERVICE_ACCOUNT,

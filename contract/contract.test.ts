@@ -9,7 +9,15 @@ import {
   parseCredentialDocument,
   publishedExpirationMs,
 } from './credentials.ts'
-import { fromEnv, toEnv, type ExchangerConfig } from './exchanger-env.ts'
+import { isDnsName, isOwnName } from './dns-names.ts'
+import {
+  certificateFromEnv,
+  fromEnv,
+  sidecarFromEnv,
+  toEnv,
+  type CertificateConfig,
+  type ExchangerConfig,
+} from './exchanger-env.ts'
 import { defaultRegionOf, parseRoleArn } from './role-arn.ts'
 import { renderSessionName } from './session-name.ts'
 import * as values from './values.ts'
@@ -180,9 +188,21 @@ const anyConfig: fc.Arbitrary<ExchangerConfig> = fc.record({
   terminationMessageFile: fc.stringMatching(/^\/[ -~]{1,20}$/),
 })
 
+const anyCertificate: fc.Arbitrary<CertificateConfig> = fc.record({
+  namespace: fc.constant('team-a'),
+  serviceAccount: fc.constant('app'),
+  pod: fc.constant('app-1'),
+  authorityUrl: fc.constantFrom('https://nocreds-authority.nocreds-system.svc', 'https://a:8444'),
+  authorityFolder: fc.stringMatching(/^\/[ -~]{1,20}$/),
+  tlsFolder: fc.stringMatching(/^\/[ -~]{1,20}$/),
+  terminationMessageFile: fc.constant('/dev/termination-log'),
+  durationSeconds: fc.integer({ min: 3600, max: 86_400 }),
+  dnsNames: fc.constantFrom(undefined, ['web'], ['web', 'web.team-a.svc', 'www.example.com']),
+})
+
 describe('exchanger env', () => {
   const good = (): Record<string, string> =>
-    asTheKubeletPassesIt(toEnv(fc.sample(anyConfig, { seed: 1, numRuns: 1 })[0]!), 'app-1')
+    asTheKubeletPassesIt(toEnv(fc.sample(anyConfig, { seed: 1, numRuns: 1 })[0]), 'app-1')
 
   test('what the webhook writes, the exchanger reads back', () => {
     fc.assert(
@@ -190,6 +210,27 @@ describe('exchanger env', () => {
         const { pod, ...written } = config
         expect(fromEnv(asTheKubeletPassesIt(toEnv(written), pod))).toEqual(config)
       }),
+    )
+  })
+
+  test('a sidecar may have credentials, a certificate, or both', () => {
+    fc.assert(
+      fc.property(anyConfig, anyCertificate, (credentials, certificate) => {
+        const { pod, ...written } = certificate
+        const alone = asTheKubeletPassesIt(toEnv(undefined, written), pod)
+        expect(sidecarFromEnv(alone)).toEqual({ credentials: undefined, certificate })
+        expect(certificateFromEnv(alone)).toEqual(certificate)
+
+        const { namespace, serviceAccount, terminationMessageFile } = certificate
+        const workload = { namespace, serviceAccount, terminationMessageFile }
+        const beside = { ...credentials, ...workload }
+        const both = asTheKubeletPassesIt(toEnv(beside, written), pod)
+        expect(sidecarFromEnv(both)).toEqual({ credentials: { ...beside, pod }, certificate })
+        expect(new Set(Object.keys(both)).size).toBe(toEnv(beside, written).length)
+      }),
+    )
+    expect(() => sidecarFromEnv({})).toThrow(
+      expect.objectContaining({ message: expect.stringContaining('NOCREDS_ROLE_ARN is missing') }),
     )
   })
 
@@ -227,6 +268,34 @@ describe('exchanger env', () => {
     const env = { ...good(), ...Object.fromEntries(links.map((name) => [name, '10.0.0.1'])) }
     expect(fromEnv(env)).toMatchObject({ pod: 'app-1' })
   })
+})
+
+describe('names of certificates', () => {
+  test.each([
+    ['web', true],
+    ['web.team-a', true],
+    ['web.team-a.svc', true],
+    ['web.team-a.svc.cluster.local', true],
+    ['web.team-b', false],
+    ['web.team-b.svc', false],
+    ['web.team-a.svc.cluster', false],
+    ['web.team-a.svc.cluster.local.example.com', false],
+    ['a.web.team-a.svc', false],
+    ['team-a.svc', false],
+    ['team-a.svc.cluster.local', false],
+    ['10.0.0.1', false],
+    ['1', false],
+    ['', false],
+  ])('%s is of team-a: %s', (name, isOwn) => {
+    expect(isOwnName(name, 'team-a')).toBe(isOwn)
+  })
+
+  test.each(['*.example.com', 'Web', 'web.', '.web', 'a..b', 'web_1', '-a', 'a'.repeat(64)])(
+    '%s is no host name',
+    (name) => {
+      expect(isDnsName(name)).toBe(false)
+    },
+  )
 })
 
 describe('credential document', () => {

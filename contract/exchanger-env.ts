@@ -1,38 +1,52 @@
-import { NocredsError } from '../platform/errors.ts'
+import { AUTHORITY_VOLUME, TLS_VOLUME } from './certificates.ts'
+import { ExchangerEnvError, namesOf, read, write, type EnvTable, type EnvVar } from './env-table.ts'
 import { CREDENTIALS_VOLUME, EXCHANGER, TOKEN_VOLUME } from './names.ts'
 import * as values from './values.ts'
-import type { ValueKind } from './values.ts'
 
-/** What one exchanger must know. The webhook writes it as env, the exchanger reads it back. */
-export interface ExchangerConfig {
+/** Whose exchanger it is. */
+export interface Workload {
+  readonly namespace: string
+  readonly serviceAccount: string
+  /** Name of the pod, from the downward API: at admission a generated name is not known yet. */
+  readonly pod: string
+}
+
+interface InSidecar extends Workload {
+  readonly terminationMessageFile: string
+}
+
+/** What an exchanger must know to keep AWS credentials fresh. The webhook writes it as env, the exchanger reads it back. */
+export interface ExchangerConfig extends InSidecar {
   readonly roleArn: string
   readonly delivery: 'process' | 'endpoint'
   readonly sessionDurationSeconds: number
   /** A template, see session-name.ts. */
   readonly sessionName: string
-  readonly namespace: string
-  readonly serviceAccount: string
-  /** Name of the pod, from the downward API: at admission a generated name is not known yet. */
-  readonly pod: string
   readonly audience: string
   readonly region: string | undefined
   /** Undefined: the regional endpoint of AWS. */
   readonly stsEndpoint: string | undefined
   readonly tokenFile: string
   readonly credentialsFolder: string
-  readonly terminationMessageFile: string
 }
 
-/** An env entry of a container, as Kubernetes has it. */
-export interface EnvVar {
-  readonly name: string
-  readonly value?: string
-  readonly valueFrom?: {
-    readonly fieldRef: { readonly apiVersion: 'v1'; readonly fieldPath: string }
-  }
+/** What an exchanger must know to keep a certificate fresh. */
+export interface CertificateConfig extends InSidecar {
+  /** Base URL of the authority. */
+  readonly authorityUrl: string
+  /** Holds the token for the authority and the trust bundle by which the authority is known. */
+  readonly authorityFolder: string
+  readonly tlsFolder: string
+  readonly durationSeconds: number
+  /** Names that the certificate is to be good for, besides the identity; may be none. */
+  readonly dnsNames: readonly string[] | undefined
 }
 
-const ENV_PREFIX = 'NOCREDS_'
+/** What one sidecar does: credentials, a certificate, or both. */
+export interface SidecarConfig {
+  readonly credentials: ExchangerConfig | undefined
+  readonly certificate: CertificateConfig | undefined
+}
 
 /**
  * What the kubelet adds for a Service of the pod's namespace: one named `nocreds-x` brings
@@ -43,27 +57,11 @@ const SERVICE_LINK = /_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT(_\d+_(TCP|UDP|S
 
 /** The pod's own name as the kubelet knows it, which at admission may still have to be generated. */
 export const POD_NAME_ENV = {
-  name: `${ENV_PREFIX}POD`,
+  name: 'NOCREDS_POD',
   valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } },
 } as const
 
-/** THE schema: one row a variable. Both directions below are derived from it. */
-const VARIABLES: {
-  readonly [Key in keyof ExchangerConfig]-?: {
-    readonly name: `NOCREDS_${string}`
-    readonly kind: ValueKind<Exclude<ExchangerConfig[Key], undefined>>
-    readonly optional?: undefined extends ExchangerConfig[Key] ? true : never
-    /** Taken from the pod by the kubelet instead of written out. */
-    readonly fieldPath?: string
-  }
-} = {
-  roleArn: { name: 'NOCREDS_ROLE_ARN', kind: values.roleArn },
-  delivery: { name: 'NOCREDS_DELIVERY', kind: values.oneOf('process', 'endpoint') },
-  sessionDurationSeconds: {
-    name: 'NOCREDS_SESSION_DURATION_SECONDS',
-    kind: values.sessionDurationSeconds,
-  },
-  sessionName: { name: 'NOCREDS_SESSION_NAME', kind: values.sessionName },
+const COMMON: EnvTable<InSidecar> = {
   namespace: { name: 'NOCREDS_NAMESPACE', kind: values.objectName },
   serviceAccount: { name: 'NOCREDS_SERVICE_ACCOUNT', kind: values.objectName },
   pod: {
@@ -71,15 +69,38 @@ const VARIABLES: {
     kind: values.objectName,
     fieldPath: POD_NAME_ENV.valueFrom.fieldRef.fieldPath,
   },
-  audience: { name: 'NOCREDS_AUDIENCE', kind: values.audience },
-  region: { name: 'NOCREDS_REGION', kind: values.region, optional: true },
-  stsEndpoint: { name: 'NOCREDS_STS_ENDPOINT', kind: values.stsEndpoint, optional: true },
-  tokenFile: { name: 'NOCREDS_TOKEN_FILE', kind: values.absolutePath },
-  credentialsFolder: { name: 'NOCREDS_CREDENTIALS_FOLDER', kind: values.absolutePath },
   terminationMessageFile: { name: 'NOCREDS_TERMINATION_MESSAGE_FILE', kind: values.absolutePath },
 }
 
-const ROWS = Object.entries(VARIABLES)
+/** THE schema of what an exchange needs. */
+const CREDENTIALS: EnvTable<Omit<ExchangerConfig, keyof InSidecar>> = {
+  roleArn: { name: 'NOCREDS_ROLE_ARN', kind: values.roleArn },
+  delivery: { name: 'NOCREDS_DELIVERY', kind: values.oneOf('process', 'endpoint') },
+  sessionDurationSeconds: {
+    name: 'NOCREDS_SESSION_DURATION_SECONDS',
+    kind: values.sessionDurationSeconds,
+  },
+  sessionName: { name: 'NOCREDS_SESSION_NAME', kind: values.sessionName },
+  audience: { name: 'NOCREDS_AUDIENCE', kind: values.audience },
+  region: { name: 'NOCREDS_REGION', kind: values.region, optional: true },
+  stsEndpoint: { name: 'NOCREDS_STS_ENDPOINT', kind: values.httpUrl, optional: true },
+  tokenFile: { name: 'NOCREDS_TOKEN_FILE', kind: values.absolutePath },
+  credentialsFolder: { name: 'NOCREDS_CREDENTIALS_FOLDER', kind: values.absolutePath },
+}
+
+/** THE schema of what asking for a certificate needs. */
+const CERTIFICATE: EnvTable<Omit<CertificateConfig, keyof InSidecar>> = {
+  authorityUrl: { name: 'NOCREDS_AUTHORITY_URL', kind: values.httpUrl },
+  authorityFolder: { name: 'NOCREDS_AUTHORITY_FOLDER', kind: values.absolutePath },
+  tlsFolder: { name: 'NOCREDS_TLS_FOLDER', kind: values.absolutePath },
+  durationSeconds: {
+    name: 'NOCREDS_CERTIFICATE_DURATION_SECONDS',
+    kind: values.certificateDurationSeconds,
+  },
+  dnsNames: { name: 'NOCREDS_CERTIFICATE_DNS_NAMES', kind: values.dnsNames, optional: true },
+}
+
+const NAMES = [...namesOf(COMMON), ...namesOf(CREDENTIALS), ...namesOf(CERTIFICATE)]
 
 /** Where things are in a pod's sidecar. */
 export const IN_POD = {
@@ -88,76 +109,62 @@ export const IN_POD = {
   terminationMessageFile: EXCHANGER.terminationMessagePath,
 } as const
 
-/**
- * The kubelet expands `$(NAME)` in env values; a doubled dollar sign stands for itself.
- * Source: Kubernetes, "Define Dependent Environment Variables".
- */
-export function literalEnvValue(value: string): string {
-  return value.includes('$') ? value.replaceAll('$', '$$$$') : value
+/** The same for certificates. */
+export const CERTIFICATE_IN_POD = {
+  authorityFolder: AUTHORITY_VOLUME.mountPath,
+  tlsFolder: TLS_VOLUME.mountPath,
+  terminationMessageFile: EXCHANGER.terminationMessagePath,
+} as const
+
+/** The env of a sidecar. The pod's name comes by the downward API, so it is not asked for. */
+export function toEnv(
+  credentials: Omit<ExchangerConfig, 'pod'> | undefined,
+  certificate?: Omit<CertificateConfig, 'pod'>,
+): EnvVar[] {
+  return [
+    ...write(COMMON, { ...credentials, ...certificate }),
+    ...(credentials === undefined ? [] : write(CREDENTIALS, credentials)),
+    ...(certificate === undefined ? [] : write(CERTIFICATE, certificate)),
+  ]
 }
 
-/** The env of the sidecar. The pod's name comes by the downward API, so it is not asked for. */
-export function toEnv(config: Omit<ExchangerConfig, 'pod'>): EnvVar[] {
-  const env: EnvVar[] = []
-  for (const [key, variable] of ROWS) {
-    if (variable.fieldPath !== undefined) {
-      const fieldRef = { apiVersion: 'v1' as const, fieldPath: variable.fieldPath }
-      env.push({ name: variable.name, valueFrom: { fieldRef } })
-      continue
-    }
-    const value = config[key as keyof typeof config]
-    if (value === undefined) continue
-    const kind = variable.kind as ValueKind<unknown>
-    env.push({ name: variable.name, value: literalEnvValue(kind.format(value)) })
-  }
-  return env
-}
-
-/** A variable of the exchanger that is missing, unknown or out of bounds. */
-export class ExchangerEnvError extends NocredsError<
-  'ERR_ENV_MISSING' | 'ERR_ENV_UNKNOWN' | 'ERR_ENV_OUT_OF_BOUNDS'
-> {}
+type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * Reads what {@link toEnv} wrote, after the kubelet expanded it.
  *
  * @throws ExchangerEnvError that names the variable, its value and what is allowed
  */
-export function fromEnv(env: Readonly<Record<string, string | undefined>>): ExchangerConfig {
-  const names: readonly string[] = ROWS.map(([, variable]) => variable.name)
-  const unknown = Object.keys(env).find(
-    (key) => key.startsWith(ENV_PREFIX) && !names.includes(key) && !SERVICE_LINK.test(key),
-  )
-  if (unknown !== undefined) {
-    throw new ExchangerEnvError(
-      'ERR_ENV_UNKNOWN',
-      `unknown variable ${unknown}; allowed: ${names.join(', ')}`,
-    )
+export function sidecarFromEnv(env: Environment): SidecarConfig {
+  refuseUnknown(env)
+  const has = (table: object): boolean => namesOf(table).some((name) => env[name] !== undefined)
+  const wantsCertificate = has(CERTIFICATE)
+  const wantsCredentials = has(CREDENTIALS) || !wantsCertificate
+  return {
+    credentials: wantsCredentials ? fromEnv(env) : undefined,
+    certificate: wantsCertificate ? certificateFromEnv(env) : undefined,
   }
-  const config: Record<string, unknown> = {}
-  for (const [key, variable] of ROWS) config[key] = readVariable(variable, env)
-  return config as unknown as ExchangerConfig
 }
 
-function readVariable(
-  variable: (typeof VARIABLES)[keyof ExchangerConfig],
-  env: Readonly<Record<string, string | undefined>>,
-): unknown {
-  const text = env[variable.name]
-  const { allowed } = variable.kind
-  if (text === undefined) {
-    if (variable.optional === true) return undefined
-    throw new ExchangerEnvError(
-      'ERR_ENV_MISSING',
-      `variable ${variable.name} is missing; allowed: ${allowed}`,
-    )
-  }
-  const value = variable.kind.parse(text)
-  if (value === undefined) {
-    throw new ExchangerEnvError(
-      'ERR_ENV_OUT_OF_BOUNDS',
-      `variable ${variable.name} is ${JSON.stringify(text)}; allowed: ${allowed}`,
-    )
-  }
-  return value
+/** What an exchange reads. @throws ExchangerEnvError */
+export function fromEnv(env: Environment): ExchangerConfig {
+  refuseUnknown(env)
+  return { ...read(CREDENTIALS, env), ...read(COMMON, env) }
+}
+
+/** What asking for a certificate reads. @throws ExchangerEnvError */
+export function certificateFromEnv(env: Environment): CertificateConfig {
+  refuseUnknown(env)
+  return { ...read(CERTIFICATE, env), ...read(COMMON, env) }
+}
+
+function refuseUnknown(env: Environment): void {
+  const unknown = Object.keys(env).find(
+    (key) => key.startsWith('NOCREDS_') && !NAMES.includes(key) && !SERVICE_LINK.test(key),
+  )
+  if (unknown === undefined) return
+  throw new ExchangerEnvError(
+    'ERR_ENV_UNKNOWN',
+    `unknown variable ${unknown}; allowed: ${NAMES.join(', ')}`,
+  )
 }

@@ -9,9 +9,12 @@ export const PREFIX = 'nocreds.dev/'
 /** Set by the webhook on Namespaces that permit a role; the Pod webhook is scoped to it. */
 export const INJECTION_LABEL = { key: `${PREFIX}injection`, value: 'enabled' } as const
 
-/** The two annotations that a decision turns on; all of them are in annotations.ts. */
+/** The annotations that a decision turns on; all of them are in annotations.ts. */
 export const ROLE_ARN = `${PREFIX}role-arn`
 export const PERMITTED_ROLES = `${PREFIX}permitted-roles`
+
+/** An RE2 expression over names of certificates, beyond those of the namespace's own Services. */
+export const PERMITTED_DNS_NAMES = `${PREFIX}permitted-dns-names`
 
 /** Written by the webhook only, on Pods: the role ARN that the pod was admitted with. */
 export const INJECTED_ROLE = `${PREFIX}injected-role`
@@ -21,7 +24,8 @@ export const MIRROR_POD_ANNOTATION = 'kubernetes.io/config.mirror'
 
 export const DEFAULT_AUDIENCE = 'sts.amazonaws.com'
 
-const SECRETS = '/var/run/secrets/nocreds.dev'
+/** Folder of all that nocreds mounts. */
+export const SECRETS = '/var/run/secrets/nocreds.dev'
 
 export const TOKEN_VOLUME = {
   name: 'nocreds-token',

@@ -1,3 +1,5 @@
+import { CERTIFICATE_SECONDS } from './certificates.ts'
+import { isDnsName, MOST_DNS_NAMES } from './dns-names.ts'
 import { parseRoleArn, ROLE_ARN_ALLOWED } from './role-arn.ts'
 import { isSessionNameTemplate, sanitiseTemplate, SESSION_NAME_ALLOWED } from './session-name.ts'
 
@@ -55,6 +57,27 @@ export const sessionDurationSeconds = seconds(1800, 43_200)
 /** expirationSeconds of a projected token; the kubelet refuses less than 600. */
 export const tokenExpirationSeconds = seconds(600, 86_400)
 
+/** Life of a certificate. */
+export const certificateDurationSeconds = seconds(CERTIFICATE_SECONDS.min, CERTIFICATE_SECONDS.max)
+
+/** Parts separated by commas; blanks around a part do not count. */
+export function partsOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+}
+
+/** Names of a certificate, separated by commas. */
+export const dnsNames: ValueKind<readonly string[]> = {
+  allowed: `at most ${MOST_DNS_NAMES} host names in lower case, separated by commas, without wildcards`,
+  parse(text) {
+    const names = partsOf(text)
+    return names.length <= MOST_DNS_NAMES && names.every(isDnsName) ? names : undefined
+  },
+  format: (names) => names.join(','),
+}
+
 /** A template of the role session name; its literals are sanitised on the way in. */
 export const sessionName: ValueKind<string> = {
   allowed: SESSION_NAME_ALLOWED,
@@ -70,8 +93,8 @@ export const region = text('an AWS region such as eu-central-1', (value) =>
   /^[a-z]{2,10}(?:-[a-z0-9]{1,15}){1,4}$/.test(value),
 )
 
-/** Base URL of an STS endpoint. SDKs disagree about a path, so there is none. */
-export const stsEndpoint = text(
+/** Base URL of a service, such as an STS endpoint. SDKs disagree about a path, so there is none. */
+export const httpUrl = text(
   'an http or https URL without path, such as https://sts.example.com',
   (value) => {
     if (value.length > 2048 || !/^https?:\/\/[^/?#@\s]+\/?$/.test(value)) return false

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { ExchangerEnvError, fromEnv, type ExchangerConfig } from '../contract/exchanger-env.ts'
+import { ExchangerEnvError } from '../contract/env-table.ts'
+import { fromEnv, type ExchangerConfig } from '../contract/exchanger-env.ts'
 import { ENDPOINT } from '../contract/names.ts'
 import { realClock } from '../platform/clock.ts'
 import { jsonLogger, type Logger } from '../platform/log.ts'

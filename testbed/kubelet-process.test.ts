@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { fromEnv, IN_POD, literalEnvValue, toEnv } from '../contract/exchanger-env.ts'
+import { literalEnvValue } from '../contract/env-table.ts'
+import { fromEnv, IN_POD, toEnv } from '../contract/exchanger-env.ts'
 import type { KubeletContainer, KubeletEnvVar, KubeletPod } from './kubelet-pod.ts'
 import { containerProcess, expand, resolveEnv } from './kubelet-process.ts'
 import type { PreparedPod } from './kubelet-volumes.ts'

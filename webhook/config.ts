@@ -78,7 +78,7 @@ export const FLAGS = {
     default: DEFAULT_AUDIENCE,
     help: 'token audience where no annotation names one',
   }),
-  'sts-endpoint': flag(values.stsEndpoint, {
+  'sts-endpoint': flag(values.httpUrl, {
     help: 'STS to use instead of the regional one of AWS (VPC endpoint, other STS)',
   }),
   'log-level': flag(values.oneOf(...LOG_LEVELS), {

@@ -1,5 +1,6 @@
 import { formatCredentialDocument } from '../../contract/credentials.ts'
-import { ExchangerEnvError, fromEnv } from '../../contract/exchanger-env.ts'
+import { ExchangerEnvError } from '../../contract/env-table.ts'
+import { fromEnv } from '../../contract/exchanger-env.ts'
 import { realClock } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { ExchangeError, formatFailure } from '../failure.ts'

@@ -1,4 +1,5 @@
-import { literalEnvValue, POD_NAME_ENV } from '../../contract/exchanger-env.ts'
+import { literalEnvValue } from '../../contract/env-table.ts'
+import { POD_NAME_ENV } from '../../contract/exchanger-env.ts'
 import {
   AWS_ENV,
   CREDENTIALS_FILES,

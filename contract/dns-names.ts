@@ -1,0 +1,22 @@
+/** At most this many names in one certificate. */
+export const MOST_DNS_NAMES = 20
+
+const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
+const DNS_NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`)
+
+/** True for a host name in lower case, without wildcard. Source: RFC 1123, section 2.1. */
+export function isDnsName(text: string): boolean {
+  return text.length <= 253 && DNS_NAME.test(text)
+}
+
+/**
+ * True for the name of a Service of this namespace: `web`, `web.team-a`, `web.team-a.svc`,
+ * `web.team-a.svc.cluster.local`. Nobody but the namespace answers by these.
+ * Source: Kubernetes, "DNS for Services and Pods".
+ */
+export function isOwnName(name: string, namespace: string): boolean {
+  const [service = '', ...rest] = name.split('.')
+  if (!/^[a-z]/.test(service)) return false
+  const suffix = rest.join('.')
+  return ['', namespace, `${namespace}.svc`, `${namespace}.svc.cluster.local`].includes(suffix)
+}
