@@ -37,6 +37,9 @@ export const FLAGS = {
   }),
   'tls-cert': flag(text, { help: 'certificate chain in PEM, with --tls files' }),
   'tls-key': flag(text, { help: 'private key in PEM, with --tls files' }),
+  'client-ca': flag(text, {
+    help: 'CA certificates in PEM: only callers with a client certificate of one of them are let in',
+  }),
   'tls-secret': flag(values.objectName, {
     default: 'nocreds-webhook-tls',
     help: 'Secret that the replicas share, with --tls self-managed',
