@@ -7,13 +7,13 @@ import type { Logger } from '../platform/log.ts'
 import { listen } from '../platform/server.ts'
 import type { Settings } from './admit/decide-pod.ts'
 import { createCachedReader } from './cluster/cached-reader.ts'
-import type { KubeClient } from './cluster/kube-client.ts'
+import type { KubeClient } from '../service/kube/kube-client.ts'
 import { readObjects } from './cluster/objects-file.ts'
 import type { ClusterReader } from './cluster/types.ts'
 import type { WebhookConfig } from './config.ts'
 import { createAdmissionServer } from './serve/admission-server.ts'
 import { createMetrics } from './serve/metrics.ts'
-import { createOpsApp } from './serve/ops-server.ts'
+import { createOpsApp } from '../service/ops-server.ts'
 import { createFilesSource } from './tls/files.ts'
 import { createSelfManagedSource } from './tls/self-managed.ts'
 import type { CertificateSource } from './tls/source.ts'
@@ -60,7 +60,7 @@ export async function startWebhook(
   const isReady = (): boolean =>
     state.listening && !state.draining && certificates.ready && cluster.reader.ready
 
-  const ops = createServer(createOpsApp(metrics, { isReady, isLive: () => true }))
+  const ops = createServer(createOpsApp(metrics.registry, { isReady, isLive: () => true }))
   const metricsPort = await listen(ops, config['metrics-port'])
   const first = await certificates.start().catch((error: unknown) => {
     ops.close()

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import { codeOf, messageOf, UsageError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
-import { readPair } from './pair.ts'
-import type { CertificateSource, ServingCertificate } from './source.ts'
+import { readPair, type ServingCertificate } from '../../service/pair.ts'
+import type { CertificateSource } from './source.ts'
 
 /** cert-manager renews days ahead, and the kubelet needs up to a minute to bring a Secret's new data. */
 const LOOK_MS = 5000
