@@ -12,7 +12,7 @@ import {
   TOKEN_VOLUME,
   WEBHOOK,
 } from '../contract/names.ts'
-import { permission } from '../webhook/admit/permitted-roles.ts'
+import { permission } from '../service/permission.ts'
 import { FLAGS, parseFlags } from '../webhook/config.ts'
 import {
   at,

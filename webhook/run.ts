@@ -7,13 +7,13 @@ import type { Logger } from '../platform/log.ts'
 import { listen } from '../platform/server.ts'
 import type { Settings } from './admit/decide-pod.ts'
 import { createCachedReader } from './cluster/cached-reader.ts'
-import type { KubeClient } from './cluster/kube-client.ts'
+import type { KubeClient } from '../service/kube/kube-client.ts'
 import { readObjects } from './cluster/objects-file.ts'
 import type { ClusterReader } from './cluster/types.ts'
 import type { WebhookConfig } from './config.ts'
 import { createAdmissionServer, OLDEST_TLS, type ServerTls } from './serve/admission-server.ts'
 import { createMetrics } from './serve/metrics.ts'
-import { createOpsApp } from './serve/ops-server.ts'
+import { createOpsApp } from '../service/ops-server.ts'
 import { watchClientCa } from './tls/client-ca.ts'
 import { createFilesSource } from './tls/files.ts'
 import { createSelfManagedSource } from './tls/self-managed.ts'
@@ -61,7 +61,7 @@ export async function startWebhook(
   const isReady = (): boolean =>
     state.listening && !state.draining && certificates.ready && cluster.reader.ready
 
-  const ops = createServer(createOpsApp(metrics, { isReady, isLive: () => true }))
+  const ops = createServer(createOpsApp(metrics.registry, { isReady, isLive: () => true }))
   const metricsPort = await listen(ops, config['metrics-port'])
   const tls = await startTls(config, deps, certificates).catch((error: unknown) => {
     ops.close()

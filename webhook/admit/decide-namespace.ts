@@ -1,7 +1,7 @@
 import { AnnotationError, readAnnotations } from '../../contract/annotations.ts'
 import { INJECTION_LABEL, PERMITTED_ROLES, PREFIX } from '../../contract/names.ts'
 import { diff } from './json-patch.ts'
-import { permission } from './permitted-roles.ts'
+import { permission } from '../../service/permission.ts'
 import type { Namespace } from './pod.ts'
 import { denied, unchanged, type Denied, type Verdict } from './verdict.ts'
 

@@ -16,7 +16,7 @@ import { warningsFor } from './warnings.ts'
 import { inject } from './inject.ts'
 import { diff } from './json-patch.ts'
 import type { Injection } from './ours.ts'
-import { permission } from './permitted-roles.ts'
+import { permission } from '../../service/permission.ts'
 import { nameOf, type Pod } from './pod.ts'
 import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
 

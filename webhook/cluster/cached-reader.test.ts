@@ -5,7 +5,7 @@ import { eventually } from '../../testbed/eventually.ts'
 import { seededRandom, VirtualClock } from '../../testbed/virtual-clock.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createCachedReader, type CachedReader } from './cached-reader.ts'
-import { createKubeClient } from './kube.ts'
+import { createKubeClient } from '../../service/kube/kube.ts'
 
 const ROLE = { 'nocreds.dev/role-arn': 'arn:aws:iam::111122223333:role/app' }
 const PERMITTED = { 'nocreds.dev/permitted-roles': '.*' }

@@ -2,9 +2,9 @@ import { PERMITTED_ROLES, ROLE_ARN } from '../../contract/names.ts'
 import type { Clock, Random } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
-import type { KubeClient } from './kube-client.ts'
+import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
 import { keepOurs } from './our-annotations.ts'
-import { Reflector } from './reflector.ts'
+import { Reflector } from '../../service/kube/reflector.ts'
 import { ClusterError, type Annotated, type ClusterReader } from './types.ts'
 
 export interface CachedReaderDeps {
@@ -22,12 +22,14 @@ export interface CachedReader extends ClusterReader {
 /** The apiserver's Namespaces and ServiceAccounts, mostly from memory. */
 export function createCachedReader(deps: CachedReaderDeps): CachedReader {
   const { kube } = deps
+  const keep = ({ metadata }: KubeObject): Annotated => keepOurs(metadata.annotations)
   const accounts = new Reflector({
     ...deps,
+    keep,
     kind: 'ServiceAccount',
     path: '/api/v1/serviceaccounts',
   })
-  const namespaces = new Reflector({ ...deps, kind: 'Namespace', path: '/api/v1/namespaces' })
+  const namespaces = new Reflector({ ...deps, keep, kind: 'Namespace', path: '/api/v1/namespaces' })
   const ask = shareCalls((path) => askLive(kube, path))
   return {
     serviceAccount(namespace, name) {

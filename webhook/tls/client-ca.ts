@@ -4,7 +4,7 @@ import type { Clock } from '../../platform/clock.ts'
 import { UsageError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import { readPem } from './files.ts'
-import { splitPem } from './rotation.ts'
+import { splitPem } from '../../service/pem.ts'
 import { watch, type Watched } from './watched.ts'
 
 /** The CAs of which a caller must present a certificate. */

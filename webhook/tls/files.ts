@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import type { Clock } from '../../platform/clock.ts'
 import { codeOf, messageOf, UsageError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
-import { readPair } from './pair.ts'
-import type { CertificateSource, ServingCertificate } from './source.ts'
+import { readPair, type ServingCertificate } from '../../service/pair.ts'
+import type { CertificateSource } from './source.ts'
 import { watch } from './watched.ts'
 
 export interface FilesOptions {

@@ -1,5 +1,6 @@
+import { splitPem } from '../../service/pem.ts'
 import { createCa, issueLeaf, type Issued } from './certificates.ts'
-import { splitPem, type RotationPolicy, type RotationStep, type TlsState } from './rotation.ts'
+import type { RotationPolicy, RotationStep, TlsState } from './rotation.ts'
 
 /** Carries out one step of rotation.ts; `keep` needs none. */
 export async function carryOut(

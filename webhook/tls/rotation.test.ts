@@ -2,7 +2,8 @@ import { X509Certificate } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { createCa, issueLeaf } from './certificates.ts'
 import { carryOut } from './renewal.ts'
-import { nextStep, splitPem, type RotationPolicy, type TlsState } from './rotation.ts'
+import { splitPem } from '../../service/pem.ts'
+import { nextStep, type RotationPolicy, type TlsState } from './rotation.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND

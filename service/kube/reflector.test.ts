@@ -4,6 +4,8 @@ import { FakeApiserver } from '../../testbed/apiserver.ts'
 import { eventually } from '../../testbed/eventually.ts'
 import { seededRandom, VirtualClock } from '../../testbed/virtual-clock.ts'
 import type { LogFields, Logger } from '../../platform/log.ts'
+import { keepOurs } from '../../webhook/cluster/our-annotations.ts'
+import type { Annotated } from '../../webhook/cluster/types.ts'
 import { createKubeClient } from './kube.ts'
 import { Reflector } from './reflector.ts'
 
@@ -11,7 +13,7 @@ const ROLE_ARN = 'nocreds.dev/role-arn'
 
 let api: FakeApiserver
 let clock: VirtualClock
-let reflector: Reflector
+let reflector: Reflector<Annotated>
 let lines: LogFields[]
 
 beforeEach(async () => {
@@ -31,6 +33,7 @@ beforeEach(async () => {
     kube: createKubeClient(config),
     path: '/api/v1/serviceaccounts',
     kind: 'ServiceAccount',
+    keep: ({ metadata }) => keepOurs(metadata.annotations),
     clock,
     random: seededRandom(1),
     log,

@@ -1,9 +1,13 @@
 import { sleep, type Clock, type Random } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
-import { KubeError, type KubeClient, type WatchEvent } from './kube-client.ts'
-import { keepOurs } from './our-annotations.ts'
-import type { Annotated } from './types.ts'
+import {
+  KubeError,
+  type KubeClient,
+  type KubeObject,
+  type Query,
+  type WatchEvent,
+} from './kube-client.ts'
 
 /** Objects in one page of a list. */
 const PAGE = 500
@@ -11,11 +15,19 @@ const PAGE = 500
 const WATCH_SECONDS = { least: 300, spread: 300 } as const
 const BACKOFF_MS = { first: 1000, cap: 30_000 } as const
 
-export interface ReflectorDeps {
+export interface ReflectorDeps<Kept> {
   readonly kube: KubeClient
   /** Of the collection, such as `/api/v1/serviceaccounts`. */
   readonly path: string
   readonly kind: string
+  /** Selectors, where not every object is wanted. */
+  readonly selector?: Query
+  /** Whole objects instead of their metadata. */
+  readonly whole?: boolean
+  /** What is kept of an object. */
+  readonly keep: (object: KubeObject) => Kept
+  /** Called after each change, and for each object of a new list; undefined: it is gone. */
+  readonly onChange?: (key: string, kept: Kept | undefined) => void
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
@@ -26,14 +38,14 @@ export interface ReflectorDeps {
  * it was; a new list replaces it as a whole, so what was deleted meanwhile goes then.
  * Source: Kubernetes API concepts, "Efficient detection of changes", "410 Gone responses".
  */
-export class Reflector {
-  readonly #deps: ReflectorDeps
+export class Reflector<Kept> {
+  readonly #deps: ReflectorDeps<Kept>
   readonly #stop = new AbortController()
-  #objects = new Map<string, Annotated>()
+  #objects = new Map<string, Kept>()
   #failures = 0
   #ready = false
 
-  constructor(deps: ReflectorDeps) {
+  constructor(deps: ReflectorDeps<Kept>) {
     this.#deps = deps
   }
 
@@ -47,8 +59,12 @@ export class Reflector {
   }
 
   /** @param key `name`, or `namespace/name` */
-  get(key: string): Annotated | undefined {
+  get(key: string): Kept | undefined {
     return this.#objects.get(key)
+  }
+
+  keys(): string[] {
+    return [...this.#objects.keys()]
   }
 
   start(): void {
@@ -88,18 +104,18 @@ export class Reflector {
 
   /** Replaces the copy; gives the resourceVersion that a watch goes on from. */
   async #list(): Promise<string> {
-    const fresh = new Map<string, Annotated>()
-    let query: Record<string, string> = { limit: String(PAGE) }
+    const fresh = new Map<string, Kept>()
+    const { kube, path, selector = {}, whole = false, keep } = this.#deps
+    let query: Record<string, string> = { ...selector, limit: String(PAGE) }
     for (;;) {
-      const page = await this.#deps.kube.listMetadata(this.#deps.path, query)
-      for (const { metadata } of page.items)
-        fresh.set(keyOf(metadata), keepOurs(metadata.annotations))
+      const page = await (whole ? kube.list(path, query) : kube.listMetadata(path, query))
+      for (const object of page.items) fresh.set(keyOf(object.metadata), keep(object))
       if (!page.metadata.continue) {
-        this.#objects = fresh
+        this.#replace(fresh)
         this.#ready = true
         return page.metadata.resourceVersion ?? ''
       }
-      query = { limit: String(PAGE), continue: page.metadata.continue }
+      query = { ...selector, limit: String(PAGE), continue: page.metadata.continue }
     }
   }
 
@@ -112,9 +128,13 @@ export class Reflector {
   }
 
   async #watch(position: { resourceVersion: string; isGone: boolean }): Promise<void> {
-    const { kube, path, clock, random } = this.#deps
+    const { kube, path, selector = {}, whole = false, clock, random } = this.#deps
     const seconds = Math.round(WATCH_SECONDS.least + WATCH_SECONDS.spread * random())
-    const query = { resourceVersion: position.resourceVersion, timeoutSeconds: String(seconds) }
+    const query = {
+      ...selector,
+      resourceVersion: position.resourceVersion,
+      timeoutSeconds: String(seconds),
+    }
     const startedAt = clock.monotonic()
     const onEvent = (event: WatchEvent): void => {
       if (event.type === 'ERROR') {
@@ -126,7 +146,8 @@ export class Reflector {
       position.resourceVersion = event.object.metadata.resourceVersion ?? position.resourceVersion
     }
     try {
-      await kube.watchMetadata(path, query, onEvent, this.#stop.signal)
+      const watch = whole ? kube.watch : kube.watchMetadata
+      await watch(path, query, onEvent, this.#stop.signal)
     } catch (error) {
       if (!(error instanceof KubeError) || error.status !== 410) throw error
       position.isGone = true
@@ -136,10 +157,22 @@ export class Reflector {
     if (lastedMs < BACKOFF_MS.first) await sleep(clock, BACKOFF_MS.first - lastedMs)
   }
 
+  #replace(fresh: Map<string, Kept>): void {
+    const before = this.#objects
+    this.#objects = fresh
+    const { onChange } = this.#deps
+    if (onChange === undefined) return
+    for (const key of before.keys()) if (!fresh.has(key)) onChange(key, undefined)
+    for (const [key, kept] of fresh) onChange(key, kept)
+  }
+
   #apply({ type, object }: WatchEvent): void {
     const key = keyOf(object.metadata)
-    if (type === 'DELETED') this.#objects.delete(key)
-    else if (type !== 'BOOKMARK') this.#objects.set(key, keepOurs(object.metadata.annotations))
+    if (type === 'BOOKMARK') return
+    const kept = type === 'DELETED' ? undefined : this.#deps.keep(object)
+    if (kept === undefined) this.#objects.delete(key)
+    else this.#objects.set(key, kept)
+    this.#deps.onChange?.(key, kept)
   }
 }
 

@@ -1,16 +1,16 @@
+import type { Registry } from '@prometheus-io/client'
 import express, { type Express } from 'express'
-import { WEBHOOK } from '../../contract/names.ts'
-import type { Metrics } from './metrics.ts'
+import { WEBHOOK } from '../contract/names.ts'
 
 export interface Probes {
-  /** Ready once certificate, caBundle and caches are in place; not while draining. */
+  /** Ready once all that an answer needs is in place; not while draining. */
   isReady(): boolean
   /** False only for what a restart cures. */
   isLive(): boolean
 }
 
 /** Probes and metrics on plain HTTP; nothing secret is in them. */
-export function createOpsApp(metrics: Metrics, probes: Probes): Express {
+export function createOpsApp(registry: Registry, probes: Probes): Express {
   const app = express()
   app.disable('x-powered-by')
   const probe = (path: string, isGood: () => boolean): void => {
@@ -25,7 +25,7 @@ export function createOpsApp(metrics: Metrics, probes: Probes): Express {
   probe(WEBHOOK.probes.live, () => probes.isLive())
   probe(WEBHOOK.probes.ready, () => probes.isReady())
   app.get(WEBHOOK.probes.metrics, async (_request, response) => {
-    response.type(metrics.registry.contentType).send(await metrics.registry.metrics())
+    response.type(registry.contentType).send(await registry.metrics())
   })
   return app
 }

@@ -57,7 +57,7 @@ interface Call {
   readonly method: string
   readonly path: string
   readonly query?: Query
-  readonly accept?: string
+  readonly accept?: string | undefined
   readonly contentType?: string
   readonly body?: unknown
   readonly timeoutMs?: number
@@ -77,39 +77,54 @@ export function createKubeClient(config: KubeConfig): KubeClient {
     if (error instanceof KubeError && error.status === 404) return undefined
     throw error
   }
+  const list = (path: string, query: Query, accept?: string): Promise<KubeList> =>
+    call({ method: 'GET', path, query, accept, timeoutMs: LIST_TIMEOUT_MS })
+  const watch = (of: Watched, onEvent: (event: WatchEvent) => void): Promise<void> =>
+    follow(config, of, onEvent)
   return {
     get: (path) => call<KubeObject>({ method: 'GET', path }).catch(orUndefined),
     getMetadata: (path) =>
       call<KubeObject>({ method: 'GET', path, accept: METADATA }).catch(orUndefined),
-    listMetadata: (path, query) =>
-      call<KubeList>({
-        method: 'GET',
-        path,
-        query,
-        accept: METADATA_LIST,
-        timeoutMs: LIST_TIMEOUT_MS,
-      }),
-    async watchMetadata(path, query, onEvent, signal) {
-      const response = await send(config, {
-        method: 'GET',
-        path,
-        query: { ...query, watch: 'true', allowWatchBookmarks: 'true' },
-        accept: METADATA,
-        timeoutMs: WATCH_SILENCE_MS,
-        signal,
-      })
-      try {
-        for await (const line of createInterface({ input: response })) {
-          if (line !== '') onEvent(JSON.parse(line) as WatchEvent)
-        }
-      } catch (error) {
-        if (!signal.aborted) throw unreachable(error)
-      }
+    list: (path, query) => list(path, query),
+    listMetadata: (path, query) => list(path, query, METADATA_LIST),
+    watch: (path, query, onEvent, signal) => watch({ path, query, signal }, onEvent),
+    watchMetadata: (path, query, onEvent, signal) =>
+      watch({ path, query, signal, accept: METADATA }, onEvent),
+    create: (path, object) =>
+      call({ method: 'POST', path, body: object, contentType: 'application/json' }),
+    async remove(path) {
+      await call({ method: 'DELETE', path }).catch(orUndefined)
     },
     replace: (path, object) =>
       call({ method: 'PUT', path, body: object, contentType: 'application/json' }),
     patch: (path, operations) =>
       call({ method: 'PATCH', path, body: operations, contentType: 'application/json-patch+json' }),
+  }
+}
+
+type Watched = Pick<Call, 'path' | 'accept'> & {
+  readonly query: Query
+  readonly signal: AbortSignal
+}
+
+async function follow(
+  config: KubeConfig,
+  { query, signal, ...of }: Watched,
+  onEvent: (event: WatchEvent) => void,
+): Promise<void> {
+  const response = await send(config, {
+    ...of,
+    method: 'GET',
+    query: { ...query, watch: 'true', allowWatchBookmarks: 'true' },
+    timeoutMs: WATCH_SILENCE_MS,
+    signal,
+  })
+  try {
+    for await (const line of createInterface({ input: response })) {
+      if (line !== '') onEvent(JSON.parse(line) as WatchEvent)
+    }
+  } catch (error) {
+    if (!signal.aborted) throw unreachable(error)
   }
 }
 

@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { closeAtOnce, listenOnLoopback } from '../../testbed/loopback-server.ts'
-import { createCa, issueLeaf, type Issued } from '../tls/certificates.ts'
+import { createCa, issueLeaf, type Issued } from '../../webhook/tls/certificates.ts'
 import { createKubeClient, loadKubeConfig } from './kube.ts'
 
 let folder: string

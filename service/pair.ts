@@ -1,7 +1,15 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
-import { messageOf, NocredsError } from '../../platform/errors.ts'
-import type { ServingCertificate } from './source.ts'
+import { messageOf, NocredsError } from '../platform/errors.ts'
+
+/** What a TLS server serves with. */
+export interface ServingCertificate {
+  /** Leaf first, then what leads to the CA. */
+  readonly certPem: string
+  readonly keyPem: string
+  /** Milliseconds since the epoch. */
+  readonly expiresAtMs: number
+}
 
 /** Certificate and key that no TLS server could use together; neither is quoted. */
 class PairError extends NocredsError<'ERR_CERTIFICATE_PAIR'> {}

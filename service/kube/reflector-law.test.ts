@@ -6,6 +6,8 @@ import { FakeApiserver } from '../../testbed/apiserver.ts'
 import { eventually } from '../../testbed/eventually.ts'
 import { seededRandom, VirtualClock } from '../../testbed/virtual-clock.ts'
 import type { Logger } from '../../platform/log.ts'
+import { keepOurs } from '../../webhook/cluster/our-annotations.ts'
+import type { Annotated } from '../../webhook/cluster/types.ts'
 import { createKubeClient } from './kube.ts'
 import { Reflector } from './reflector.ts'
 
@@ -54,7 +56,7 @@ class Cluster {
   readonly #api = new FakeApiserver()
   readonly #clock = new VirtualClock()
   #up = true
-  #reflector: Reflector | undefined
+  #reflector: Reflector<Annotated> | undefined
 
   async begin(): Promise<void> {
     await this.#api.start()
@@ -67,6 +69,7 @@ class Cluster {
       kube: createKubeClient(config),
       path: '/api/v1/serviceaccounts',
       kind: 'ServiceAccount',
+      keep: ({ metadata }) => keepOurs(metadata.annotations),
       clock: this.#clock,
       random: seededRandom(1),
       log: SILENT,

@@ -1,24 +1,25 @@
 import { RE2JS } from 're2js'
-import { messageOf } from '../../platform/errors.ts'
+import { messageOf } from '../platform/errors.ts'
 
 /** A namespace's expression, compiled; or why it is none. */
 export type Permission =
-  | { readonly valid: true; permits(roleArn: string): boolean }
+  | { readonly valid: true; permits(text: string): boolean }
   | { readonly valid: false; readonly why: string }
 
-/** Generous for a list of ARNs, and a bound on the work of compiling it. */
+/** Generous for a list of ARNs or names, and a bound on the work of compiling it. */
 const MAX_LENGTH = 16_384
 
-/** Namespaces are many, distinct expressions few, and the roles that are asked of one fewer still. */
-const MOST_REMEMBERED = { expressions: 1024, roles: 16 } as const
+/** Namespaces are many, distinct expressions few, and the texts that are asked of one fewer still. */
+const MOST_REMEMBERED = { expressions: 1024, texts: 16 } as const
 
 const NOTHING: Permission = { valid: true, permits: () => false }
 
 /**
- * Compiles the value of `nocreds.dev/permitted-roles`: an RE2 expression that must match the whole
- * ARN, so an alternation `a|b` is anchored as one. Absent or blank: no role is permitted.
+ * Compiles what a namespace permits, `nocreds.dev/permitted-roles` or `permitted-dns-names`: an RE2
+ * expression that must match the whole text, so an alternation `a|b` is anchored as one. Absent or
+ * blank: nothing is permitted.
  *
- * RE2 runs in time linear in the text, so no expression can stall the webhook. It is the same
+ * RE2 runs in time linear in the text, so no expression can stall a server. It is the same
  * language as CEL's `matches`, by which the guard decides inside the apiserver.
  */
 export function permission(expression: string | undefined): Permission {
@@ -35,7 +36,7 @@ function compile(expression: string): Permission {
   try {
     RE2JS.compile(expression) // alone first: `a)|(b` must not become valid by the anchors around it
     const anchored = RE2JS.compile(`^(?:${expression})$`)
-    const permits = remembered((roleArn) => anchored.test(roleArn), MOST_REMEMBERED.roles)
+    const permits = remembered((text) => anchored.test(text), MOST_REMEMBERED.texts)
     return { valid: true, permits }
   } catch (error) {
     return { valid: false, why: messageOf(error) }

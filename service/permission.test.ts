@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { RE2 } from 're2-wasm'
-import { permission } from './permitted-roles.ts'
+import { permission } from './permission.ts'
 
 const ROLE = 'arn:aws:iam::111122223333:role/'
 

@@ -10,7 +10,7 @@ export interface FlushingLogger extends Logger {
 const BATCH = { characters: 16_384, delayMs: 500 } as const
 
 /**
- * The webhook's log: JSON lines on stdout, written in batches so that a decision never waits for
+ * The log of a server: JSON lines on stdout, written in batches so that a decision never waits for
  * the reader of the log. The rules of platform/log.ts hold; redaction is the second line of defence.
  */
 export function createLog(level: LogLevel): FlushingLogger {

@@ -1,5 +1,9 @@
 import { NocredsError } from '../../platform/errors.ts'
-import type { Operation } from '../admit/json-patch.ts'
+
+/** An operation of RFC 6902, as far as nocreds uses them. */
+export type Operation =
+  | { readonly op: 'add' | 'replace' | 'test'; readonly path: string; readonly value: unknown }
+  | { readonly op: 'remove'; readonly path: string }
 
 /** An object as the apiserver sends it, as far as this code looks at it. */
 export interface KubeObject {
@@ -37,6 +41,13 @@ export class KubeError extends NocredsError<'ERR_KUBE'> {
   }
 }
 
+type Watch = (
+  path: string,
+  query: Query,
+  onEvent: (event: WatchEvent) => void,
+  signal: AbortSignal,
+) => Promise<void>
+
 /**
  * The few verbs that nocreds needs, on plain JSON: typed deserialisation of 100,000 objects would
  * cost more than all decisions. `path` is an API path such as `/api/v1/namespaces/a`; every call
@@ -47,17 +58,20 @@ export interface KubeClient {
   get(path: string): Promise<KubeObject | undefined>
   /** Metadata only; undefined where there is none. */
   getMetadata(path: string): Promise<KubeObject | undefined>
+  /** One page. */
+  list(path: string, query: Query): Promise<KubeList>
   /** One page, metadata only. */
   listMetadata(path: string, query: Query): Promise<KubeList>
-  /** Metadata only. Resolves when the apiserver ends the stream, or the signal does. */
-  watchMetadata(
-    path: string,
-    query: Query,
-    onEvent: (event: WatchEvent) => void,
-    signal: AbortSignal,
-  ): Promise<void>
+  /** Resolves when the apiserver ends the stream, or the signal does. */
+  readonly watch: Watch
+  /** Metadata only. */
+  readonly watchMetadata: Watch
   /** Needs `metadata.resourceVersion`; status 409 where someone else was faster. */
   replace(path: string, object: KubeObject): Promise<KubeObject>
+  /** Status 409 where there is one of this name already. @param path of the collection */
+  create(path: string, object: unknown): Promise<KubeObject>
+  /** No error where there is none. */
+  remove(path: string): Promise<void>
   /** JSON Patch (RFC 6902). */
   patch(path: string, operations: readonly Operation[]): Promise<KubeObject>
 }
