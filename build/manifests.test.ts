@@ -133,6 +133,7 @@ describe('names of the contract', () => {
   test('volumes, container and objects: no other name starts with nocreds-', () => {
     const objects = [...INSTALLED.map(({ metadata }) => metadata.name), 'nocreds-guard']
     const ofCertManager = ['nocreds-ca', 'nocreds-self-signed', 'nocreds-webhook-certificate']
+    const ofClientCa = ['nocreds-client-ca', 'nocreds-webhook-client-ca']
     const contract = [
       TOKEN_VOLUME.name,
       CREDENTIALS_VOLUME.name,
@@ -142,7 +143,9 @@ describe('names of the contract', () => {
       EXCHANGER.container,
     ]
     const used = found(/(?<![\w/])nocreds-[\w-]*\w/g)
-    expect([...objects, ...ofCertManager, ...contract]).toEqual(expect.arrayContaining(used))
+    expect([...objects, ...ofCertManager, ...ofClientCa, ...contract]).toEqual(
+      expect.arrayContaining(used),
+    )
     expect(used).toEqual(expect.arrayContaining(contract))
   })
 
