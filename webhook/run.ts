@@ -6,8 +6,10 @@ import { UsageError } from '../platform/errors.ts'
 import type { Logger } from '../platform/log.ts'
 import { listen } from '../platform/server.ts'
 import type { Settings } from './admit/decide-pod.ts'
+import type { CertificateDoor } from './admit/ours/injection.ts'
 import { createCachedReader } from './cluster/cached-reader.ts'
 import type { KubeClient } from '../service/kube/kube-client.ts'
+import { findCertificateDoor } from './cluster/certificate-door.ts'
 import { readObjects } from './cluster/objects-file.ts'
 import type { ClusterReader } from './cluster/types.ts'
 import type { WebhookConfig } from './config.ts'
@@ -67,7 +69,8 @@ export async function startWebhook(
     ops.close()
     throw error
   })
-  const answering = { cluster: cluster.reader, settings: settingsOf(config), metrics, log, clock }
+  const settings = settingsOf(config, await findCertificateDoor(config['certificate-door'], deps))
+  const answering = { cluster: cluster.reader, settings, metrics, log, clock }
   const admission = createAdmissionServer(tls.current(), answering)
   tls.onChange(() => {
     admission.setSecureContext({ ...tls.current(), ...OLDEST_TLS })
@@ -95,10 +98,12 @@ export async function startWebhook(
   }
 }
 
-function settingsOf(config: WebhookConfig): Settings {
+function settingsOf(config: WebhookConfig, certificateDoor: CertificateDoor): Settings {
   return {
     exchangerImage: config['exchanger-image'],
     stsEndpoint: config['sts-endpoint'],
+    certificateDoor,
+    authorityUrl: config['authority-url'],
     audience: config.audience,
     delivery: config['default-delivery'],
     region: config['default-region'],
