@@ -48,7 +48,7 @@ beforeAll(async () => {
       return jwt
     },
   }
-  await bundlePrograms(join(folder, 'image'), ['exchanger.mjs', 'exchange.mjs'])
+  await bundlePrograms(join(folder, 'image'), ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
 })
 afterAll(async () => {
   await issuer.close()
