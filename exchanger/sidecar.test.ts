@@ -48,7 +48,7 @@ beforeAll(async () => {
       return jwt
     },
   }
-  await bundlePrograms(join(folder, 'image'), ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
+  await bundlePrograms(join(folder, 'image'), ['exchanger.mjs', 'exchange.mjs'])
 })
 afterAll(async () => {
   await issuer.close()

@@ -7,7 +7,7 @@ import {
 import { codeOf, NocredsError } from '../../platform/errors.ts'
 
 /** For connection, request and answer together; below the time after which the resident process ends it. */
-const TIMEOUT_MS = 10_000
+export const ANSWER_MS = 10_000
 
 /** What the authority said, whatever its status. */
 export interface Answer {
@@ -27,8 +27,16 @@ export interface AskOptions {
   readonly body: CertificateRequest
 }
 
-/** One `POST` to the authority, not repeated: the resident process does that. @throws NoAnswerError */
-export function ask({ authorityUrl, trustBundle, jwt, body }: AskOptions): Promise<Answer> {
+/**
+ * One `POST` to the authority, not repeated: the resident process does that.
+ *
+ * @param signal ends it: the time is up
+ * @throws NoAnswerError
+ */
+export function ask(
+  { authorityUrl, trustBundle, jwt, body }: AskOptions,
+  signal: AbortSignal,
+): Promise<Answer> {
   const text = JSON.stringify(body)
   const options: RequestOptions = {
     method: 'POST',
@@ -40,11 +48,11 @@ export function ask({ authorityUrl, trustBundle, jwt, body }: AskOptions): Promi
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(text),
     },
-    signal: AbortSignal.timeout(TIMEOUT_MS),
+    signal,
   }
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
-      reject(noAnswer(error))
+      reject(signal.aborted ? timeout() : noAnswer(error))
     }
     const asked = request(new URL(AUTHORITY.path, authorityUrl), options, (response) => {
       const chunks: Buffer[] = []
@@ -69,11 +77,12 @@ function tooLarge(): NoAnswerError {
   return new NoAnswerError('AnswerTooLarge', text)
 }
 
+function timeout(): NoAnswerError {
+  return new NoAnswerError('Timeout', `no answer in ${ANSWER_MS / 1000} s`)
+}
+
 function noAnswer(error: unknown): NoAnswerError {
   if (error instanceof NoAnswerError) return error
-  if (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')) {
-    return new NoAnswerError('Timeout', `no answer in ${TIMEOUT_MS / 1000} s`)
-  }
   const code = codeOf(error) ?? 'NetworkError'
   return new NoAnswerError(code, error instanceof Error ? error.message : code)
 }

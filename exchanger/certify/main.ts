@@ -2,7 +2,7 @@ import { certificateFromEnv } from '../../contract/exchanger-env.ts'
 import { realClock } from '../../platform/clock.ts'
 import { formatCertificateDocument } from '../certificate-document.ts'
 import { oneShot } from '../one-shot.ts'
-import { ask } from './ask.ts'
+import { ANSWER_MS, ask } from './ask.ts'
 import { certify } from './certify.ts'
 
 /**
@@ -11,7 +11,11 @@ import { certify } from './certify.ts'
  */
 async function give(): Promise<string> {
   const config = certificateFromEnv(process.env)
-  return formatCertificateDocument(await certify(config, { ask, now: () => realClock.now() }))
+  const document = await certify(config, {
+    ask: (options) => ask(options, AbortSignal.timeout(ANSWER_MS)),
+    now: () => realClock.now(),
+  })
+  return formatCertificateDocument(document)
 }
 
 // A connection that lingers does not keep the process alive once everything is said.

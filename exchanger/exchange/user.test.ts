@@ -33,7 +33,7 @@ const isPossible = spawnSync(process.execPath, ['--version'], SIDECAR_USER).stat
   const sts = await startSts({ clock: realClock, issuers: [issuer], roles })
   const folder = await mkdtemp(join(tmpdir(), 'nocreds-user-'))
   try {
-    await bundlePrograms(folder, ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
+    await bundlePrograms(folder, ['exchanger.mjs', 'exchange.mjs'])
     const pod = await makePod({ stsEndpoint: sts.url })
     const { namespace, serviceAccount, pod: name, audience } = CONFIG
     const bound = { namespace, serviceAccount, pod: name, audience, expiresInSeconds: 600 }
