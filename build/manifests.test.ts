@@ -402,7 +402,7 @@ describe('Dockerfile', () => {
     )
     expect(copied).toEqual([
       '/src/dist/webhook.mjs',
-      '/src/dist/exchanger.mjs /src/dist/exchange.mjs',
+      '/src/dist/exchanger.mjs /src/dist/exchange.mjs /src/dist/certificate.mjs',
     ])
     expect(dockerfile.match(/^COPY --from/gm)).toHaveLength(copied.length)
   })

@@ -15,7 +15,7 @@ let resident: Bundle
 let exchange: Bundle
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nocreds-bundle-'))
-  const bundles = await bundlePrograms(folder, ['exchanger.mjs', 'exchange.mjs'])
+  const bundles = await bundlePrograms(folder, ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
   resident = bundles.find(({ program }) => program === 'exchanger.mjs')!
   exchange = bundles.find(({ program }) => program === 'exchange.mjs')!
 })

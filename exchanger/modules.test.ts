@@ -25,7 +25,7 @@ const NEVER = [
 let dist: string
 beforeAll(async () => {
   dist = await mkdtemp(join(tmpdir(), 'nocreds-modules-'))
-  await bundlePrograms(dist, ['exchanger.mjs', 'exchange.mjs'])
+  await bundlePrograms(dist, ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
 })
 afterAll(() => rm(dist, { recursive: true }))
 

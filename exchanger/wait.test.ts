@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { formatCredentialDocument } from '../contract/credentials.ts'
 import { VirtualClock } from '../testbed/virtual-clock.ts'
 import { CONFIG, documentEnding } from '../testbed/exchanger-samples.ts'
-import { waitForCredentials } from './wait.ts'
+import { waitUntilReady } from './wait.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -21,8 +21,8 @@ async function outcome(
   const clock = new VirtualClock()
   const over = new AbortController()
   const terminationMessageFile = join(folder, 'termination-log')
-  const config = { ...CONFIG, credentialsFolder: folder, terminationMessageFile, delivery }
-  const done = waitForCredentials(config, clock).finally(() => {
+  const credentials = { ...CONFIG, credentialsFolder: folder, terminationMessageFile, delivery }
+  const done = waitUntilReady({ credentials, certificate: undefined }, clock).finally(() => {
     over.abort()
   })
   let elapsedMs = 0
@@ -32,7 +32,7 @@ async function outcome(
     if (over.signal.aborted) break
     await clock.advance(50)
   }
-  return { reason: await done, elapsedMs }
+  return { reason: (await done)?.reason, elapsedMs }
 }
 
 async function publish(endMs: number): Promise<void> {
