@@ -108,6 +108,6 @@ export function setStageFor<Thing>(kind: Kind<Thing>, options: StageOptions<Thin
   return stage
 }
 
-export function fails(failureClass: FailureClass, code = 'SomeCode'): Behaviour {
+export function fails(failureClass: FailureClass, code = 'SomeCode'): Behaviour<never> {
   return () => Promise.reject(new ExchangeError(failureClass, code, `it failed: ${code}`, 'Look.'))
 }

@@ -8,6 +8,7 @@ import { runCertify } from './child.ts'
 import { CERTIFICATE } from './kind.ts'
 import { runAlone, versionOf, type Part, type PartDeps } from './part.ts'
 import { Refresher } from './refresher.ts'
+import { followTrustBundle } from './trust-bundle.ts'
 
 /** A certificate, kept fresh once the refresher is started. Throws where the folder cannot be used. */
 export async function openCertificate(config: CertificateConfig, deps: PartDeps): Promise<Part> {
@@ -30,5 +31,7 @@ export async function openCertificate(config: CertificateConfig, deps: PartDeps)
     tokenVersion: () => versionOf(tokenFile),
     onGiveUp,
   })
-  return { wanted, refresher, close: () => undefined }
+  const trustBundle = join(authorityFolder, AUTHORITY_VOLUME.files.trustBundle)
+  const stopFollowing = followTrustBundle({ clock, file: trustBundle, store, log })
+  return { wanted, refresher, close: stopFollowing }
 }
