@@ -4,7 +4,7 @@
  */
 import { X509Certificate } from 'node:crypto'
 import { createServer } from 'node:https'
-import type { TLSSocket } from 'node:tls'
+import type { PeerCertificate } from 'node:tls'
 import { generation, type Generation } from './generation.ts'
 
 const LOOK_MS = 1000
@@ -14,9 +14,14 @@ const options = (of: Generation): object => ({ key: of.key, cert: of.certificate
 const server = createServer(
   { ...options(present), requestCert: true, rejectUnauthorized: true },
   (request, response) => {
-    const peer = (request.socket as TLSSocket).getPeerCertificate()
+    const socket = request.socket as unknown as { getPeerCertificate(): PeerCertificate }
     const { serialNumber } = new X509Certificate(present.certificate)
-    response.end(JSON.stringify({ peer: peer.subjectaltname, server: serialNumber }))
+    response.end(
+      JSON.stringify({
+        peer: socket.getPeerCertificate().subjectaltname,
+        server: serialNumber,
+      }),
+    )
   },
 )
 server.listen(8443)
