@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { realClock } from '../../platform/clock.ts'
-import { createCa, issueLeaf, type Issued } from '../../webhook/tls/certificates.ts'
+import { createCa, issueLeaf } from '../../webhook/tls/certificates.ts'
 import { withTool } from '../airgap/host-tools.ts'
 import {
+  callOnce,
   createMember,
   filesOf,
   startClient,
@@ -30,22 +31,6 @@ afterAll(async () => {
   await useDoor(suite, 'auto')
   await closeSuite(suite)
 }, 300_000)
-
-/** Run inside a pod: what comes of a call with the certificate on standard input. */
-const ASK = `
-const { server, ca, cert, key } = JSON.parse(fs.readFileSync(0, 'utf8'))
-const end = (said) => { console.log(said); process.exit() }
-https.request(server, { ca, cert, key }, (answer) => end('answered ' + answer.statusCode)).on('error', ({ code }) => end('refused ' + code)).end()
-`
-
-/** What `node -e` in the client's pod hears. */
-async function ask(member: Member, server: string, presented: Partial<Issued>): Promise<string> {
-  const { bundlePem } = await filesOf(suite, member, 'deployment/client')
-  const { certPem, keyPem } = presented
-  const input = JSON.stringify({ server, ca: bundlePem, cert: certPem, key: keyPem })
-  const exec = ['exec', '--stdin', 'deployment/client', '--namespace', member.namespace]
-  return suite.kubectl([...exec, '--container', 'app', '--', 'node', '-e', ASK], input)
-}
 
 describe.each(['auto', 'authority'] as const)('certificates by the door: %s', (door) => {
   let one: Member
@@ -104,11 +89,10 @@ describe.each(['auto', 'authority'] as const)('certificates by the door: %s', (d
     const hour = { nowMs: realClock.now(), lifetimeSeconds: 3600 }
     const ca = await createCa(hour)
     const stranger = await issueLeaf({ ...hour, ca, dnsNames: ['client'], usage: 'clientAuth' })
-    expect(await ask(other, server, await filesOf(suite, other, 'deployment/client'))).toBe(
-      'answered 200',
-    )
-    expect(await ask(other, server, stranger)).toMatch(/^refused /)
-    expect(await ask(other, server, {})).toMatch(/^refused /)
+    const own = await filesOf(suite, other, 'deployment/client')
+    expect(await callOnce(suite, other, server, own)).toBe('answered 200')
+    expect(await callOnce(suite, other, server, { ...own, ...stranger })).toMatch(/^refused /)
+    expect(await callOnce(suite, other, server, { bundlePem: own.bundlePem })).toMatch(/^refused /)
   })
 
   test('openssl and Go accept chain, identity and names', async () => {

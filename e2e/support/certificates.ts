@@ -4,7 +4,7 @@ import type { Suite } from './suite.ts'
 import { waitFor } from './wait.ts'
 
 /** Port of the suite's servers of mutual TLS. */
-export const TLS_PORT = 8443
+const TLS_PORT = 8443
 
 /** A Namespace that takes part by nothing but certificates, and its ServiceAccount `app`, which asks for one. */
 export interface Member {
@@ -103,17 +103,44 @@ export async function startClient(
   }
 }
 
+/** One generation, as text. */
+export interface TlsFiles {
+  readonly keyPem: string
+  readonly certPem: string
+  readonly bundlePem: string
+}
+
 /** Files of the present generation in a workload's app container. */
 export async function filesOf(
   { kubectl }: Suite,
   { namespace }: Member,
   workload: string,
-): Promise<{ readonly keyPem: string; readonly certPem: string; readonly bundlePem: string }> {
+): Promise<TlsFiles> {
   const read = `cd $(readlink -f "$NOCREDS_TLS_DIR/..data") && node -p 'JSON.stringify(["tls.key","tls.crt","ca.crt"].map((f)=>fs.readFileSync(f,"utf8")))'`
   const exec = ['exec', workload, '--namespace', namespace, '--container', 'app', '--']
   const out = await kubectl([...exec, 'sh', '-c', read])
   const [keyPem = '', certPem = '', bundlePem = ''] = JSON.parse(out) as string[]
   return { keyPem, certPem, bundlePem }
+}
+
+/** Run inside a pod: what comes of a call with the files on standard input. */
+const CALL = `
+const { server, ca, cert, key } = JSON.parse(fs.readFileSync(0, 'utf8'))
+const end = (said) => { console.log(said); process.exit() }
+https.request(server, { ca, cert, key }, ({ statusCode }) => end('answered ' + statusCode))
+  .on('error', ({ code }) => end('refused ' + code)).end()
+`
+
+/** One call from the member's client with files that may be another's: `answered 200`, or `refused CODE`. */
+export async function callOnce(
+  { kubectl }: Suite,
+  { namespace }: Member,
+  server: string,
+  { bundlePem, certPem, keyPem }: Partial<TlsFiles>,
+): Promise<string> {
+  const input = JSON.stringify({ server, ca: bundlePem, cert: certPem, key: keyPem })
+  const exec = ['exec', '--stdin', 'deployment/client', '--namespace', namespace]
+  return kubectl([...exec, '--container', 'app', '--', 'node', '-e', CALL], input)
 }
 
 /** The door by which the webhook gives certificates; `auto` leaves it to the apiserver. */
