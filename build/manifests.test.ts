@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { ANNOTATIONS } from '../contract/annotations.ts'
+import { AUTHORITY, TRUST_BUNDLE } from '../contract/certificates.ts'
 import { IN_POD, toEnv } from '../contract/exchanger-env.ts'
 import {
   CREDENTIALS_VOLUME,
@@ -57,7 +58,9 @@ describe('names of the contract', () => {
       Object.keys(of).map((key) => PREFIX + key),
     )
     const used = found(/(?<![./\w])nocreds\.dev\/[\w-]+/g)
-    expect([...known, INJECTION_LABEL.key]).toEqual(expect.arrayContaining(used))
+    expect([...known, INJECTION_LABEL.key, AUTHORITY.signerName]).toEqual(
+      expect.arrayContaining(used),
+    )
     for (const key of ['permitted-roles', 'role-arn', 'injected-role', 'delivery']) {
       expect(used).toContain(PREFIX + key)
     }
@@ -100,7 +103,12 @@ describe('names of the contract', () => {
   test('volumes, container and objects: no other name starts with nocreds-', () => {
     const objects = [...INSTALLED.map(({ metadata }) => metadata.name), 'nocreds-guard']
     const ofCertManager = ['nocreds-ca', 'nocreds-self-signed', 'nocreds-webhook-certificate']
-    const contract = [TOKEN_VOLUME.name, CREDENTIALS_VOLUME.name, EXCHANGER.container]
+    const contract = [
+      TOKEN_VOLUME.name,
+      CREDENTIALS_VOLUME.name,
+      EXCHANGER.container,
+      TRUST_BUNDLE.configMap,
+    ]
     const used = found(/(?<![\w/])nocreds-[\w-]*\w/g)
     expect([...objects, ...ofCertManager, ...contract]).toEqual(expect.arrayContaining(used))
     expect(used).toEqual(expect.arrayContaining(contract))
@@ -119,12 +127,14 @@ describe('names of the contract', () => {
 })
 
 describe('one place for what webhook and guard must agree on', () => {
-  test.each(['nocreds/webhook:', 'nocreds/exchanger:', `audience: ${DEFAULT_AUDIENCE}`])(
-    '%s',
-    (text) => {
-      expect(textOf('install.yaml').split(text)).toHaveLength(2)
-    },
-  )
+  test.each([
+    'nocreds/webhook:',
+    'nocreds/authority:',
+    'nocreds/exchanger:',
+    `audience: ${DEFAULT_AUDIENCE}`,
+  ])('%s', (text) => {
+    expect(textOf('install.yaml').split(text)).toHaveLength(2)
+  })
 
   test('the guard reads the ConfigMap that the webhook has its flags from, and fails closed', () => {
     const bindings = INSTALLED.filter(({ kind }) => kind === 'ValidatingAdmissionPolicyBinding')
@@ -279,7 +289,10 @@ describe('rights of the webhook', () => {
   }
 
   test('are these and no others', () => {
-    expect(rulesOf(INSTALLED)).toEqual([
+    const ofWebhook = INSTALLED.filter(({ metadata }) =>
+      metadata.name.startsWith('nocreds-webhook'),
+    )
+    expect(rulesOf(ofWebhook)).toEqual([
       READS,
       {
         of: 'ClusterRole',
@@ -349,8 +362,11 @@ describe('Dockerfile', () => {
     expect(stage('webhook')).toContain(
       'ENTRYPOINT ["node", "--max-semi-space-size=8", "/nocreds/webhook.mjs"]',
     )
+    expect(stage('authority')).toContain('ENTRYPOINT ["node", "/nocreds/authority.mjs"]')
     expect(stage('runtime')).toContain(`USER ${EXCHANGER.userId}:${EXCHANGER.userId}`)
-    expect(stage('runtime') + stage('webhook') + stage('exchanger')).not.toMatch(/^(RUN|ADD)/m)
+    expect(
+      stage('runtime') + stage('webhook') + stage('authority') + stage('exchanger'),
+    ).not.toMatch(/^(RUN|ADD)/m)
   })
 
   test('the images hold the bundles and nothing else', () => {
@@ -359,6 +375,7 @@ describe('Dockerfile', () => {
     )
     expect(copied).toEqual([
       '/src/dist/webhook.mjs',
+      '/src/dist/authority.mjs',
       '/src/dist/exchanger.mjs /src/dist/exchange.mjs',
     ])
     expect(dockerfile.match(/^COPY --from/gm)).toHaveLength(copied.length)
