@@ -38,6 +38,7 @@ const COMMON: BuildOptions = {
  */
 const PROGRAMS = {
   'webhook.mjs': 'webhook/main.ts',
+  'authority.mjs': 'authority/main.ts',
   'exchanger.mjs': 'exchanger/main.ts',
   'exchange.mjs': 'exchanger/exchange/main.ts',
   'certificate.mjs': 'exchanger/certify/main.ts',
