@@ -104,7 +104,7 @@ test('at the start one that is refused ends both', async () => {
   expect(await exited).toBe(1)
 })
 
-test('one child at a time: together they would not fit into the memory of the sidecar', async () => {
+test('one child at a time, so that the peak of memory is never that of two', async () => {
   const busy = join(certificate.config.authorityFolder, 'busy')
   const alone = (script: string): string =>
     `const fs = require('node:fs'); const file = ${JSON.stringify(busy)}
