@@ -14,7 +14,9 @@ COPY tsconfig.json ./
 COPY build build
 COPY platform platform
 COPY contract contract
+COPY service service
 COPY webhook webhook
+COPY authority authority
 COPY exchanger exchanger
 RUN node build/bundle.ts
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { ANNOTATIONS } from '../contract/annotations.ts'
+import { AUTHORITY } from '../contract/certificates.ts'
 import { AWS_ENV, CONFLICTING_ENV, INJECTION_LABEL, PREFIX } from '../contract/names.ts'
 import { FLAGS } from '../webhook/config.ts'
 
@@ -23,9 +24,14 @@ describe('README', () => {
   })
 
   test('names no annotation or label that does not exist', () => {
-    const known = [...annotations.map((key) => PREFIX + key), INJECTION_LABEL.key]
+    const known = [
+      ...annotations.map((key) => PREFIX + key),
+      INJECTION_LABEL.key,
+      AUTHORITY.audience,
+    ]
     const named = README.match(/nocreds\.dev\/[a-z-]+/g) ?? []
-    expect(named.filter((key) => !known.includes(key) && !key.endsWith('/aws'))).toEqual([])
+    const isFolder = (key: string): boolean => /\/(aws|tls)$/.test(key)
+    expect(named.filter((key) => !known.includes(key) && !isFolder(key))).toEqual([])
   })
 
   test('has every flag and no other', () => {

@@ -1,6 +1,6 @@
 /** Test double: the fake apiserver's store as a client, for long runs on a virtual clock. Never shipped. */
 import type { Operation } from 'rfc6902'
-import { KubeError, type KubeClient, type KubeObject } from '../webhook/cluster/kube-client.ts'
+import { KubeError, type KubeClient, type KubeObject } from '../service/kube/kube-client.ts'
 import { ApiserverRefusal, type ApiserverStore } from './apiserver-store.ts'
 
 /**
@@ -21,6 +21,10 @@ export function inMemoryKube(store: ApiserverStore, travel: () => Promise<void>)
   return {
     get: (path) => call(() => store.get(path) as KubeObject | undefined),
     getMetadata: notThere,
+    list: notThere,
+    watch: notThere,
+    create: notThere,
+    remove: notThere,
     listMetadata: notThere,
     watchMetadata: notThere,
     replace: (path, object) => call(() => store.put(path, object)),

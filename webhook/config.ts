@@ -1,30 +1,9 @@
-import { parseArgs } from 'node:util'
+import { AUTHORITY } from '../contract/certificates.ts'
 import { DEFAULT_AUDIENCE, WEBHOOK } from '../contract/names.ts'
 import * as values from '../contract/values.ts'
-import type { ValueKind } from '../contract/values.ts'
-import { messageOf, UsageError } from '../platform/errors.ts'
+import { UsageError } from '../platform/errors.ts'
 import { LOG_LEVELS } from '../platform/log.ts'
-
-interface Flag<T> {
-  readonly kind: ValueKind<T>
-  /** Undefined: the flag has no default, and its value may be undefined. */
-  readonly default?: T
-  readonly required?: true
-  readonly help: string
-}
-
-const text: ValueKind<string> = {
-  allowed: 'non-empty text',
-  parse: (value) => (value.trim() === '' ? undefined : value),
-  format: (value) => value,
-}
-
-const port: ValueKind<number> = {
-  allowed: 'a port from 0 (any free one) to 65535',
-  parse: (value) =>
-    /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? Number(value) : undefined,
-  format: String,
-}
+import { flag, port, readFlags, text, usageOf, type Config } from '../service/flags.ts'
 
 const DAY_SECONDS = 86_400
 
@@ -37,6 +16,9 @@ export const FLAGS = {
   }),
   'tls-cert': flag(text, { help: 'certificate chain in PEM, with --tls files' }),
   'tls-key': flag(text, { help: 'private key in PEM, with --tls files' }),
+  'client-ca': flag(text, {
+    help: 'CA certificates in PEM: only callers with a client certificate of one of them are let in',
+  }),
   'tls-secret': flag(values.objectName, {
     default: 'nocreds-webhook-tls',
     help: 'Secret that the replicas share, with --tls self-managed',
@@ -81,28 +63,21 @@ export const FLAGS = {
   'sts-endpoint': flag(values.httpUrl, {
     help: 'STS to use instead of the regional one of AWS (VPC endpoint, other STS)',
   }),
+  'certificate-door': flag(values.oneOf('auto', 'authority', 'pod-certificate'), {
+    default: 'auto',
+    help: "how certificates come: by nocreds' authority, or by the kubelet (PodCertificateRequest); auto: by the kubelet where the apiserver serves that",
+  }),
+  'authority-url': flag(values.httpUrl, {
+    default: `https://${AUTHORITY.host}`,
+    help: 'authority that sidecars ask for certificates',
+  }),
   'log-level': flag(values.oneOf(...LOG_LEVELS), {
     default: 'info',
     help: 'least severe level that is logged',
   }),
 } as const
 
-function flag<T, const Rest extends Omit<Flag<NoInfer<T>>, 'kind'>>(
-  kind: ValueKind<T>,
-  rest: Rest,
-): { readonly kind: ValueKind<T> } & Rest {
-  return { kind, ...rest }
-}
-
-type Flags = typeof FLAGS
-type ValueOf<F> = F extends { readonly kind: ValueKind<infer T> } ? T : never
-
-/** The flags, read: those with a default or required are always there. */
-export type WebhookConfig = {
-  readonly [Name in keyof Flags]: Flags[Name] extends { required: true } | { default: unknown }
-    ? ValueOf<Flags[Name]>
-    : ValueOf<Flags[Name]> | undefined
-}
+export type WebhookConfig = Config<typeof FLAGS>
 
 /**
  * Reads the command line (without node and program).
@@ -110,42 +85,9 @@ export type WebhookConfig = {
  * @throws UsageError that names the flag, its value and what is allowed
  */
 export function parseFlags(argv: readonly string[]): WebhookConfig {
-  const given = splitFlags(argv)
-  const config: Record<string, unknown> = {}
-  for (const [name, spec] of Object.entries<Flag<unknown>>(FLAGS)) {
-    config[name] = readFlag(name, spec, given[name])
-  }
-  const read = config as WebhookConfig
-  refuseHalfSetGroups(read)
-  return read
-}
-
-function splitFlags(argv: readonly string[]): Readonly<Record<string, unknown>> {
-  const options = Object.fromEntries(
-    Object.keys(FLAGS).map((name) => [name, { type: 'string' as const }]),
-  )
-  try {
-    return parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values
-  } catch (error) {
-    const names = Object.keys(FLAGS).map((name) => `--${name}`)
-    const [what = ''] = messageOf(error).split('. ', 1)
-    throw new UsageError(`${what}; allowed flags: ${names.join(', ')}`)
-  }
-}
-
-function readFlag(name: string, spec: Flag<unknown>, given: unknown): unknown {
-  // A manifest that fills a flag from a ConfigMap gives an empty one where there is nothing to say.
-  if (typeof given !== 'string' || (given === '' && spec.required !== true)) {
-    if (spec.required === true) {
-      throw new UsageError(`--${name} is missing; allowed: ${spec.kind.allowed} (${spec.help})`)
-    }
-    return spec.default
-  }
-  const value = spec.kind.parse(given)
-  if (value === undefined) {
-    throw new UsageError(`--${name} is ${JSON.stringify(given)}; allowed: ${spec.kind.allowed}`)
-  }
-  return value
+  const config = readFlags(FLAGS, argv)
+  refuseHalfSetGroups(config)
+  return config
 }
 
 /** Flags that make sense only together. */
@@ -168,11 +110,5 @@ function refuseHalfSetGroups(config: WebhookConfig): void {
 
 /** The text of --help. */
 export function usage(): string {
-  const lines = Object.entries<Flag<unknown>>(FLAGS).map(([name, spec]) => {
-    const { kind, help, required, default: standard } = spec
-    const absent = required === true ? 'required' : 'no default'
-    const standing = standard === undefined ? absent : `default ${kind.format(standard)}`
-    return `  --${name}\n      ${help}\n      ${kind.allowed}; ${standing}`
-  })
-  return `nocreds webhook: the admission server\n\nFlags:\n${lines.join('\n')}\n`
+  return usageOf('nocreds webhook: the admission server', FLAGS)
 }

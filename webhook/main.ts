@@ -1,8 +1,8 @@
 import { realClock } from '../platform/clock.ts'
 import { messageOf, UsageError } from '../platform/errors.ts'
-import type { KubeClient } from './cluster/kube-client.ts'
+import type { KubeClient } from '../service/kube/kube-client.ts'
 import { parseFlags, usage } from './config.ts'
-import { createLog } from './log.ts'
+import { createLog } from '../service/log.ts'
 import { startWebhook, type RunningWebhook } from './run.ts'
 
 /**
@@ -36,7 +36,7 @@ async function main(argv: readonly string[]): Promise<void> {
 
 /** Loaded only where there is a cluster: the library takes most of the start and of the memory. */
 async function connect(): Promise<KubeClient> {
-  const { createKubeClient, loadKubeConfig } = await import('./cluster/kube.ts')
+  const { createKubeClient, loadKubeConfig } = await import('../service/kube/kube.ts')
   return createKubeClient(loadKubeConfig())
 }
 

@@ -1,7 +1,4 @@
-/** An operation of RFC 6902, as far as nocreds uses them. */
-export type Operation =
-  | { readonly op: 'add' | 'replace' | 'test'; readonly path: string; readonly value: unknown }
-  | { readonly op: 'remove'; readonly path: string }
+import type { Operation } from '../../service/kube/kube-client.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 

@@ -1,4 +1,4 @@
-import type { Operation } from './json-patch.ts'
+import type { Operation } from '../../service/kube/kube-client.ts'
 
 /** Why an object was admitted or denied: the label of the metric and a field of the decision log. */
 export type Reason =
@@ -18,6 +18,7 @@ export type Reason =
   | 'invalid-expression'
   | 'service-account-not-found'
   | 'role-not-permitted'
+  | 'name-not-permitted'
   | 'windows-pod'
   | 'endpoint-with-host-network'
   | 'session-name-too-long'

@@ -5,7 +5,7 @@ import { eventually } from '../../testbed/eventually.ts'
 import { seededRandom, VirtualClock } from '../../testbed/virtual-clock.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createCachedReader, type CachedReader } from './cached-reader.ts'
-import { createKubeClient } from './kube.ts'
+import { createKubeClient } from '../../service/kube/kube.ts'
 
 const ROLE = { 'nocreds.dev/role-arn': 'arn:aws:iam::111122223333:role/app' }
 const PERMITTED = { 'nocreds.dev/permitted-roles': '.*' }
@@ -65,6 +65,17 @@ describe('from memory', () => {
     expect(reader.counts()).toEqual({ ServiceAccount: 1, Namespace: 1 })
     expect(await reader.serviceAccount('team-a', 'app')).toEqual({ annotations: ROLE })
     expect(await reader.namespace('team-a')).toEqual({ annotations: PERMITTED })
+    expect(liveGets(ACCOUNT) + liveGets(NAMESPACE)).toBe(0)
+  })
+
+  test('a ServiceAccount with a certificate and a Namespace that permits names', async () => {
+    const certificate = { 'nocreds.dev/certificate': 'true' }
+    const names = { 'nocreds.dev/permitted-dns-names': '' }
+    annotate(ACCOUNT, certificate)
+    annotateNamespace(names)
+    await started()
+    expect(await reader.serviceAccount('team-a', 'app')).toEqual({ annotations: certificate })
+    expect(await reader.namespace('team-a')).toEqual({ annotations: names })
     expect(liveGets(ACCOUNT) + liveGets(NAMESPACE)).toBe(0)
   })
 

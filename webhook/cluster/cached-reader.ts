@@ -1,10 +1,15 @@
-import { PERMITTED_ROLES, ROLE_ARN } from '../../contract/names.ts'
+import {
+  CERTIFICATE,
+  PERMITTED_DNS_NAMES,
+  PERMITTED_ROLES,
+  ROLE_ARN,
+} from '../../contract/names.ts'
 import type { Clock, Random } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
-import type { KubeClient } from './kube-client.ts'
+import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
 import { keepOurs } from './our-annotations.ts'
-import { Reflector } from './reflector.ts'
+import { Reflector } from '../../service/kube/reflector.ts'
 import { ClusterError, type Annotated, type ClusterReader } from './types.ts'
 
 export interface CachedReaderDeps {
@@ -22,22 +27,26 @@ export interface CachedReader extends ClusterReader {
 /** The apiserver's Namespaces and ServiceAccounts, mostly from memory. */
 export function createCachedReader(deps: CachedReaderDeps): CachedReader {
   const { kube } = deps
+  const keep = ({ metadata }: KubeObject): Annotated => keepOurs(metadata.annotations)
   const accounts = new Reflector({
     ...deps,
+    keep,
     kind: 'ServiceAccount',
     path: '/api/v1/serviceaccounts',
   })
-  const namespaces = new Reflector({ ...deps, kind: 'Namespace', path: '/api/v1/namespaces' })
+  const namespaces = new Reflector({ ...deps, keep, kind: 'Namespace', path: '/api/v1/namespaces' })
   const ask = shareCalls((path) => askLive(kube, path))
   return {
     serviceAccount(namespace, name) {
       const cached = accounts.get(`${namespace}/${name}`)
-      if (cached?.annotations[ROLE_ARN] !== undefined) return cached
+      if (cached !== undefined && says(cached, ROLE_ARN, CERTIFICATE)) return cached
       return ask(`/api/v1/namespaces/${segment(namespace)}/serviceaccounts/${segment(name)}`)
     },
     namespace(name, { fresh = false } = {}) {
       const cached = namespaces.get(name)
-      if (!fresh && cached?.annotations[PERMITTED_ROLES] !== undefined) return cached
+      if (!fresh && cached !== undefined && says(cached, PERMITTED_ROLES, PERMITTED_DNS_NAMES)) {
+        return cached
+      }
       return ask(`/api/v1/namespaces/${segment(name)}`)
     },
     get ready() {
@@ -53,6 +62,10 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
       namespaces.stop()
     },
   }
+}
+
+function says({ annotations }: Annotated, one: string, other: string): boolean {
+  return annotations[one] !== undefined || annotations[other] !== undefined
 }
 
 function segment(name: string): string {

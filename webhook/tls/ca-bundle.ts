@@ -1,6 +1,5 @@
 import { NocredsError } from '../../platform/errors.ts'
-import type { Operation } from '../admit/json-patch.ts'
-import { KubeError, type KubeClient } from '../cluster/kube-client.ts'
+import { KubeError, type KubeClient, type Operation } from '../../service/kube/kube-client.ts'
 
 class WebhookConfigurationError extends NocredsError<'ERR_WEBHOOK_CONFIGURATION_MISSING'> {}
 

@@ -1,8 +1,9 @@
 import { X509Certificate } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { createCa, issueServingCertificate } from './certificates.ts'
+import { createCa, issueLeaf } from './certificates.ts'
 import { carryOut } from './renewal.ts'
-import { nextStep, splitPem, type RotationPolicy, type TlsState } from './rotation.ts'
+import { splitPem } from '../../service/pem.ts'
+import { nextStep, type RotationPolicy, type TlsState } from './rotation.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
@@ -119,7 +120,7 @@ describe('what does not hold together starts anew', () => {
   )
 
   test('a leaf that only claims to be from the CA', async () => {
-    const { certPem, keyPem } = await issueServingCertificate({
+    const { certPem, keyPem } = await issueLeaf({
       ca: { certPem: fresh.caCertPem, keyPem: (await stranger()).caKeyPem },
       dnsNames: POLICY.dnsNames,
       nowMs: START,

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
+import { readPair } from '../../service/pair.ts'
+import { splitPem } from '../../service/pem.ts'
 import { BACKDATED_MS } from './certificates.ts'
-import { readPair } from './pair.ts'
 
 /** What the replicas share: the Secret's data, decoded. */
 export interface TlsState {
@@ -97,11 +98,6 @@ function readState(state: TlsState): ReadState | undefined {
   } catch {
     return undefined
   }
-}
-
-/** The certificates of a PEM bundle, one by one. */
-export function splitPem(bundlePem: string): string[] {
-  return bundlePem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\r?\n?/g) ?? []
 }
 
 function isOver(certificate: X509Certificate, nowMs: number): boolean {

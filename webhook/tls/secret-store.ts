@@ -1,5 +1,5 @@
 import { NocredsError } from '../../platform/errors.ts'
-import { KubeError, type KubeClient, type KubeObject } from '../cluster/kube-client.ts'
+import { KubeError, type KubeClient, type KubeObject } from '../../service/kube/kube-client.ts'
 import type { TlsState } from './rotation.ts'
 
 /** Keys of the Secret's data; `ca.crt`, `tls.crt` and `tls.key` are what tools expect. */

@@ -1,13 +1,13 @@
 import { sleep, type Clock } from '../../platform/clock.ts'
 import { messageOf, NocredsError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
-import type { KubeClient } from '../cluster/kube-client.ts'
+import type { KubeClient } from '../../service/kube/kube-client.ts'
 import { bringCaBundleInStep, isLostRace } from './ca-bundle.ts'
-import { readPair } from './pair.ts'
+import { readPair, type ServingCertificate } from '../../service/pair.ts'
 import { carryOut } from './renewal.ts'
 import { nextStep, type RotationPolicy, type TlsState } from './rotation.ts'
 import { readStoredState } from './secret-store.ts'
-import type { CertificateSource, ServingCertificate } from './source.ts'
+import type { CertificateSource } from './source.ts'
 
 export interface SelfManagedOptions {
   readonly kube: KubeClient

@@ -1,11 +1,4 @@
-/** What the admission server serves with. */
-export interface ServingCertificate {
-  /** Leaf first, then what leads to the CA. */
-  readonly certPem: string
-  readonly keyPem: string
-  /** Milliseconds since the epoch. */
-  readonly expiresAtMs: number
-}
+import type { ServingCertificate } from '../../service/pair.ts'
 
 /** Where the serving certificate comes from; it changes while the server runs. */
 export interface CertificateSource {
