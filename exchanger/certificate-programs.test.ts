@@ -178,6 +178,7 @@ describe('a certificate alone', () => {
     const { exited, said } = run('certificate')
     expect(await exited).toBe(0)
     const document = parseCertificateDocument(said.stdout)
+    noteSecret(document.key)
     const leaf = new X509Certificate(document.certificate)
     expect(leaf.checkPrivateKey(createPrivateKey(document.key))).toBe(true)
     expect(said.stderr).toBe('')

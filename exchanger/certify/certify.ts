@@ -1,6 +1,10 @@
 import { createPublicKey } from 'node:crypto'
 import { join } from 'node:path'
-import { AUTHORITY_VOLUME, CERTIFICATE_LIMITS } from '../../contract/certificates.ts'
+import {
+  AUTHORITY_VOLUME,
+  CERTIFICATE_LIMITS,
+  type IssuedCertificate,
+} from '../../contract/certificates.ts'
 import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { codeOf } from '../../platform/errors.ts'
 import { readIfPresent } from '../../platform/files.ts'
@@ -82,10 +86,7 @@ async function readTrustBundle(config: CertificateConfig): Promise<string> {
 }
 
 /** Undefined for everything but the certificate that a good answer holds. */
-function issuedIn({
-  status,
-  body,
-}: Answer): Pick<CertificateDocument, 'certificate' | 'trustBundle'> | undefined {
+function issuedIn({ status, body }: Answer): IssuedCertificate | undefined {
   if (status !== 200) return undefined
   let parsed: unknown
   try {

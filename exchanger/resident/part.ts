@@ -24,7 +24,7 @@ export interface ResidentDeps {
 
 /** What a part of the sidecar gets besides. */
 export interface PartDeps extends ResidentDeps {
-  /** Runs a child while no other one runs: together they would not fit into the container's memory. */
+  /** Runs a child while no other one runs, so that the container's peak is never that of two. */
   readonly alone: <T>(child: () => Promise<T>) => Promise<T>
   readonly onGiveUp: (error: ExchangeError) => void
 }

@@ -13,13 +13,14 @@ export interface ReadCsr {
 /** Undefined where it is none, or its signature is not by its own key. */
 export async function readCsr(pem: string): Promise<ReadCsr | undefined> {
   const words = ['req', '-noout', '-verify', '-pubkey', '-text']
-  const child = spawn('openssl', words, { stdio: ['pipe', 'pipe', 'ignore'] })
-  const said = text(child.stdout)
+  const child = spawn('openssl', words, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const said = Promise.all([text(child.stdout), text(child.stderr)])
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
   child.stdin.on('error', () => undefined) // it may end before it has read all
   child.stdin.end(pem)
-  const shown = await said
-  if ((await ended) !== 0) return undefined
+  const [shown, verdict] = await said
+  // Of a bad signature the exit code says nothing.
+  if ((await ended) !== 0 || !/verify OK/.test(verdict)) return undefined
   const [publicPem = ''] =
     /-----BEGIN PUBLIC KEY-----[^]+-----END PUBLIC KEY-----/.exec(shown) ?? []
   return {

@@ -13,7 +13,7 @@ import { closeAtOnce, listenOnLoopback } from '../loopback-server.ts'
 import { readCsr, type ReadCsr } from './csr.ts'
 import { createCa, issueLeaf, newKeyPair, type Ca } from './x509.ts'
 
-export type AuthorityFault =
+type AuthorityFault =
   /** A refusal such as 403 name-not-permitted, or 503 not-ready. */
   | {
       readonly kind: 'refusal'
@@ -34,7 +34,7 @@ export type AuthorityFault =
   /** A certificate that is not what was asked for. */
   | { readonly kind: 'wrong'; readonly what: 'key' | 'identity' | 'names' | 'ca' | 'life' }
 
-export interface AuthorityCall {
+interface AuthorityCall {
   readonly jwt: string
   readonly status: number
   /** DNS names in the request; undefined where it could not be read. */
