@@ -26,7 +26,7 @@ export interface Issuer {
   readonly keyId: Buffer | undefined
 }
 
-export interface Life {
+interface Life {
   readonly notBeforeMs: number
   readonly notAfterMs: number
 }
@@ -81,7 +81,7 @@ function keyIdIn(extensions: Buffer): Buffer | undefined {
 }
 
 /** Lifetime from notBefore to notAfter, whole seconds, within the issuer's. */
-export function lifeOf(nowMs: number, lifetimeSeconds: number, issuer?: X509Certificate): Life {
+function lifeOf(nowMs: number, lifetimeSeconds: number, issuer?: X509Certificate): Life {
   const earliestMs = issuer?.validFromDate.getTime() ?? 0
   const latestMs = issuer?.validToDate.getTime() ?? Infinity
   const notBeforeMs = Math.max(Math.floor((nowMs - BACKDATED_MS) / 1000) * 1000, earliestMs)

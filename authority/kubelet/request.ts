@@ -7,7 +7,7 @@ import { Refusal, type Reason } from '../refusal.ts'
 import { readCsr, type ReadCsr } from '../request/csr.ts'
 
 /** The one annotation that a request may carry, besides none. */
-export const DNS_NAMES_KEY = `${PREFIX}certificate-dns-names`
+const DNS_NAMES_KEY = `${PREFIX}certificate-dns-names`
 
 interface Spec {
   readonly podName?: unknown

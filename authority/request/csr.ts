@@ -147,7 +147,7 @@ const RSA_BITS = { min: 2048, max: 4096 } as const
 const CURVES = ['prime256v1', 'secp384r1']
 
 /** The key, if it is of a kind that is worth a certificate. @throws DerError */
-export function keyOf(spki: Element): KeyObject {
+function keyOf(spki: Element): KeyObject {
   let key: KeyObject
   try {
     key = createPublicKey({ key: spki.whole, format: 'der', type: 'spki' })

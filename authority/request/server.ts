@@ -38,8 +38,8 @@ export function createAuthorityServer(
   return server
 }
 
-/** The listener alone, for a server of any kind. Never throws, never leaves a request unanswered. */
-export function createAuthorityListener(deps: ServerDeps): RequestListener {
+/** Never throws, never leaves a request unanswered. */
+function createAuthorityListener(deps: ServerDeps): RequestListener {
   let underWay = 0
   return (request, response) => {
     if (underWay >= MOST_AT_ONCE) {
