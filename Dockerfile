@@ -1,4 +1,5 @@
 # docker build --target webhook   -t nocreds/webhook:0.1.0   .
+# docker build --target authority -t nocreds/authority:0.1.0 .
 # docker build --target exchanger -t nocreds/exchanger:0.1.0 .
 #
 # RUNTIME_IMAGE may be any image with Node 24, one without a shell included.
@@ -31,10 +32,14 @@ COPY --from=build /src/dist/webhook.mjs /nocreds/
 # A young generation of 3 × 8 MB instead of 3 × 16 MB: `make bench` shows memory and rate with it.
 ENTRYPOINT ["node", "--max-semi-space-size=8", "/nocreds/webhook.mjs"]
 
+FROM runtime AS authority
+COPY --from=build /src/dist/authority.mjs /nocreds/
+ENTRYPOINT ["node", "/nocreds/authority.mjs"]
+
 FROM runtime AS exchanger
 # There is one in every pod, so it keeps few helper threads, and one heap for all of them. None of this
 # is a flag of V8, with which Node would refuse its own code cache and start 11 ms later.
 ENV NODE_OPTIONS=--v8-pool-size=1 MALLOC_ARENA_MAX=1 UV_THREADPOOL_SIZE=1
-COPY --from=build /src/dist/exchanger.mjs /src/dist/exchange.mjs /nocreds/
+COPY --from=build /src/dist/exchanger.mjs /src/dist/exchange.mjs /src/dist/certificate.mjs /nocreds/
 ENTRYPOINT ["node", "/nocreds/exchanger.mjs"]
 CMD ["run"]

@@ -21,7 +21,7 @@ const OWNERS_OF = {
   ],
   express: ['service/ops-server.ts'],
   jose: ['exchanger/exchange/token.ts'],
-  'node-forge': ['webhook/tls/certificates.ts', 'authority/ca/der.ts'],
+  'node-forge': ['webhook/tls/certificates.ts'],
   pino: ['service/log.ts'],
   re2js: ['service/permission.ts'],
 }

@@ -45,7 +45,7 @@ describe('compose', () => {
 
 describe('install.yaml', () => {
   test('is in step with base and guard', () => {
-    expect(textOf('install.yaml')).toBe(compose(['base', 'guard'], textOf))
+    expect(textOf('install.yaml')).toBe(compose(['base', 'authority', 'guard'], textOf))
   })
 
   test('makes namespace and settings before what needs them', () => {
@@ -63,7 +63,7 @@ describe('install.yaml', () => {
   })
 
   whereKubectlIs('holds the objects that kustomize makes', () => {
-    expect(sorted(INSTALLED)).toEqual(sorted([...kustomized('base'), ...kustomized('guard')]))
+    expect(sorted(INSTALLED)).toEqual(sorted(['base', 'authority', 'guard'].flatMap(kustomized)))
   })
 })
 

@@ -6,8 +6,8 @@ export type ReadManifest = (path: string) => string
 /** What a kustomization may hold here: anything else would change the files on their way. */
 const ALLOWED = ['apiVersion', 'kind', 'resources']
 
-const HEADER = `# nocreds: everything, for kubectl apply -f. Written by \`npm run manifests\` from manifests/base and
-# manifests/guard; change it there.
+const HEADER = `# nocreds: everything, for kubectl apply -f. Written by \`npm run manifests\` from manifests/base,
+# manifests/authority and manifests/guard; change it there.
 `
 
 /**

@@ -14,12 +14,14 @@ if (others.length > 0 || (option !== undefined && option !== '--check')) {
   process.exit(2)
 }
 
-const wanted = compose(['base', 'guard'], (path) => readFileSync(join(MANIFESTS, path), 'utf8'))
+const wanted = compose(['base', 'authority', 'guard'], (path) =>
+  readFileSync(join(MANIFESTS, path), 'utf8'),
+)
 if (option === undefined) {
   writeFileSync(INSTALL, wanted)
 } else if ((await readIfPresent(INSTALL, MAX_BYTES)) !== wanted) {
   console.error(
-    'manifests/install.yaml is not in step with manifests/base and manifests/guard; run: npm run manifests',
+    'manifests/install.yaml is not in step with manifests/base, authority and guard; run: npm run manifests',
   )
   process.exitCode = 1
 }

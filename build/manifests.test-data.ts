@@ -22,8 +22,8 @@ export function documentsIn(text: string): Manifest[] {
   })
 }
 
-/** Every YAML file of base, guard and overlays, by its path in manifests/; cases are not manifests. */
-export const FILES: readonly string[] = globSync('{base,guard,overlays}/**/*.yaml', {
+/** Every YAML file of base, authority, guard and overlays, by its path in manifests/; cases are not manifests. */
+export const FILES: readonly string[] = globSync('{base,authority,guard,overlays}/**/*.yaml', {
   cwd: MANIFESTS,
 })
   .filter((file) => !file.startsWith('guard/cases/'))

@@ -59,7 +59,8 @@ describe('names of the contract', () => {
       Object.keys(of).map((key) => PREFIX + key),
     )
     const used = found(/(?<![./\w])nocreds\.dev\/[\w-]+/g)
-    expect([...known, INJECTION_LABEL.key, AUTHORITY.audience]).toEqual(
+    const { audience, signerName } = AUTHORITY
+    expect([...known, INJECTION_LABEL.key, audience, signerName]).toEqual(
       expect.arrayContaining(used),
     )
     for (const key of ['permitted-roles', 'role-arn', 'injected-role', 'delivery', 'authority']) {
@@ -162,12 +163,14 @@ describe('names of the contract', () => {
 })
 
 describe('one place for what webhook and guard must agree on', () => {
-  test.each(['nocreds/webhook:', 'nocreds/exchanger:', `audience: ${DEFAULT_AUDIENCE}`])(
-    '%s',
-    (text) => {
-      expect(textOf('install.yaml').split(text)).toHaveLength(2)
-    },
-  )
+  test.each([
+    'nocreds/webhook:',
+    'nocreds/authority:',
+    'nocreds/exchanger:',
+    `audience: ${DEFAULT_AUDIENCE}`,
+  ])('%s', (text) => {
+    expect(textOf('install.yaml').split(text)).toHaveLength(2)
+  })
 
   test('the guard reads the ConfigMap that the webhook has its flags from, and fails closed', () => {
     const bindings = INSTALLED.filter(({ kind }) => kind === 'ValidatingAdmissionPolicyBinding')
@@ -322,7 +325,10 @@ describe('rights of the webhook', () => {
   }
 
   test('are these and no others', () => {
-    expect(rulesOf(INSTALLED)).toEqual([
+    const ofWebhook = INSTALLED.filter(({ metadata }) =>
+      metadata.name.startsWith('nocreds-webhook'),
+    )
+    expect(rulesOf(ofWebhook)).toEqual([
       READS,
       {
         of: 'ClusterRole',
@@ -392,8 +398,11 @@ describe('Dockerfile', () => {
     expect(stage('webhook')).toContain(
       'ENTRYPOINT ["node", "--max-semi-space-size=8", "/nocreds/webhook.mjs"]',
     )
+    expect(stage('authority')).toContain('ENTRYPOINT ["node", "/nocreds/authority.mjs"]')
     expect(stage('runtime')).toContain(`USER ${EXCHANGER.userId}:${EXCHANGER.userId}`)
-    expect(stage('runtime') + stage('webhook') + stage('exchanger')).not.toMatch(/^(RUN|ADD)/m)
+    expect(
+      stage('runtime') + stage('webhook') + stage('authority') + stage('exchanger'),
+    ).not.toMatch(/^(RUN|ADD)/m)
   })
 
   test('the images hold the bundles and nothing else', () => {
@@ -402,7 +411,8 @@ describe('Dockerfile', () => {
     )
     expect(copied).toEqual([
       '/src/dist/webhook.mjs',
-      '/src/dist/exchanger.mjs /src/dist/exchange.mjs',
+      '/src/dist/authority.mjs',
+      '/src/dist/exchanger.mjs /src/dist/exchange.mjs /src/dist/certificate.mjs',
     ])
     expect(dockerfile.match(/^COPY --from/gm)).toHaveLength(copied.length)
   })

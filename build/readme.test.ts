@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
+import { FLAGS as AUTHORITY_FLAGS } from '../authority/config.ts'
+import { REFUSALS } from '../authority/refusal.ts'
 import { ANNOTATIONS } from '../contract/annotations.ts'
 import { AUTHORITY } from '../contract/certificates.ts'
 import { AWS_ENV, CONFLICTING_ENV, INJECTION_LABEL, PREFIX } from '../contract/names.ts'
@@ -34,10 +36,15 @@ describe('README', () => {
     expect(named.filter((key) => !known.includes(key) && !isFolder(key))).toEqual([])
   })
 
-  test('has every flag and no other', () => {
-    const named = table('Flags of the webhook').match(/`--[a-z-]+`/g) ?? []
+  test.each([
+    ['webhook', FLAGS],
+    ['authority', AUTHORITY_FLAGS],
+  ])('has every flag of the %s and no other', (program, flags) => {
+    // First column: the text of a row may speak of another flag.
+    const rows = table(`Flags of the ${program}`).match(/^\| `--.*?(?= \| )/gm) ?? []
+    const named = rows.join().match(/`--[a-z-]+`/g) ?? []
     expect([...new Set(named)].sort()).toEqual(
-      Object.keys(FLAGS)
+      Object.keys(flags)
         .map((name) => `\`--${name}\``)
         .sort(),
     )
@@ -50,6 +57,14 @@ describe('README', () => {
     for (const reason of all) {
       expect(table('When something is denied')).toContain(`\`${reason.slice(1, -1)}\``)
     }
+  })
+
+  test('says how to mend each refusal of the authority', () => {
+    const rows = table('Certificates: the authority').match(/^\| `[a-z-]+` \| \d+ /gm) ?? []
+    expect(rows).toEqual(
+      Object.entries(REFUSALS).map(([code, status]) => `| \`${code}\` | ${status} `),
+    )
+    expect(README).toContain(`https://${AUTHORITY.host}${AUTHORITY.path}`)
   })
 
   test('names only AWS variables that the contract knows', () => {

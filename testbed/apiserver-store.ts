@@ -145,11 +145,35 @@ function contentOf({ metadata, ...rest }: StoredObject): string {
 /** Whether an object's path belongs to a collection, which may span all namespaces. */
 export function isIn(collection: string): (path: string) => boolean {
   const resource = collection.slice(collection.lastIndexOf('/') + 1)
-  const spansNamespaces = /^\/api\/v1\/(?:serviceaccounts|secrets)$/.test(collection)
+  const prefix = collection.slice(0, collection.lastIndexOf('/'))
+  const spansNamespaces =
+    /\/(?:serviceaccounts|secrets|pods|configmaps|podcertificaterequests)$/.test(collection) &&
+    !collection.includes('/namespaces/')
   return (path) =>
     spansNamespaces
-      ? new RegExp(`^/api/v1/namespaces/[^/]+/${resource}/[^/]+$`).test(path)
+      ? new RegExp(`^${prefix}/namespaces/[^/]+/${resource}/[^/]+$`).test(path)
       : path.startsWith(`${collection}/`) && !path.slice(collection.length + 1).includes('/')
+}
+
+/** Whether labels and fields of an object are those asked for: equality alone. */
+export function selected(query: URLSearchParams): (object: StoredObject) => boolean {
+  const labels = pairsOf(query.get('labelSelector'))
+  const fields = pairsOf(query.get('fieldSelector'))
+  const at = (value: unknown, key: string): unknown =>
+    (value as Readonly<Record<string, unknown>> | undefined)?.[key]
+  return (object) =>
+    labels.every(([key, value]) => at(object.metadata['labels'], key) === value) &&
+    fields.every(([path, value]) => path.split('.').reduce<unknown>(at, object) === value)
+}
+
+function pairsOf(selector: string | null): [string, string][] {
+  return (selector ?? '')
+    .split(',')
+    .filter((part) => part !== '')
+    .map((part) => {
+      const [key = '', value = ''] = part.split('=', 2)
+      return [key, value]
+    })
 }
 
 /** What the apiserver sends where only metadata is asked for. */

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import {
   isIn,
   metadataOf,
+  selected,
   statusObject,
   type ApiserverStore,
   type StoreEvent,
@@ -107,6 +108,8 @@ function sendEvent(watch: Watch, { type, path, object, revision }: StoreEvent): 
   if (revision <= watch.reached) return
   watch.reached = revision
   if (!watch.isWanted(path)) return
+  // An object that leaves the selection is gone, for this watch.
+  const seenType = selected(watch.query)(object) ? type : 'DELETED'
   const sent = watch.isMetadataOnly ? metadataOf(object) : object
-  watch.response.write(`${JSON.stringify({ type, object: sent })}\n`)
+  watch.response.write(`${JSON.stringify({ type: seenType, object: sent })}\n`)
 }

@@ -12,6 +12,7 @@ import {
   ApiserverStore,
   isIn,
   metadataOf,
+  selected,
   statusObject,
   type StoredObject,
 } from './apiserver-store.ts'
@@ -35,11 +36,11 @@ interface ServerKey {
   readonly key: string
 }
 
-/** The collections it knows; anything else is a 404. */
+/** The collections it knows; anything else is a 404, or an answer of `extra`. */
 const OBJECT_PATH =
-  /^(?:\/api\/v1\/namespaces\/[^/]+(?:\/(?:serviceaccounts|secrets)\/[^/]+)?|\/apis\/admissionregistration\.k8s\.io\/v1\/(?:mutating|validating)webhookconfigurations\/[^/]+)$/
+  /^(?:\/api\/v1\/namespaces\/[^/]+(?:\/(?:serviceaccounts|secrets|pods|configmaps)\/[^/]+)?|\/apis\/(?:admissionregistration\.k8s\.io\/v1\/(?:mutating|validating)webhookconfigurations|rbac\.authorization\.k8s\.io\/v1\/clusterroles|certificates\.k8s\.io\/v1\/namespaces\/[^/]+\/podcertificaterequests)\/[^/]+)$/
 const COLLECTION_PATH =
-  /^(?:\/api\/v1\/(?:namespaces|(?:namespaces\/[^/]+\/)?(?:serviceaccounts|secrets))|\/apis\/admissionregistration\.k8s\.io\/v1\/(?:mutating|validating)webhookconfigurations)$/
+  /^(?:\/api\/v1\/(?:namespaces|(?:namespaces\/[^/]+\/)?(?:serviceaccounts|secrets|pods|configmaps))|\/apis\/(?:admissionregistration\.k8s\.io\/v1\/(?:mutating|validating)webhookconfigurations|certificates\.k8s\.io\/v1\/podcertificaterequests))$/
 
 export class FakeApiserver {
   readonly store = new ApiserverStore()
@@ -48,6 +49,8 @@ export class FakeApiserver {
   readonly requests: SeenRequest[] = []
   /** Decides on a fault for each request; undefined lets it through. */
   fault: (request: SeenRequest) => ApiserverFault | undefined = () => undefined
+  /** Answers that no object stands behind, such as reviews of tokens, by `METHOD /path`. */
+  readonly extra = new Map<string, (body: unknown) => object>()
   /** Called before each regular answer, so that a test can act in between. */
   beforeAnswer: (request: SeenRequest) => void = () => undefined
   /** Called once an object was read, before it is sent: holds an answer back that grows old. */
@@ -114,6 +117,11 @@ export class FakeApiserver {
     response: ServerResponse,
   ): Promise<void> {
     const { method, path, query } = seen
+    const extra = this.extra.get(`${method} ${path}`)
+    if (extra !== undefined) {
+      send(response, 200, extra(method === 'POST' ? await json(request) : undefined))
+      return
+    }
     const isMetadataOnly = seen.accept.includes('as=PartialObjectMetadata')
     if (COLLECTION_PATH.test(path) && method === 'GET') {
       if (query.get('watch') === 'true') {
@@ -123,7 +131,12 @@ export class FakeApiserver {
       send(response, 200, this.#list(path, query, isMetadataOnly))
       return
     }
-    if (!OBJECT_PATH.test(path)) {
+    if (COLLECTION_PATH.test(path) && method === 'POST') {
+      send(response, 201, this.#create(path, (await json(request)) as StoredObject))
+      return
+    }
+    const objectPath = path.replace(/\/status$/, '')
+    if (!OBJECT_PATH.test(objectPath)) {
       throw new ApiserverRefusal(
         404,
         'NotFound',
@@ -136,7 +149,22 @@ export class FakeApiserver {
       send(response, 200, isMetadataOnly ? metadataOf(present) : present)
       return
     }
-    send(response, 200, this.#write(seen, request.headers['content-type'], await json(request)))
+    if (method === 'DELETE') {
+      this.store.present(path)
+      this.store.remove(path)
+      send(response, 200, { kind: 'Status', status: 'Success' })
+      return
+    }
+    const written = { ...seen, path: objectPath }
+    send(response, 200, this.#write(written, request.headers['content-type'], await json(request)))
+  }
+
+  #create(collection: string, object: StoredObject): StoredObject {
+    const path = `${collection}/${object.metadata.name ?? ''}`
+    if (this.store.get(path) !== undefined) {
+      throw new ApiserverRefusal(409, 'AlreadyExists', `${path} already exists`)
+    }
+    return this.store.write(path, object)
   }
 
   #write({ method, path }: SeenRequest, type: string | undefined, body: unknown): StoredObject {
@@ -152,7 +180,10 @@ export class FakeApiserver {
     const limit = Number(query.get('limit') ?? Infinity)
     const page =
       token === null
-        ? { rest: this.store.list(isIn(collection)), revision: this.store.revision }
+        ? {
+            rest: this.store.list(isIn(collection)).filter(selected(query)),
+            revision: this.store.revision,
+          }
         : this.#pages.get(token)
     if (page === undefined || page.revision < this.store.compactedTo) {
       throw new ApiserverRefusal(410, 'Expired', 'The provided continue parameter is too old')
@@ -168,7 +199,7 @@ export class FakeApiserver {
         resourceVersion: String(page.revision),
         ...(rest.length > 0 ? { continue: next, remainingItemCount: rest.length } : {}),
       },
-      items: isMetadataOnly ? items.map(metadataOf) : items,
+      items: isMetadataOnly ? metadataOfAll(items) : items,
     }
   }
 }
@@ -188,4 +219,9 @@ function suffer(fault: ApiserverFault, response: ServerResponse): void {
 function send(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { 'content-type': 'application/json' })
   response.end(JSON.stringify(body))
+}
+
+/** Null for none, as Kubernetes writes it. */
+function metadataOfAll(items: readonly StoredObject[]): readonly object[] | null {
+  return items.length === 0 ? null : items.map(metadataOf)
 }

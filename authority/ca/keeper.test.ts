@@ -1,0 +1,185 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createServer } from 'node:https'
+import { connect } from 'node:tls'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { AUTHORITY } from '../../contract/certificates.ts'
+import type { LogFields, Logger } from '../../platform/log.ts'
+import { splitPem } from '../../service/pem.ts'
+import { inMemoryKube } from '../../testbed/apiserver-in-memory.ts'
+import { ApiserverStore } from '../../testbed/apiserver-store.ts'
+import { SECRET_PATH } from '../../testbed/authority-cluster.ts'
+import { closeAtOnce, listenOnLoopback } from '../../testbed/loopback-server.ts'
+import { VirtualClock } from '../../testbed/virtual-clock.ts'
+import { createCaKeeper, type CaKeeper } from './keeper.ts'
+import { carryOut, type RotationPolicy } from './rotation.ts'
+
+const POLICY: RotationPolicy = {
+  rootLifetimeSeconds: 3650 * 86_400,
+  intermediateLifetimeSeconds: 90 * 86_400,
+  leafLifetimeSeconds: 86_400,
+  overlapMs: 900_000,
+}
+
+let store: ApiserverStore
+let clock: VirtualClock
+let lines: LogFields[]
+const keepers: CaKeeper[] = []
+
+beforeEach(() => {
+  store = new ApiserverStore()
+  clock = new VirtualClock()
+  lines = []
+  write({})
+})
+
+afterEach(() => {
+  for (const keeper of keepers.splice(0)) keeper.stop()
+})
+
+function write(data: Readonly<Record<string, string>>): void {
+  const encoded = Object.entries(data).map(([key, text]) => [
+    key,
+    Buffer.from(text).toString('base64'),
+  ])
+  store.write(SECRET_PATH, {
+    metadata: { name: 'nocreds-authority-ca' },
+    data: Object.fromEntries(encoded) as object,
+  })
+}
+
+function keeper(): CaKeeper {
+  const note = (fields: LogFields): void => {
+    lines.push(fields)
+  }
+  const log: Logger = { debug: note, info: note, warn: note, error: note }
+  const kube = inMemoryKube(store, () => Promise.resolve())
+  const made = createCaKeeper({ kube, path: SECRET_PATH, policy: POLICY, clock, log })
+  keepers.push(made)
+  return made
+}
+
+/** What an operator puts into the Secret: intermediate, its key and the root, but not the root's key. */
+async function ownCa(): Promise<Record<string, string>> {
+  const state = await carryOut('start-anew', undefined, { nowMs: clock.now() }, POLICY)
+  return {
+    'ca.crt': state.rootsPem,
+    'ca-signing.crt': state.chainPem,
+    'ca-signing.key': state.keyPem,
+  }
+}
+
+test('replicas that start at once share one CA: the first to write wins', async () => {
+  const all = [keeper(), keeper(), keeper()]
+  await Promise.all(all.map((one) => one.check()))
+  await Promise.all(all.map((one) => one.check()))
+  expect(new Set(all.map((one) => one.current()?.bundlePem)).size).toBe(1)
+  expect(new Set(all.map((one) => one.current()?.issuer.chainPem)).size).toBe(1)
+  expect(lines.filter(({ step, wrote }) => step === 'start-anew' && wrote === true)).toHaveLength(1)
+})
+
+test('a Secret that cannot be used stops nothing that works and is left as it is', async () => {
+  const one = keeper()
+  await one.check()
+  const before = one.current()
+  write({ 'ca-signing.crt': 'x', 'ca-signing.key': 'y', 'ca.crt': 'z' })
+  const data = store.get(SECRET_PATH)
+  await expect(one.check()).rejects.toMatchObject({ code: 'ERR_CA_STATE' })
+  expect(one.current()).toBe(before)
+  expect(store.get(SECRET_PATH)).toBe(data)
+})
+
+test('no Secret at all says what to do', async () => {
+  store.remove(SECRET_PATH)
+  await expect(keeper().check()).rejects.toMatchObject({ code: 'ERR_CA_SECRET_MISSING' })
+})
+
+describe('a CA of the operator', () => {
+  test('is used without the key of its root', async () => {
+    const own = await ownCa()
+    write(own)
+    const one = keeper()
+    await one.check()
+    expect(one.current()?.bundlePem).toBe(own['ca.crt'])
+    expect(Object.keys(store.present(SECRET_PATH)['data'] as object).sort()).toEqual(
+      Object.keys(own).sort(),
+    )
+  })
+
+  test('that replaces another: the old root stays until the last leaf below it has ended', async () => {
+    const [before, after] = [await ownCa(), await ownCa()]
+    write(before)
+    const [one, other] = [keeper(), keeper()]
+    await one.check()
+    await other.check()
+    write(after)
+    await Promise.all([one.check(), other.check()])
+    for (const replica of [one, other, keeper()]) {
+      await replica.check()
+      expect(splitPem(replica.current()!.bundlePem)).toEqual([after['ca.crt'], before['ca.crt']])
+      expect(replica.current()?.issuer.chainPem).toBe(after['ca-signing.crt'])
+    }
+    await clock.advance(POLICY.overlapMs + POLICY.leafLifetimeSeconds * 1000)
+    for (const replica of [one, other, one]) {
+      await replica.check()
+      expect(replica.current()?.bundlePem).toBe(after['ca.crt'])
+    }
+  })
+})
+
+test('the server certificate is for the names of the Service and is renewed in time', async () => {
+  const one = keeper()
+  await one.check()
+  const first = one.current()!.server
+  const leaf = new X509Certificate(first.certPem)
+  for (const name of [AUTHORITY.host, `${AUTHORITY.host}.cluster.local`, AUTHORITY.service]) {
+    expect(leaf.checkHost(name)).toBe(name)
+  }
+  expect(leaf.checkPrivateKey(createPrivateKey(first.keyPem))).toBe(true)
+  await clock.advance((POLICY.leafLifetimeSeconds * 1000) / 2 - 120_000)
+  await one.check()
+  expect(one.current()!.server).toBe(first)
+  await clock.advance(120_000)
+  await one.check()
+  const second = one.current()!.server
+  expect(second.certPem).not.toBe(first.certPem)
+  expect(second.expiresAtMs).toBeGreaterThan(first.expiresAtMs)
+})
+
+test('a renewed server certificate reaches new connections and leaves open ones alone', async () => {
+  clock = new VirtualClock(Date.now() - (POLICY.leafLifetimeSeconds * 1000) / 2)
+  const one = keeper()
+  await one.check()
+  const { server: first, bundlePem } = one.current()!
+  const server = createServer({ cert: first.certPem, key: first.keyPem })
+  one.onChange(({ server: { certPem, keyPem } }) => {
+    server.setSecureContext({ cert: certPem, key: keyPem })
+  })
+  const port = await listenOnLoopback(server, 0)
+  const open = await dial(port, bundlePem)
+  await clock.advance((POLICY.leafLifetimeSeconds * 1000) / 2)
+  await one.check()
+  const next = await dial(port, bundlePem)
+  expect(next.serial).not.toBe(open.serial)
+  expect(open.socket.destroyed).toBe(false)
+  for (const { socket } of [open, next]) socket.destroy()
+  await closeAtOnce(server)
+})
+
+function dial(
+  port: number,
+  ca: string,
+): Promise<{ readonly socket: ReturnType<typeof connect>; readonly serial: string }> {
+  return new Promise((resolve, reject) => {
+    const to = {
+      host: '127.0.0.1',
+      port,
+      ca,
+      servername: AUTHORITY.host,
+      checkServerIdentity: () => undefined,
+    }
+    const socket = connect(to, () => {
+      resolve({ socket, serial: socket.getPeerCertificate().serialNumber })
+    })
+    socket.on('error', reject)
+  })
+}

@@ -1,0 +1,183 @@
+import { createPublicKey, X509Certificate } from 'node:crypto'
+import { AUTHORITY } from '../../contract/certificates.ts'
+import { sleepUnless, type Clock } from '../../platform/clock.ts'
+import { messageOf, NocredsError } from '../../platform/errors.ts'
+import type { Logger } from '../../platform/log.ts'
+import type { KubeClient } from '../../service/kube/kube-client.ts'
+import { readPair, type ServingCertificate } from '../../service/pair.ts'
+import { issueLeaf, keyPemOf, newKey, type Issuer } from './certificate.ts'
+import { carryOut, nextStep, type RotationPolicy } from './rotation.ts'
+import { readStoredCa } from './secret-store.ts'
+import { bundleOf, isSignedBy, readState, type CaState, type ReadState } from './state.ts'
+
+export interface KeeperOptions {
+  readonly kube: KubeClient
+  /** Path of the shared Secret. */
+  readonly path: string
+  readonly policy: RotationPolicy
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** What certificates are issued with, at this moment. */
+export interface PresentCa {
+  readonly issuer: Issuer
+  /** Of the newest root. */
+  readonly rootExpiresAtMs: number
+  /** PEM of every CA that peers accept. */
+  readonly bundlePem: string
+  /** For the authority's own server; replaced after half of its life. */
+  readonly server: ServingCertificate & { readonly dueAtMs: number }
+}
+
+export interface CaKeeper {
+  current(): PresentCa | undefined
+  /** Called with each one that differs from the one before. */
+  onChange(listener: (ca: PresentCa) => void): void
+  /** Resolves with the first one. */
+  start(): Promise<PresentCa>
+  /** Looks at the Secret now, besides the regular checks. @throws what stands in the way */
+  check(): Promise<void>
+  stop(): void
+}
+
+/** How often the Secret is looked at. */
+const CHECK_MS = 60_000
+/** Several checks fit into the overlap, so that each replica has seen a step before the next. */
+const CHECKS_PER_OVERLAP = 5
+/** While something is missing. */
+const RETRY_MS = 2000
+const MOST_STEPS_PER_CHECK = 5
+
+/** Names by which pods may call the authority. */
+export const SERVER_NAMES = [
+  AUTHORITY.host,
+  `${AUTHORITY.host}.cluster.local`,
+  `${AUTHORITY.service}.${AUTHORITY.namespace}`,
+  AUTHORITY.service,
+]
+
+/**
+ * The CA in one Secret that the replicas share; the first to write wins, so there is no leader. While
+ * the apiserver is away the present CA goes on signing.
+ */
+export function createCaKeeper(options: KeeperOptions): CaKeeper {
+  const { clock, log, policy } = options
+  const checkMs = Math.min(CHECK_MS, policy.overlapMs / CHECKS_PER_OVERLAP)
+  const listeners: ((ca: PresentCa) => void)[] = []
+  const first = Promise.withResolvers<PresentCa>()
+  const stopping = new AbortController()
+  let current: PresentCa | undefined
+  let seenRootsPem = ''
+
+  const check = async (): Promise<void> => {
+    const state = await ensureState(options, seenRootsPem)
+    seenRootsPem = state.rootsPem
+    const next = await presentOf(state, current, clock.now(), policy)
+    if (next === current) return
+    current = next
+    first.resolve(next)
+    for (const listener of listeners) listener(next)
+    log.info({ intermediateEndsAt: next.issuer.certificate.validTo }, 'CA taken')
+  }
+  const run = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      let pauseMs = checkMs
+      try {
+        await check()
+      } catch (error) {
+        pauseMs = Math.min(RETRY_MS, checkMs)
+        log.warn({ reason: messageOf(error) }, 'the CA cannot be brought in step')
+      }
+      await sleepUnless(clock, pauseMs, stopping.signal)
+    }
+  }
+
+  return {
+    current: () => current,
+    onChange(listener) {
+      listeners.push(listener)
+    },
+    start() {
+      void run()
+      return first.promise
+    },
+    check,
+    stop() {
+      stopping.abort()
+    },
+  }
+}
+
+class RotationError extends NocredsError<'ERR_ROTATION_RESTLESS'> {}
+
+/** Reads the Secret and takes the steps that are due; what another replica wrote first counts. */
+async function ensureState(
+  { kube, path, policy, clock, log }: KeeperOptions,
+  seenRootsPem: string,
+): Promise<CaState> {
+  for (let step = 0; step < MOST_STEPS_PER_CHECK; step += 1) {
+    const stored = await readStoredCa(kube, path)
+    const moment = { nowMs: clock.now(), seenRootsPem }
+    const due = nextStep(stored.state, moment, policy)
+    if (due === 'keep') {
+      if (stored.state !== undefined) return stored.state
+      continue
+    }
+    const next = await carryOut(due, stored.state, moment, policy)
+    const wrote = await stored.replace(next)
+    log.info({ step: due, wrote }, 'CA rotation')
+  }
+  throw new RotationError(
+    'ERR_ROTATION_RESTLESS',
+    'the Secret of the CA does not come to rest; do the clocks of the replicas differ?',
+  )
+}
+
+class IssuerError extends NocredsError<'ERR_ISSUER'> {}
+
+/** The same object while nothing changed and the server's certificate is not due. */
+async function presentOf(
+  state: CaState,
+  before: PresentCa | undefined,
+  nowMs: number,
+  policy: RotationPolicy,
+): Promise<PresentCa> {
+  const read = readState(state)
+  if (nowMs >= read.issuer.certificate.validToDate.getTime()) {
+    throw new IssuerError('ERR_ISSUER', 'ca-signing.crt has ended; put a new one into the Secret')
+  }
+  const bundlePem = bundleOf(state)
+  const isSame = before?.issuer.chainPem === read.issuer.chainPem
+  if (before !== undefined && isSame && nowMs < before.server.dueAtMs) {
+    return before.bundlePem === bundlePem ? before : { ...before, bundlePem, ...rootOf(read) }
+  }
+  const server = await serverCertificate(read.issuer, nowMs, policy)
+  return { issuer: read.issuer, bundlePem, server, ...rootOf(read) }
+}
+
+function rootOf({ roots }: ReadState): { readonly rootExpiresAtMs: number } {
+  return { rootExpiresAtMs: roots[0]?.validToDate.getTime() ?? 0 }
+}
+
+/** Like a workload's; kept in memory only. It also proves that what is issued can be verified. */
+async function serverCertificate(
+  issuer: Issuer,
+  nowMs: number,
+  { leafLifetimeSeconds }: RotationPolicy,
+): Promise<PresentCa['server']> {
+  const key = await newKey()
+  const { chainPem, notBeforeMs, notAfterMs } = issueLeaf({
+    issuer,
+    key: createPublicKey(key),
+    dnsNames: SERVER_NAMES,
+    nowMs,
+    lifetimeSeconds: leafLifetimeSeconds,
+  })
+  const pair = readPair(chainPem, keyPemOf(key))
+  const leaf = new X509Certificate(chainPem)
+  if (!isSignedBy(leaf, issuer.certificate)) {
+    throw new IssuerError('ERR_ISSUER', 'what ca-signing.key signs cannot be verified')
+  }
+  return { ...pair, dueAtMs: (notBeforeMs + notAfterMs) / 2 }
+}

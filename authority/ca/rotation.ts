@@ -1,0 +1,168 @@
+import { X509Certificate } from 'node:crypto'
+import { splitPem } from '../../service/pem.ts'
+import {
+  BACKDATED_MS,
+  createIntermediate,
+  createRoot,
+  keyPemOf,
+  type Issuer,
+} from './certificate.ts'
+import { bundleOf, isSignedBy, readState, type CaState, type ReadState } from './state.ts'
+
+export interface RotationPolicy {
+  readonly rootLifetimeSeconds: number
+  readonly intermediateLifetimeSeconds: number
+  /** Life of the longest leaf. */
+  readonly leafLifetimeSeconds: number
+  /** Time in which a bundle reaches every pod, and a Secret every replica. */
+  readonly overlapMs: number
+}
+
+/** When a replica looks, and what it saw before. */
+export interface Moment {
+  readonly nowMs: number
+  /** The roots that it saw last; someone may have replaced the CA since. */
+  readonly seenRootsPem?: string
+}
+
+/**
+ * One step, in the order in which a root is replaced without a gap: the new one joins the bundle
+ * first; an overlap later the intermediate is issued from it; the old root leaves the bundle once the
+ * last leaf below it has ended. The same where an operator puts another CA into the Secret.
+ */
+export type RotationStep =
+  'keep' | 'start-anew' | 'add-root' | 'renew-intermediate' | 'keep-previous' | 'drop-previous'
+
+/** Renewal at this part of a life leaves the rest for the leaves below. */
+const RENEW_AT = 2 / 3
+
+/**
+ * What is to be done now. Pure: the same for each replica that reads the same Secret.
+ *
+ * @throws CaStateError for what cannot be used and is not ours to replace
+ */
+export function nextStep(
+  state: CaState | undefined,
+  { nowMs, seenRootsPem = '' }: Moment,
+  policy: RotationPolicy,
+): RotationStep {
+  if (state === undefined) return 'start-anew'
+  const read = readState(state)
+  if (read.root !== undefined && isOver(read.root.certificate, nowMs)) return 'start-anew'
+  if (missingFrom(state, seenRootsPem, nowMs).length > 0) return 'keep-previous'
+  const { root } = read
+  if (root !== undefined) {
+    if (isDue(root.certificate, nowMs)) return 'add-root'
+    if (isIntermediateDue(read, root.certificate, nowMs, policy)) return 'renew-intermediate'
+  }
+  return read.previous.length > 0 && nowMs >= read.previousUntilMs ? 'drop-previous' : 'keep'
+}
+
+function isIntermediateDue(
+  { issuer }: ReadState,
+  root: X509Certificate,
+  nowMs: number,
+  policy: RotationPolicy,
+): boolean {
+  if (isOver(issuer.certificate, nowMs)) return true
+  if (isSignedBy(issuer.certificate, root)) return isDue(issuer.certificate, nowMs)
+  return nowMs >= issuedMs(root) + policy.overlapMs
+}
+
+/** Carries out one step; `keep` needs none. */
+export async function carryOut(
+  step: Exclude<RotationStep, 'keep'>,
+  state: CaState | undefined,
+  { nowMs, seenRootsPem = '' }: Moment,
+  policy: RotationPolicy,
+): Promise<CaState> {
+  if (state === undefined || step === 'start-anew') return startAnew(nowMs, policy)
+  switch (step) {
+    case 'add-root': {
+      const root = await createRoot(nowMs, policy.rootLifetimeSeconds)
+      return {
+        ...state,
+        rootCertPem: root.chainPem,
+        rootKeyPem: keyPem(root),
+        rootsPem: root.chainPem + state.rootsPem,
+      }
+    }
+    case 'renew-intermediate':
+      return renewIntermediate(state, nowMs, policy)
+    case 'keep-previous': {
+      const kept = [...splitPem(state.previousPem), ...missingFrom(state, seenRootsPem, nowMs)]
+      return { ...state, previousPem: kept.join(''), previousUntil: untilOf(nowMs, policy) }
+    }
+    case 'drop-previous':
+      return { ...state, previousPem: '', previousUntil: '' }
+  }
+}
+
+async function startAnew(nowMs: number, policy: RotationPolicy): Promise<CaState> {
+  const root = await createRoot(nowMs, policy.rootLifetimeSeconds)
+  const issuer = await createIntermediate(root, nowMs, policy.intermediateLifetimeSeconds)
+  return {
+    rootsPem: root.chainPem,
+    rootCertPem: root.chainPem,
+    rootKeyPem: keyPem(root),
+    chainPem: issuer.chainPem,
+    keyPem: keyPem(issuer),
+    previousPem: '',
+    previousUntil: '',
+  }
+}
+
+async function renewIntermediate(
+  state: CaState,
+  nowMs: number,
+  policy: RotationPolicy,
+): Promise<CaState> {
+  const { root } = readState(state)
+  if (root === undefined) return state
+  const issuer = await createIntermediate(root, nowMs, policy.intermediateLifetimeSeconds)
+  const next = { ...state, chainPem: issuer.chainPem, keyPem: keyPem(issuer) }
+  const [, ...olderRoots] = splitPem(state.rootsPem)
+  if (olderRoots.length === 0) return next
+  return {
+    ...next,
+    rootsPem: root.chainPem,
+    previousPem: [...olderRoots, ...splitPem(state.previousPem)].join(''),
+    previousUntil: untilOf(nowMs, policy),
+  }
+}
+
+/** A replica may sign with the old intermediate for an overlap more, and its last leaf must end. */
+function untilOf(nowMs: number, policy: RotationPolicy): string {
+  const ms = nowMs + policy.overlapMs + policy.leafLifetimeSeconds * 1000
+  return new Date(ms).toISOString()
+}
+
+/** Roots that the operator took out of the Secret while leaves below them may be in use. */
+function missingFrom(state: CaState, seenRootsPem: string, nowMs: number): string[] {
+  if (state.rootKeyPem !== '') return []
+  const present = splitPem(bundleOf(state))
+  return splitPem(bundleOf({ ...state, rootsPem: seenRootsPem, previousPem: '' })).filter(
+    (pem) => !present.includes(pem) && isStillGood(pem, nowMs),
+  )
+}
+
+function isStillGood(pem: string, nowMs: number): boolean {
+  return !isOver(new X509Certificate(pem), nowMs)
+}
+
+function keyPem(issuer: Issuer): string {
+  return keyPemOf(issuer.key)
+}
+
+function isOver(certificate: X509Certificate, nowMs: number): boolean {
+  return nowMs >= certificate.validToDate.getTime()
+}
+
+function isDue(certificate: X509Certificate, nowMs: number): boolean {
+  const fromMs = issuedMs(certificate)
+  return nowMs >= fromMs + (certificate.validToDate.getTime() - fromMs) * RENEW_AT
+}
+
+function issuedMs(certificate: X509Certificate): number {
+  return certificate.validFromDate.getTime() + BACKDATED_MS
+}

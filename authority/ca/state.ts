@@ -1,0 +1,112 @@
+import { X509Certificate } from 'node:crypto'
+import { messageOf, NocredsError } from '../../platform/errors.ts'
+import { splitPem } from '../../service/pem.ts'
+import { openIssuer, type Issuer } from './certificate.ts'
+
+/** What the replicas share: the Secret's data, decoded. A key that it lacks is empty text. */
+export interface CaState {
+  /** PEM of the roots that are trusted: the newest first. */
+  readonly rootsPem: string
+  /** PEM of the intermediate that signs, then what leads to a root. */
+  readonly chainPem: string
+  readonly keyPem: string
+  /** The root that signs the next intermediate; empty where the operator brought the intermediate. */
+  readonly rootCertPem: string
+  readonly rootKeyPem: string
+  /** Roots that sign no more and are trusted until `previousUntil`. */
+  readonly previousPem: string
+  /** ISO 8601, or empty. */
+  readonly previousUntil: string
+}
+
+/** The state, checked: whatever is issued from it leads to one of its roots. */
+export interface ReadState {
+  readonly issuer: Issuer
+  /** Undefined where the operator keeps the root's key. */
+  readonly root: Issuer | undefined
+  readonly roots: readonly X509Certificate[]
+  readonly previous: readonly string[]
+  readonly previousUntilMs: number
+}
+
+/** A Secret whose content is no CA. Nothing overwrites it: it may be the operator's own. */
+export class CaStateError extends NocredsError<'ERR_CA_STATE'> {}
+
+/** Bounds on what an operator may bring. */
+const MOST = { chain: 4, roots: 20 } as const
+
+/** @throws CaStateError that names the key of the Secret; nothing secret is quoted */
+export function readState(state: CaState): ReadState {
+  try {
+    const issuer = openPair(state.chainPem, state.keyPem, 'ca-signing')
+    const roots = certificatesOf(state.rootsPem, 'ca.crt', MOST.roots)
+    requireChain(certificatesOf(state.chainPem, 'ca-signing.crt', MOST.chain), roots)
+    const isOurs = state.rootKeyPem !== ''
+    const root = isOurs ? openPair(state.rootCertPem, state.rootKeyPem, 'root') : undefined
+    const isListed = root === undefined || roots[0]?.raw.equals(root.certificate.raw)
+    if (isListed !== true) throw new Error('root.crt is not the first of ca.crt')
+    const previousUntilMs = Date.parse(state.previousUntil)
+    return {
+      issuer,
+      root,
+      roots,
+      previous: splitPem(state.previousPem),
+      previousUntilMs: Number.isNaN(previousUntilMs) ? 0 : previousUntilMs,
+    }
+  } catch (error) {
+    throw new CaStateError(
+      'ERR_CA_STATE',
+      `the Secret of the CA cannot be used and is left as it is: ${messageOf(error)}`,
+      { hint: 'mend it, or empty its data to have a new CA made' },
+    )
+  }
+}
+
+function openPair(certPem: string, keyPem: string, name: string): Issuer {
+  let issuer: Issuer
+  try {
+    issuer = openIssuer(certPem, keyPem)
+  } catch {
+    throw new Error(`${name}.crt or ${name}.key is not PEM of a certificate and its key`)
+  }
+  if (!issuer.certificate.checkPrivateKey(issuer.key)) {
+    throw new Error(`${name}.key does not belong to ${name}.crt`)
+  }
+  if (!issuer.certificate.ca) throw new Error(`${name}.crt is not a CA`)
+  return issuer
+}
+
+function certificatesOf(pem: string, name: string, most: number): X509Certificate[] {
+  const texts = splitPem(pem)
+  if (texts.length === 0 || texts.length > most) {
+    throw new Error(`${name} holds ${texts.length} certificates; allowed: 1 to ${most}`)
+  }
+  try {
+    return texts.map((text) => new X509Certificate(text))
+  } catch {
+    throw new Error(`${name} holds what is no certificate`)
+  }
+}
+
+function requireChain(chain: readonly X509Certificate[], roots: readonly X509Certificate[]): void {
+  chain.forEach((certificate, index) => {
+    const above = chain[index + 1]
+    const isSigned = (above === undefined ? roots : [above]).some((one) =>
+      isSignedBy(certificate, one),
+    )
+    if (!isSigned) throw new Error('ca-signing.crt does not lead to a root in ca.crt')
+  })
+}
+
+export function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
+}
+
+/** Every CA that peers accept. */
+export function bundleOf(state: CaState): string {
+  return [...new Set(splitPem(state.rootsPem + state.previousPem).map(tidied))].join('')
+}
+
+function tidied(pem: string): string {
+  return `${pem.replace(/\r/g, '').trim()}\n`
+}

@@ -1,0 +1,93 @@
+import { AUTHORITY } from '../contract/certificates.ts'
+import * as values from '../contract/values.ts'
+import type { ValueKind } from '../contract/values.ts'
+import { UsageError } from '../platform/errors.ts'
+import { LOG_LEVELS } from '../platform/log.ts'
+import { flag, port, readFlags, usageOf, type Config } from '../service/flags.ts'
+
+const DAY_SECONDS = 86_400
+
+/** Source: SPIFFE, "SPIFFE ID", section 2.1. */
+const trustDomain: ValueKind<string> = {
+  allowed: 'a SPIFFE trust domain: 1–255 of a-z, 0-9, ".", "-" and "_"',
+  parse: (text) => (/^[a-z0-9._-]{1,255}$/.test(text) ? text : undefined),
+  format: (text) => text,
+}
+
+/** Every flag of the authority; --help and the README's table are made of it. */
+export const FLAGS = {
+  'trust-domain': flag(trustDomain, {
+    default: 'cluster.local',
+    help: 'first part of every identity: spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/SERVICEACCOUNT',
+  }),
+  'max-lifetime-seconds': flag(values.seconds(60, DAY_SECONDS), {
+    default: DAY_SECONDS,
+    help: 'longest life of a certificate, whatever is asked for (the kubelet gets an hour at least)',
+  }),
+  'intermediate-lifetime-seconds': flag(values.seconds(240, 3650 * DAY_SECONDS), {
+    default: 90 * DAY_SECONDS,
+    help: 'life of the intermediate, which signs; at least 4 times --max-lifetime-seconds',
+  }),
+  'root-lifetime-seconds': flag(values.seconds(960, 36_500 * DAY_SECONDS), {
+    default: 3650 * DAY_SECONDS,
+    help: 'life of the root; at least 4 times --intermediate-lifetime-seconds',
+  }),
+  'overlap-seconds': flag(values.seconds(5, DAY_SECONDS), {
+    default: 900,
+    help: 'time from a new root in the bundle to the first certificate below it; at most a quarter of --intermediate-lifetime-seconds',
+  }),
+  'ca-secret': flag(values.objectName, {
+    default: 'nocreds-authority-ca',
+    help: 'Secret that the replicas share',
+  }),
+  namespace: flag(values.objectName, {
+    default: AUTHORITY.namespace,
+    help: 'namespace of the authority itself',
+  }),
+  port: flag(port, { default: AUTHORITY.port, help: 'port on which pods ask (TLS)' }),
+  'metrics-port': flag(port, {
+    default: AUTHORITY.metricsPort,
+    help: 'port of metrics and probes (plain HTTP)',
+  }),
+  'log-level': flag(values.oneOf(...LOG_LEVELS), {
+    default: 'info',
+    help: 'least severe level that is logged; issuances are info, refusals warn',
+  }),
+} as const
+
+export type AuthorityConfig = Config<typeof FLAGS>
+
+/**
+ * Reads the command line (without node and program).
+ *
+ * @throws UsageError that names the flag, its value and what is allowed
+ */
+export function parseFlags(argv: readonly string[]): AuthorityConfig {
+  const config = readFlags(FLAGS, argv)
+  requireAtLeast(config, 'intermediate-lifetime-seconds', 'max-lifetime-seconds')
+  requireAtLeast(config, 'root-lifetime-seconds', 'intermediate-lifetime-seconds')
+  requireAtLeast(config, 'intermediate-lifetime-seconds', 'overlap-seconds')
+  return config
+}
+
+/** A CA is renewed after two thirds of its life; the last third must hold what it signed. */
+const LEAST_RATIO = 4
+
+type Seconds =
+  | 'max-lifetime-seconds'
+  | 'intermediate-lifetime-seconds'
+  | 'root-lifetime-seconds'
+  | 'overlap-seconds'
+
+function requireAtLeast(config: AuthorityConfig, longer: Seconds, shorter: Seconds): void {
+  const least = config[shorter] * LEAST_RATIO
+  if (config[longer] >= least) return
+  throw new UsageError(
+    `--${longer} is ${config[longer]}; allowed: at least ${LEAST_RATIO} times --${shorter}, which is ${least}`,
+  )
+}
+
+/** The text of --help. */
+export function usage(): string {
+  return usageOf('nocreds authority: issues certificates to workloads', FLAGS)
+}

@@ -1,0 +1,43 @@
+import { AUTHORITY } from '../../contract/certificates.ts'
+import { messageOf } from '../../platform/errors.ts'
+import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
+import { Refusal } from '../refusal.ts'
+import { identityFrom, type Identity } from './identity.ts'
+
+/** What the apiserver knows. Every method throws a Refusal where it cannot be asked. */
+export interface Cluster {
+  /** Whose token it is. */
+  identify(token: string): Promise<Identity>
+  /** Read at this moment, from no cache; undefined where there is none. */
+  pod(identity: Identity): Promise<KubeObject | undefined>
+  namespace(name: string): Promise<KubeObject | undefined>
+}
+
+export function createCluster(kube: KubeClient): Cluster {
+  return {
+    async identify(token) {
+      const review = {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenReview',
+        spec: { token, audiences: [AUTHORITY.audience] },
+      }
+      const path = '/apis/authentication.k8s.io/v1/tokenreviews'
+      return identityFrom((await orUnreachable(kube.create(path, review)))['status'])
+    },
+    pod: ({ namespace, podName }) =>
+      orUnreachable(kube.get(`/api/v1/namespaces/${segment(namespace)}/pods/${segment(podName)}`)),
+    namespace: (name) => orUnreachable(kube.getMetadata(`/api/v1/namespaces/${segment(name)}`)),
+  }
+}
+
+function segment(name: string): string {
+  return encodeURIComponent(name)
+}
+
+async function orUnreachable<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked
+  } catch (error) {
+    throw new Refusal('apiserver-unreachable', messageOf(error), { cause: error })
+  }
+}

@@ -1,0 +1,101 @@
+import type { Clock } from '../platform/clock.ts'
+import { codeOf, messageOf } from '../platform/errors.ts'
+import type { Logger } from '../platform/log.ts'
+import { issueLeaf, type Leaf } from './ca/certificate.ts'
+import type { PresentCa } from './ca/keeper.ts'
+import type { Cluster } from './identity/ask.ts'
+import { requireAlive, type Identity } from './identity/identity.ts'
+import type { Door, Metrics } from './metrics.ts'
+import { requirePermitted } from './policy/policy.ts'
+import { Refusal } from './refusal.ts'
+import type { ReadCsr } from './request/csr.ts'
+
+export interface IssueDeps {
+  readonly cluster: Cluster
+  readonly current: () => PresentCa | undefined
+  readonly trustDomain: string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: Metrics
+}
+
+export interface IssueRequest {
+  readonly door: Door
+  /** Vouched for by the apiserver: a reviewed token, or a kubelet's request. */
+  readonly identity: Identity
+  /** Called once the workload is known to be alive: proving a signature costs the most. */
+  readonly readCsr: () => ReadCsr
+  /** From notBefore to notAfter, after all bounds. */
+  readonly lifetimeSeconds: number
+}
+
+export interface Issued extends Leaf {
+  readonly bundlePem: string
+  readonly uri: string
+  readonly dnsNames: readonly string[]
+}
+
+/** The part that both doors share: alive, permitted, signed. @throws Refusal */
+export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Issued> {
+  const { identity, readCsr, lifetimeSeconds } = request
+  const [pod, namespace] = await Promise.all([
+    deps.cluster.pod(identity),
+    deps.cluster.namespace(identity.namespace),
+  ])
+  requireAlive(identity, pod)
+  const { key, dnsNames, uris } = readCsr()
+  const uri = requirePermitted({ identity, dnsNames, uris }, namespace, deps.trustDomain)
+  const ca = deps.current()
+  if (ca === undefined) throw new Refusal('not-ready', 'the authority has no CA yet')
+  const nowMs = deps.clock.now()
+  const leaf = issueLeaf({ issuer: ca.issuer, key, dnsNames, uri, nowMs, lifetimeSeconds })
+  if (leaf.notAfterMs <= nowMs) throw new Refusal('not-ready', 'the CA has ended')
+  return { ...leaf, bundlePem: ca.bundlePem, uri, dnsNames }
+}
+
+/** One line for each certificate: who has what, and until when. */
+export function noteIssued(request: IssueRequest, issued: Issued, deps: IssueDeps): void {
+  deps.metrics.count(request.door, 'issued', '')
+  deps.log.info(
+    {
+      ...aboutOf(request.door, request.identity),
+      event: 'issued',
+      serial: issued.serial,
+      spiffeId: issued.uri,
+      dnsNames: issued.dnsNames.join(','),
+      notAfter: new Date(issued.notAfterMs).toISOString(),
+    },
+    'certificate issued',
+  )
+}
+
+/** One line for each refusal; what was not foreseen is a fault, and its message stays in the log. */
+export function noteRefused(
+  door: Door,
+  identity: Identity | undefined,
+  error: unknown,
+  deps: Pick<IssueDeps, 'metrics' | 'log'>,
+): void {
+  const isRefusal = error instanceof Refusal
+  const reason = isRefusal ? error.code : 'fault'
+  deps.metrics.count(door, isRefusal && error.status < 500 ? 'refused' : 'failed', reason)
+  const fields = {
+    ...aboutOf(door, identity),
+    event: 'refused',
+    reason,
+    message: messageOf(error),
+    ...(isRefusal ? {} : { code: codeOf(error) }),
+  }
+  if (isRefusal) deps.log.warn(fields, 'certificate refused')
+  else deps.log.error(fields, 'fault while issuing')
+}
+
+function aboutOf(door: Door, identity: Identity | undefined): Record<string, string | undefined> {
+  return {
+    door,
+    namespace: identity?.namespace,
+    serviceAccount: identity?.serviceAccount,
+    pod: identity?.podName,
+    podUid: identity?.podUid,
+  }
+}

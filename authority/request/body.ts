@@ -1,0 +1,46 @@
+import {
+  CERTIFICATE_LIMITS,
+  CERTIFICATE_SECONDS,
+  type CertificateRequest,
+} from '../../contract/certificates.ts'
+import { Refusal } from '../refusal.ts'
+
+/** The exchanger's request, checked as far as it can be without asking anyone. @throws Refusal */
+export function readBody(text: string): CertificateRequest {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch {
+    throw new Refusal('request-invalid', 'the body is not JSON')
+  }
+  const { csr, durationSeconds } = (parsed ?? {}) as Record<string, unknown>
+  if (typeof csr !== 'string' || csr.length > CERTIFICATE_LIMITS.csrBytes) {
+    const most = CERTIFICATE_LIMITS.csrBytes
+    throw new Refusal('request-invalid', `csr must be text of at most ${most} characters`)
+  }
+  const { min, max } = CERTIFICATE_SECONDS
+  if (
+    typeof durationSeconds !== 'number' ||
+    !Number.isInteger(durationSeconds) ||
+    durationSeconds < min ||
+    durationSeconds > max
+  ) {
+    throw new Refusal(
+      'duration-out-of-bounds',
+      `durationSeconds is ${typeof durationSeconds === 'number' ? durationSeconds : 'no number'}; allowed: whole seconds from ${min} to ${max}`,
+    )
+  }
+  return { csr, durationSeconds }
+}
+
+/** Longer than any token of an apiserver. */
+const MOST_TOKEN_CHARACTERS = 16_384
+
+/** The bearer token of the header. @throws Refusal */
+export function readToken(authorization: string | undefined): string {
+  const [, token] = /^Bearer ([A-Za-z0-9._~+/=-]+)$/i.exec(authorization ?? '') ?? []
+  if (token === undefined || token.length > MOST_TOKEN_CHARACTERS) {
+    throw new Refusal('token-invalid', 'the request carries no token as Authorization: Bearer')
+  }
+  return token
+}

@@ -1,0 +1,121 @@
+import { createServer, type Server } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
+import { CERTIFICATE_SECONDS } from '../contract/certificates.ts'
+import { sleep, type Clock, type Random } from '../platform/clock.ts'
+import type { Logger } from '../platform/log.ts'
+import { listen } from '../platform/server.ts'
+import type { KubeClient } from '../service/kube/kube-client.ts'
+import { createOpsApp } from '../service/ops-server.ts'
+import { createBundleWriter } from './bundle/bundle.ts'
+import { createCaKeeper, type CaKeeper } from './ca/keeper.ts'
+import type { AuthorityConfig } from './config.ts'
+import { createCluster } from './identity/ask.ts'
+import { createKubeletDoor } from './kubelet/door.ts'
+import { createMetrics } from './metrics.ts'
+import { createAuthorityServer } from './request/server.ts'
+
+/** After the process is unready, kube-proxies need a moment to send nobody here any more. */
+const DRAIN_MS = 5000
+/** What is still under way after the drain gets this long. */
+const CLOSE_MS = 5000
+
+export interface AuthorityDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly kube: KubeClient
+}
+
+export interface RunningAuthority {
+  readonly port: number
+  readonly metricsPort: number
+  isReady(): boolean
+  /** Becomes unready, drains, closes. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts the authority: probes at once, the door as soon as there is a CA. Ready once CA, server
+ * certificate and informers are in place.
+ *
+ * @throws Node's error for a port that is taken
+ */
+export async function startAuthority(
+  config: AuthorityConfig,
+  deps: AuthorityDeps,
+): Promise<RunningAuthority> {
+  const { clock, log, kube } = deps
+  const keeper = openKeeper(config, deps)
+  const current = keeper.current.bind(keeper)
+  const metrics = createMetrics(current)
+  const bundles = createBundleWriter({ ...deps, bundlePem: () => current()?.bundlePem })
+  const issuing = {
+    ...deps,
+    cluster: createCluster(kube),
+    current,
+    trustDomain: config['trust-domain'],
+    maxLifetimeSeconds: config['max-lifetime-seconds'],
+    metrics,
+  }
+  const kubelets = createKubeletDoor(issuing)
+  const state = { listening: false, draining: false }
+  const isReady = (): boolean => {
+    const isServing = state.listening && !state.draining
+    const server = current()?.server
+    const hasCertificate = server !== undefined && server.expiresAtMs > clock.now()
+    return isServing && hasCertificate && bundles.ready && kubelets.ready
+  }
+
+  const ops = createServer(createOpsApp(metrics.registry, { isReady, isLive: () => true }))
+  const metricsPort = await listen(ops, config['metrics-port'])
+  const first = await keeper.start()
+  const door = createAuthorityServer(first.server, issuing)
+  keeper.onChange(({ server }) => {
+    door.setSecureContext({ cert: server.certPem, key: server.keyPem, minVersion: 'TLSv1.2' })
+    bundles.wake()
+  })
+  const port = await listen(door, config.port)
+  bundles.start()
+  kubelets.start()
+  state.listening = true
+  log.info({ port, metricsPort }, 'authority listens')
+
+  return {
+    port,
+    metricsPort,
+    isReady,
+    async stop() {
+      state.draining = true
+      log.info({}, 'authority drains')
+      await sleep(clock, DRAIN_MS)
+      for (const part of [keeper, bundles, kubelets]) part.stop()
+      await Promise.all([door, ops].map((server) => close(server, clock)))
+    },
+  }
+}
+
+function openKeeper(config: AuthorityConfig, { kube, clock, log }: AuthorityDeps): CaKeeper {
+  return createCaKeeper({
+    kube,
+    clock,
+    log,
+    path: `/api/v1/namespaces/${config.namespace}/secrets/${config['ca-secret']}`,
+    policy: {
+      rootLifetimeSeconds: config['root-lifetime-seconds'],
+      intermediateLifetimeSeconds: config['intermediate-lifetime-seconds'],
+      // A kubelet's certificate lives an hour at least.
+      leafLifetimeSeconds: Math.max(config['max-lifetime-seconds'], CERTIFICATE_SECONDS.min),
+      overlapMs: config['overlap-seconds'] * 1000,
+    },
+  })
+}
+
+async function close(server: Server | HttpsServer, clock: Clock): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve))
+  server.closeIdleConnections()
+  const cancel = clock.after(CLOSE_MS, () => {
+    server.closeAllConnections()
+  })
+  await closed
+  cancel()
+}
