@@ -32,11 +32,18 @@ export const AUTHORITY_VOLUME = {
   tokenExpirationSeconds: 3600,
 } as const
 
-/** Where key, certificate and trust bundle are in the app's containers. */
+/**
+ * Where key, certificate and trust bundle are in the app's containers.
+ *
+ * Where the sidecar publishes them, the app mounts a folder in the volume, which the sidecar made: the volume's
+ * own root is writable by all and sticky, and there Linux lets nobody follow a link of another user.
+ * Source: Linux, Documentation/admin-guide/sysctl/fs.rst, protected_symlinks.
+ */
 export const TLS_VOLUME = {
   name: 'nocreds-tls',
   mountPath: `${SECRETS}/tls`,
   sizeLimit: '1Mi',
+  publishedPath: 'published',
 } as const
 
 /** Files in it, each a link into the folder of the present generation. */

@@ -112,7 +112,7 @@ export const IN_POD = {
 /** The same for certificates. */
 export const CERTIFICATE_IN_POD = {
   authorityFolder: AUTHORITY_VOLUME.mountPath,
-  tlsFolder: TLS_VOLUME.mountPath,
+  tlsFolder: `${TLS_VOLUME.mountPath}/${TLS_VOLUME.publishedPath}`,
   terminationMessageFile: EXCHANGER.terminationMessagePath,
 } as const
 

@@ -1,4 +1,5 @@
-import { TLS_FILES, TLS_VOLUME } from './certificates.ts'
+import { TLS_FILES } from './certificates.ts'
+import { CERTIFICATE_IN_POD } from './exchanger-env.ts'
 import { CREDENTIALS_FILES, CREDENTIALS_VOLUME } from './names.ts'
 
 /** What a sidecar was asked for; one of both at least. */
@@ -14,7 +15,7 @@ export interface Asked {
 export function gateOf({ credentials, certificate }: Asked): string[] {
   const files = [
     ...(credentials ? [`${CREDENTIALS_VOLUME.mountPath}/${CREDENTIALS_FILES.document}`] : []),
-    ...(certificate ? [`${TLS_VOLUME.mountPath}/${TLS_FILES.certificate}`] : []),
+    ...(certificate ? [`${CERTIFICATE_IN_POD.tlsFolder}/${TLS_FILES.certificate}`] : []),
   ]
   const conditions = files.flatMap((file) => ['-a', '-e', file])
   return ['test', ...conditions.slice(1)]

@@ -22,6 +22,8 @@ import { openTlsFolder, readCertificate } from './tls-folder.ts'
 
 const NOW = Date.UTC(2026, 0, 1)
 const HOUR = 3_600_000
+/** Name of the n-th generation. */
+const gen = (n: number): string => `..gen-${NOW + n}`
 const LINKS = ['ca.crt', 'tls.crt', 'tls.key']
 
 /** As in a pod, where a disk plays no part. */
@@ -42,14 +44,14 @@ describe('the folder', () => {
     const document = certificateIssued(NOW, HOUR)
     await store.publish(document)
     expect(store.current()).toBe(document)
-    expect(await entries()).toEqual(['..data', '..gen-1', ...LINKS])
+    expect(await entries()).toEqual(['..data', gen(1), ...LINKS])
     expect(await readlink(join(folder, 'tls.key'))).toBe('..data/tls.key')
-    expect(await readlink(join(folder, '..data'))).toBe('..gen-1')
+    expect(await readlink(join(folder, '..data'))).toBe(gen(1))
     expect(await readFile(join(folder, 'tls.key'), 'utf8')).toBe(document.key)
     expect(await readFile(join(folder, 'tls.crt'), 'utf8')).toBe(document.certificate)
     expect(await readFile(join(folder, 'ca.crt'), 'utf8')).toBe(document.trustBundle)
     expect((await stat(join(folder, 'tls.key'))).mode & 0o777).toBe(0o644)
-    expect((await stat(join(folder, '..gen-1'))).mode & 0o777).toBe(0o755)
+    expect((await stat(join(folder, gen(1)))).mode & 0o777).toBe(0o755)
     expect((await lstat(join(folder, 'tls.key'))).isSymbolicLink()).toBe(true)
     expect(await readCertificate(folder)).toEqual(document)
   })
@@ -59,8 +61,8 @@ describe('the folder', () => {
     for (const name of ['ONE', 'TWO', 'THREE']) {
       await store.publish(certificateIssued(NOW, HOUR, name))
     }
-    expect(await entries()).toEqual(['..data', '..gen-2', '..gen-3', ...LINKS])
-    expect(await readFile(join(folder, '..gen-2', 'tls.key'), 'utf8')).toContain('TWO')
+    expect(await entries()).toEqual(['..data', gen(2), gen(3), ...LINKS])
+    expect(await readFile(join(folder, gen(2), 'tls.key'), 'utf8')).toContain('TWO')
   })
 
   test('starts with what an earlier process published, and without what it left half-made', async () => {
@@ -68,15 +70,15 @@ describe('the folder', () => {
     for (const name of ['ONE', 'TWO', 'THREE']) {
       await before.publish(certificateIssued(NOW, HOUR, name))
     }
-    await mkdir(join(folder, '..gen-1'))
-    await mkdir(join(folder, '..gen-4'))
-    await writeFile(join(folder, '..gen-4', 'tls.key'), 'half')
+    await mkdir(join(folder, gen(1)))
+    await mkdir(join(folder, gen(4)))
+    await writeFile(join(folder, gen(4), 'tls.key'), 'half')
     await writeFile(join(folder, '..data_tmp'), '')
     await rm(join(folder, 'tls.crt'))
     await writeFile(join(folder, 'not-ours'), '')
     const store = await openTlsFolder(folder, NOW)
     expect(store.current()).toEqual(certificateIssued(NOW, HOUR, 'THREE'))
-    expect(await entries()).toEqual(['..data', '..gen-2', '..gen-3', ...LINKS, 'not-ours'].sort())
+    expect(await entries()).toEqual(['..data', gen(2), gen(3), ...LINKS, 'not-ours'].sort())
   })
 
   test.each(['tls.key', 'tls.crt', 'ca.crt', '.until'])(
@@ -84,7 +86,7 @@ describe('the folder', () => {
     async (name) => {
       const before = await openTlsFolder(folder, NOW)
       await before.publish(certificateIssued(NOW, HOUR))
-      await rm(join(folder, '..gen-1', name))
+      await rm(join(folder, gen(1), name))
       expect(await readCertificate(folder)).toBeUndefined()
       expect((await openTlsFolder(folder, NOW)).current()).toBeUndefined()
       expect(await entries()).toEqual([])
@@ -101,9 +103,13 @@ describe('the folder', () => {
     await store.publish(old)
     await Promise.all([store.publish(newer), store.withdraw(old)])
     expect(store.current()).toBe(newer)
+    const name = await readlink(join(folder, '..data'))
     await store.withdraw(newer)
     expect(store.current()).toBeUndefined()
     expect(await entries()).toEqual([])
+    // A reader that knows a generation by its name sees that the next one is another.
+    await store.publish(old)
+    expect(await readlink(join(folder, '..data'))).not.toBe(name)
   })
 
   test('another trust bundle comes with the same key, certificate and end', async () => {
@@ -114,7 +120,7 @@ describe('the folder', () => {
     const { trustBundle } = certificateIssued(NOW, HOUR, 'OTHER')
     await store.publish(document)
     await store.replaceTrustBundle(document.trustBundle)
-    expect(await readlink(join(folder, '..data'))).toBe('..gen-1')
+    expect(await readlink(join(folder, '..data'))).toBe(gen(1))
     await store.replaceTrustBundle(trustBundle)
     expect(await readCertificate(folder)).toEqual({ ...document, trustBundle })
     expect(store.current()).toEqual({ ...document, trustBundle })
@@ -185,5 +191,5 @@ test('in 1,000 swaps no reader ever misses a file, nor finds a key with another 
   expect(await closed).toEqual([0, null])
   expect(stderr).toBe('')
   expect(rounds - before).toBeGreaterThan(500)
-  expect(await readlink(join(folder, '..data'))).toBe('..gen-1001')
+  expect(await readlink(join(folder, '..data'))).toBe(gen(1001))
 })

@@ -46,12 +46,18 @@ export async function openTlsFolder(folder: string, nowMs: number): Promise<TlsF
     await tidy(folder)
   }
 
+  // No name comes twice, or a reader that knows a generation by its name would take the next one for it.
+  let last = nowMs
+  const write = async (document: CertificateDocument): Promise<void> => {
+    last = Math.max(last, await newestOf(folder)) + 1
+    await writeGeneration(folder, `..gen-${last}`, document)
+  }
   const inTurn = turns() // a removal must never meet the files of the generation that came after
   return {
     current: () => current,
     publish: (document) =>
       inTurn(async () => {
-        await writeGeneration(folder, document)
+        await write(document)
         current = document
       }),
     withdraw: (document) =>
@@ -64,7 +70,7 @@ export async function openTlsFolder(folder: string, nowMs: number): Promise<TlsF
       inTurn(async () => {
         if (current === undefined || current.trustBundle === trustBundle) return
         const document = { ...current, trustBundle }
-        await writeGeneration(folder, document)
+        await write(document)
         current = document
       }),
   }
@@ -90,9 +96,12 @@ export async function readCertificate(folder: string): Promise<CertificateDocume
   }
 }
 
-async function writeGeneration(folder: string, document: CertificateDocument): Promise<void> {
+async function writeGeneration(
+  folder: string,
+  name: string,
+  document: CertificateDocument,
+): Promise<void> {
   const { key, certificate, trustBundle, notBefore, notAfter } = document
-  const name = `..gen-${(await newestOf(folder)) + 1}`
   const generation = join(folder, name)
   try {
     await mkdir(generation)

@@ -71,6 +71,12 @@ export const CERTIFICATE_SIDECAR_MOUNTS: readonly VolumeMount[] = [
   mountOf(TLS_VOLUME, 'write'),
 ]
 
-/** What the app's containers get for a certificate, by both doors. */
-export const CERTIFICATE_MOUNT: VolumeMount = mountOf(TLS_VOLUME, 'read')
+const KUBELET_MOUNT = mountOf(TLS_VOLUME, 'read')
+const PUBLISHED_MOUNT = { ...KUBELET_MOUNT, subPath: TLS_VOLUME.publishedPath }
+
+/** What the app's containers mount; they see the same by both doors. */
+export function certificateMount(door: CertificateDoor): VolumeMount {
+  return door === 'authority' ? PUBLISHED_MOUNT : KUBELET_MOUNT
+}
+
 export const CERTIFICATE_ENV: EnvVar = { name: TLS_DIR_ENV, value: TLS_VOLUME.mountPath }

@@ -1,7 +1,7 @@
 import { AUTHORITY_VOLUME, TLS_VOLUME } from '../../../contract/certificates.ts'
 import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
 import type { Container, Volume, VolumeMount } from '../pod.ts'
-import { CERTIFICATE_MOUNT, certificateVolumes } from './certificate.ts'
+import { certificateMount, certificateVolumes } from './certificate.ts'
 import { credentialsMount, credentialsVolumes } from './credentials.ts'
 import { sidecarTasks, type Injection } from './injection.ts'
 import { sidecar } from './sidecar.ts'
@@ -30,10 +30,10 @@ export function ourSidecars(injection: Injection): Container[] {
 }
 
 /** What the app's containers mount. */
-export function appMounts({ request }: Injection): VolumeMount[] {
+export function appMounts({ request, certificateDoor }: Injection): VolumeMount[] {
   const { credentials, certificate } = request
   return [
     ...(credentials === undefined ? [] : [credentialsMount(credentials)]),
-    ...(certificate === undefined ? [] : [CERTIFICATE_MOUNT]),
+    ...(certificate === undefined ? [] : [certificateMount(certificateDoor)]),
   ]
 }
