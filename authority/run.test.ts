@@ -134,7 +134,7 @@ describe('a pod asks', () => {
         door: 'authority',
         serial: leaf!.serialNumber.toLowerCase(),
         podUid: POD.uid,
-        spiffeId: 'spiffe://cluster.local/ns/team-a/sa/web',
+        identity: 'spiffe://cluster.local/ns/team-a/sa/web',
         dnsNames: dnsNames.join(','),
       }),
     )
@@ -293,6 +293,62 @@ describe('a pod asks', () => {
     expect(new Set(answers.map(({ body }) => body.trustBundle)).size).toBe(1)
     expect(splitPem(answers[0]!.body.trustBundle)).toHaveLength(1)
   })
+})
+
+test('a client that breaks off before the answer simply asks again', async () => {
+  const authority = await start()
+  const gone = request({
+    host: '127.0.0.1',
+    port: authority.port,
+    path: AUTHORITY.path,
+    method: 'POST',
+    ca: rootOf(),
+    servername: AUTHORITY.host,
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}` },
+  })
+  gone.on('error', () => undefined)
+  api.afterRead = () => {
+    gone.destroy()
+  }
+  gone.end(JSON.stringify({ csr: csrPem(), durationSeconds: 3600 }))
+  await soon(() => {
+    expect(lines.filter(({ event }) => event === 'issued')).toHaveLength(1)
+  })
+  api.afterRead = () => undefined
+  expect((await ask(authority, {})).status).toBe(200)
+  const serials = lines.filter(({ event }) => event === 'issued').map(({ serial }) => serial)
+  expect(new Set(serials).size).toBe(2)
+})
+
+test('more requests at once than are worked on are told to ask again', async () => {
+  const authority = await start()
+  let release = (): void => undefined
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  api.afterRead = () => held
+  const answers = Array.from({ length: 80 }, () => ask(authority, {}))
+  await soon(() => {
+    expect(lines.filter(({ reason }) => reason === 'not-ready')).toHaveLength(16)
+  })
+  release()
+  const statuses = (await Promise.all(answers)).map(({ status }) => status)
+  expect(statuses.filter((status) => status === 200)).toHaveLength(64)
+  expect(statuses.filter((status) => status === 503)).toHaveLength(16)
+})
+
+test('the shortest life: a minute, most of it ahead', async () => {
+  const authority = await start(
+    '--max-lifetime-seconds',
+    '60',
+    '--intermediate-lifetime-seconds',
+    '3600',
+  )
+  const { status, body } = await ask(authority, {})
+  expect(status).toBe(200)
+  const { validFromDate, validToDate } = new X509Certificate(body.certificate)
+  expect(validToDate.getTime() - validFromDate.getTime()).toBe(60_000)
+  expect(validToDate.getTime()).toBeGreaterThan(Date.now() + 30_000)
 })
 
 describe('trust bundles', () => {

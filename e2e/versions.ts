@@ -36,6 +36,7 @@ export const IMAGES = {
   /** STS, IAM and S3 of the suite. */
   versitygw: 'versity/versitygw:v1.8.0',
   webhook: `nocreds/webhook:${packageJson.version}`,
+  authority: `nocreds/authority:${packageJson.version}`,
   exchanger: `nocreds/exchanger:${packageJson.version}`,
   /** The app of the suite: JavaScript SDK on the Node base image. */
   appJavascript: 'nocreds-e2e/app-javascript:1',

@@ -11,13 +11,13 @@ const JAVASCRIPT_APP = join(REPOSITORY, 'e2e', 'apps', 'javascript')
 export async function buildAndLoadImages(host: Host): Promise<void> {
   const { progress } = host
   const docker = await withBuilder(host)
-  for (const target of ['webhook', 'exchanger'] as const)
+  for (const target of ['webhook', 'authority', 'exchanger'] as const)
     await progress.step(`docker build of ${IMAGES[target]}`, () =>
       dockerBuild(docker, REPOSITORY, ['--target', target, '--tag', IMAGES[target]]),
     )
   await progress.step(`docker build of ${IMAGES.appJavascript}`, () => buildJavascriptApp(docker))
-  const { webhook, exchanger, appJavascript, node, versitygw } = IMAGES
-  const images = [webhook, exchanger, appJavascript, node, versitygw]
+  const { webhook, authority, exchanger, appJavascript, node, versitygw } = IMAGES
+  const images = [webhook, authority, exchanger, appJavascript, node, versitygw]
   await progress.step('images to the node', () =>
     host.run('kind', ['load', 'docker-image', '--name', CLUSTER, ...images]),
   )

@@ -18,6 +18,8 @@ export async function installNocreds(host: Host): Promise<void> {
   await writeFile(INSTALL, manifest.replace(SETTING, `stsEndpoint: ${STS_ENDPOINT}`))
   const kubectl = kubectlOf(host)
   await kubectl(['apply', '-f', INSTALL])
-  const rollout = ['rollout', 'status', 'deployment/nocreds-webhook', '--timeout=180s']
-  await kubectl([...rollout, '--namespace', 'nocreds-system'])
+  for (const deployment of ['nocreds-webhook', 'nocreds-authority']) {
+    const rollout = ['rollout', 'status', `deployment/${deployment}`, '--timeout=180s']
+    await kubectl([...rollout, '--namespace', 'nocreds-system'])
+  }
 }
