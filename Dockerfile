@@ -40,6 +40,6 @@ FROM runtime AS exchanger
 # There is one in every pod, so it keeps few helper threads, and one heap for all of them. None of this
 # is a flag of V8, with which Node would refuse its own code cache and start 11 ms later.
 ENV NODE_OPTIONS=--v8-pool-size=1 MALLOC_ARENA_MAX=1 UV_THREADPOOL_SIZE=1
-COPY --from=build /src/dist/exchanger.mjs /src/dist/exchange.mjs /nocreds/
+COPY --from=build /src/dist/exchanger.mjs /src/dist/exchange.mjs /src/dist/certificate.mjs /nocreds/
 ENTRYPOINT ["node", "/nocreds/exchanger.mjs"]
 CMD ["run"]

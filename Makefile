@@ -5,7 +5,7 @@ SHELL := /bin/bash
 # npm writes this file last, so it is the mark of a complete installation.
 INSTALLED := node_modules/.package-lock.json
 SOURCES := $(shell find platform contract service webhook authority exchanger build -name '*.ts' -not -name '*.test.ts' 2>/dev/null)
-BUNDLES := dist/webhook.mjs dist/authority.mjs dist/exchanger.mjs dist/exchange.mjs
+BUNDLES := dist/webhook.mjs dist/authority.mjs dist/exchanger.mjs dist/exchange.mjs dist/certificate.mjs
 
 SEED ?= 1
 

@@ -11,6 +11,8 @@ const DECISIONS = 5000
 const SETTINGS: Settings = {
   exchangerImage: 'nocreds/exchanger:0.1.0',
   stsEndpoint: undefined,
+  certificateDoor: 'authority',
+  authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
   audience: 'sts.amazonaws.com',
   delivery: 'process',
   region: undefined,

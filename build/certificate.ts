@@ -4,7 +4,7 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createCa, issueServingCertificate } from '../webhook/tls/certificates.ts'
+import { createCa, issueLeaf } from '../webhook/tls/certificates.ts'
 
 const DAY_SECONDS = 86_400
 
@@ -15,7 +15,7 @@ if (folder === undefined) {
 }
 const life = { nowMs: Date.now(), lifetimeSeconds: DAY_SECONDS }
 const ca = await createCa(life)
-const leaf = await issueServingCertificate({
+const leaf = await issueLeaf({
   ...life,
   ca,
   dnsNames: ['localhost'],

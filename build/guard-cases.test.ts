@@ -18,12 +18,25 @@ const patch = z.array(
   }),
 )
 const settings = z
-  .strictObject({ exchangerImage: z.string(), audience: z.string(), stsEndpoint: z.string() })
+  .strictObject({
+    exchangerImage: z.string(),
+    audience: z.string(),
+    stsEndpoint: z.string(),
+    authorityUrl: z.string(),
+  })
   .partial()
 const caseSchema = z.strictObject({
   name: z.string(),
   from: z.union([
-    z.enum(['process', 'endpoint', 'web-identity']),
+    z.enum([
+      'process',
+      'endpoint',
+      'web-identity',
+      'certificate',
+      'certificate-and-role',
+      'certificate-and-web-identity',
+      'certificate-by-kubelet',
+    ]),
     z.looseObject({ apiVersion: z.string(), kind: z.string() }),
   ]),
   change: patch.optional(),
@@ -51,12 +64,16 @@ const CASES: [string, Case][] = globSync('*.yaml', { cwd: FOLDER })
       .map((one): [string, Case] => [`${file}: ${one.name}`, one]),
   )
 
-const GOLDENS = { process: 'plain', endpoint: 'endpoint', 'web-identity': 'web-identity' }
-
 /** The object of a case before its changes. */
 function objectOf({ from }: Case): unknown {
   if (typeof from !== 'string') return structuredClone(from)
-  const golden = join(ROOT, 'webhook', 'admit', 'testdata', `${GOLDENS[from]}.want.yaml`)
+  const golden = join(
+    ROOT,
+    'webhook',
+    'admit',
+    'testdata',
+    `${from === 'process' ? 'plain' : from}.want.yaml`,
+  )
   return documentsIn(readFileSync(golden, 'utf8')).find(({ kind }) => kind === 'Pod')
 }
 

@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { ANNOTATIONS } from '../contract/annotations.ts'
-import { AUTHORITY, TRUST_BUNDLE } from '../contract/certificates.ts'
-import { IN_POD, toEnv } from '../contract/exchanger-env.ts'
+import { AUTHORITY, AUTHORITY_VOLUME, TLS_VOLUME, TRUST_BUNDLE } from '../contract/certificates.ts'
+import { CERTIFICATE_IN_POD, IN_POD, toEnv } from '../contract/exchanger-env.ts'
+import { gateOf } from '../contract/gate.ts'
 import {
   CREDENTIALS_VOLUME,
   DEFAULT_AUDIENCE,
@@ -58,10 +59,11 @@ describe('names of the contract', () => {
       Object.keys(of).map((key) => PREFIX + key),
     )
     const used = found(/(?<![./\w])nocreds\.dev\/[\w-]+/g)
-    expect([...known, INJECTION_LABEL.key, AUTHORITY.signerName]).toEqual(
+    const { audience, signerName } = AUTHORITY
+    expect([...known, INJECTION_LABEL.key, audience, signerName]).toEqual(
       expect.arrayContaining(used),
     )
-    for (const key of ['permitted-roles', 'role-arn', 'injected-role', 'delivery']) {
+    for (const key of ['permitted-roles', 'role-arn', 'injected-role', 'delivery', 'authority']) {
       expect(used).toContain(PREFIX + key)
     }
     expect(TEXT).toContain(`${INJECTION_LABEL.key}: ${INJECTION_LABEL.value}`)
@@ -69,7 +71,12 @@ describe('names of the contract', () => {
 
   test('paths in a pod', () => {
     expect(found(/\/var\/run\/secrets\/nocreds\.dev\/[\w/.-]+/g)).toEqual(
-      [TOKEN_VOLUME.mountPath, CREDENTIALS_VOLUME.mountPath, EXCHANGER.gate.at(-1)].sort(),
+      [
+        ...[TOKEN_VOLUME, CREDENTIALS_VOLUME, AUTHORITY_VOLUME, TLS_VOLUME].map(
+          ({ mountPath }) => mountPath,
+        ),
+        ...gateOf({ credentials: true, certificate: true }).filter((one) => one.startsWith('/')),
+      ].sort(),
     )
     expect(found(/\/dev\/[\w-]+/g)).toEqual([EXCHANGER.terminationMessagePath])
   })
@@ -78,39 +85,63 @@ describe('names of the contract', () => {
     const literal = (word: string): string =>
       `[${[...EXCHANGER.program, word].map((one) => `'${one}'`).join(', ')}]`
     expect(found(/\['node'[^\]]*\]/g)).toEqual([literal('run'), literal('wait')])
-    const gate = EXCHANGER.gate.map((one) => `'${one}'`).join(', ')
-    expect(found(/\['test'[^\]]*\]/g)).toEqual([`[${gate}]`])
+    const gates = [
+      { credentials: true, certificate: true },
+      { credentials: true, certificate: false },
+      { credentials: false, certificate: true },
+    ].map(
+      (asked) =>
+        `[${gateOf(asked)
+          .map((one) => `'${one}'`)
+          .join(', ')}]`,
+    )
+    expect(found(/\['test'[^\]]*\]/g)).toEqual(gates.sort())
   })
 
   test('variables of the exchanger', () => {
-    const env = toEnv({
-      roleArn: 'arn:aws:iam::111122223333:role/app',
-      delivery: 'process',
-      sessionDurationSeconds: 3600,
-      sessionName: 'app',
-      namespace: 'team-a',
-      serviceAccount: 'app',
-      audience: DEFAULT_AUDIENCE,
-      region: 'eu-central-1',
-      stsEndpoint: 'https://sts.example.com',
-      ...IN_POD,
-    }).map(({ name }) => name)
+    const env = toEnv(
+      {
+        roleArn: 'arn:aws:iam::111122223333:role/app',
+        delivery: 'process',
+        sessionDurationSeconds: 3600,
+        sessionName: 'app',
+        namespace: 'team-a',
+        serviceAccount: 'app',
+        audience: DEFAULT_AUDIENCE,
+        region: 'eu-central-1',
+        stsEndpoint: 'https://sts.example.com',
+        ...IN_POD,
+      },
+      {
+        namespace: 'team-a',
+        serviceAccount: 'app',
+        authorityUrl: 'https://authority.example.com',
+        durationSeconds: 3600,
+        dnsNames: undefined,
+        ...CERTIFICATE_IN_POD,
+      },
+    ).map(({ name }) => name)
     const used = found(/NOCREDS_[A-Z_]*[A-Z]/g)
-    expect(used).toEqual(['NOCREDS_POD', 'NOCREDS_ROLE_ARN', 'NOCREDS_STS_ENDPOINT'])
+    expect(used).toEqual([
+      'NOCREDS_AUTHORITY_URL',
+      'NOCREDS_POD',
+      'NOCREDS_ROLE_ARN',
+      'NOCREDS_STS_ENDPOINT',
+    ])
     expect(env).toEqual(expect.arrayContaining(used))
   })
 
   test('volumes, container and objects: no other name starts with nocreds-', () => {
     const objects = [...INSTALLED.map(({ metadata }) => metadata.name), 'nocreds-guard']
     const ofCertManager = ['nocreds-ca', 'nocreds-self-signed', 'nocreds-webhook-certificate']
-    const contract = [
-      TOKEN_VOLUME.name,
-      CREDENTIALS_VOLUME.name,
-      EXCHANGER.container,
-      TRUST_BUNDLE.configMap,
-    ]
+    const ofClientCa = ['nocreds-client-ca', 'nocreds-webhook-client-ca']
+    const volumes = [TOKEN_VOLUME, CREDENTIALS_VOLUME, AUTHORITY_VOLUME, TLS_VOLUME]
+    const ours = [TRUST_BUNDLE.configMap, EXCHANGER.container]
+    const contract = [...volumes.map(({ name }) => name), ...ours]
     const used = found(/(?<![\w/])nocreds-[\w-]*\w/g)
-    expect([...objects, ...ofCertManager, ...contract]).toEqual(expect.arrayContaining(used))
+    expect([...objects, ...ofCertManager, ...ofClientCa, ...contract]).toEqual(
+      expect.arrayContaining(used),
+    )
     expect(used).toEqual(expect.arrayContaining(contract))
   })
 
@@ -376,7 +407,7 @@ describe('Dockerfile', () => {
     expect(copied).toEqual([
       '/src/dist/webhook.mjs',
       '/src/dist/authority.mjs',
-      '/src/dist/exchanger.mjs /src/dist/exchange.mjs',
+      '/src/dist/exchanger.mjs /src/dist/exchange.mjs /src/dist/certificate.mjs',
     ])
     expect(dockerfile.match(/^COPY --from/gm)).toHaveLength(copied.length)
   })

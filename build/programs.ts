@@ -33,14 +33,15 @@ const COMMON: BuildOptions = {
 }
 
 /**
- * The programs of the images. The exchange stands apart from the exchanger, so that the process that
- * stays in every pod never loads the AWS SDK.
+ * The programs of the images. Exchange and certificate stand apart from the exchanger, so that the process
+ * that stays in every pod never loads the AWS SDK, TLS or cryptography.
  */
 const PROGRAMS = {
   'webhook.mjs': 'webhook/main.ts',
   'authority.mjs': 'authority/main.ts',
   'exchanger.mjs': 'exchanger/main.ts',
   'exchange.mjs': 'exchanger/exchange/main.ts',
+  'certificate.mjs': 'exchanger/certify/main.ts',
 } as const
 
 export type Program = keyof typeof PROGRAMS

@@ -26,9 +26,14 @@ describe('README', () => {
   })
 
   test('names no annotation or label that does not exist', () => {
-    const known = [...annotations.map((key) => PREFIX + key), INJECTION_LABEL.key]
+    const known = [
+      ...annotations.map((key) => PREFIX + key),
+      INJECTION_LABEL.key,
+      AUTHORITY.audience,
+    ]
     const named = README.match(/nocreds\.dev\/[a-z-]+/g) ?? []
-    expect(named.filter((key) => !known.includes(key) && !key.endsWith('/aws'))).toEqual([])
+    const isFolder = (key: string): boolean => /\/(aws|tls)$/.test(key)
+    expect(named.filter((key) => !known.includes(key) && !isFolder(key))).toEqual([])
   })
 
   test.each([

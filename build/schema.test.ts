@@ -65,7 +65,7 @@ describe('schema of the manifests', () => {
     expect(departuresOf(textOf(file))).toEqual([])
   })
 
-  const overlays = ['cert-manager', 'guard-cluster-wide', 'guard-warn']
+  const overlays = ['cert-manager', 'client-certificate', 'guard-cluster-wide', 'guard-warn']
   test.each(HAS_KUBECTL ? overlays : [])('overlay %s', (overlay) => {
     const text = kustomized(`overlays/${overlay}`).map((object) => JSON.stringify(object))
     expect(departuresOf(text.join('\n---\n'))).toEqual([])

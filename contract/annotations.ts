@@ -1,4 +1,5 @@
 import { NocredsError } from '../platform/errors.ts'
+import { DEFAULT_CERTIFICATE_SECONDS } from './certificates.ts'
 import { PREFIX } from './names.ts'
 import { parseRoleArn, type RoleArn } from './role-arn.ts'
 import { DEFAULT_SESSION_NAME } from './session-name.ts'
@@ -98,8 +99,8 @@ export function readAnnotations<Kind extends AnnotatedKind>(
   return read as ReadOf<(typeof ANNOTATIONS)[Kind]>
 }
 
-/** What one pod is to get. */
-export interface InjectionRequest {
+/** The AWS credentials that one pod is to get. */
+export interface WantedCredentials {
   readonly role: RoleArn
   readonly delivery: Delivery
   readonly sessionDurationSeconds: number
@@ -109,6 +110,20 @@ export interface InjectionRequest {
   readonly tokenExpirationSeconds: number
   /** Undefined where neither annotation nor flag names one. */
   readonly region: string | undefined
+}
+
+/** The certificate that one pod is to get. */
+export interface WantedCertificate {
+  /** From notBefore to notAfter. */
+  readonly durationSeconds: number
+  /** Names besides the identity; may be none. */
+  readonly dnsNames: readonly string[]
+}
+
+/** What one pod is to get: credentials, a certificate, or both. */
+export interface InjectionRequest {
+  readonly credentials: WantedCredentials | undefined
+  readonly certificate: WantedCertificate | undefined
   /** Names of containers that get nothing. */
   readonly skipContainers: readonly string[]
 }
@@ -121,18 +136,21 @@ export interface InjectionDefaults {
 }
 
 /**
- * Resolves what a pod asks for; undefined where no role is named anywhere.
+ * Resolves what a pod asks for; undefined where it asks for neither role nor certificate.
  *
- * | value             | precedence                              |
- * |-------------------|-----------------------------------------|
- * | role              | Pod > ServiceAccount                    |
- * | delivery          | Pod > ServiceAccount > flag             |
- * | session duration  | Pod > ServiceAccount > 3600             |
- * | session name      | Pod > ServiceAccount > ns.sa            |
- * | audience          | Pod > ServiceAccount > flag             |
- * | token expiration  | Pod > ServiceAccount > 3600             |
- * | region            | Pod > ServiceAccount > flag > none      |
- * | skipped containers| Pod                                     |
+ * | value                | precedence                         |
+ * |----------------------|------------------------------------|
+ * | role                 | Pod > ServiceAccount               |
+ * | delivery             | Pod > ServiceAccount > flag        |
+ * | session duration     | Pod > ServiceAccount > 3600        |
+ * | session name         | Pod > ServiceAccount > ns.sa       |
+ * | audience             | Pod > ServiceAccount > flag        |
+ * | token expiration     | Pod > ServiceAccount > 3600        |
+ * | region               | Pod > ServiceAccount > flag > none |
+ * | certificate          | Pod > ServiceAccount > "false"     |
+ * | certificate duration | Pod > ServiceAccount > 3600        |
+ * | certificate names    | Pod > ServiceAccount > none        |
+ * | skipped containers   | Pod                                |
  */
 export function resolveRequest(
   pod: PodAnnotations,
@@ -140,6 +158,16 @@ export function resolveRequest(
   defaults: InjectionDefaults,
 ): InjectionRequest | undefined {
   const either = { ...serviceAccount, ...pod }
+  const credentials = credentialsOf(either, defaults)
+  const certificate = certificateOf(either)
+  if (credentials === undefined && certificate === undefined) return undefined
+  return { credentials, certificate, skipContainers: either['skip-containers'] ?? [] }
+}
+
+function credentialsOf(
+  either: ServiceAccountAnnotations,
+  defaults: InjectionDefaults,
+): WantedCredentials | undefined {
   const role = either['role-arn'] === undefined ? undefined : parseRoleArn(either['role-arn'])
   if (role === undefined) return undefined
   return {
@@ -150,6 +178,29 @@ export function resolveRequest(
     audience: either.audience ?? defaults.audience,
     tokenExpirationSeconds: either['token-expiration'] ?? 3600,
     region: either.region ?? defaults.region,
-    skipContainers: either['skip-containers'] ?? [],
   }
+}
+
+function certificateOf(either: ServiceAccountAnnotations): WantedCertificate | undefined {
+  if (either.certificate !== 'true') return undefined
+  return {
+    durationSeconds: either['certificate-duration'] ?? DEFAULT_CERTIFICATE_SECONDS,
+    dnsNames: either['certificate-dns-names'] ?? [],
+  }
+}
+
+const OF_CERTIFICATES = ['certificate-duration', 'certificate-dns-names'] as const
+
+/**
+ * Annotations that say how a certificate is to be where none is asked for: most likely the one that
+ * asks was forgotten. With `certificate: "false"` that is on purpose.
+ */
+export function annotationsWithoutEffect(
+  pod: PodAnnotations,
+  serviceAccount: ServiceAccountAnnotations,
+): readonly string[] {
+  if ((pod.certificate ?? serviceAccount.certificate) !== undefined) return []
+  return OF_CERTIFICATES.filter(
+    (key) => pod[key] !== undefined || serviceAccount[key] !== undefined,
+  ).map((key) => PREFIX + key)
 }

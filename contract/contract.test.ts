@@ -1,6 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { ANNOTATIONS, readAnnotations, resolveRequest } from './annotations.ts'
+import {
+  ANNOTATIONS,
+  annotationsWithoutEffect,
+  readAnnotations,
+  resolveRequest,
+} from './annotations.ts'
+import { isAuthorityName } from './certificates.ts'
 import {
   CredentialDocumentError,
   expirationOf,
@@ -18,6 +24,7 @@ import {
   type CertificateConfig,
   type ExchangerConfig,
 } from './exchanger-env.ts'
+import { gateOf } from './gate.ts'
 import { defaultRegionOf, parseRoleArn } from './role-arn.ts'
 import { renderSessionName } from './session-name.ts'
 import * as values from './values.ts'
@@ -141,7 +148,7 @@ describe('annotations', () => {
   test('Pod > ServiceAccount > flag', () => {
     const defaults = { audience: 'flag', delivery: 'process', region: 'eu-west-1' } as const
     expect(resolveRequest({}, {}, defaults)).toBeUndefined()
-    expect(resolveRequest({}, { 'role-arn': ROLE }, defaults)).toMatchObject({
+    expect(resolveRequest({}, { 'role-arn': ROLE }, defaults)?.credentials).toMatchObject({
       audience: 'flag',
       delivery: 'process',
       region: 'eu-west-1',
@@ -154,12 +161,41 @@ describe('annotations', () => {
       { 'role-arn': ROLE, audience: 'sa', delivery: 'endpoint', 'session-duration': 1800 },
       defaults,
     )
-    expect(request).toMatchObject({
+    expect(request?.credentials).toMatchObject({
       role: { name: 'app2' },
       audience: 'pod',
       delivery: 'endpoint',
       sessionDurationSeconds: 1800,
     })
+    expect(request?.certificate).toBeUndefined()
+  })
+
+  test('a certificate alone, beside a role, or not at all', () => {
+    const defaults = { audience: 'flag', delivery: 'process', region: undefined } as const
+    const account = { certificate: 'true', 'certificate-dns-names': ['web'] } as const
+    expect(resolveRequest({}, account, defaults)).toEqual({
+      credentials: undefined,
+      certificate: { durationSeconds: 3600, dnsNames: ['web'] },
+      skipContainers: [],
+    })
+    const pod = { 'certificate-duration': 7200, 'certificate-dns-names': [], 'role-arn': ROLE }
+    expect(resolveRequest(pod, account, defaults)).toMatchObject({
+      credentials: { role: { name: 'app' } },
+      certificate: { durationSeconds: 7200, dnsNames: [] },
+    })
+    expect(resolveRequest({ certificate: 'false' }, account, defaults)).toBeUndefined()
+  })
+
+  test('how a certificate is to be has no effect where none is asked for', () => {
+    const how = { 'certificate-duration': 7200, 'certificate-dns-names': ['web'] }
+    expect(annotationsWithoutEffect({}, how)).toEqual([
+      'nocreds.dev/certificate-duration',
+      'nocreds.dev/certificate-dns-names',
+    ])
+    expect(annotationsWithoutEffect({ 'certificate-duration': 3600 }, {})).toHaveLength(1)
+    expect(annotationsWithoutEffect({}, {})).toEqual([])
+    expect(annotationsWithoutEffect({ certificate: 'true' }, how)).toEqual([])
+    expect(annotationsWithoutEffect({ certificate: 'false' }, how)).toEqual([])
   })
 })
 
@@ -296,6 +332,35 @@ describe('names of certificates', () => {
       expect(isDnsName(name)).toBe(false)
     },
   )
+})
+
+describe('names of the authority', () => {
+  test.each([
+    ['nocreds-authority.nocreds-system', true],
+    ['nocreds-authority.nocreds-system.svc', true],
+    ['nocreds-authority.nocreds-system.svc.cluster.local', true],
+    ['nocreds-authority', false],
+    ['nocreds-authority.team-a.svc', false],
+    ['nocreds-authority.nocreds-system.example.com', false],
+    ['web.nocreds-system.svc', false],
+  ])('%s: %s', (name, isIts) => {
+    expect(isAuthorityName(name)).toBe(isIts)
+  })
+})
+
+test('the gate waits for what was asked for', () => {
+  const credentials = '/var/run/secrets/nocreds.dev/aws/credentials.json'
+  const certificate = '/var/run/secrets/nocreds.dev/tls/tls.crt'
+  expect(gateOf({ credentials: true, certificate: false })).toEqual(['test', '-e', credentials])
+  expect(gateOf({ credentials: false, certificate: true })).toEqual(['test', '-e', certificate])
+  expect(gateOf({ credentials: true, certificate: true })).toEqual([
+    'test',
+    '-e',
+    credentials,
+    '-a',
+    '-e',
+    certificate,
+  ])
 })
 
 describe('credential document', () => {

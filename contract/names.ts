@@ -6,11 +6,13 @@
 /** Prefix of all annotations and labels. */
 export const PREFIX = 'nocreds.dev/'
 
-/** Set by the webhook on Namespaces that permit a role; the Pod webhook is scoped to it. */
+/** Set by the webhook on Namespaces that take part; the Pod webhook is scoped to it. */
 export const INJECTION_LABEL = { key: `${PREFIX}injection`, value: 'enabled' } as const
 
 /** The annotations that a decision turns on; all of them are in annotations.ts. */
 export const ROLE_ARN = `${PREFIX}role-arn`
+export const CERTIFICATE = `${PREFIX}certificate`
+export const CERTIFICATE_DNS_NAMES = `${PREFIX}certificate-dns-names`
 export const PERMITTED_ROLES = `${PREFIX}permitted-roles`
 
 /** An RE2 expression over names of certificates, beyond those of the namespace's own Services. */
@@ -56,8 +58,6 @@ export const EXCHANGER = {
   container: 'nocreds-exchanger',
   /** Found through the image's PATH, then the bundle that the Dockerfile puts there. */
   program: ['node', '/nocreds/exchanger.mjs'],
-  /** Ends well once there are credentials; what the startup probe runs. */
-  gate: ['test', '-e', `${CREDENTIALS_VOLUME.mountPath}/${CREDENTIALS_FILES.document}`],
   userId: 65532,
   terminationMessagePath: '/dev/termination-log',
 } as const

@@ -14,6 +14,9 @@ export const KUBERNETES = 'v1.37.2'
 /** What the modules in e2e/tools ask for. */
 export const GO = '1.26.8'
 
+/** Envoy of the examples of mutual TLS, where the machine has none. */
+export const ENVOY = '1.40.0'
+
 /** Node of the base image that is made here: the one that the checkout is built and tested with. */
 export const NODE = packageJson.devDependencies.node
 /** The npm that Node 24.9 comes with. */

@@ -10,26 +10,35 @@ const RESIDENT_MAX_BYTES = 40 * 1024
 /** The exchange starts anew for each refresh, and reads all of it. */
 const EXCHANGE_MAX_BYTES = 240 * 1024
 
+/** The same for each certificate; all of it is ours. */
+const CERTIFICATE_MAX_BYTES = 24 * 1024
+
 let folder: string
 let resident: Bundle
 let exchange: Bundle
+let certificate: Bundle
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nocreds-bundle-'))
-  const bundles = await bundlePrograms(folder, ['exchanger.mjs', 'exchange.mjs'])
+  const bundles = await bundlePrograms(folder, ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
   resident = bundles.find(({ program }) => program === 'exchanger.mjs')!
   exchange = bundles.find(({ program }) => program === 'exchange.mjs')!
+  certificate = bundles.find(({ program }) => program === 'certificate.mjs')!
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-test('the resident process is ours alone: no SDK, no schema library, no package at all', () => {
+test('resident process and certificate are ours alone: no SDK, no schema library, no package at all', () => {
   expect(resident.inputs).toContain('exchanger/resident/refresher.ts')
   const foreign = /node_modules|^(?!exchanger|contract|platform)/
-  expect(resident.inputs.filter((path) => foreign.test(path))).toEqual([])
+  for (const { inputs } of [resident, certificate]) {
+    expect(inputs.filter((path) => foreign.test(path))).toEqual([])
+  }
+  expect(resident.inputs.filter((path) => path.startsWith('exchanger/certify/'))).toEqual([])
 })
 
-test('both are small', () => {
+test('all are small', () => {
   expect(resident.bytes).toBeLessThanOrEqual(RESIDENT_MAX_BYTES)
   expect(exchange.bytes).toBeLessThanOrEqual(EXCHANGE_MAX_BYTES)
+  expect(certificate.bytes).toBeLessThanOrEqual(CERTIFICATE_MAX_BYTES)
 })
 
 test('the exchange has the SDK and jose, but neither zod nor pino', () => {
@@ -45,7 +54,8 @@ test('the exchange has no code that finds credentials of anyone else', () => {
   expect(exchange.inputs).toContain('exchanger/exchange/no-credentials.ts')
 })
 
-test('no test double is in either', () => {
+test('no test double is in any', () => {
   const doubles = /^testbed\/|\.test\.ts$/
-  expect([...resident.inputs, ...exchange.inputs].filter((path) => doubles.test(path))).toEqual([])
+  const inputs = [resident, exchange, certificate].flatMap((bundle) => bundle.inputs)
+  expect(inputs.filter((path) => doubles.test(path))).toEqual([])
 })

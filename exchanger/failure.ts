@@ -5,14 +5,15 @@ import { NocredsError } from '../platform/errors.ts'
  * How a failed exchange is to be treated:
  * - `token`: nothing helps until the kubelet has written a new token
  * - `transient`: the same request may succeed in a moment
- * - `refused`: a person must change something, in IAM or in an annotation
+ * - `refused`: a person must change something, in IAM, in an annotation or in the namespace
  */
 const FAILURE_CLASSES = ['token', 'transient', 'refused'] as const
 export type FailureClass = (typeof FAILURE_CLASSES)[number]
 
 /**
- * An exchange that gave no credentials. `code` is STS's own where STS answered (`AccessDenied`),
- * Node's where the network did (`ECONNREFUSED`), else one of ours (`TokenMissing`). Neither message
+ * An exchange of the token that gave neither credentials nor a certificate. `code` is the other side's
+ * own where STS (`AccessDenied`) or the authority (`name-not-permitted`) answered, Node's where the
+ * network did (`ECONNREFUSED`), else one of ours (`TokenMissing`). Neither message
  * nor hint holds a secret; there is no cause, because errors of the SDK drag the response along.
  */
 export class ExchangeError extends NocredsError {
@@ -30,6 +31,16 @@ export type Subject = Pick<ExchangerConfig, 'roleArn' | 'namespace' | 'serviceAc
 /** `arn:… for ServiceAccount team-a/app`: part of every message. */
 export function nameOf({ roleArn, namespace, serviceAccount }: Subject): string {
   return `${roleArn} for ServiceAccount ${namespace}/${serviceAccount}`
+}
+
+/** `exchange of arn:… for ServiceAccount team-a/app`: what there is none of, when credentials fail. */
+export function exchangeOf(subject: Subject): string {
+  return `exchange of ${nameOf(subject)}`
+}
+
+/** The same for certificates: `certificate for ServiceAccount team-a/app`. */
+export function certificateFor({ namespace, serviceAccount }: Omit<Subject, 'roleArn'>): string {
+  return `certificate for ServiceAccount ${namespace}/${serviceAccount}`
 }
 
 /** As the exchange hands a failure to the resident process: one line of JSON on stderr. */

@@ -1,35 +1,37 @@
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ExchangerEnvError } from '../contract/env-table.ts'
-import { fromEnv, type ExchangerConfig } from '../contract/exchanger-env.ts'
+import { sidecarFromEnv, type SidecarConfig } from '../contract/exchanger-env.ts'
 import { ENDPOINT } from '../contract/names.ts'
 import { realClock } from '../platform/clock.ts'
 import { jsonLogger, type Logger } from '../platform/log.ts'
-import { exchangeEnv } from './resident/child.ts'
+import { exchangeEnv, type ChildCommand } from './resident/child.ts'
 import { runResident } from './resident/run.ts'
 import { terminationMessage, untilStopped } from './resident/termination.ts'
-import { nameOf } from './failure.ts'
-import { waitForCredentials } from './wait.ts'
+import { waitUntilReady } from './wait.ts'
 
-const USAGE = `nocreds exchanger: trades the pod's projected token for AWS credentials
+const USAGE = `nocreds exchanger: trades the pod's projected tokens for AWS credentials and a certificate
 
 usage: exchanger COMMAND
 
-  run       the sidecar: keeps credentials fresh until it is told to stop
-  wait      ends once there are credentials; exit code 1 where the sidecar gives up, or after 45 s
-  exchange  one exchange: prints the credential document, as a credential_process does
-  --help    this text
+  run          the sidecar: keeps credentials, certificate or both fresh until it is told to stop
+  wait         ends once they are there; exit code 1 where the sidecar gives up, or after 45 s
+  exchange     one exchange: prints the credential document, as a credential_process does
+  certificate  one certificate: prints its key, the certificate and the trust bundle as JSON
+  --help       this text
 
 All settings are NOCREDS_ variables, which the webhook writes.
 `
 
-/** Stands beside this bundle, so that the SDK in it is loaded only where it is used. */
+/** They stand beside this bundle, so that SDK, TLS and cryptography are loaded only where they are used. */
 const EXCHANGE = new URL('exchange.mjs', import.meta.url)
+const CERTIFY = new URL('certificate.mjs', import.meta.url)
 
 const COMMANDS: Readonly<Record<string, () => number | Promise<number>>> = {
   run,
   wait,
-  exchange,
+  exchange: () => instead(EXCHANGE),
+  certificate: () => instead(CERTIFY),
   '--help': () => {
     process.stdout.write(USAGE)
     return 0
@@ -56,12 +58,9 @@ async function run(): Promise<number> {
     random: () => Math.random(),
     // Of the global: importing node:crypto costs a process that never needs it 0.8 MiB.
     randomBytes: (size) => crypto.getRandomValues(Buffer.alloc(size)),
-    log: logger(config),
-    command: {
-      program: process.execPath,
-      words: [fileURLToPath(EXCHANGE)],
-      env: exchangeEnv(process.env),
-    },
+    log: loggerOf(config),
+    exchange: childCommand(EXCHANGE),
+    certify: childCommand(CERTIFY),
     endpointPort: ENDPOINT.port,
     releaseMemory,
     signal: stop.signal,
@@ -75,12 +74,22 @@ function releaseMemory(): void {
   })
 }
 
-function logger({ roleArn: role, namespace, serviceAccount }: ExchangerConfig): Logger {
-  return jsonLogger(
-    (line) => process.stdout.write(line),
-    () => realClock.now(),
-    { base: { role, namespace, serviceAccount } },
-  )
+function childCommand(program: URL): ChildCommand {
+  return {
+    program: process.execPath,
+    words: [fileURLToPath(program)],
+    env: exchangeEnv(process.env),
+  }
+}
+
+function loggerOf({ credentials, certificate }: SidecarConfig): (role?: string) => Logger {
+  const { namespace, serviceAccount } = credentials ?? certificate ?? {}
+  return (role) =>
+    jsonLogger(
+      (line) => process.stdout.write(line),
+      () => realClock.now(),
+      { base: { role, namespace, serviceAccount } },
+    )
 }
 
 function leaveMessage(file: string, message: string): void {
@@ -94,24 +103,24 @@ function leaveMessage(file: string, message: string): void {
 async function wait(): Promise<number> {
   const config = readConfig()
   if (config === undefined) return 2
-  const reason = await waitForCredentials(config, realClock)
-  if (reason === undefined) return 0
-  process.stderr.write(`no credentials of ${nameOf(config)}: ${reason}\n`)
+  const failed = await waitUntilReady(config, realClock)
+  if (failed === undefined) return 0
+  process.stderr.write(`no ${failed.wanted}: ${failed.reason}\n`)
   return 1
 }
 
-/** Never comes back: the exchange ends the process. */
-async function exchange(): Promise<number> {
-  await import(EXCHANGE.href)
+/** Never comes back: that program ends the process. */
+async function instead(program: URL): Promise<number> {
+  await import(program.href)
   return 1
 }
 
 /** Undefined, with the message on stderr, where the environment is bad. */
 function readConfig(
   onBad: (error: ExchangerEnvError) => void = () => undefined,
-): ExchangerConfig | undefined {
+): SidecarConfig | undefined {
   try {
-    return fromEnv(process.env)
+    return sidecarFromEnv(process.env)
   } catch (error) {
     if (!(error instanceof ExchangerEnvError)) throw error
     process.stderr.write(`${error.message}\n`)

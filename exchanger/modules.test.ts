@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { bundlePrograms } from '../build/programs.ts'
+import { makeCertifiedPod } from '../testbed/exchanger-certificates.ts'
 import { makePod } from '../testbed/exchanger-pod.ts'
 
 /** Modules of Node, of which a program that does nothing has 105. Each costs every pod some 10 KiB. */
@@ -25,20 +26,28 @@ const NEVER = [
 let dist: string
 beforeAll(async () => {
   dist = await mkdtemp(join(tmpdir(), 'nocreds-modules-'))
-  await bundlePrograms(dist, ['exchanger.mjs', 'exchange.mjs'])
+  await bundlePrograms(dist, ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
 })
 afterAll(() => rm(dist, { recursive: true }))
 
 /** The modules of a sidecar up to its first failed exchange: `NativeModule fs` and the like. */
 async function modulesOf(delivery: 'process' | 'endpoint'): Promise<string[]> {
   const pod = await makePod({ delivery })
-  const list = join(dist, delivery)
+  try {
+    return await modulesWith(pod.env, delivery)
+  } finally {
+    await rm(join(pod.config.credentialsFolder, '..'), { recursive: true })
+  }
+}
+
+async function modulesWith(env: Record<string, string>, name: string): Promise<string[]> {
+  const list = join(dist, name)
   const preload = `process.on('exit', () => {
     process.getBuiltinModule('fs').writeFileSync(${JSON.stringify(list)}, process.moduleLoadList.join())
   })`
   const words = ['--import', `data:text/javascript,${encodeURIComponent(preload)}`]
   const sidecar = spawn(process.execPath, [...words, join(dist, 'exchanger.mjs'), 'run'], {
-    env: pod.env,
+    env,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   sidecar.stdout.setEncoding('utf8').on('data', (line: string) => {
@@ -46,7 +55,6 @@ async function modulesOf(delivery: 'process' | 'endpoint'): Promise<string[]> {
   })
   // The port of the endpoint may be taken, and the sidecar ends; its modules are the same.
   expect([0, 1]).toContain((await once(sidecar, 'close'))[0])
-  await rm(join(pod.config.credentialsFolder, '..'), { recursive: true })
   return (await readFile(list, 'utf8')).split(',')
 }
 
@@ -63,4 +71,14 @@ test('the endpoint needs both, and nothing that comes with them', async () => {
   for (const name of ENDPOINT_ONLY) expect(modules).toContain(`NativeModule ${name}`)
   for (const name of NEVER) expect(modules).not.toContain(`NativeModule ${name}`)
   expect(modules.length).toBeLessThanOrEqual(MOST.endpoint)
+})
+
+test('a certificate needs none of them either: child processes speak TLS and know X.509', async () => {
+  const pod = await makeCertifiedPod({})
+  const modules = await modulesWith(pod.env, 'certificate')
+  await pod.remove()
+  for (const name of [...ENDPOINT_ONLY, ...NEVER]) {
+    expect(modules).not.toContain(`NativeModule ${name}`)
+  }
+  expect(modules.length).toBeLessThanOrEqual(MOST.process)
 })

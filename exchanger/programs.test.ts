@@ -20,7 +20,7 @@ let issuer: Issuer
 beforeAll(async () => {
   issuer = await startIssuer({ clock: realClock })
   dist = await mkdtemp(join(tmpdir(), 'nocreds-dist-'))
-  await bundlePrograms(dist, ['exchanger.mjs', 'exchange.mjs'])
+  await bundlePrograms(dist, ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
 })
 
 /** All that any process of this file said, and all that it must not have said. */
@@ -360,7 +360,9 @@ describe('command line and environment', () => {
     async (name) => {
       const one = world.run(name)
       expect(await one.exited).toBe(2)
-      expect(one.said.stderr).toContain(`"${name}"; allowed: run, wait, exchange, --help`)
+      expect(one.said.stderr).toContain(
+        `"${name}"; allowed: run, wait, exchange, certificate, --help`,
+      )
     },
   )
 

@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { formatCredentialDocument } from '../contract/credentials.ts'
+import type { CertificateConfig } from '../contract/exchanger-env.ts'
+import { CERTIFICATE_CONFIG, certificateIssued } from '../testbed/exchanger-certificates.ts'
 import { VirtualClock } from '../testbed/virtual-clock.ts'
 import { CONFIG, documentEnding } from '../testbed/exchanger-samples.ts'
-import { waitForCredentials } from './wait.ts'
+import { openTlsFolder } from './publish/tls-folder.ts'
+import { waitUntilReady } from './wait.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -21,8 +24,8 @@ async function outcome(
   const clock = new VirtualClock()
   const over = new AbortController()
   const terminationMessageFile = join(folder, 'termination-log')
-  const config = { ...CONFIG, credentialsFolder: folder, terminationMessageFile, delivery }
-  const done = waitForCredentials(config, clock).finally(() => {
+  const credentials = { ...CONFIG, credentialsFolder: folder, terminationMessageFile, delivery }
+  const done = waitUntilReady({ credentials, certificate: undefined }, clock).finally(() => {
     over.abort()
   })
   let elapsedMs = 0
@@ -32,7 +35,7 @@ async function outcome(
     if (over.signal.aborted) break
     await clock.advance(50)
   }
-  return { reason: await done, elapsedMs }
+  return { reason: (await done)?.reason, elapsedMs }
 }
 
 async function publish(endMs: number): Promise<void> {
@@ -74,5 +77,46 @@ describe('the gate', () => {
     expect(reason).toBe('see the log of the sidecar')
     expect(elapsedMs).toBeGreaterThanOrEqual(45_000)
     expect(elapsedMs).toBeLessThan(46_000)
+  })
+})
+
+describe('the gate of a sidecar with a certificate', () => {
+  const config = (): CertificateConfig => ({
+    ...CERTIFICATE_CONFIG,
+    tlsFolder: folder,
+    terminationMessageFile: join(folder, 'termination-log'),
+  })
+
+  test('opens with an unexpired certificate', async () => {
+    const clock = new VirtualClock()
+    const store = await openTlsFolder(folder, clock.now())
+    await store.publish(certificateIssued(clock.now(), 1000))
+    const sidecar = { credentials: undefined, certificate: config() }
+    expect(await waitUntilReady(sidecar, clock)).toBeUndefined()
+    clock.jumpWall(1000)
+    await writeFile(join(folder, 'termination-log'), 'not-ready: no')
+    expect(await waitUntilReady(sidecar, clock)).toEqual({
+      wanted: 'certificate for ServiceAccount team-a/app',
+      reason: 'not-ready: no',
+    })
+  })
+
+  test('waits for the credentials, too, where both are wanted', async () => {
+    const clock = new VirtualClock()
+    const store = await openTlsFolder(folder, clock.now())
+    await store.publish(certificateIssued(clock.now(), 1000))
+    await writeFile(join(folder, 'termination-log'), 'AccessDenied: no')
+    const credentials = { ...CONFIG, ...config(), credentialsFolder: folder }
+    const sidecar = { credentials, certificate: config() }
+    expect(await waitUntilReady(sidecar, clock)).toEqual({
+      wanted: `credentials of ${CONFIG.roleArn} for ServiceAccount team-a/app`,
+      reason: 'AccessDenied: no',
+    })
+    await publish(clock.now() + 1000)
+    expect(await waitUntilReady(sidecar, clock)).toBeUndefined()
+    await store.withdraw(store.current()!)
+    expect(await waitUntilReady(sidecar, clock)).toMatchObject({
+      wanted: 'certificate for ServiceAccount team-a/app',
+    })
   })
 })

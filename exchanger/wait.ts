@@ -1,39 +1,67 @@
 import { expirationOf } from '../contract/credentials.ts'
-import type { ExchangerConfig } from '../contract/exchanger-env.ts'
+import type {
+  CertificateConfig,
+  ExchangerConfig,
+  SidecarConfig,
+} from '../contract/exchanger-env.ts'
 import { sleep, type Clock } from '../platform/clock.ts'
+import { readIfPresent } from '../platform/files.ts'
+import { notAfterOf } from './certificate-document.ts'
+import { certificateFor, nameOf } from './failure.ts'
 import { readAuthorization } from './publish/authorization.ts'
 import { readDocument } from './publish/store.ts'
-import { readIfPresent } from '../platform/files.ts'
+import { readCertificate } from './publish/tls-folder.ts'
 import { TERMINATION_MAX_BYTES } from './resident/termination.ts'
 
 const POLL_MS = 50
 /** Above the 30 s after which the resident process gives up, whose reason is the better one. */
 const LIMIT_MS = 45_000
 
-/**
- * The gate: it opens once an app can start.
- *
- * @returns why it stays shut: what the sidecar gave up for, or that it took longer than 45 s
- */
-export async function waitForCredentials(
-  config: ExchangerConfig,
+/** Why the gate stays shut. */
+export interface NotReady {
+  /** `credentials of arn:…`: what there is none of. */
+  readonly wanted: string
+  /** What the sidecar gave up for, or that it took longer than 45 s. */
+  readonly reason: string
+}
+
+/** The gate: it opens, with undefined, once an app can start with all that it was promised. */
+export async function waitUntilReady(
+  { credentials, certificate }: SidecarConfig,
   clock: Clock,
-): Promise<string | undefined> {
+): Promise<NotReady | undefined> {
   const endMs = clock.monotonic() + LIMIT_MS
   for (;;) {
-    if (await areThere(config, clock)) return undefined
-    const givenUp = await readIfPresent(config.terminationMessageFile, TERMINATION_MAX_BYTES)
-    if (givenUp !== undefined && givenUp !== '') return givenUp
-    if (clock.monotonic() >= endMs) return 'see the log of the sidecar'
+    const wanted =
+      (credentials && (await missingCredentials(credentials, clock))) ??
+      (certificate && (await missingCertificate(certificate, clock)))
+    if (wanted === undefined) return undefined
+    const file = (credentials ?? certificate)?.terminationMessageFile ?? ''
+    const givenUp = await readIfPresent(file, TERMINATION_MAX_BYTES)
+    if (givenUp !== undefined && givenUp !== '') return { wanted, reason: givenUp }
+    if (clock.monotonic() >= endMs) return { wanted, reason: 'see the log of the sidecar' }
     await sleep(clock, POLL_MS)
   }
 }
 
-async function areThere(
-  { credentialsFolder, delivery }: ExchangerConfig,
+async function missingCredentials(
+  config: ExchangerConfig,
   clock: Clock,
-): Promise<boolean> {
+): Promise<string | undefined> {
+  const { credentialsFolder, delivery } = config
   const document = await readDocument(credentialsFolder)
-  if (document === undefined || expirationOf(document) <= clock.now()) return false
-  return delivery === 'process' || (await readAuthorization(credentialsFolder)) !== undefined
+  const isThere =
+    document !== undefined &&
+    expirationOf(document) > clock.now() &&
+    (delivery === 'process' || (await readAuthorization(credentialsFolder)) !== undefined)
+  return isThere ? undefined : `credentials of ${nameOf(config)}`
+}
+
+async function missingCertificate(
+  config: CertificateConfig,
+  clock: Clock,
+): Promise<string | undefined> {
+  const document = await readCertificate(config.tlsFolder)
+  const isThere = document !== undefined && notAfterOf(document) > clock.now()
+  return isThere ? undefined : certificateFor(config)
 }

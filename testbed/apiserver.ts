@@ -199,7 +199,7 @@ export class FakeApiserver {
         resourceVersion: String(page.revision),
         ...(rest.length > 0 ? { continue: next, remainingItemCount: rest.length } : {}),
       },
-      items: isMetadataOnly ? items.map(metadataOf) : items,
+      items: isMetadataOnly ? metadataOfAll(items) : items,
     }
   }
 }
@@ -219,4 +219,9 @@ function suffer(fault: ApiserverFault, response: ServerResponse): void {
 function send(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { 'content-type': 'application/json' })
   response.end(JSON.stringify(body))
+}
+
+/** Null for none, as Kubernetes writes it. */
+function metadataOfAll(items: readonly StoredObject[]): readonly object[] | null {
+  return items.length === 0 ? null : items.map(metadataOf)
 }

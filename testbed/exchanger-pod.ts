@@ -46,6 +46,9 @@ export async function makePod(settings: Partial<ExchangerConfig>): Promise<Pod> 
   }
 }
 
+/** Commands whose stdout is the secret itself, and nothing else. */
+const PRINT_SECRETS = ['exchange', 'certificate']
+
 /** A program that runs, with what it has said so far. */
 export interface Running {
   readonly pid: number
@@ -67,7 +70,7 @@ export function start(
   const said = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said.stdout += text
-    if (command !== 'exchange') noteSaid(text) // which prints the credentials, and nothing else
+    if (!PRINT_SECRETS.includes(command)) noteSaid(text)
   })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said.stderr += text

@@ -1,27 +1,27 @@
-/** Test double: a refresher on a virtual clock, with an STS that a test scripts. Never shipped. */
+/** Test double: a refresher on a virtual clock, with an STS or authority that a test scripts. Never shipped. */
 import type { CredentialDocument } from '../contract/credentials.ts'
-import { expirationOf } from '../contract/credentials.ts'
 import type { Clock, Random } from '../platform/clock.ts'
-import { ExchangeError, type FailureClass } from '../exchanger/failure.ts'
-import type { CredentialStore } from '../exchanger/publish/store.ts'
+import { ExchangeError, exchangeOf, type FailureClass } from '../exchanger/failure.ts'
+import type { Store } from '../exchanger/publish/store.ts'
 import { collectingLog, CONFIG, type LogLine } from './exchanger-samples.ts'
+import { CREDENTIALS, type Kind } from '../exchanger/resident/kind.ts'
 import { Refresher } from '../exchanger/resident/refresher.ts'
 
 /** What one exchange does. */
-export type Behaviour = (signal: AbortSignal) => Promise<CredentialDocument>
+export type Behaviour<Thing = CredentialDocument> = (signal: AbortSignal) => Promise<Thing>
 
-export interface Stage {
-  readonly refresher: Refresher
+export interface Stage<Thing = CredentialDocument> {
+  readonly refresher: Refresher<Thing>
   readonly lines: LogLine[]
   /** Times of the exchanges, in milliseconds since the stage was set. */
   readonly exchangesAtMs: number[]
   /** What was published, with how much was left then by the published Expiration of the one before. */
   readonly published: {
-    readonly document: CredentialDocument
+    readonly document: Thing
     readonly lastLeftMs: number | undefined
   }[]
   readonly gaveUp: ExchangeError[]
-  current(): CredentialDocument | undefined
+  current(): Thing | undefined
   /** How often the token file was looked at. */
   looks: number
   /** How many exchanges are under way. */
@@ -32,27 +32,31 @@ export interface Stage {
   onWrite: () => void
 }
 
-export interface StageOptions {
+export interface StageOptions<Thing = CredentialDocument> {
   readonly clock: Clock
   readonly random: Random
   /** The behaviour of the n-th exchange, from 0. */
-  readonly behaviour: (index: number) => Behaviour
+  readonly behaviour: (index: number) => Behaviour<Thing>
   /** What an earlier process left. */
-  readonly found?: CredentialDocument
+  readonly found?: Thing
   /** Version of the token at start; `token-1` where not given. */
   readonly token?: string | undefined
 }
 
 export function setStage(options: StageOptions): Stage {
+  return setStageFor(CREDENTIALS, options)
+}
+
+export function setStageFor<Thing>(kind: Kind<Thing>, options: StageOptions<Thing>): Stage<Thing> {
   const { clock, random, behaviour, found } = options
   const startMs = clock.monotonic()
   const { log, lines } = collectingLog()
   let current = found
-  const store: CredentialStore = {
+  const store: Store<Thing> = {
     current: () => current,
     publish(document) {
       stage.onWrite()
-      const lastLeftMs = current === undefined ? undefined : expirationOf(current) - clock.now()
+      const lastLeftMs = current === undefined ? undefined : kind.endOf(current) - clock.now()
       stage.published.push({ document, lastLeftMs })
       current = document
       return Promise.resolve()
@@ -64,7 +68,8 @@ export function setStage(options: StageOptions): Stage {
   }
   const gaveUp: ExchangeError[] = []
   const refresher = new Refresher({
-    subject: CONFIG,
+    kind,
+    wanted: exchangeOf(CONFIG),
     clock,
     random,
     store,
@@ -87,7 +92,7 @@ export function setStage(options: StageOptions): Stage {
     },
     onGiveUp: (error) => gaveUp.push(error),
   })
-  const stage: Stage = {
+  const stage: Stage<Thing> = {
     refresher,
     lines,
     exchangesAtMs: [],
@@ -103,6 +108,6 @@ export function setStage(options: StageOptions): Stage {
   return stage
 }
 
-export function fails(failureClass: FailureClass, code = 'SomeCode'): Behaviour {
+export function fails(failureClass: FailureClass, code = 'SomeCode'): Behaviour<never> {
   return () => Promise.reject(new ExchangeError(failureClass, code, `it failed: ${code}`, 'Look.'))
 }

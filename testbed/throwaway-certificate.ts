@@ -1,6 +1,6 @@
 /** Test double: a certificate for servers on loopback, and the CA that made it. Never shipped. */
 import { isIP } from 'node:net'
-import { createCa, issueServingCertificate } from '../webhook/tls/certificates.ts'
+import { createCa, issueLeaf } from '../webhook/tls/certificates.ts'
 
 export interface ThrowawayCertificate {
   readonly caPem: string
@@ -16,7 +16,7 @@ export async function throwawayCertificate(
   names: readonly string[],
 ): Promise<ThrowawayCertificate> {
   const ca = await createCa(LIFE)
-  const { certPem, keyPem } = await issueServingCertificate({
+  const { certPem, keyPem } = await issueLeaf({
     ...LIFE,
     ca,
     dnsNames: names.filter((name) => isIP(name) === 0),

@@ -4,6 +4,8 @@ import type { Settings } from '../webhook/admit/decide-pod.ts'
 export const SETTINGS: Settings = {
   exchangerImage: 'nocreds/exchanger:0.1.0',
   stsEndpoint: undefined,
+  certificateDoor: 'authority',
+  authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
   audience: 'sts.amazonaws.com',
   delivery: 'process',
   region: undefined,

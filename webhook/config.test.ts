@@ -16,6 +16,8 @@ describe('parseFlags', () => {
       'default-region': undefined,
       'sts-endpoint': undefined,
       'leaf-lifetime-seconds': 604_800,
+      'certificate-door': 'auto',
+      'authority-url': 'https://nocreds-authority.nocreds-system.svc',
       'log-level': 'info',
     })
   })
@@ -41,6 +43,8 @@ describe('parseFlags', () => {
     ['delivery', [...REQUIRED, '--default-delivery', 'x'], 'allowed: one of process, endpoint'],
     ['region', [...REQUIRED, '--default-region', 'x'], '--default-region is "x"'],
     ['sts endpoint', [...REQUIRED, '--sts-endpoint', 'ftp://x'], '--sts-endpoint is "ftp://x"'],
+    ['door', [...REQUIRED, '--certificate-door', 'x'], 'allowed: one of auto, authority, pod-'],
+    ['authority', [...REQUIRED, '--authority-url', 'x'], '--authority-url is "x"'],
     ['lifetime', [...REQUIRED, '--leaf-lifetime-seconds', '5'], 'whole seconds from 60'],
     [
       'half a pair',

@@ -1,3 +1,4 @@
+import { AUTHORITY } from '../contract/certificates.ts'
 import { DEFAULT_AUDIENCE, WEBHOOK } from '../contract/names.ts'
 import * as values from '../contract/values.ts'
 import { UsageError } from '../platform/errors.ts'
@@ -15,6 +16,9 @@ export const FLAGS = {
   }),
   'tls-cert': flag(text, { help: 'certificate chain in PEM, with --tls files' }),
   'tls-key': flag(text, { help: 'private key in PEM, with --tls files' }),
+  'client-ca': flag(text, {
+    help: 'CA certificates in PEM: only callers with a client certificate of one of them are let in',
+  }),
   'tls-secret': flag(values.objectName, {
     default: 'nocreds-webhook-tls',
     help: 'Secret that the replicas share, with --tls self-managed',
@@ -58,6 +62,14 @@ export const FLAGS = {
   }),
   'sts-endpoint': flag(values.httpUrl, {
     help: 'STS to use instead of the regional one of AWS (VPC endpoint, other STS)',
+  }),
+  'certificate-door': flag(values.oneOf('auto', 'authority', 'pod-certificate'), {
+    default: 'auto',
+    help: "how certificates come: by nocreds' authority, or by the kubelet (PodCertificateRequest); auto: by the kubelet where the apiserver serves that",
+  }),
+  'authority-url': flag(values.httpUrl, {
+    default: `https://${AUTHORITY.host}`,
+    help: 'authority that sidecars ask for certificates',
   }),
   'log-level': flag(values.oneOf(...LOG_LEVELS), {
     default: 'info',

@@ -10,7 +10,7 @@ import { noteSecret } from '../testbed/ledger.ts'
 import { parseFlags } from './config.ts'
 import { startWebhook, type RunningWebhook } from './run.ts'
 import { podReview, recordedDeps } from '../testbed/webhook-answers.ts'
-import { createCa, issueServingCertificate, type Issued } from './tls/certificates.ts'
+import { createCa, issueLeaf, type Issued } from './tls/certificates.ts'
 
 const OBJECTS = join(import.meta.dirname, '../demo/cluster/objects.yaml')
 
@@ -31,7 +31,7 @@ afterEach(async () => {
 
 /** Writes a new leaf; gives its serial number. */
 async function writeLeaf(): Promise<string> {
-  const leaf = await issueServingCertificate({
+  const leaf = await issueLeaf({
     ca,
     dnsNames: ['localhost'],
     ipAddresses: ['127.0.0.1'],

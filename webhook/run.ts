@@ -6,14 +6,17 @@ import { UsageError } from '../platform/errors.ts'
 import type { Logger } from '../platform/log.ts'
 import { listen } from '../platform/server.ts'
 import type { Settings } from './admit/decide-pod.ts'
+import type { CertificateDoor } from './admit/ours/injection.ts'
 import { createCachedReader } from './cluster/cached-reader.ts'
 import type { KubeClient } from '../service/kube/kube-client.ts'
+import { findCertificateDoor } from './cluster/certificate-door.ts'
 import { readObjects } from './cluster/objects-file.ts'
 import type { ClusterReader } from './cluster/types.ts'
 import type { WebhookConfig } from './config.ts'
-import { createAdmissionServer } from './serve/admission-server.ts'
+import { createAdmissionServer, OLDEST_TLS, type ServerTls } from './serve/admission-server.ts'
 import { createMetrics } from './serve/metrics.ts'
 import { createOpsApp } from '../service/ops-server.ts'
+import { watchClientCa } from './tls/client-ca.ts'
 import { createFilesSource } from './tls/files.ts'
 import { createSelfManagedSource } from './tls/self-managed.ts'
 import type { CertificateSource } from './tls/source.ts'
@@ -62,14 +65,15 @@ export async function startWebhook(
 
   const ops = createServer(createOpsApp(metrics.registry, { isReady, isLive: () => true }))
   const metricsPort = await listen(ops, config['metrics-port'])
-  const first = await certificates.start().catch((error: unknown) => {
+  const tls = await startTls(config, deps, certificates).catch((error: unknown) => {
     ops.close()
     throw error
   })
-  const answering = { cluster: cluster.reader, settings: settingsOf(config), metrics, log, clock }
-  const admission = createAdmissionServer(first, answering)
-  certificates.onChange(({ certPem, keyPem }) => {
-    admission.setSecureContext({ cert: certPem, key: keyPem, minVersion: 'TLSv1.2' })
+  const settings = settingsOf(config, await findCertificateDoor(config['certificate-door'], deps))
+  const answering = { cluster: cluster.reader, settings, metrics, log, clock }
+  const admission = createAdmissionServer(tls.current(), answering)
+  tls.onChange(() => {
+    admission.setSecureContext({ ...tls.current(), ...OLDEST_TLS })
   })
   const port = await listen(admission, config.port)
   state.listening = true
@@ -87,17 +91,19 @@ export async function startWebhook(
         response.setHeader('connection', 'close')
       })
       if (config.objects === undefined) await sleep(clock, DRAIN_MS)
-      certificates.stop()
+      tls.stop()
       cluster.stop()
       await Promise.all([admission, ops].map((server) => close(server, clock)))
     },
   }
 }
 
-function settingsOf(config: WebhookConfig): Settings {
+function settingsOf(config: WebhookConfig, certificateDoor: CertificateDoor): Settings {
   return {
     exchangerImage: config['exchanger-image'],
     stsEndpoint: config['sts-endpoint'],
+    certificateDoor,
+    authorityUrl: config['authority-url'],
     audience: config.audience,
     delivery: config['default-delivery'],
     region: config['default-region'],
@@ -142,6 +148,39 @@ function openCertificates(
     clock,
     log,
   })
+}
+
+/** Both sides of the server's TLS: its own certificate, and whose callers it lets in. */
+interface Tls {
+  current(): ServerTls
+  onChange(listener: () => void): void
+  stop(): void
+}
+
+async function startTls(
+  config: WebhookConfig,
+  { clock, log }: WebhookDeps,
+  certificates: CertificateSource,
+): Promise<Tls> {
+  const file = config['client-ca']
+  const callers = file === undefined ? undefined : watchClientCa(file, clock, log)
+  await callers?.start()
+  await certificates.start()
+  return {
+    current() {
+      const serving = certificates.current()
+      const ca = callers?.current()?.bundlePem
+      return { cert: serving?.certPem, key: serving?.keyPem, ...(ca === undefined ? {} : { ca }) }
+    },
+    onChange(listener) {
+      certificates.onChange(listener)
+      callers?.onChange(listener)
+    },
+    stop() {
+      certificates.stop()
+      callers?.stop()
+    },
+  }
 }
 
 async function close(server: Server | HttpsServer, clock: Clock): Promise<void> {

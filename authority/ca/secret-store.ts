@@ -3,7 +3,7 @@ import { KubeError, type KubeClient, type KubeObject } from '../../service/kube/
 import type { CaState } from './state.ts'
 
 /** Keys of the Secret's data; SECURITY.md says what an operator who brings a CA writes into them. */
-const DATA_KEYS: Readonly<Record<keyof CaState, string>> = {
+export const DATA_KEYS: Readonly<Record<keyof CaState, string>> = {
   rootsPem: 'ca.crt',
   chainPem: 'ca-signing.crt',
   keyPem: 'ca-signing.key',

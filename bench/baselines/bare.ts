@@ -11,7 +11,8 @@ import { createServer } from 'node:https'
 import { parseRoleArn } from '../../contract/role-arn.ts'
 import { listen } from '../../platform/server.ts'
 import { appSide } from '../../webhook/admit/deliveries.ts'
-import { ourSidecars, ourVolumes, type Injection } from '../../webhook/admit/ours.ts'
+import type { Injection } from '../../webhook/admit/ours/injection.ts'
+import { ourSidecars, ourVolumes } from '../../webhook/admit/ours/whole.ts'
 import { NAMESPACE, ROLE, SERVICE_ACCOUNT } from '../pod-review.ts'
 
 interface Named {
@@ -43,19 +44,24 @@ if (role === undefined) throw new Error(`${ROLE} is no role`)
 /** What the product works out for each pod; here it is the same for all, worked out once. */
 const INJECTION: Injection = {
   request: {
-    role,
-    delivery: 'process',
-    sessionDurationSeconds: 3600,
-    sessionName: '{namespace}.{serviceaccount}',
-    audience: 'sts.amazonaws.com',
-    tokenExpirationSeconds: 3600,
-    region: undefined,
+    credentials: {
+      role,
+      delivery: 'process',
+      sessionDurationSeconds: 3600,
+      sessionName: '{namespace}.{serviceaccount}',
+      audience: 'sts.amazonaws.com',
+      tokenExpirationSeconds: 3600,
+      region: undefined,
+    },
+    certificate: undefined,
     skipContainers: [],
   },
   namespace: NAMESPACE,
   serviceAccount: SERVICE_ACCOUNT,
   exchangerImage,
   stsEndpoint: undefined,
+  certificateDoor: 'authority',
+  authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
 }
 const SIDECARS = ourSidecars(INJECTION)
 const VOLUMES = ourVolumes(INJECTION)
@@ -74,8 +80,9 @@ function patchOf({ spec }: BareReview['request']['object']): object[] {
     APP.env.forEach((value, index) => {
       patch.push({ op: 'add', path: `${path}/env/${env.length + index}`, value })
     })
-    const mount = `${path}/volumeMounts/${volumeMounts.length}`
-    patch.push({ op: 'add', path: mount, value: APP.mount })
+    APP.mounts.forEach((value, index) => {
+      patch.push({ op: 'add', path: `${path}/volumeMounts/${volumeMounts.length + index}`, value })
+    })
   }
   spec.initContainers.forEach((one, index) => {
     serve(`/spec/initContainers/${index + SIDECARS.length}`, one)

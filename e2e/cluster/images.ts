@@ -7,17 +7,20 @@ import { CLUSTER } from './names.ts'
 
 const JAVASCRIPT_APP = join(REPOSITORY, 'e2e', 'apps', 'javascript')
 
+/** Targets of the Dockerfile. */
+const OURS = ['webhook', 'authority', 'exchanger'] as const
+
 /** Builds our images from the Dockerfile and the app of the suite, and brings them to the node. */
 export async function buildAndLoadImages(host: Host): Promise<void> {
   const { progress } = host
   const docker = await withBuilder(host)
-  for (const target of ['webhook', 'authority', 'exchanger'] as const)
+  for (const target of OURS)
     await progress.step(`docker build of ${IMAGES[target]}`, () =>
       dockerBuild(docker, REPOSITORY, ['--target', target, '--tag', IMAGES[target]]),
     )
   await progress.step(`docker build of ${IMAGES.appJavascript}`, () => buildJavascriptApp(docker))
-  const { webhook, authority, exchanger, appJavascript, node, versitygw } = IMAGES
-  const images = [webhook, authority, exchanger, appJavascript, node, versitygw]
+  const { appJavascript, node, versitygw } = IMAGES
+  const images = [...OURS.map((target) => IMAGES[target]), appJavascript, node, versitygw]
   await progress.step('images to the node', () =>
     host.run('kind', ['load', 'docker-image', '--name', CLUSTER, ...images]),
   )
@@ -61,7 +64,7 @@ export async function bundleApp(entry: string, outfile: string): Promise<void> {
 async function buildJavascriptApp(host: Host): Promise<void> {
   const context = await mkdtemp(join(host.cache, 'app.unfinished.'))
   try {
-    for (const app of ['main', 'forever'])
+    for (const app of ['main', 'forever', 'tls-server', 'tls-client'])
       await bundleApp(join(JAVASCRIPT_APP, `${app}.ts`), join(context, `${app}.mjs`))
     await cp(join(JAVASCRIPT_APP, 'Dockerfile'), join(context, 'Dockerfile'))
     await dockerBuild(host, context, ['--tag', IMAGES.appJavascript])

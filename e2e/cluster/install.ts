@@ -6,6 +6,8 @@ import { REPOSITORY } from '../versions.ts'
 import { STS_ENDPOINT } from './aws.ts'
 import { ARTIFACTS, INSTALL } from './names.ts'
 
+const SYSTEM = ['--namespace', 'nocreds-system']
+
 /** The one setting that an operator without AWS's own STS changes. */
 const SETTING = "stsEndpoint: ''"
 
@@ -18,8 +20,6 @@ export async function installNocreds(host: Host): Promise<void> {
   await writeFile(INSTALL, manifest.replace(SETTING, `stsEndpoint: ${STS_ENDPOINT}`))
   const kubectl = kubectlOf(host)
   await kubectl(['apply', '-f', INSTALL])
-  for (const deployment of ['nocreds-webhook', 'nocreds-authority']) {
-    const rollout = ['rollout', 'status', `deployment/${deployment}`, '--timeout=180s']
-    await kubectl([...rollout, '--namespace', 'nocreds-system'])
-  }
+  for (const name of ['nocreds-authority', 'nocreds-webhook'])
+    await kubectl(['rollout', 'status', `deployment/${name}`, '--timeout=180s', ...SYSTEM])
 }

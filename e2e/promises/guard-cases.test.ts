@@ -57,7 +57,8 @@ let settings: Data
 async function use(wanted: Data): Promise<void> {
   if (JSON.stringify(wanted) === JSON.stringify(settings)) return
   const path = '/api/v1/namespaces/not-labelled/configmaps/nocreds-settings'
-  await api({ method: 'PATCH', path, body: { data: wanted }, contentType: MERGE })
+  const gone = Object.fromEntries(Object.keys(settings).map((key) => [key, null]))
+  await api({ method: 'PATCH', path, body: { data: { ...gone, ...wanted } }, contentType: MERGE })
   settings = wanted
   await sleep(realClock, TAKES_EFFECT_MS)
 }

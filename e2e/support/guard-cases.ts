@@ -7,7 +7,15 @@ import { REPOSITORY } from '../versions.ts'
 const CASES = join(REPOSITORY, 'manifests', 'guard', 'cases')
 const GOLDENS = join(REPOSITORY, 'webhook', 'admit', 'testdata')
 /** Files of the pods as the webhook writes them, by the name that cases give them. */
-const GOLDEN = { process: 'plain', endpoint: 'endpoint', 'web-identity': 'web-identity' } as const
+const GOLDEN = {
+  process: 'plain',
+  endpoint: 'endpoint',
+  'web-identity': 'web-identity',
+  certificate: 'certificate',
+  'certificate-and-role': 'certificate-and-role',
+  'certificate-and-web-identity': 'certificate-and-web-identity',
+  'certificate-by-kubelet': 'certificate-by-kubelet',
+} as const
 
 export type Data = Readonly<Record<string, string>>
 

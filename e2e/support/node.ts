@@ -52,3 +52,41 @@ export async function apiserverReady(kubectl: Kubectl): Promise<void> {
     (await kubectl(['get', '--raw', '/readyz'])) === 'ok' ? true : undefined,
   )
 }
+
+const APISERVER_MANIFEST = '/etc/kubernetes/manifests/kube-apiserver.yaml'
+
+/** The apiserver sees it, as its own certificates are beside it. */
+export const APISERVER_FOLDER = '/etc/kubernetes/pki/admission'
+
+/** Writes files into it. */
+export async function writeForApiserver(
+  host: Host,
+  files: Readonly<Record<string, string>>,
+): Promise<void> {
+  const folder = APISERVER_FOLDER
+  await onNode(host, 'mkdir', '-p', folder)
+  for (const [name, input] of Object.entries(files)) {
+    const write = ['exec', '--interactive', NODE_CONTAINER, 'sh', '-c', `cat > ${folder}/${name}`]
+    await host.run('docker', write, { input })
+  }
+}
+
+/**
+ * Restarts the apiserver with one more flag.
+ *
+ * @returns takes the flag away again
+ */
+export async function addApiserverFlag(host: Host, flag: string): Promise<() => Promise<void>> {
+  const isRunningWithIt = async (): Promise<boolean> => {
+    const args = await onNode(host, 'sh', '-c', 'cat /proc/*/cmdline | tr "\\0" "\\n"')
+    return args.split('\n').includes(flag)
+  }
+  const edit = async (script: string, wanted: boolean): Promise<void> => {
+    await onNode(host, 'sed', '-i', script, APISERVER_MANIFEST)
+    await waitFor(`the apiserver ${wanted ? 'with' : 'without'} ${flag}`, 120_000, async () =>
+      (await isRunningWithIt()) === wanted ? true : undefined,
+    )
+  }
+  await edit(`s#^\\( *\\)- kube-apiserver$#&\\n\\1- ${flag}#`, true)
+  return () => edit(`\\#- ${flag}$#d`, false)
+}

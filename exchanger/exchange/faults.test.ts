@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { CONFIG } from '../../testbed/exchanger-samples.ts'
-import { classOf, faultOf, shown } from './faults.ts'
+import { shown } from '../shown.ts'
+import { classOf, faultOf } from './faults.ts'
 import { hintFor } from './hints.ts'
 
 describe('classes', () => {

@@ -1,5 +1,6 @@
 import { codeOf, messageOf } from '../../platform/errors.ts'
 import type { FailureClass } from '../failure.ts'
+import { shown } from '../shown.ts'
 
 /** What came back instead of credentials. */
 export interface Fault {
@@ -56,13 +57,4 @@ export function faultOf(thrown: unknown): Fault {
   }
   const text = `the answer, with HTTP status ${httpStatus}, is none of STS`
   return { code: 'MalformedResponse', failureClass: 'transient', text }
-}
-
-const SHOWN_LENGTH = 500
-/** Header and payload are JSON objects in base64url, which begin with `ey`; host names must stay. */
-const JWT = /\bey[\w-]+\.[\w-]+(?:\.[\w-]*)*/g
-
-/** Texts of STS are shown, but cut, in one line, and without anything that could be a token. */
-export function shown(text: string): string {
-  return text.replaceAll(JWT, '[token]').replaceAll(/\s+/g, ' ').slice(0, SHOWN_LENGTH)
 }

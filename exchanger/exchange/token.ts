@@ -1,11 +1,7 @@
-import { readFile, stat } from 'node:fs/promises'
 import { decodeJwt, type JWTPayload } from 'jose'
 import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
-import { codeOf } from '../../platform/errors.ts'
-import { ExchangeError, nameOf } from '../failure.ts'
-
-/** WebIdentityToken of STS has 4–20000 characters. */
-const LENGTH = { min: 4, max: 20_000 } as const
+import { type ExchangeError, exchangeOf } from '../failure.ts'
+import { malformedToken, readTokenFile } from '../token-file.ts'
 
 /** What a token says of itself, for messages and hints; nothing in it is secret. */
 export interface Claims {
@@ -29,10 +25,7 @@ export interface WebIdentityToken {
  * @throws ExchangeError of class `token`: TokenMissing, TokenUnreadable, TokenMalformed
  */
 export async function readToken(config: ExchangerConfig): Promise<WebIdentityToken> {
-  const jwt = (await readText(config)).replace(/\r?\n$/, '')
-  if (jwt.length < LENGTH.min || jwt.length > LENGTH.max) {
-    throw malformed(config, `it has ${jwt.length} characters; allowed: ${LENGTH.min}–${LENGTH.max}`)
-  }
+  const jwt = await readTokenFile(config.tokenFile, exchangeOf(config))
   return { jwt, claims: claimsOf(jwt, config) }
 }
 
@@ -53,34 +46,6 @@ function claimsOf(jwt: string, config: ExchangerConfig): Claims {
   }
 }
 
-async function readText(config: ExchangerConfig): Promise<string> {
-  const { tokenFile } = config
-  let sizeBytes: number
-  let text: string
-  try {
-    sizeBytes = (await stat(tokenFile)).size
-    text = sizeBytes > LENGTH.max + 2 ? '' : await readFile(tokenFile, 'utf8')
-  } catch (error) {
-    const code = codeOf(error) ?? 'unknown'
-    const isMissing = code === 'ENOENT'
-    throw new ExchangeError(
-      'token',
-      isMissing ? 'TokenMissing' : 'TokenUnreadable',
-      `no exchange of ${nameOf(config)}: the token file ${tokenFile} ${isMissing ? 'does not exist' : `cannot be read: ${code}`}`,
-      'The kubelet writes it: look at the events of the pod.',
-    )
-  }
-  if (text === '') {
-    throw malformed(config, `it has ${sizeBytes} bytes; allowed: ${LENGTH.min}–${LENGTH.max}`)
-  }
-  return text
-}
-
 function malformed(config: ExchangerConfig, what: string): ExchangeError {
-  return new ExchangeError(
-    'token',
-    'TokenMalformed',
-    `no exchange of ${nameOf(config)}: the token file ${config.tokenFile} is malformed: ${what}`,
-    'It must hold a projected ServiceAccount token.',
-  )
+  return malformedToken(config.tokenFile, exchangeOf(config), what)
 }

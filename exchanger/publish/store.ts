@@ -9,16 +9,20 @@ import {
 } from '../../contract/credentials.ts'
 import { CREDENTIALS_FILES } from '../../contract/names.ts'
 import { readIfPresent, removeIfPresent, writeAtomically } from '../../platform/files.ts'
+import { turns } from '../turns.ts'
 
-/** Where the credentials are: in memory for the endpoint, in a file for everyone else. */
-export interface CredentialStore {
+/** Where apps find what is published. */
+export interface Store<Thing> {
   /** What is published now; undefined where nothing is. */
-  current(): CredentialDocument | undefined
-  /** Puts the document in the place of the last one. Where that fails, the last one stays. */
-  publish(document: CredentialDocument): Promise<void>
-  /** Takes this document away; does nothing where another one is published meanwhile. */
-  withdraw(document: CredentialDocument): Promise<void>
+  current(): Thing | undefined
+  /** Puts the thing in the place of the last one. Where that fails, the last one stays. */
+  publish(thing: Thing): Promise<void>
+  /** Takes this thing away; does nothing where another one is published meanwhile. */
+  withdraw(thing: Thing): Promise<void>
 }
+
+/** Credentials are in memory for the endpoint, in a file for everyone else. */
+export type CredentialStore = Store<CredentialDocument>
 
 /**
  * A store on the credentials volume. It starts with what an earlier process published, so that a
@@ -36,12 +40,7 @@ export async function openStore(folder: string, nowMs: number): Promise<Credenti
   if (current === undefined) await removeIfPresent(path)
 
   // One change at a time: a removal must never meet the file of the document that came after.
-  let last: Promise<unknown> = Promise.resolve()
-  const inTurn = (change: () => Promise<void>): Promise<void> => {
-    const next = last.then(change, change)
-    last = next
-    return next
-  }
+  const inTurn = turns()
   return {
     current: () => current,
     publish: (document) =>

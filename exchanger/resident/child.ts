@@ -6,13 +6,24 @@ import {
   type CredentialDocument,
 } from '../../contract/credentials.ts'
 import { codeOf } from '../../platform/errors.ts'
-import { ExchangeError, nameOf, parseFailure, type Subject } from '../failure.ts'
+import {
+  CERTIFICATE_DOCUMENT_MAX_BYTES,
+  parseCertificateDocument,
+  type CertificateDocument,
+} from '../certificate-document.ts'
+import {
+  certificateFor,
+  ExchangeError,
+  exchangeOf,
+  parseFailure,
+  type Subject,
+} from '../failure.ts'
 
 /** One line of JSON; more than this says nothing more. */
 const STDERR_MAX_BYTES = 16_384
 
 /** How an exchange is started. The token is not in it: the child reads it from its file. */
-export interface ExchangeCommand {
+export interface ChildCommand {
   readonly program: string
   readonly words: readonly string[]
   readonly env: Readonly<Record<string, string>>
@@ -33,30 +44,72 @@ export function exchangeEnv(
   return needed
 }
 
+/** What a child is run for. */
+interface Errand<Thing> {
+  /** `exchange of arn:…`: what there is none of where it fails. */
+  readonly wanted: string
+  readonly maxBytes: number
+  /** Reads what it printed. Throws where that is something else. */
+  readonly parse: (stdout: string) => Thing
+  /** What it should have printed. */
+  readonly printed: string
+}
+
+/** Runs one exchange at STS, as {@link run} does. @throws ExchangeError */
+export function runExchange(
+  command: ChildCommand,
+  subject: Subject,
+  signal: AbortSignal,
+): Promise<CredentialDocument> {
+  const errand: Errand<CredentialDocument> = {
+    wanted: exchangeOf(subject),
+    maxBytes: CREDENTIAL_DOCUMENT_MAX_BYTES,
+    parse: parseCredentialDocument,
+    printed: 'credential document',
+  }
+  return run(command, errand, signal)
+}
+
+/** Asks the authority once for a certificate, as {@link run} does. @throws ExchangeError */
+export function runCertify(
+  command: ChildCommand,
+  subject: Omit<Subject, 'roleArn'>,
+  signal: AbortSignal,
+): Promise<CertificateDocument> {
+  const errand: Errand<CertificateDocument> = {
+    wanted: certificateFor(subject),
+    maxBytes: CERTIFICATE_DOCUMENT_MAX_BYTES,
+    parse: parseCertificateDocument,
+    printed: 'key with its certificate',
+  }
+  return run(command, errand, signal)
+}
+
 /**
  * Runs one exchange in a process of its own and reads what it says; the signal kills it.
  *
  * @throws ExchangeError: the child's own, or ExchangeKilled, ExchangeCrashed, MalformedOutput, or
  * Node's code where the process cannot be started
  */
-export async function runExchange(
-  command: ExchangeCommand,
-  subject: Subject,
+async function run<Thing>(
+  command: ChildCommand,
+  errand: Errand<Thing>,
   signal: AbortSignal,
-): Promise<CredentialDocument> {
-  const { code, killedBy, stdout, stderr } = await outcomeOf(command, subject, signal)
+): Promise<Thing> {
+  const { wanted } = errand
+  const { code, killedBy, stdout, stderr } = await outcomeOf(command, errand, signal)
   if (code !== 0) {
     const said = parseFailure(stderr)
     if (said !== undefined) throw said
     // What else is on stderr could be anything, a secret included.
     throw killedBy === null
-      ? failure(subject, 'ExchangeCrashed', `its process ended with exit code ${code ?? 'none'}`)
-      : failure(subject, 'ExchangeKilled', `its process was ended by ${killedBy}`)
+      ? failure(wanted, 'ExchangeCrashed', `its process ended with exit code ${code ?? 'none'}`)
+      : failure(wanted, 'ExchangeKilled', `its process was ended by ${killedBy}`)
   }
   try {
-    return parseCredentialDocument(stdout)
+    return errand.parse(stdout)
   } catch {
-    throw failure(subject, 'MalformedOutput', 'its process printed no credential document')
+    throw failure(wanted, 'MalformedOutput', `its process printed no ${errand.printed}`)
   }
 }
 
@@ -68,8 +121,8 @@ interface Outcome {
 }
 
 function outcomeOf(
-  { program, words, env }: ExchangeCommand,
-  subject: Subject,
+  { program, words, env }: ChildCommand,
+  { wanted, maxBytes }: Errand<unknown>,
   signal: AbortSignal,
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
@@ -77,13 +130,13 @@ function outcomeOf(
     const kill = (): void => {
       child.kill('SIGKILL')
     }
-    const stdout = collect(child, 'stdout', CREDENTIAL_DOCUMENT_MAX_BYTES)
+    const stdout = collect(child, 'stdout', maxBytes)
     const stderr = collect(child, 'stderr', STDERR_MAX_BYTES)
     if (signal.aborted) kill()
     signal.addEventListener('abort', kill, { once: true })
     child.once('error', (error) => {
       signal.removeEventListener('abort', kill)
-      reject(failure(subject, codeOf(error) ?? 'SpawnFailed', 'its process cannot be started'))
+      reject(failure(wanted, codeOf(error) ?? 'SpawnFailed', 'its process cannot be started'))
     })
     child.once('close', (code, killedBy) => {
       signal.removeEventListener('abort', kill)
@@ -108,6 +161,6 @@ function collect(
   return () => Buffer.concat(chunks).toString('utf8')
 }
 
-function failure(subject: Subject, code: string, text: string): ExchangeError {
-  return new ExchangeError('transient', code, `no exchange of ${nameOf(subject)}: ${text}`)
+function failure(wanted: string, code: string, text: string): ExchangeError {
+  return new ExchangeError('transient', code, `no ${wanted}: ${text}`)
 }

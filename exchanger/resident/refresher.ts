@@ -1,11 +1,11 @@
-import { expirationOf, type CredentialDocument } from '../../contract/credentials.ts'
 import type { Cancel, Clock, Random } from '../../platform/clock.ts'
 import { codeOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
-import { ExchangeError, nameOf, type Subject } from '../failure.ts'
-import type { CredentialStore } from '../publish/store.ts'
+import { ExchangeError } from '../failure.ts'
+import type { Store } from '../publish/store.ts'
+import type { Kind } from './kind.ts'
 import { leftMs, momentIn, type Moment } from './moment.ts'
-import { GATE_MS, refreshDelayMs, resumeDelayMs, retryDelayMs } from './schedule.ts'
+import { GATE_MS, retryDelayMs } from './schedule.ts'
 
 const LIMITS_MS = {
   /** A timer that sleeps longer would notice a suspend or a clock that was set too late. */
@@ -18,18 +18,20 @@ const LIMITS_MS = {
   setBack: 60_000,
 } as const
 
-export interface RefresherDeps {
-  readonly subject: Subject
+export interface RefresherDeps<Thing> {
+  readonly kind: Kind<Thing>
+  /** What is wanted for whom, as messages say it after "no": `exchange of arn:… for ServiceAccount team-a/app`. */
+  readonly wanted: string
   readonly clock: Clock
   readonly random: Random
-  readonly store: CredentialStore
-  /** Its lines carry role, namespace and ServiceAccount. */
+  readonly store: Store<Thing>
+  /** Its lines say whose sidecar it is. */
   readonly log: Logger
   /** One exchange, which ends when the signal says so. @throws ExchangeError */
-  readonly exchange: (signal: AbortSignal) => Promise<CredentialDocument>
+  readonly exchange: (signal: AbortSignal) => Promise<Thing>
   /** Changes with each token that the kubelet writes; undefined where there is none. */
   readonly tokenVersion: () => Promise<string | undefined>
-  /** Called once where no first credentials can be had: the process should end and say why. */
+  /** Called once where no first one can be had: the process should end and say why. */
   readonly onGiveUp: (error: ExchangeError) => void
 }
 
@@ -40,17 +42,17 @@ interface Flight {
 }
 
 /**
- * Keeps credentials fresh: exchanges well ahead of their end, backs off on failures, keeps the last
- * good ones meanwhile and withdraws them at their end. At most one exchange is under way; what comes
- * back from one that was given up is thrown away.
+ * Keeps one thing fresh, credentials or a certificate: exchanges the token for a new one well ahead of
+ * the end, backs off on failures, keeps the last good one meanwhile and withdraws it at its end. At most
+ * one exchange is under way; what comes back from one that was given up is thrown away.
  *
- * Until there are credentials the gate is shut: a refusal, or 30 s without success, gives up. Once
- * it is open, the refresher goes on for ever.
+ * Until there is one the gate is shut: a refusal, or 30 s without success, gives up. Once it is open,
+ * the refresher goes on for ever.
  */
-export class Refresher {
-  readonly #deps: RefresherDeps
+export class Refresher<Thing> {
+  readonly #deps: RefresherDeps<Thing>
   #due: Moment
-  /** Of the published document. */
+  /** Of what is published. */
   #end: Moment | undefined
   /** When to give up; undefined once the gate is open. */
   #gate: Moment | undefined
@@ -64,7 +66,7 @@ export class Refresher {
   #cancelTimer: Cancel = () => undefined
   #isStopped = false
 
-  constructor(deps: RefresherDeps) {
+  constructor(deps: RefresherDeps<Thing>) {
     const { clock } = deps
     this.#deps = deps
     this.#due = momentIn(clock, 0)
@@ -72,7 +74,7 @@ export class Refresher {
     this.#offsetMs = clock.now() - clock.monotonic()
   }
 
-  /** True until there are credentials, from an exchange or from before a restart. */
+  /** True until there is something to serve, from an exchange or from before a restart. */
   get isGateShut(): boolean {
     return this.#gate !== undefined
   }
@@ -83,13 +85,14 @@ export class Refresher {
   }
 
   start(): void {
-    const { store, clock, random } = this.#deps
+    const { kind, store, clock, random } = this.#deps
     const found = store.current()
     if (found !== undefined) {
-      const publishedMs = expirationOf(found) - clock.now()
+      const goodForMs = kind.endOf(found) - clock.now()
+      const delayMs = goodForMs > 0 ? kind.resumeDelayMs(found, goodForMs, random) : 0
       this.#gate = undefined
-      this.#end = momentIn(clock, publishedMs)
-      this.#due = momentIn(clock, publishedMs > 0 ? resumeDelayMs(publishedMs, random) : 0)
+      this.#end = momentIn(clock, goodForMs)
+      this.#due = momentIn(clock, delayMs)
     }
     this.#tick()
   }
@@ -131,7 +134,7 @@ export class Refresher {
     })
   }
 
-  /** One exchange, from the token to the published document. */
+  /** One exchange, from the token to what is published. */
   async #fly(): Promise<void> {
     const { clock, exchange, tokenVersion } = this.#deps
     const flight: Flight = {
@@ -143,11 +146,11 @@ export class Refresher {
     let version: string | undefined
     try {
       version = await tokenVersion()
-      const document = await exchange(flight.abort.signal)
+      const thing = await exchange(flight.abort.signal)
       this.#noticeSetBack()
       if (this.#flight !== flight) return // a late answer
       flight.limit = undefined
-      await this.#publish(document)
+      await this.#publish(thing)
     } catch (error) {
       if (this.#flight === flight) this.#failed(this.#toExchangeError(error), version)
     }
@@ -162,24 +165,24 @@ export class Refresher {
     this.#failed(this.#timeout(), undefined)
   }
 
-  async #publish(document: CredentialDocument): Promise<void> {
-    const { clock, store, random, log } = this.#deps
-    const publishedMs = expirationOf(document) - clock.now()
-    if (publishedMs <= 0) throw this.#error('ExpiredOnArrival', 'the credentials have ended')
-    await store.publish(document)
+  async #publish(thing: Thing): Promise<void> {
+    const { kind, clock, store, random, log } = this.#deps
+    const goodForMs = kind.endOf(thing) - clock.now()
+    if (goodForMs <= 0) throw this.#error('ExpiredOnArrival', kind.phrases.ended)
+    await store.publish(thing)
     if (this.#isStopped) return
-    const delayMs = refreshDelayMs(publishedMs, random)
-    this.#end = momentIn(clock, expirationOf(document) - clock.now())
+    const delayMs = kind.refreshDelayMs(thing, goodForMs, random)
+    this.#end = momentIn(clock, kind.endOf(thing) - clock.now())
     this.#due = momentIn(clock, delayMs)
     this.#gate = undefined
     this.#failures = 0
     this.#lastFailure = undefined
     const refreshInMs = Math.round(delayMs)
-    log.info({ expiration: document.Expiration, refreshInMs }, 'credentials published')
+    log.info({ expiration: kind.endText(thing), refreshInMs }, kind.phrases.published)
   }
 
   #failed(error: ExchangeError, tokenVersion: string | undefined): void {
-    const { clock, random, log } = this.#deps
+    const { kind, clock, random, log } = this.#deps
     const { code, failureClass, message, hint } = error
     this.#failures += 1
     this.#lastFailure = error
@@ -190,14 +193,14 @@ export class Refresher {
     const givesUp = this.isGateShut && (failureClass === 'refused' || this.#isPast(this.#gate))
     const retryInMs = givesUp ? undefined : Math.round(delayMs)
     const fields = { attempt: this.#failures, retryInMs, reason: message, hint }
-    log.warn({ code, class: failureClass, ...fields }, 'exchange failed')
+    log.warn({ code, class: failureClass, ...fields }, kind.phrases.failed)
     if (givesUp) this.#giveUp(error)
   }
 
   #giveUp(error: ExchangeError): void {
     if (this.#isStopped) return
     this.stop()
-    this.#deps.log.error({ code: error.code }, 'no first credentials can be had; the sidecar ends')
+    this.#deps.log.error({ code: error.code }, this.#deps.kind.phrases.none)
     this.#deps.onGiveUp(error)
   }
 
@@ -228,16 +231,16 @@ export class Refresher {
   }
 
   async #withdraw(): Promise<void> {
-    const { store, log } = this.#deps
-    const document = store.current()
+    const { kind, store, log } = this.#deps
+    const thing = store.current()
     this.#end = undefined
-    if (document === undefined) return
-    const { Expiration: expiration } = document
-    log.error({ expiration }, 'credentials have ended and are withdrawn')
+    if (thing === undefined) return
+    const expiration = kind.endText(thing)
+    log.error({ expiration }, kind.phrases.withdrawn)
     try {
-      await store.withdraw(document)
+      await store.withdraw(thing)
     } catch (error) {
-      log.error({ expiration, code: codeOf(error) }, 'ended credentials cannot be removed')
+      log.error({ expiration, code: codeOf(error) }, kind.phrases.unremovable)
     }
   }
 
@@ -246,14 +249,13 @@ export class Refresher {
   }
 
   #error(code: string, text: string): ExchangeError {
-    const message = `no exchange of ${nameOf(this.#deps.subject)}: ${text}`
-    return new ExchangeError('transient', code, message)
+    return new ExchangeError('transient', code, `no ${this.#deps.wanted}: ${text}`)
   }
 
   /** What is not an ExchangeError comes from publishing, such as ENOSPC. */
   #toExchangeError(error: unknown): ExchangeError {
     if (error instanceof ExchangeError) return error
     const code = codeOf(error) ?? 'PublishFailed'
-    return this.#error(code, `the credentials cannot be written: ${code}`)
+    return this.#error(code, `${this.#deps.kind.phrases.unwritten}: ${code}`)
   }
 }

@@ -29,16 +29,20 @@ class Sidecar {
   constructor(script: string, endpointPort = 0) {
     const { log, lines } = collectingLog()
     this.lines = lines
-    this.exited = runResident(pod.config, {
-      clock: realClock,
-      random: () => 0.5,
-      randomBytes,
-      log,
-      command: { program: process.execPath, words: ['--eval', script], env: {} },
-      endpointPort,
-      releaseMemory: () => (this.releases += 1),
-      signal: this.stop.signal,
-    })
+    this.exited = runResident(
+      { credentials: pod.config, certificate: undefined },
+      {
+        clock: realClock,
+        random: () => 0.5,
+        randomBytes,
+        log: () => log,
+        exchange: { program: process.execPath, words: ['--eval', script], env: {} },
+        certify: { program: '/nowhere', words: [], env: {} },
+        endpointPort,
+        releaseMemory: () => (this.releases += 1),
+        signal: this.stop.signal,
+      },
+    )
   }
 
   async end(): Promise<number> {

@@ -1,158 +1,115 @@
-import { stat } from 'node:fs/promises'
-import type { CredentialDocument } from '../../contract/credentials.ts'
-import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
-import type { Clock, Random } from '../../platform/clock.ts'
+import type { SidecarConfig } from '../../contract/exchanger-env.ts'
 import { codeOf, messageOf, NocredsError } from '../../platform/errors.ts'
-import { ensureFolder } from '../../platform/files.ts'
 import type { Logger } from '../../platform/log.ts'
-import { ExchangeError, nameOf } from '../failure.ts'
-import { ensureAuthorization } from '../publish/authorization.ts'
-import { writeConfigFile } from '../publish/config-file.ts'
-import type { Endpoint } from '../publish/endpoint.ts'
-import { openStore, type CredentialStore } from '../publish/store.ts'
-import { runExchange, type ExchangeCommand } from './child.ts'
-import { Refresher } from './refresher.ts'
+import { certificateFor, ExchangeError, exchangeOf } from '../failure.ts'
+import { turns } from '../turns.ts'
+import { openCertificate } from './certificate.ts'
+import { openCredentials } from './credentials.ts'
+import type { Part, PartDeps, ResidentDeps } from './part.ts'
 import { untilStopped, writeTerminationMessage } from './termination.ts'
-
-/** By then what came of an exchange is published, and nothing waits for the few milliseconds. */
-const RELEASE_AFTER_MS = 100
-
-export interface ResidentDeps {
-  readonly clock: Clock
-  readonly random: Random
-  readonly randomBytes: (size: number) => Buffer
-  /** Its lines carry role, namespace and ServiceAccount. */
-  readonly log: Logger
-  readonly command: ExchangeCommand
-  readonly endpointPort: number
-  /** Hands memory that is not needed any more back to the system; takes some milliseconds. */
-  readonly releaseMemory: () => void
-  /** Ends the resident process. */
-  readonly signal: AbortSignal
-}
 
 class ResidentError extends NocredsError<'ERR_RESIDENT_START'> {}
 
 /**
  * The sidecar's life. It resolves once the signal comes, with the exit code: 0, or 1 where it could not
- * start or no first credentials could be had; the termination message then says why.
+ * start or a first one of what it is to keep could not be had; the termination message then says why.
  */
-export async function runResident(config: ExchangerConfig, deps: ResidentDeps): Promise<number> {
-  const { log } = deps
-  log.info({ pod: config.pod, delivery: config.delivery }, 'exchanger started')
-  let endpoint: Endpoint | undefined
+export async function runResident(config: SidecarConfig, deps: ResidentDeps): Promise<number> {
+  const log = deps.log(config.credentials?.roleArn)
+  const parts: Part[] = []
   try {
-    await ensureFolder(config.credentialsFolder)
-    const store = await openStore(config.credentialsFolder, deps.clock.now())
-    endpoint = await deliver(config, deps, store)
-    const reason = await keepFresh(config, deps, store)
-    return reason === undefined ? 0 : await giveUp(config, deps, reason)
+    const reason = await keepFresh(config, deps, parts)
+    return reason === undefined ? 0 : await giveUp(fileOf(config), deps, log, reason)
   } catch (error) {
-    const reason = startErrorOf(error, config)
-    const { code, message, hint } = reason
+    const { code, message, hint } = error as NocredsError // which opened() makes of anything
     log.error({ code, reason: message, hint }, 'exchanger cannot start')
-    return await giveUp(config, deps, reason)
+    return await giveUp(fileOf(config), deps, log, error as NocredsError)
   } finally {
-    endpoint?.close()
+    for (const part of parts) part.close()
   }
 }
 
-/** Everything that an app needs but the credentials themselves. */
-async function deliver(
-  { delivery, credentialsFolder }: ExchangerConfig,
-  { clock, randomBytes, log, endpointPort }: ResidentDeps,
-  store: CredentialStore,
-): Promise<Endpoint | undefined> {
-  if (delivery === 'process') {
-    await writeConfigFile(credentialsFolder)
-    return undefined
-  }
-  // HTTP and cryptography stay unloaded where files do.
-  const { startEndpoint } = await import('../publish/endpoint.ts')
-  const authorization = await ensureAuthorization(credentialsFolder, randomBytes)
-  const endpoint = await startEndpoint({
-    port: endpointPort,
-    authorization,
-    current: () => store.current(),
-    now: () => clock.now(),
-  })
-  log.info({ port: endpoint.port }, 'endpoint listens')
-  return endpoint
-}
-
-/** Resolves when it ends, with the reason where there were no credentials up to then. */
-function keepFresh(
-  config: ExchangerConfig,
-  { clock, random, log, command, releaseMemory, signal }: ResidentDeps,
-  store: CredentialStore,
+/**
+ * Resolves when it ends, with the reason where something was missing up to then. Each part goes its own
+ * way; only one that never had anything ends the others.
+ *
+ * @param parts gets those that are open
+ */
+async function keepFresh(
+  { credentials, certificate }: SidecarConfig,
+  deps: ResidentDeps,
+  parts: Part[],
 ): Promise<NocredsError | undefined> {
-  const exchange = (abort: AbortSignal): Promise<CredentialDocument> =>
-    runExchange(command, config, abort).finally(() => clock.after(RELEASE_AFTER_MS, releaseMemory))
+  let onGiveUp: PartDeps['onGiveUp'] = () => undefined
+  const gaveUp = new Promise<ExchangeError>((resolve) => (onGiveUp = resolve))
+  const partDeps: PartDeps = { ...deps, alone: turns(), onGiveUp }
+  if (credentials !== undefined) {
+    const place = { wanted: exchangeOf(credentials), folder: credentials.credentialsFolder }
+    parts.push(await opened(openCredentials(credentials, partDeps), place))
+  }
+  if (certificate !== undefined) {
+    const place = { wanted: certificateFor(certificate), folder: certificate.tlsFolder }
+    parts.push(await opened(openCertificate(certificate, partDeps), place))
+  }
+  if (!deps.signal.aborted) for (const { refresher } of parts) refresher.start()
+  try {
+    return await Promise.race([gaveUp, stopped(deps.signal).then(() => missing(parts))])
+  } finally {
+    for (const { refresher } of parts) refresher.stop()
+  }
+}
+
+async function opened(
+  part: Promise<Part>,
+  { wanted, folder }: { readonly wanted: string; readonly folder: string },
+): Promise<Part> {
+  try {
+    return await part
+  } catch (error) {
+    if (error instanceof NocredsError) throw error // the endpoint's own
+    const what = codeOf(error) ?? messageOf(error)
+    throw new ResidentError(
+      'ERR_RESIDENT_START',
+      `no ${wanted}: the folder ${folder} cannot be used: ${what}`,
+    )
+  }
+}
+
+function stopped(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const refresher = new Refresher({
-      subject: config,
-      clock,
-      random,
-      store,
-      log,
-      exchange,
-      tokenVersion: () => tokenVersion(config.tokenFile),
-      onGiveUp: resolve,
-    })
     const stop = (): void => {
-      refresher.stop()
-      resolve(refresher.isGateShut ? (refresher.lastFailure ?? stoppedEarly(config)) : undefined)
+      resolve()
     }
     if (signal.aborted) stop()
-    else refresher.start()
     signal.addEventListener('abort', stop, { once: true })
   })
 }
 
-/** The kubelet's atomic writer leads the path to a new file each time. */
-async function tokenVersion(path: string): Promise<string | undefined> {
-  try {
-    const { dev, ino, size, mtimeMs } = await stat(path)
-    return `${dev}:${ino}:${size}:${mtimeMs}`
-  } catch {
-    return undefined
-  }
+/** Why there is none of what the first part with a shut gate was to keep. */
+function missing(parts: readonly Part[]): ExchangeError | undefined {
+  const part = parts.find(({ refresher }) => refresher.isGateShut)
+  if (part === undefined) return undefined
+  const text = `no ${part.wanted}: stopped before the first one ended`
+  return part.refresher.lastFailure ?? new ExchangeError('transient', 'Stopped', text)
 }
 
-function stoppedEarly(config: ExchangerConfig): ExchangeError {
-  const message = `no exchange of ${nameOf(config)}: stopped before the first one ended`
-  return new ExchangeError('transient', 'Stopped', message)
-}
-
-function startErrorOf(error: unknown, config: ExchangerConfig): NocredsError {
-  if (error instanceof NocredsError) return error as NocredsError // the endpoint's own
-  const what = codeOf(error) ?? messageOf(error)
-  return new ResidentError(
-    'ERR_RESIDENT_START',
-    `no exchange of ${nameOf(config)}: the folder ${config.credentialsFolder} cannot be used: ${what}`,
-  )
+function fileOf({ credentials, certificate }: SidecarConfig): string {
+  return (credentials ?? certificate)?.terminationMessageFile ?? ''
 }
 
 /** Says why, and waits to be stopped. */
 async function giveUp(
-  config: ExchangerConfig,
-  { clock, log, signal }: ResidentDeps,
+  file: string,
+  { clock, signal }: Pick<ResidentDeps, 'clock' | 'signal'>,
+  log: Logger,
   reason: NocredsError,
 ): Promise<number> {
-  await leaveMessage(config, log, reason)
+  try {
+    await writeTerminationMessage(file, reason)
+  } catch (error) {
+    log.warn({ file, code: codeOf(error) }, 'no termination message')
+  }
   if (signal.aborted) return 0
   await untilStopped(clock, signal)
   return 1
-}
-
-async function leaveMessage(
-  { terminationMessageFile }: ExchangerConfig,
-  log: Logger,
-  reason: NocredsError,
-): Promise<void> {
-  try {
-    await writeTerminationMessage(terminationMessageFile, reason)
-  } catch (error) {
-    log.warn({ file: terminationMessageFile, code: codeOf(error) }, 'no termination message')
-  }
 }

@@ -1,7 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { publishedExpirationMs } from '../../contract/credentials.ts'
-import { refreshDelayMs, resumeDelayMs, retryDelayMs } from './schedule.ts'
+import {
+  certificateDelayMs,
+  refreshDelayMs,
+  resumeDelayMs,
+  resumedCertificateDelayMs,
+  retryDelayMs,
+} from './schedule.ts'
 
 const MINUTE = 60_000
 const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
@@ -137,6 +143,41 @@ describe('retry', () => {
           expect(delayMs).toBeLessThanOrEqual(5 * MINUTE)
         },
       ),
+    )
+  })
+})
+
+describe('certificates', () => {
+  const part = fc.double({ min: 0, max: 0.999, noNaN: true })
+  const lifeSeconds = fc.integer({ min: 60, max: 86_400 })
+
+  test('are replaced between 35 % and 45 % of their life, and spread over all of that', () => {
+    fc.assert(
+      fc.property(lifeSeconds, part, (seconds, chance) => {
+        const delayMs = certificateDelayMs(seconds * 1000, seconds * 1000, () => chance)
+        expect(delayMs / (seconds * 1000)).toBeCloseTo(0.35 + 0.1 * chance, 9)
+      }),
+    )
+  })
+
+  test('at the same moment of their life after a restart, or at once where that is past', () => {
+    fc.assert(
+      fc.property(lifeSeconds, part, part, (seconds, lived, chance) => {
+        const lifeMs = seconds * 1000
+        const livedMs = lived * lifeMs
+        const delayMs = resumedCertificateDelayMs(lifeMs, lifeMs - livedMs, () => chance)
+        expect(delayMs).toBeCloseTo(Math.max(0, (0.35 + 0.1 * chance) * lifeMs - livedMs), 3)
+      }),
+    )
+  })
+
+  test('never without a pause, whatever the clocks say', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.integer({ min: 1 }), part, (lifeMs, goodForMs, chance) => {
+        const delayMs = certificateDelayMs(lifeMs, goodForMs, () => chance)
+        expect(delayMs).toBeGreaterThanOrEqual(1000)
+        expect(delayMs).toBeLessThanOrEqual(Math.max(1000, goodForMs / 2))
+      }),
     )
   })
 })

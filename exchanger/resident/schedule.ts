@@ -2,7 +2,7 @@ import type { Random } from '../../platform/clock.ts'
 import type { FailureClass } from '../failure.ts'
 
 /**
- * When to call STS. Nobody coordinates the pods of a cluster, which may be one or 100,000 behind one
+ * When to call STS and the authority. Nobody coordinates the pods of a cluster, which may be one or 100,000 behind one
  * throttle, so every moment is drawn from a wide span: pods that started together, or failed together,
  * soon call at moments that have nothing to do with one another. `make simulate` shows what follows.
  */
@@ -61,6 +61,35 @@ export function resumeDelayMs(publishedMs: number, random: Random): number {
 
 function outsideWindowMs(publishedMs: number): number {
   return Math.max(0, publishedMs - SDK_WINDOW_MS - ROOM_MS)
+}
+
+/** Certificates are replaced in this part of their life: an authority may be down for half of one. */
+const CERTIFICATE_PART = { earliest: 0.35, latest: 0.45 } as const
+
+/**
+ * How long after its publishing a certificate is to be replaced: a moment between 35 % and 45 % of its
+ * life, or of what this node's clock leaves of it; a second at least, should they be far apart.
+ *
+ * @param lifeMs from its issue to its end
+ * @param goodForMs from now to its end; above 0
+ */
+export function certificateDelayMs(lifeMs: number, goodForMs: number, random: Random): number {
+  return Math.max(1000, certificatePart(random) * Math.min(lifeMs, goodForMs))
+}
+
+/** The same for one that a restarted process finds: its life goes on, so it may be due at once. */
+export function resumedCertificateDelayMs(
+  lifeMs: number,
+  goodForMs: number,
+  random: Random,
+): number {
+  const livedMs = Math.max(0, lifeMs - goodForMs)
+  return Math.max(0, certificatePart(random) * lifeMs - livedMs)
+}
+
+function certificatePart(random: Random): number {
+  const { earliest, latest } = CERTIFICATE_PART
+  return earliest + (latest - earliest) * random()
 }
 
 /** Inverse of publishedExpirationMs in contract/credentials.ts. */

@@ -19,7 +19,8 @@ export interface KubeObject {
 
 export interface KubeList {
   readonly metadata: { readonly resourceVersion?: string; readonly continue?: string }
-  readonly items: readonly KubeObject[]
+  /** Null where there are none: so Kubernetes writes an empty list of metadata. */
+  readonly items: readonly KubeObject[] | null
 }
 
 /** One line of a watch. Source: Kubernetes API concepts, "Efficient detection of changes". */

@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { closeAtOnce, listenOnLoopback } from '../../testbed/loopback-server.ts'
-import { createCa, issueServingCertificate, type Issued } from '../../webhook/tls/certificates.ts'
+import { createCa, issueLeaf, type Issued } from '../../webhook/tls/certificates.ts'
 import { createKubeClient, loadKubeConfig } from './kube.ts'
 
 let folder: string
@@ -85,7 +85,7 @@ describe('over TLS', () => {
   beforeEach(async () => {
     ca = await createCa(VALIDITY)
     const leaf = { ...VALIDITY, ca, dnsNames: [], ipAddresses: ['127.0.0.1'] }
-    const { certPem: cert, keyPem: key } = await issueServingCertificate(leaf)
+    const { certPem: cert, keyPem: key } = await issueLeaf(leaf)
     authorizations = []
     server = createServer({ cert, key }, (request, response) => {
       authorizations.push(request.headers.authorization)

@@ -53,12 +53,12 @@ describe('reads', () => {
       })
     }
     const first = await kube.listMetadata('/api/v1/serviceaccounts', { limit: '2' })
-    expect(first.items.map(({ metadata }) => metadata.name)).toEqual(['app', 'b'])
+    expect(first.items?.map(({ metadata }) => metadata.name)).toEqual(['app', 'b'])
     const rest = await kube.listMetadata('/api/v1/serviceaccounts', {
       limit: '2',
       continue: first.metadata.continue ?? '',
     })
-    expect(rest.items.map(({ metadata }) => metadata.name)).toEqual(['c'])
+    expect(rest.items?.map(({ metadata }) => metadata.name)).toEqual(['c'])
     expect(rest.metadata.continue).toBeUndefined()
   })
 })

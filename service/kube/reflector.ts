@@ -109,7 +109,7 @@ export class Reflector<Kept> {
     let query: Record<string, string> = { ...selector, limit: String(PAGE) }
     for (;;) {
       const page = await (whole ? kube.list(path, query) : kube.listMetadata(path, query))
-      for (const object of page.items) fresh.set(keyOf(object.metadata), keep(object))
+      for (const object of page.items ?? []) fresh.set(keyOf(object.metadata), keep(object))
       if (!page.metadata.continue) {
         this.#replace(fresh)
         this.#ready = true

@@ -3,6 +3,7 @@ import { decideNamespace } from './decide-namespace.ts'
 import type { Namespace } from './pod.ts'
 
 const EXPRESSION = 'nocreds.dev/permitted-roles'
+const NAMES = 'nocreds.dev/permitted-dns-names'
 const LABEL = 'nocreds.dev/injection'
 
 function namespace(
@@ -43,6 +44,27 @@ describe('decideNamespace', () => {
       expect(decide(namespace(annotations))).toMatchObject({ reason: 'in-step', patch: [] })
     },
   )
+
+  test.each([{ [NAMES]: '' }, { [NAMES]: 'x' }, { [NAMES]: '', [EXPRESSION]: '' }])(
+    'the label where names of certificates are spoken of, even by an empty expression: %j',
+    (annotations) => {
+      expect(decide(namespace(annotations))).toMatchObject({ reason: 'label-added' })
+      expect(decide(namespace(annotations, { [LABEL]: 'enabled' }))).toMatchObject({
+        reason: 'in-step',
+      })
+      expect(decide(namespace({}, { [LABEL]: 'enabled' }), namespace(annotations))).toMatchObject({
+        reason: 'label-removed',
+      })
+    },
+  )
+
+  test('an expression for names that RE2 refuses is denied', () => {
+    expect(decide(namespace({ [EXPRESSION]: '.*', [NAMES]: '(' }))).toMatchObject({
+      decision: 'denied',
+      reason: 'invalid-expression',
+      message: expect.stringContaining(`annotation ${NAMES} is "("`),
+    })
+  })
 
   test('an expression that RE2 refuses is denied, by name and value', () => {
     expect(decide(namespace({ [EXPRESSION]: '(' }))).toMatchObject({

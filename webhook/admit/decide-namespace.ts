@@ -1,5 +1,10 @@
 import { AnnotationError, readAnnotations } from '../../contract/annotations.ts'
-import { INJECTION_LABEL, PERMITTED_ROLES, PREFIX } from '../../contract/names.ts'
+import {
+  INJECTION_LABEL,
+  PERMITTED_DNS_NAMES,
+  PERMITTED_ROLES,
+  PREFIX,
+} from '../../contract/names.ts'
 import { diff } from './json-patch.ts'
 import { permission } from '../../service/permission.ts'
 import type { Namespace } from './pod.ts'
@@ -13,7 +18,8 @@ export interface NamespaceFacts {
 
 /**
  * Validates the annotations of a Namespace and keeps its injection label in step with them: the label
- * is there exactly where a role can be permitted, so one annotation is all an operator writes.
+ * is there exactly where a role can be permitted, or where names of certificates are spoken of, even by ""
+ * (certificates, but no names beyond the namespace's own). So one annotation is all an operator writes.
  *
  * An update that leaves our annotations alone is never denied, or a namespace could become impossible
  * to change or delete.
@@ -42,18 +48,27 @@ function invalid(namespace: Namespace): Denied | undefined {
     if (error instanceof AnnotationError) return denied('invalid-annotation', error.message)
     throw error
   }
-  const expression = annotations?.[PERMITTED_ROLES]
-  const permits = permission(expression)
-  if (permits.valid) return undefined
-  return denied(
-    'invalid-expression',
-    `Namespace ${name}: annotation ${PERMITTED_ROLES} is ${JSON.stringify(expression)}; allowed: an RE2 expression, but ${permits.why}`,
-  )
+  for (const key of [PERMITTED_ROLES, PERMITTED_DNS_NAMES]) {
+    const expression = annotations?.[key]
+    const permits = permission(expression)
+    if (permits.valid) continue
+    return denied(
+      'invalid-expression',
+      `Namespace ${name}: annotation ${key} is ${JSON.stringify(expression)}; allowed: an RE2 expression, but ${permits.why}`,
+    )
+  }
+  return undefined
+}
+
+/** True where pods can be given something. */
+function takesPart(annotations: Namespace['metadata']['annotations']): boolean {
+  const roles = annotations?.[PERMITTED_ROLES] ?? ''
+  return roles.trim() !== '' || annotations?.[PERMITTED_DNS_NAMES] !== undefined
 }
 
 function withLabelInStep(namespace: Namespace): Verdict {
   const { annotations, labels } = namespace.metadata
-  const wanted = (annotations?.[PERMITTED_ROLES] ?? '').trim() !== ''
+  const wanted = takesPart(annotations)
   const { key, value } = INJECTION_LABEL
   const present = labels?.[key]
   if (wanted ? present === value : present === undefined) return unchanged('in-step')

@@ -13,15 +13,18 @@ import {
   SESSION_NAME_LENGTH,
   type SessionNameParts,
 } from '../../contract/session-name.ts'
-import { appMount, type Injection } from './ours.ts'
+import type { WantedCredentials } from '../../contract/annotations.ts'
+import { CERTIFICATE_ENV } from './ours/certificate.ts'
+import type { Injection } from './ours/injection.ts'
+import { appMounts } from './ours/whole.ts'
 import { nameOf, type EnvVar, type Pod, type VolumeMount } from './pod.ts'
 
-/** What the app's containers get: variables that the SDK's default chain reads, and one mount. */
+/** What the app's containers get: variables that the SDK's default chain and TLS servers read, and mounts. */
 export interface AppSide {
   readonly env: readonly EnvVar[]
   /** Added together, and only where the container names no region itself. */
   readonly regionEnv: readonly EnvVar[]
-  readonly mount: VolumeMount
+  readonly mounts: readonly VolumeMount[]
 }
 
 const inCredentials = (file: keyof typeof CREDENTIALS_FILES): string =>
@@ -32,16 +35,24 @@ const NO_METADATA: EnvVar = { name: AWS_ENV.metadataDisabled, value: 'true' }
 
 /** The app's side of each delivery. Source: AWS SDKs and Tools Reference Guide, "Settings reference". */
 export function appSide(injection: Injection, pod: Pod): AppSide {
-  const { delivery, region } = injection.request
-  const regionEnv =
-    region === undefined
+  const { credentials, certificate } = injection.request
+  const forCredentials =
+    credentials === undefined
       ? []
-      : [
-          { name: AWS_ENV.region, value: region },
-          { name: AWS_ENV.defaultRegion, value: region },
-        ]
-  const env = [...ENV_OF[delivery](injection, pod), NO_METADATA]
-  return { env, regionEnv, mount: appMount(injection) }
+      : [...ENV_OF[credentials.delivery](credentials, injection, pod), NO_METADATA]
+  return {
+    env: certificate === undefined ? forCredentials : [...forCredentials, CERTIFICATE_ENV],
+    regionEnv: regionEnv(credentials?.region),
+    mounts: appMounts(injection),
+  }
+}
+
+function regionEnv(region: string | undefined): EnvVar[] {
+  if (region === undefined) return []
+  return [
+    { name: AWS_ENV.region, value: region },
+    { name: AWS_ENV.defaultRegion, value: region },
+  ]
 }
 
 const ENV_OF = {
@@ -55,10 +66,10 @@ const ENV_OF = {
     { name: AWS_ENV.containerTokenFile, value: inCredentials('authorization') },
   ],
 
-  'web-identity': (injection: Injection, pod: Pod): EnvVar[] => [
-    { name: AWS_ENV.roleArn, value: literalEnvValue(injection.request.role.arn) },
+  'web-identity': (wanted: WantedCredentials, injection: Injection, pod: Pod): EnvVar[] => [
+    { name: AWS_ENV.roleArn, value: literalEnvValue(wanted.role.arn) },
     { name: AWS_ENV.tokenFile, value: TOKEN_VOLUME.file },
-    ...sessionNameEnv(injection, pod),
+    ...sessionNameEnv(wanted, injection, pod),
   ],
 }
 
@@ -66,17 +77,17 @@ const ENV_OF = {
 const GENERATED = { suffix: 5, prefixMax: 58 } as const
 
 /** True where the session name needs a pod name that only the kubelet will know. */
-function waitsForPodName(injection: Injection, pod: Pod): boolean {
-  return injection.request.sessionName.includes('{pod}') && !pod.metadata.name
+function waitsForPodName({ sessionName }: WantedCredentials, pod: Pod): boolean {
+  return sessionName.includes('{pod}') && !pod.metadata.name
 }
 
 function partsWith(pod: string, { namespace, serviceAccount }: Injection): SessionNameParts {
   return { namespace, serviceaccount: serviceAccount, pod }
 }
 
-function sessionNameEnv(injection: Injection, pod: Pod): EnvVar[] {
-  const { sessionName } = injection.request
-  if (!waitsForPodName(injection, pod)) {
+function sessionNameEnv(wanted: WantedCredentials, injection: Injection, pod: Pod): EnvVar[] {
+  const { sessionName } = wanted
+  if (!waitsForPodName(wanted, pod)) {
     const value = renderSessionName(sessionName, partsWith(nameOf(pod), injection))
     return [{ name: AWS_ENV.sessionName, value }]
   }
@@ -89,9 +100,9 @@ function sessionNameEnv(injection: Injection, pod: Pod): EnvVar[] {
  * where it fits. Nothing can cut it once the kubelet has filled it in.
  */
 export function sessionNameExcess(injection: Injection, pod: Pod): number {
-  const { delivery, sessionName } = injection.request
-  if (delivery !== 'web-identity' || !waitsForPodName(injection, pod)) return 0
+  const { credentials } = injection.request
+  if (credentials?.delivery !== 'web-identity' || !waitsForPodName(credentials, pod)) return 0
   const podNameLength = Math.min(nameOf(pod).length, GENERATED.prefixMax) + GENERATED.suffix
-  const rendered = fillIn(sessionName, partsWith('-'.repeat(podNameLength), injection))
+  const rendered = fillIn(credentials.sessionName, partsWith('-'.repeat(podNameLength), injection))
   return Math.max(0, rendered.length - SESSION_NAME_LENGTH.max)
 }

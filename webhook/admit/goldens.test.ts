@@ -3,13 +3,14 @@ import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { applyPatch } from 'rfc6902'
 import { parseAllDocuments, stringify } from 'yaml'
-import { decideByPodAlone, decidePod, type PodFacts } from './decide-pod.ts'
+import { decideByPodAlone, decidePod, type PodFacts, type Settings } from './decide-pod.ts'
 import { podSchema } from './pod.ts'
 import { SETTINGS } from '../../testbed/webhook-settings.ts'
 
 /**
  * Each case is a file that `kubectl apply` takes: Namespace, ServiceAccount and Pod. Its `.want.yaml`
  * holds the verdict and the pod as it is after the patch, applied by an independent library.
+ * A name with `by-kubelet` is about the door `pod-certificate`.
  * `UPDATE_GOLDENS=1 npm test -- goldens` writes them anew; read the difference before you commit it.
  */
 const FOLDER = join(import.meta.dirname, 'testdata')
@@ -35,6 +36,7 @@ function copy<T>(value: T): T {
 /** The facts, and the pod as it was sent, with fields that the schema does not know. */
 interface Case extends PodFacts {
   readonly raw: unknown
+  readonly settings: Settings
 }
 
 function factsOf(name: string): Case {
@@ -46,6 +48,9 @@ function factsOf(name: string): Case {
   const raw = objects.find((object) => object.kind === 'Pod')
   return {
     raw,
+    settings: name.includes('by-kubelet')
+      ? { ...SETTINGS, certificateDoor: 'pod-certificate' }
+      : SETTINGS,
     pod: podSchema.parse(raw),
     namespace: 'team-a',
     serviceAccountAnnotations: annotationsOf('ServiceAccount'),
@@ -54,7 +59,7 @@ function factsOf(name: string): Case {
 }
 
 function outcomeOf(facts: Case): { readonly verdict: object; readonly pod?: unknown } {
-  const verdict = decideByPodAlone(facts.pod) ?? decidePod(facts, SETTINGS)
+  const verdict = decideByPodAlone(facts.pod) ?? decidePod(facts, facts.settings)
   if (verdict.decision === 'denied') return { verdict }
   const pod = copy(facts.raw)
   const errors = applyPatch(pod, copy([...verdict.patch]))
@@ -88,7 +93,7 @@ describe('admission goldens', () => {
     const { pod } = outcomeOf(facts)
     if (pod === undefined) return
     const second = podSchema.parse(pod)
-    const again = decideByPodAlone(second) ?? decidePod({ ...facts, pod: second }, SETTINGS)
+    const again = decideByPodAlone(second) ?? decidePod({ ...facts, pod: second }, facts.settings)
     expect(again).toMatchObject({ decision: 'unchanged', patch: [] })
   })
 })

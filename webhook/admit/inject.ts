@@ -1,7 +1,8 @@
 import { INJECTED_ROLE, PREFIX } from '../../contract/names.ts'
 import { appSide, type AppSide } from './deliveries.ts'
-import { ourSidecars, ourVolumes, type Injection } from './ours.ts'
-import type { Container, EnvVar, Pod } from './pod.ts'
+import type { Injection } from './ours/injection.ts'
+import { ourSidecars, ourVolumes } from './ours/whole.ts'
+import type { Container, EnvVar, Pod, VolumeMount } from './pod.ts'
 
 /**
  * The pod with all that nocreds gives it. Pure and idempotent: what is already there is not added
@@ -34,13 +35,29 @@ export function inject(pod: Pod, injection: Injection): Pod {
   })
 }
 
-/** What the guard goes by: the role, and the delivery where the app itself holds the token. */
-function withMarks(pod: Pod, { request }: Injection): Readonly<Record<string, string>> {
+/**
+ * What the guard goes by: the role, and the delivery where the app itself holds the token. A pod without a
+ * role bears no mark, not even one that a user wrote.
+ */
+function withMarks(
+  { metadata }: Pod,
+  { request: { credentials } }: Injection,
+): Pod['metadata']['annotations'] {
+  if (credentials === undefined) return withoutMark(metadata.annotations)
+  const { role, delivery } = credentials
   const marks = {
-    [INJECTED_ROLE]: request.role.arn,
-    ...(request.delivery === 'web-identity' ? { [`${PREFIX}delivery`]: request.delivery } : {}),
+    [INJECTED_ROLE]: role.arn,
+    ...(delivery === 'web-identity' ? { [`${PREFIX}delivery`]: delivery } : {}),
   }
-  return keepIfEqual(pod.metadata.annotations ?? {}, marks)
+  return keepIfEqual(metadata.annotations ?? {}, marks)
+}
+
+/** Only the webhook writes the mark of the injected role; one that a user wrote is taken away. */
+export function withoutMark(
+  annotations: Pod['metadata']['annotations'],
+): Pod['metadata']['annotations'] {
+  if (!annotations || !Object.hasOwn(annotations, INJECTED_ROLE)) return annotations
+  return Object.fromEntries(Object.entries(annotations).filter(([key]) => key !== INJECTED_ROLE))
 }
 
 function withAppSide(container: Container, app: AppSide): Container {
@@ -49,10 +66,13 @@ function withAppSide(container: Container, app: AppSide): Container {
   const region = app.regionEnv.some(isSet) ? [] : app.regionEnv
   const missing = [...app.env, ...region].filter((one) => !isSet(one))
   const mounts = container.volumeMounts ?? []
-  const isMounted = mounts.some((mount) => mount.mountPath === app.mount.mountPath)
+  const isMounted = ({ mountPath }: VolumeMount): boolean =>
+    mounts.some((mount) => mount.mountPath === mountPath)
+  const missingMounts = app.mounts.filter((mount) => !isMounted(mount))
   return keepIfEqual(container, {
     env: missing.length === 0 ? container.env : [...env, ...missing],
-    volumeMounts: isMounted ? container.volumeMounts : [...mounts, app.mount],
+    volumeMounts:
+      missingMounts.length === 0 ? container.volumeMounts : [...mounts, ...missingMounts],
   })
 }
 

@@ -1,23 +1,15 @@
-import { CREDENTIALS_VOLUME, EXCHANGER, TOKEN_VOLUME } from '../../contract/names.ts'
+import { EXCHANGER } from '../../contract/names.ts'
 import { sessionNameExcess } from './deliveries.ts'
-import {
-  appMount,
-  differenceFromOurs,
-  isOurVolume,
-  isSame,
-  ourSidecars,
-  ourVolumes,
-  type Injection,
-} from './ours.ts'
-import { containersOf, type Pod, type Volume } from './pod.ts'
+import type { Injection } from './ours/injection.ts'
+import { isSame } from './ours/same.ts'
+import { differenceFromOurs } from './ours/sidecar.ts'
+import { appMounts, OUR_VOLUME_NAMES, ourSidecars, ourVolumes } from './ours/whole.ts'
+import { containersOf, type Pod, type Volume, type VolumeMount } from './pod.ts'
 import { denied, type Denied } from './verdict.ts'
 
 type Check = (pod: Pod, injection: Injection) => Denied | undefined
 
-/** Names that are ours alone: a pod that uses one for something else is not served. */
-const OUR_VOLUMES: readonly string[] = [TOKEN_VOLUME.name, CREDENTIALS_VOLUME.name]
-
-/** Whether this pod, whose role is permitted, can be given its credentials; a denial where it can not. */
+/** Whether this pod, whose role and names are permitted, can be given them; a denial where it can not. */
 export function servable(pod: Pod, injection: Injection): Denied | undefined {
   for (const check of CHECKS) {
     const refusal = check(pod, injection)
@@ -40,12 +32,13 @@ function runsOnLinux(pod: Pod): Denied | undefined {
   if (os !== 'windows') return undefined
   return denied(
     'windows-pod',
-    'the pod runs on Windows, which nocreds does not support; take role-arn away or set nocreds.dev/inject: "false"',
+    'the pod runs on Windows, which nocreds does not support; take role-arn and certificate away or set nocreds.dev/inject: "false"',
   )
 }
 
 function endpointHasItsOwnLoopback(pod: Pod, { request }: Injection): Denied | undefined {
-  if (request.delivery !== 'endpoint' || pod.spec.hostNetwork !== true) return undefined
+  if (request.credentials?.delivery !== 'endpoint' || pod.spec.hostNetwork !== true)
+    return undefined
   return denied(
     'endpoint-with-host-network',
     'delivery "endpoint" serves on loopback, which a pod with hostNetwork shares with its node; use nocreds.dev/delivery: process',
@@ -57,16 +50,16 @@ function sessionNameFits(pod: Pod, injection: Injection): Denied | undefined {
   if (excess === 0) return undefined
   return denied(
     'session-name-too-long',
-    `nocreds.dev/session-name "${injection.request.sessionName}" is ${excess} characters too long for STS (64) with a generated pod name; shorten it, or use delivery process or endpoint, where it is cut`,
+    `nocreds.dev/session-name "${injection.request.credentials?.sessionName ?? ''}" is ${excess} characters too long for STS (64) with a generated pod name; shorten it, or use delivery process or endpoint, where it is cut`,
   )
 }
 
 function volumesAreOurs(pod: Pod, injection: Injection): Denied | undefined {
   const ours = ourVolumes(injection)
   const isForeign = (volume: Volume): boolean => {
-    if (!OUR_VOLUMES.includes(volume.name)) return false
+    if (!OUR_VOLUME_NAMES.includes(volume.name)) return false
     const our = ours.find((one) => one.name === volume.name)
-    return our === undefined || !isOurVolume(volume, our)
+    return our === undefined || !isSame(volume, our)
   }
   const foreign = pod.spec.volumes?.find(isForeign)
   if (foreign === undefined) return undefined
@@ -93,14 +86,14 @@ function containersAreOurs(pod: Pod, injection: Injection): Denied | undefined {
 
 /** Our volumes are mounted by the sidecar as it is, by others only as we mount them. */
 function mountsAreOurs(pod: Pod, injection: Injection): Denied | undefined {
-  const mount = appMount(injection)
+  const mounts = appMounts(injection)
+  const isOurs = (one: VolumeMount): boolean => mounts.some((mount) => isSame(one, mount))
+  const concernsUs = (one: VolumeMount): boolean =>
+    OUR_VOLUME_NAMES.includes(one.name) ||
+    mounts.some(({ mountPath }) => one.mountPath === mountPath)
   for (const container of containersOf(pod)) {
     if (container.name === EXCHANGER.container) continue
-    const foreign = container.volumeMounts?.find(
-      (one) =>
-        (OUR_VOLUMES.includes(one.name) || one.mountPath === mount.mountPath) &&
-        !isSame(one, mount),
-    )
+    const foreign = container.volumeMounts?.find((one) => concernsUs(one) && !isOurs(one))
     if (foreign === undefined) continue
     return denied(
       'foreign-volume',

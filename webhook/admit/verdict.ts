@@ -18,6 +18,7 @@ export type Reason =
   | 'invalid-expression'
   | 'service-account-not-found'
   | 'role-not-permitted'
+  | 'name-not-permitted'
   | 'windows-pod'
   | 'endpoint-with-host-network'
   | 'session-name-too-long'

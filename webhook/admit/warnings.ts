@@ -1,6 +1,8 @@
-import { AWS_ENV, CONFLICTING_ENV, EXCHANGER } from '../../contract/names.ts'
+import { TLS_DIR_ENV } from '../../contract/certificates.ts'
+import { AWS_ENV, CONFLICTING_ENV, EXCHANGER, PREFIX } from '../../contract/names.ts'
 import { appSide, type AppSide } from './deliveries.ts'
-import { isSame, type Injection } from './ours.ts'
+import type { Injection } from './ours/injection.ts'
+import { isSame } from './ours/same.ts'
 import { containersOf, type Container, type EnvVar, type Pod } from './pod.ts'
 
 /**
@@ -9,31 +11,38 @@ import { containersOf, type Container, type EnvVar, type Pod } from './pod.ts'
  */
 export function warningsFor(pod: Pod, injection: Injection): string[] {
   const app = appSide(injection, pod)
+  const conflicting = injection.request.credentials === undefined ? [] : CONFLICTING_ENV
   const skipped = injection.request.skipContainers
   const served = containersOf(pod).filter(
     ({ name }) => name !== EXCHANGER.container && !skipped.includes(name),
   )
   return [
-    ...served.flatMap((container) => envWarnings(container, app)),
+    ...served.flatMap((container) => envWarnings(container, app, conflicting)),
     ...skipWarnings(pod, skipped),
   ]
 }
 
-function envWarnings(container: Container, app: AppSide): string[] {
+function envWarnings(container: Container, app: AppSide, conflicting: readonly string[]): string[] {
+  const loser = ({ name }: EnvVar): string => (name === TLS_DIR_ENV ? 'folder' : 'credentials')
   return (container.env ?? [])
-    .filter((one) => standsInTheWay(one, app))
+    .filter((one) => standsInTheWay(one, app, conflicting))
     .map(
       (one) =>
-        `nocreds: container ${container.name} sets ${one.name}, which wins over the credentials of nocreds; remove it`,
+        `nocreds: container ${container.name} sets ${one.name}, which wins over the ${loser(one)} of nocreds; remove it`,
     )
 }
 
 /** A variable that we set ourselves is in the way only where the container gives it another value. */
-function standsInTheWay(variable: EnvVar, app: AppSide): boolean {
+function standsInTheWay(variable: EnvVar, app: AppSide, conflicting: readonly string[]): boolean {
   const ours = app.env.find((one) => one.name === variable.name)
   if (ours !== undefined)
     return variable.name !== AWS_ENV.metadataDisabled && !isSame(variable, ours)
-  return CONFLICTING_ENV.includes(variable.name)
+  return conflicting.includes(variable.name)
+}
+
+/** About annotations that change nothing, because no certificate is asked for. */
+export function warningWithoutEffect(keys: readonly string[]): string {
+  return `nocreds: ${keys.join(' and ')} without ${PREFIX}certificate: "true" gives no certificate`
 }
 
 function skipWarnings(pod: Pod, skipped: readonly string[]): string[] {

@@ -68,6 +68,17 @@ describe('from memory', () => {
     expect(liveGets(ACCOUNT) + liveGets(NAMESPACE)).toBe(0)
   })
 
+  test('a ServiceAccount with a certificate and a Namespace that permits names', async () => {
+    const certificate = { 'nocreds.dev/certificate': 'true' }
+    const names = { 'nocreds.dev/permitted-dns-names': '' }
+    annotate(ACCOUNT, certificate)
+    annotateNamespace(names)
+    await started()
+    expect(await reader.serviceAccount('team-a', 'app')).toEqual({ annotations: certificate })
+    expect(await reader.namespace('team-a')).toEqual({ annotations: names })
+    expect(liveGets(ACCOUNT) + liveGets(NAMESPACE)).toBe(0)
+  })
+
   test('goes on while the apiserver is gone; what is not in memory is a ClusterError', async () => {
     annotate(ACCOUNT, ROLE)
     annotateNamespace(PERMITTED)

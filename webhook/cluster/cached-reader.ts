@@ -1,4 +1,9 @@
-import { PERMITTED_ROLES, ROLE_ARN } from '../../contract/names.ts'
+import {
+  CERTIFICATE,
+  PERMITTED_DNS_NAMES,
+  PERMITTED_ROLES,
+  ROLE_ARN,
+} from '../../contract/names.ts'
 import type { Clock, Random } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
@@ -34,12 +39,14 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
   return {
     serviceAccount(namespace, name) {
       const cached = accounts.get(`${namespace}/${name}`)
-      if (cached?.annotations[ROLE_ARN] !== undefined) return cached
+      if (cached !== undefined && says(cached, ROLE_ARN, CERTIFICATE)) return cached
       return ask(`/api/v1/namespaces/${segment(namespace)}/serviceaccounts/${segment(name)}`)
     },
     namespace(name, { fresh = false } = {}) {
       const cached = namespaces.get(name)
-      if (!fresh && cached?.annotations[PERMITTED_ROLES] !== undefined) return cached
+      if (!fresh && cached !== undefined && says(cached, PERMITTED_ROLES, PERMITTED_DNS_NAMES)) {
+        return cached
+      }
       return ask(`/api/v1/namespaces/${segment(name)}`)
     },
     get ready() {
@@ -55,6 +62,10 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
       namespaces.stop()
     },
   }
+}
+
+function says({ annotations }: Annotated, one: string, other: string): boolean {
+  return annotations[one] !== undefined || annotations[other] !== undefined
 }
 
 function segment(name: string): string {

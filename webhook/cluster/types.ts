@@ -14,11 +14,11 @@ type Looked = Annotated | undefined | Promise<Annotated | undefined>
 /** Where Namespaces and ServiceAccounts come from: the apiserver, or files. */
 export interface ClusterReader {
   /**
-   * From the cache; a live GET on a miss or where the cached one names no role, so that one that was
+   * From the cache; a live GET on a miss or where the cached one asks for nothing, so that one that was
    * made or annotated a moment ago is seen.
    */
   serviceAccount(namespace: string, name: string): Looked
-  /** From the cache; a live GET on a miss, where it permits no role, or where `fresh` is asked for. */
+  /** From the cache; a live GET on a miss, where it permits nothing, or where `fresh` is asked for. */
   namespace(name: string, options?: { readonly fresh?: boolean }): Looked
   /** True once both caches are filled. */
   readonly ready: boolean

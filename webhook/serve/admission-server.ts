@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
+import type { SecureContextOptions } from 'node:tls'
 import { WEBHOOK } from '../../contract/names.ts'
 import { codeOf, messageOf, NocredsError } from '../../platform/errors.ts'
 import { answerReview, type AnswerDeps, type Resource } from './answer.ts'
@@ -28,19 +29,20 @@ class RequestError extends NocredsError<
   }
 }
 
+/** What the server proves itself with, and, where `ca` is set, what callers must prove themselves with. */
+export type ServerTls = Pick<SecureContextOptions, 'cert' | 'key' | 'ca'>
+
+/** TLS 1.2 or 1.3. */
+export const OLDEST_TLS = { minVersion: 'TLSv1.2' } as const
+
 /**
  * The admission server: `node:https` without a framework, because every pod creation of the cluster
- * waits for it. TLS 1.2 or 1.3; the certificate is swapped with `setSecureContext`, which leaves
- * open connections alone.
+ * waits for it. Certificates are swapped with `setSecureContext`, which leaves open connections alone.
  */
-export function createAdmissionServer(
-  certificate: { readonly certPem: string; readonly keyPem: string },
-  deps: AnswerDeps,
-): Server {
-  const server = createServer(
-    { cert: certificate.certPem, key: certificate.keyPem, minVersion: 'TLSv1.2' },
-    createAdmissionListener(deps),
-  )
+export function createAdmissionServer(tls: ServerTls, deps: AnswerDeps): Server {
+  const requestCert = tls.ca !== undefined // a caller without a good one is refused in the handshake
+  const options = { ...tls, ...OLDEST_TLS, requestCert, rejectUnauthorized: true }
+  const server = createServer(options, createAdmissionListener(deps))
   server.headersTimeout = 5000
   server.requestTimeout = 10_000
   server.keepAliveTimeout = 120_000 // longer than the apiserver keeps idle connections

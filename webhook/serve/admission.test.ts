@@ -241,4 +241,22 @@ describe('faults', () => {
     expect(answer.response?.allowed).toBe(true)
     expect(asked).toEqual([false, true])
   })
+
+  test('so is one for want of a name of a certificate', async () => {
+    const names = 'nocreds.dev/permitted-dns-names'
+    const lagging: ClusterReader = {
+      ...CLUSTER,
+      serviceAccount: () => ({
+        annotations: {
+          'nocreds.dev/certificate': 'true',
+          'nocreds.dev/certificate-dns-names': 'www.example.com',
+        },
+      }),
+      namespace: (_, options) => ({
+        annotations: { [names]: options?.fresh === true ? 'www[.]example[.]com' : '' },
+      }),
+    }
+    const [, answer] = await post(`${await serve(recordedDeps(lagging))}/mutate/pods`, podReview())
+    expect(answer.response?.allowed).toBe(true)
+  })
 })

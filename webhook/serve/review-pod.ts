@@ -7,7 +7,7 @@ import {
   type Settings,
 } from '../admit/decide-pod.ts'
 import { checkPod, nameOf, type Pod } from '../admit/pod.ts'
-import { denied, unchanged, type Verdict } from '../admit/verdict.ts'
+import { denied, unchanged, type Reason, type Verdict } from '../admit/verdict.ts'
 import { firstProblem, type AdmissionRequest } from './review.ts'
 
 /** A verdict, and whom it is about: one line of the decision log. */
@@ -53,6 +53,8 @@ export function reviewPod(
   return { verdict, subject }
 }
 
+const FOR_WANT_OF_PERMISSION: readonly Reason[] = ['role-not-permitted', 'name-not-permitted']
+
 interface Lookup {
   readonly cluster: ClusterReader
   readonly settings: Settings
@@ -71,8 +73,9 @@ function decideWithCluster(
       namespaceAnnotations: permits?.annotations,
     }
     const verdict = decidePod(facts, settings)
-    if (verdict.reason !== 'role-not-permitted') return verdict
-    return decideAfresh(facts, { cluster, settings })
+    return FOR_WANT_OF_PERMISSION.includes(verdict.reason)
+      ? decideAfresh(facts, { cluster, settings })
+      : verdict
   }
   const account = cluster.serviceAccount(namespace, serviceAccountOf(pod))
   const permits = cluster.namespace(namespace)

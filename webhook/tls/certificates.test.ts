@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { createCa, issueServingCertificate, type Issued } from './certificates.ts'
+import { createCa, issueLeaf, type Issued } from './certificates.ts'
 
 const NOW = Date.UTC(2026, 5, 1, 12)
 const DAY = 86_400
@@ -14,7 +14,7 @@ let leaf: Issued
 
 beforeAll(async () => {
   ca = await createCa({ nowMs: NOW, lifetimeSeconds: 365 * DAY })
-  leaf = await issueServingCertificate({
+  leaf = await issueLeaf({
     ca,
     dnsNames: NAMES,
     nowMs: NOW,
@@ -67,7 +67,7 @@ describe('the serving certificate', () => {
 
   test('never outlives its CA', async () => {
     const nowMs = NOW + 360 * DAY * 1000
-    const late = await issueServingCertificate({
+    const late = await issueLeaf({
       ca,
       dnsNames: NAMES,
       nowMs,
@@ -77,7 +77,7 @@ describe('the serving certificate', () => {
   })
 
   test('may be for an address, for loopback', async () => {
-    const local = await issueServingCertificate({
+    const local = await issueLeaf({
       ca,
       dnsNames: ['localhost'],
       ipAddresses: ['127.0.0.1'],

@@ -24,6 +24,8 @@ export interface LeafRequest extends CaRequest {
   readonly dnsNames: readonly string[]
   /** For loopback servers; none in a cluster. */
   readonly ipAddresses?: readonly string[]
+  /** What it is good for; default: a TLS server. */
+  readonly usage?: 'serverAuth' | 'clientAuth'
 }
 
 /** Clocks of callers may be a little behind. */
@@ -49,9 +51,9 @@ export async function createCa({ nowMs, lifetimeSeconds }: CaRequest): Promise<I
   return { certPem: forge.pki.certificateToPem(certificate), keyPem }
 }
 
-/** A certificate for a TLS server, signed by the CA and never outliving it. */
-export async function issueServingCertificate(request: LeafRequest): Promise<Issued> {
-  const { ca, dnsNames, ipAddresses = [], nowMs, lifetimeSeconds } = request
+/** A certificate for one side of TLS, signed by the CA and never outliving it. */
+export async function issueLeaf(request: LeafRequest): Promise<Issued> {
+  const { ca, dnsNames, ipAddresses = [], usage = 'serverAuth', nowMs, lifetimeSeconds } = request
   const issuer = forge.pki.certificateFromPem(ca.certPem)
   const { certificate, keyPem } = await unsigned(nowMs, lifetimeSeconds, randomSerial())
   if (certificate.validity.notAfter > issuer.validity.notAfter) {
@@ -62,7 +64,7 @@ export async function issueServingCertificate(request: LeafRequest): Promise<Iss
   certificate.setExtensions([
     { name: 'basicConstraints', critical: true, cA: false },
     { name: 'keyUsage', critical: true, digitalSignature: true, keyEncipherment: true },
-    { name: 'extKeyUsage', serverAuth: true },
+    { name: 'extKeyUsage', [usage]: true },
     { name: 'subjectKeyIdentifier' },
     {
       name: 'authorityKeyIdentifier',

@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { eventually } from '../../testbed/eventually.ts'
 import { VirtualClock } from '../../testbed/virtual-clock.ts'
 import { jsonLogger } from '../../platform/log.ts'
-import { createCa, issueServingCertificate, type Issued } from './certificates.ts'
+import { createCa, issueLeaf, type Issued } from './certificates.ts'
 import { createFilesSource } from './files.ts'
 import type { CertificateSource } from './source.ts'
 
@@ -25,7 +25,7 @@ beforeAll(async () => {
   const ca = await createCa(of)
   pairs = await Promise.all(
     ['a.example', 'b.example', 'c.example'].map(async (name) => {
-      const leaf = await issueServingCertificate({ ...of, ca, dnsNames: [name] })
+      const leaf = await issueLeaf({ ...of, ca, dnsNames: [name] })
       return { certPem: leaf.certPem + ca.certPem, keyPem: leaf.keyPem }
     }),
   )

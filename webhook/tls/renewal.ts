@@ -1,5 +1,5 @@
 import { splitPem } from '../../service/pem.ts'
-import { createCa, issueServingCertificate, type Issued } from './certificates.ts'
+import { createCa, issueLeaf, type Issued } from './certificates.ts'
 import type { RotationPolicy, RotationStep, TlsState } from './rotation.ts'
 
 /** Carries out one step of rotation.ts; `keep` needs none. */
@@ -39,7 +39,7 @@ function caOf(state: TlsState): Issued {
 
 function leafOf(ca: Issued, nowMs: number, policy: RotationPolicy): Promise<Issued> {
   const { dnsNames, leafLifetimeSeconds } = policy
-  return issueServingCertificate({ ca, dnsNames, nowMs, lifetimeSeconds: leafLifetimeSeconds })
+  return issueLeaf({ ca, dnsNames, nowMs, lifetimeSeconds: leafLifetimeSeconds })
 }
 
 /** A bundle grows by one CA at a time; more than a few could only come from very short lives. */

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { createCa, issueServingCertificate } from './certificates.ts'
+import { createCa, issueLeaf } from './certificates.ts'
 import { carryOut } from './renewal.ts'
 import { splitPem } from '../../service/pem.ts'
 import { nextStep, type RotationPolicy, type TlsState } from './rotation.ts'
@@ -120,7 +120,7 @@ describe('what does not hold together starts anew', () => {
   )
 
   test('a leaf that only claims to be from the CA', async () => {
-    const { certPem, keyPem } = await issueServingCertificate({
+    const { certPem, keyPem } = await issueLeaf({
       ca: { certPem: fresh.caCertPem, keyPem: (await stranger()).caKeyPem },
       dnsNames: POLICY.dnsNames,
       nowMs: START,

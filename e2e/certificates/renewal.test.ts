@@ -1,0 +1,146 @@
+/**
+ * Certificates of two minutes under calls ten times a second: renewals, a new intermediate, a new root, an
+ * authority that is away for half a life; no call fails. Afterwards one that has ended is refused.
+ */
+import { X509Certificate } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { createIntermediate, createRoot, keyPemOf } from '../../authority/ca/certificate.ts'
+import { DATA_KEYS } from '../../authority/ca/secret-store.ts'
+import type { CaState } from '../../authority/ca/state.ts'
+import { AUTHORITY } from '../../contract/certificates.ts'
+import { realClock, sleep } from '../../platform/clock.ts'
+import {
+  callOnce,
+  createMember,
+  filesOf,
+  setAuthorityFlags,
+  startClient,
+  startServer,
+  useDoor,
+  type Member,
+  type Second,
+} from '../support/certificates.ts'
+import { closeSuite, openSuite, type Suite } from '../support/suite.ts'
+import { waitFor } from '../support/wait.ts'
+
+const SECONDS = { leaf: 120, intermediate: 480, root: 1920, overlap: 120 } as const
+const CA_SECRET = 'nocreds-authority-ca'
+const SYSTEM = ['--namespace', AUTHORITY.namespace]
+
+let suite: Suite
+let one: Member
+let other: Member
+let server: string
+let said: () => Promise<readonly Second[]>
+/** The client's first files, which have ended by the end of the test. */
+let first: Awaited<ReturnType<typeof filesOf>>
+
+beforeAll(async () => {
+  suite = await openSuite('renewal')
+  await useDoor(suite, 'authority')
+  await useCa(await agedCa())
+  await setAuthorityFlags(suite, [
+    `--max-lifetime-seconds=${SECONDS.leaf}`,
+    `--intermediate-lifetime-seconds=${SECONDS.intermediate}`,
+    `--root-lifetime-seconds=${SECONDS.root}`,
+    `--overlap-seconds=${SECONDS.overlap}`,
+  ])
+  one = await createMember(suite, 'one', { 'nocreds.dev/certificate-dns-names': 'server' })
+  other = await createMember(suite, 'other')
+  await suite.kubectl([
+    ...['annotate', 'serviceaccount', 'app', '--namespace', one.namespace, '--overwrite'],
+    `nocreds.dev/certificate-dns-names=server.${one.namespace}.svc`,
+  ])
+  server = await startServer(suite, one)
+  said = await startClient(suite, other, server)
+  first = await filesOf(suite, other, 'deployment/client')
+}, 600_000)
+
+afterAll(async () => {
+  await setAuthorityFlags(suite, [])
+  await useDoor(suite, 'auto')
+  await closeSuite(suite)
+}, 300_000)
+
+/** A CA whose root and intermediate are due for renewal a minute and a half from now. */
+async function agedCa(): Promise<CaState> {
+  const dueInSeconds = 90
+  const bornMs = (life: number): number => realClock.now() - ((life * 2) / 3 - dueInSeconds) * 1000
+  const root = await createRoot(bornMs(SECONDS.root), SECONDS.root)
+  const born = bornMs(SECONDS.intermediate)
+  const issuer = await createIntermediate(root, born, SECONDS.intermediate)
+  return {
+    rootsPem: root.chainPem,
+    rootCertPem: root.chainPem,
+    rootKeyPem: keyPemOf(root.key),
+    chainPem: issuer.chainPem,
+    keyPem: keyPemOf(issuer.key),
+    previousPem: '',
+    previousUntil: '',
+  }
+}
+
+async function useCa(state: CaState): Promise<void> {
+  const data = Object.fromEntries(
+    Object.entries(DATA_KEYS).map(([field, key]) => {
+      const text = state[field as keyof CaState]
+      return [key, text === '' ? null : Buffer.from(text).toString('base64')]
+    }),
+  )
+  const patch = JSON.stringify({ data })
+  await suite.kubectl(['patch', 'secret', CA_SECRET, '--type=merge', '-p', patch, ...SYSTEM])
+}
+
+/** Issuer of the present leaf, as its subject, and the number of roots that are trusted. */
+async function signers(): Promise<{ readonly intermediate: string; readonly bundlePem: string }> {
+  const { certPem, bundlePem } = await filesOf(suite, other, 'deployment/client')
+  return { intermediate: new X509Certificate(certPem).issuer, bundlePem }
+}
+
+const distinct = (values: readonly (string | undefined)[]): number => new Set(values).size
+
+test('root, intermediate and every certificate are replaced, and no call fails', async () => {
+  const before = await signers()
+  const firstRoot = new X509Certificate(first.bundlePem)
+  const seconds = await waitFor(
+    'certificates below a new root on both sides',
+    480_000,
+    async () => {
+      const now = await signers()
+      const { certPem } = await filesOf(suite, one, 'deployment/server')
+      const soFar = await said()
+      const isNew = (issuer: string): boolean => issuer !== before.intermediate
+      const isReplaced = isNew(now.intermediate) && isNew(new X509Certificate(certPem).issuer)
+      const isOtherRoot = !new X509Certificate(now.bundlePem).raw.equals(firstRoot.raw)
+      const renewed = Math.min(
+        distinct(soFar.map((second) => second.client)),
+        distinct(soFar.map((second) => second.server)),
+      )
+      return isReplaced && isOtherRoot && renewed >= 3 ? soFar : undefined
+    },
+  )
+  expect(seconds.flatMap(({ failed }) => failed)).toEqual([])
+  expect(Math.min(...seconds.slice(1).map(({ answered }) => answered))).toBeGreaterThan(0)
+}, 600_000)
+
+test('the authority is away for half a life, and nobody notices', async () => {
+  const before = (await said()).length
+  const scale = (replicas: number): Promise<string> =>
+    suite.kubectl(['scale', `deployment/${AUTHORITY.service}`, `--replicas=${replicas}`, ...SYSTEM])
+  await scale(0)
+  await sleep(realClock, (SECONDS.leaf / 2) * 1000)
+  await scale(2)
+  const serial = (await said()).at(-1)?.client
+  const seconds = await waitFor('a renewal after that', 120_000, async () => {
+    const soFar = await said()
+    return soFar.at(-1)?.client === serial ? undefined : soFar
+  })
+  expect(seconds.slice(before).flatMap(({ failed }) => failed)).toEqual([])
+}, 300_000)
+
+test('a certificate that has ended is refused', async () => {
+  const { validToDate } = new X509Certificate(first.certPem)
+  expect(validToDate.getTime()).toBeLessThan(realClock.now())
+  const { bundlePem } = await filesOf(suite, other, 'deployment/client')
+  expect(await callOnce(suite, other, server, { ...first, bundlePem })).toMatch(/^refused /)
+})

@@ -1,0 +1,3 @@
+module nocreds.dev/examples/mutual-tls
+
+go 1.24

@@ -1,0 +1,29 @@
+import { readFileSync, realpathSync } from 'node:fs'
+import { join } from 'node:path'
+
+const POLL_MS = 2000
+
+/**
+ * Gives `take` the key, certificate and CAs of $NOCREDS_TLS_DIR: now, and again each time they were
+ * renewed.
+ */
+export function followTlsDir(take) {
+  const link = join(process.env.NOCREDS_TLS_DIR, '..data')
+  let taken
+  const look = () => {
+    // Resolved once, so that key and certificate are of one pair whatever happens meanwhile.
+    const generation = realpathSync(link)
+    if (generation === taken) return
+    const read = (name) => readFileSync(join(generation, name))
+    take({ key: read('tls.key'), cert: read('tls.crt'), ca: read('ca.crt') })
+    taken = generation
+  }
+  look()
+  setInterval(() => {
+    try {
+      look()
+    } catch (error) {
+      console.error(`the certificate stays as it is for now: ${error.message}`)
+    }
+  }, POLL_MS).unref()
+}

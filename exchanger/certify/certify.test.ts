@@ -1,0 +1,214 @@
+import { X509Certificate } from 'node:crypto'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { realClock } from '../../platform/clock.ts'
+import { startAuthority, type TestAuthority } from '../../testbed/authority/server.ts'
+import {
+  CERTIFICATE_CONFIG,
+  makeCertifiedPod,
+  type CertifiedPod,
+} from '../../testbed/exchanger-certificates.ts'
+import { until } from '../../testbed/exchanger-pod.ts'
+import { thrownBy } from '../../testbed/exchanger-samples.ts'
+import { noteSecret } from '../../testbed/ledger.ts'
+import type { CertificateConfig } from '../../contract/exchanger-env.ts'
+import { lifeMsOf, notAfterOf, type CertificateDocument } from '../certificate-document.ts'
+import { ask } from './ask.ts'
+import { certify } from './certify.ts'
+
+const WHO = 'certificate for ServiceAccount team-a/app'
+const JWT = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAifQ.c2lnbmF0dXJl'
+const { namespace, serviceAccount } = CERTIFICATE_CONFIG
+
+let authority: TestAuthority
+let pod: CertifiedPod
+/** Whose end is the end of a request. */
+let time: AbortController
+beforeEach(async () => {
+  time = new AbortController()
+  noteSecret(JWT)
+  authority = await startAuthority({
+    clock: realClock,
+    namespace,
+    serviceAccount,
+    isGood: (jwt) => jwt === JWT,
+  })
+  pod = await makeCertifiedPod({ authorityUrl: authority.url })
+  await pod.putToken(`${JWT}\n`)
+  await pod.putTrustBundle(authority.trustBundle)
+})
+afterEach(async () => {
+  await authority.stop()
+  await pod.remove()
+})
+
+const run = (settings: Partial<CertificateConfig> = {}): Promise<CertificateDocument> =>
+  certify(
+    { ...pod.config, ...settings },
+    { ask: (options) => ask(options, time.signal), now: () => Date.now() },
+  )
+const failure = (settings?: Partial<CertificateConfig>): Promise<unknown> =>
+  thrownBy(() => run(settings))
+
+describe('a certificate', () => {
+  test('is for the new key and has the names, by a request that OpenSSL reads', async () => {
+    const document = await run()
+    const [leaf] = document.certificate.split(/(?<=-----END CERTIFICATE-----\n)/)
+    const certificate = new X509Certificate(leaf!)
+    expect(certificate.subjectAltName).toBe(
+      'DNS:web, DNS:web.team-a.svc, URI:spiffe://cluster.local/ns/team-a/sa/app',
+    )
+    expect(document.key).toMatch(/^-----BEGIN PRIVATE KEY-----\n/)
+    expect(document.trustBundle.trim()).toBe(authority.trustBundle.trim())
+    expect(lifeMsOf(document)).toBe(3540_000)
+    expect(notAfterOf(document)).toBe(certificate.validToDate.getTime())
+    expect(authority.calls).toEqual([
+      { jwt: JWT, status: 200, dnsNames: pod.config.dnsNames, durationSeconds: 3600 },
+    ])
+  })
+
+  test('needs no names, or may have many long ones', async () => {
+    await run({ dnsNames: undefined })
+    const label = 'a'.repeat(63)
+    const dnsNames = Array.from({ length: 20 }, (_, n) => `n${n}.${label}.${label}.${label}`)
+    await run({ dnsNames })
+    expect(authority.calls.map((call) => call.dnsNames)).toEqual([[], dnsNames])
+  })
+
+  test('has another key each time', async () => {
+    const [one, other] = [await run(), await run()]
+    expect(one.key).not.toBe(other.key)
+  })
+})
+
+describe('a refusal', () => {
+  test.each([
+    [403, 'name-not-permitted', 'refused', 'permitted-dns-names of Namespace team-a'],
+    [403, 'namespace-not-enabled', 'refused', 'nocreds.dev/injection=enabled'],
+    [403, 'pod-gone', 'refused', 'team-a/app-1'],
+    [400, 'duration-out-of-bounds', 'refused', 'certificate-duration is 3600 s'],
+    [400, 'csr-invalid', 'refused', undefined],
+    [401, 'token-invalid', 'token', 'nocreds.dev/authority'],
+    [503, 'not-ready', 'transient', undefined],
+    [503, 'apiserver-unreachable', 'transient', undefined],
+    [429, 'too-many', 'transient', undefined],
+  ])('%d %s is of class %s', async (status, code, failureClass, hint) => {
+    const message = `because of\n${JWT}`
+    authority.fault({ kind: 'refusal', status, code, message })
+    const error = await failure()
+    expect(error).toMatchObject({ code, failureClass })
+    const { message: text, hint: said } = error as { message: string; hint?: string }
+    expect(text).toContain(WHO)
+    expect(text).toMatch(/: because of \[token\]$/)
+    if (hint === undefined) expect(said).toBeUndefined()
+    else expect(said).toContain(hint)
+  })
+})
+
+describe('what is no answer', () => {
+  test.each([
+    [{ kind: 'garbage' }, 'MalformedResponse'],
+    [{ kind: 'huge' }, 'AnswerTooLarge'],
+    [{ kind: 'reset' }, 'ECONNRESET'],
+    [{ kind: 'refusal', status: 200, code: 'x', message: 'y' }, 'MalformedResponse'],
+    [{ kind: 'refusal', status: 403, code: 'Not A Code', message: 'y' }, 'MalformedResponse'],
+  ] as const)('%j is transient', async (fault, code) => {
+    authority.fault(fault)
+    expect(await failure()).toMatchObject({
+      code,
+      failureClass: 'transient',
+      message: expect.stringContaining(`no ${WHO}: `),
+    })
+  })
+
+  test.each([
+    ['key', 'is for another key'],
+    ['identity', 'is for another identity'],
+    ['names', 'lacks the name web'],
+    ['ca', 'no chain leads from'],
+    ['life', 'the certificate ended at'],
+  ] as const)('a certificate with a wrong %s is never given to an app', async (what, text) => {
+    authority.fault({ kind: 'wrong', what })
+    expect(await failure()).toMatchObject({
+      code: 'CertificateMismatch',
+      failureClass: 'transient',
+      message: expect.stringContaining(text),
+    })
+  })
+
+  test('an authority that never answers', async () => {
+    authority.fault({ kind: 'hang' })
+    const error = failure()
+    await until(() => authority.calls[0])
+    time.abort()
+    expect(await error).toMatchObject({ code: 'Timeout', failureClass: 'transient' })
+  })
+
+  test('an authority that is slow is waited for', async () => {
+    authority.fault({ kind: 'slow', delayMs: 50 })
+    expect((await run()).key).not.toBe('')
+  })
+
+  test('an authority that is down', async () => {
+    await authority.stop()
+    expect(await failure()).toMatchObject({
+      code: 'ECONNREFUSED',
+      failureClass: 'transient',
+      hint: expect.stringContaining('nocreds-system/nocreds-authority'),
+    })
+  })
+})
+
+describe('the way to it', () => {
+  test('an authority that the trust bundle does not know gets no token', async () => {
+    const other = await startAuthority({
+      clock: realClock,
+      namespace,
+      serviceAccount,
+      isGood: () => true,
+    })
+    const error = await failure({ authorityUrl: other.url })
+    await other.stop()
+    expect(error).toMatchObject({
+      failureClass: 'transient',
+      code: 'CERT_SIGNATURE_FAILURE',
+      hint: expect.stringContaining('ConfigMap team-a/nocreds-trust-bundle'),
+    })
+    expect(other.calls).toEqual([])
+  })
+
+  test('the host of the certificate must be the one that was asked', async () => {
+    const authorityUrl = authority.url.replace('127.0.0.1', 'localhost')
+    expect(await failure({ authorityUrl })).toMatchObject({
+      code: 'ERR_TLS_CERT_ALTNAME_INVALID',
+    })
+  })
+
+  test('http is refused before the token is read', async () => {
+    const authorityUrl = authority.url.replace('https', 'http')
+    const settings = { authorityUrl, authorityFolder: '/nowhere' }
+    expect(await failure(settings)).toMatchObject({
+      code: 'AuthorityNotHttps',
+      failureClass: 'refused',
+    })
+  })
+
+  test.each([
+    ['', 'TrustBundleMalformed'],
+    ['no PEM', 'TrustBundleMalformed'],
+    ['x'.repeat(300_000), 'TrustBundleMalformed'],
+  ])('a trust bundle that holds nothing never means the usual CAs', async (text, code) => {
+    await pod.putTrustBundle(text)
+    expect(await failure()).toMatchObject({ code, failureClass: 'transient' })
+    expect(authority.calls).toEqual([])
+  })
+
+  test('no trust bundle, no token', async () => {
+    expect(await failure({ authorityFolder: '/nowhere' })).toMatchObject({
+      code: 'TokenMissing',
+      failureClass: 'token',
+      message: `no ${WHO}: the token file /nowhere/token does not exist`,
+    })
+    await pod.putToken('x'.repeat(20_001))
+    expect(await failure()).toMatchObject({ code: 'TokenMalformed', failureClass: 'token' })
+  })
+})

@@ -1,0 +1,50 @@
+/**
+ * Writes DER, as much of it as a certificate request needs; nothing is read with it. A library would be
+ * ten times the rest of this program, which each pod loads anew for each certificate.
+ * Source: ITU-T X.690.
+ */
+
+/** One element: tag, length, content. */
+export function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
+  const content = Buffer.concat(parts)
+  return Buffer.concat([Buffer.from([tag, ...lengthOf(content.length)]), content])
+}
+
+function lengthOf(length: number): number[] {
+  if (length < 0x80) return [length]
+  const bytes: number[] = []
+  for (let rest = length; rest > 0; rest >>>= 8) bytes.unshift(rest & 0xff)
+  return [0x80 | bytes.length, ...bytes]
+}
+
+export const sequence = (...parts: readonly Uint8Array[]): Buffer => der(0x30, ...parts)
+export const set = (...parts: readonly Uint8Array[]): Buffer => der(0x31, ...parts)
+export const octetString = (content: Uint8Array): Buffer => der(0x04, content)
+/** Of whole bytes. */
+export const bitString = (content: Uint8Array): Buffer => der(0x03, Buffer.of(0), content)
+/** From 0 to 127. */
+export const smallInteger = (value: number): Buffer => der(0x02, Buffer.of(value))
+/** A context-specific tag around elements. */
+export const tagged = (number: number, ...parts: readonly Uint8Array[]): Buffer =>
+  der(0xa0 | number, ...parts)
+/** ASCII in the place of an element, under a context-specific tag. */
+export const taggedText = (number: number, text: string): Buffer =>
+  der(0x80 | number, Buffer.from(text, 'latin1'))
+
+/** @param dotted such as `2.5.29.17`; its first number is below 2, or its second below 40 */
+export function objectId(dotted: string): Buffer {
+  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number)
+  return der(0x06, Buffer.from([first * 40 + second, ...rest.flatMap(base128)]))
+}
+
+function base128(value: number): number[] {
+  const bytes = [value & 0x7f]
+  for (let rest = value >>> 7; rest > 0; rest >>>= 7) bytes.unshift(0x80 | (rest & 0x7f))
+  return bytes
+}
+
+/** @param label such as `CERTIFICATE REQUEST` */
+export function toPem(label: string, content: Buffer): string {
+  const lines = content.toString('base64').match(/.{1,64}/g) ?? []
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
+}

@@ -1,0 +1,48 @@
+import {
+  AUTHORITY,
+  AUTHORITY_VOLUME,
+  CERTIFICATE_SECONDS,
+  TRUST_BUNDLE,
+} from '../../contract/certificates.ts'
+import type { CertificateConfig } from '../../contract/exchanger-env.ts'
+import { INJECTION_LABEL, PERMITTED_DNS_NAMES, PREFIX } from '../../contract/names.ts'
+
+/**
+ * What to look at, in plain words for whoever runs the app, by the failure's code; undefined where
+ * nothing is known that the message does not say already.
+ */
+export function hintFor(code: string, config: CertificateConfig): string | undefined {
+  if (/CERT|SIGNATURE|^ERR_SSL|^ERR_TLS/.test(code)) return trustBundle(config)
+  return Object.hasOwn(HINTS, code) ? HINTS[code]?.(config) : undefined
+}
+
+type Hint = (config: CertificateConfig) => string
+
+const HINTS: Readonly<Record<string, Hint>> = {
+  'name-not-permitted': ({ namespace }) =>
+    `Compare ${PREFIX}certificate-dns-names of the Pod or ServiceAccount with ${PERMITTED_DNS_NAMES} of Namespace ${namespace}.`,
+  'namespace-not-enabled': ({ namespace }) =>
+    `Namespace ${namespace} needs ${PERMITTED_DNS_NAMES}, which may be empty; with it comes the label ${INJECTION_LABEL.key}=${INJECTION_LABEL.value}.`,
+  'duration-out-of-bounds': ({ durationSeconds }) =>
+    `${PREFIX}certificate-duration is ${durationSeconds} s; allowed: ${CERTIFICATE_SECONDS.min} to ${CERTIFICATE_SECONDS.max}, or less where the authority says so.`,
+  'token-invalid': () =>
+    `The token must be of this cluster, for ${AUTHORITY.audience}; the kubelet renews it.`,
+  'pod-gone': ({ pod, namespace }) => `Is pod ${namespace}/${pod} being deleted?`,
+  TrustBundleMissing: trustBundle,
+  TrustBundleMalformed: trustBundle,
+  ENOTFOUND: service,
+  EAI_AGAIN: service,
+  ECONNREFUSED: service,
+  ECONNRESET: service,
+  EHOSTUNREACH: service,
+  Timeout: service,
+}
+
+function trustBundle({ namespace, authorityFolder }: CertificateConfig): string {
+  const { configMap, key } = TRUST_BUNDLE
+  return `The authority is known by ${key} of ConfigMap ${namespace}/${configMap}, which it keeps itself; here it is ${authorityFolder}/${AUTHORITY_VOLUME.files.trustBundle}.`
+}
+
+function service({ authorityUrl }: CertificateConfig): string {
+  return `Is the Deployment ${AUTHORITY.namespace}/${AUTHORITY.service} ready, and may this pod reach ${authorityUrl}?`
+}

@@ -1,0 +1,37 @@
+import { join } from 'node:path'
+import { AUTHORITY_VOLUME } from '../../contract/certificates.ts'
+import type { CertificateConfig } from '../../contract/exchanger-env.ts'
+import { ensureFolder } from '../../platform/files.ts'
+import { certificateFor } from '../failure.ts'
+import { openTlsFolder } from '../publish/tls-folder.ts'
+import { runCertify } from './child.ts'
+import { CERTIFICATE } from './kind.ts'
+import { runAlone, versionOf, type Part, type PartDeps } from './part.ts'
+import { Refresher } from './refresher.ts'
+import { followTrustBundle } from './trust-bundle.ts'
+
+/** A certificate, kept fresh once the refresher is started. Throws where the folder cannot be used. */
+export async function openCertificate(config: CertificateConfig, deps: PartDeps): Promise<Part> {
+  const { clock, random, certify, onGiveUp } = deps
+  const { authorityFolder, tlsFolder, dnsNames = [] } = config
+  const log = deps.log()
+  const tokenFile = join(authorityFolder, AUTHORITY_VOLUME.files.token)
+  log.info({ pod: config.pod, dnsNames: dnsNames.join(',') }, 'certificate wanted')
+  await ensureFolder(tlsFolder)
+  const store = await openTlsFolder(tlsFolder, clock.now())
+  const wanted = certificateFor(config)
+  const refresher = new Refresher({
+    kind: CERTIFICATE,
+    wanted,
+    clock,
+    random,
+    store,
+    log,
+    exchange: (abort) => runAlone(deps, () => runCertify(certify, config, abort)),
+    tokenVersion: () => versionOf(tokenFile),
+    onGiveUp,
+  })
+  const trustBundle = join(authorityFolder, AUTHORITY_VOLUME.files.trustBundle)
+  const stopFollowing = followTrustBundle({ clock, file: trustBundle, store, log })
+  return { wanted, refresher, close: stopFollowing }
+}

@@ -1,0 +1,76 @@
+import type { WantedCertificate } from '../../../contract/annotations.ts'
+import {
+  AUTHORITY,
+  AUTHORITY_VOLUME,
+  KEY_TYPE,
+  TLS_DIR_ENV,
+  TLS_FILES,
+  TLS_VOLUME,
+  TRUST_BUNDLE,
+} from '../../../contract/certificates.ts'
+import { CERTIFICATE_DNS_NAMES } from '../../../contract/names.ts'
+import type { EnvVar, Volume, VolumeMount } from '../pod.ts'
+import { mountOf, type CertificateDoor } from './injection.ts'
+
+/** The CAs that peers accept, as a source of a projected volume. */
+function trustBundleAs(path: string): object {
+  return { configMap: { name: TRUST_BUNDLE.configMap, items: [{ key: TRUST_BUNDLE.key, path }] } }
+}
+
+function projected(name: string, ...sources: readonly object[]): Volume {
+  return { name, projected: { defaultMode: 0o644, sources: [...sources] } }
+}
+
+/** By what the sidecar asks the authority, and knows it. */
+function authorityVolume(): Volume {
+  const { name, files, tokenExpirationSeconds } = AUTHORITY_VOLUME
+  const serviceAccountToken = {
+    audience: AUTHORITY.audience,
+    expirationSeconds: tokenExpirationSeconds,
+    path: files.token,
+  }
+  return projected(name, { serviceAccountToken }, trustBundleAs(files.trustBundle))
+}
+
+/** Where the sidecar publishes: in memory, so the key never is on a disk. */
+function publishedVolume(): Volume {
+  return { name: TLS_VOLUME.name, emptyDir: { medium: 'Memory', sizeLimit: TLS_VOLUME.sizeLimit } }
+}
+
+/**
+ * Key and certificate that the kubelet makes and asks for.
+ * Source: Kubernetes API reference, PodCertificateProjection.
+ */
+function kubeletVolume({ durationSeconds, dnsNames }: WantedCertificate): Volume {
+  const podCertificate = {
+    signerName: AUTHORITY.signerName,
+    keyType: KEY_TYPE,
+    maxExpirationSeconds: durationSeconds,
+    certificateChainPath: TLS_FILES.certificate,
+    keyPath: TLS_FILES.key,
+    ...(dnsNames.length === 0
+      ? {}
+      : { userAnnotations: { [CERTIFICATE_DNS_NAMES]: dnsNames.join(',') } }),
+  }
+  return projected(TLS_VOLUME.name, { podCertificate }, trustBundleAs(TLS_FILES.trustBundle))
+}
+
+/** Volumes of the door. */
+export function certificateVolumes(
+  certificate: WantedCertificate,
+  door: CertificateDoor,
+): readonly Volume[] {
+  return door === 'authority'
+    ? [authorityVolume(), publishedVolume()]
+    : [kubeletVolume(certificate)]
+}
+
+/** What the sidecar mounts for a certificate. */
+export const CERTIFICATE_SIDECAR_MOUNTS: readonly VolumeMount[] = [
+  mountOf(AUTHORITY_VOLUME, 'read'),
+  mountOf(TLS_VOLUME, 'write'),
+]
+
+/** What the app's containers get for a certificate, by both doors. */
+export const CERTIFICATE_MOUNT: VolumeMount = mountOf(TLS_VOLUME, 'read')
+export const CERTIFICATE_ENV: EnvVar = { name: TLS_DIR_ENV, value: TLS_VOLUME.mountPath }

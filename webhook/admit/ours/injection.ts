@@ -1,0 +1,51 @@
+import type {
+  InjectionRequest,
+  WantedCertificate,
+  WantedCredentials,
+} from '../../../contract/annotations.ts'
+import type { VolumeMount } from '../pod.ts'
+
+/**
+ * By which door certificates come: the sidecar asks nocreds' authority, or the kubelet asks for one by
+ * a PodCertificateRequest.
+ */
+export type CertificateDoor = 'authority' | 'pod-certificate'
+
+/** The flags that decide what is injected. */
+export interface InjectionSettings {
+  readonly exchangerImage: string
+  readonly stsEndpoint: string | undefined
+  readonly certificateDoor: CertificateDoor
+  /** Base URL of the authority. */
+  readonly authorityUrl: string
+}
+
+/** Everything that decides what one pod gets. */
+export interface Injection extends InjectionSettings {
+  readonly request: InjectionRequest
+  readonly namespace: string
+  readonly serviceAccount: string
+}
+
+/** What the sidecar does: all that neither the SDK (web-identity) nor the kubelet does by itself. */
+export interface SidecarTasks {
+  readonly credentials: WantedCredentials | undefined
+  readonly certificate: WantedCertificate | undefined
+}
+
+/** Undefined where the pod needs no sidecar. */
+export function sidecarTasks({ request, certificateDoor }: Injection): SidecarTasks | undefined {
+  const credentials =
+    request.credentials?.delivery === 'web-identity' ? undefined : request.credentials
+  const certificate = certificateDoor === 'authority' ? request.certificate : undefined
+  if (credentials === undefined && certificate === undefined) return undefined
+  return { credentials, certificate }
+}
+
+/** Where a volume is mounted; the sidecar may write some of them. */
+export function mountOf(
+  { name, mountPath }: { readonly name: string; readonly mountPath: string },
+  access: 'read' | 'write',
+): VolumeMount {
+  return access === 'read' ? { name, mountPath, readOnly: true } : { name, mountPath }
+}
