@@ -234,6 +234,14 @@ test('more requests at once than are worked on are told to ask again', async () 
   expect(statuses.filter((status) => status === 503)).toHaveLength(16)
 })
 
+test('senders that never end their body hold nobody up', async () => {
+  const authority = await stage.start()
+  const slow = Array.from({ length: 100 }, () => stage.beginSlowly(authority))
+  await Promise.all(slow.map(({ connected }) => connected))
+  expect((await stage.ask(authority)).status).toBe(200)
+  for (const { request } of slow) request.destroy()
+})
+
 test('the shortest life: a minute, most of it ahead', async () => {
   const authority = await stage.start(
     '--max-lifetime-seconds',

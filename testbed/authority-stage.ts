@@ -108,6 +108,27 @@ export class AuthorityStage {
     return outgoing
   }
 
+  /** A request whose body never ends. */
+  beginSlowly({ port }: RunningAuthority): {
+    readonly request: ReturnType<typeof request>
+    readonly connected: Promise<void>
+  } {
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}` }
+    const to = { host: '127.0.0.1', port, path: AUTHORITY.path, method: 'POST', agent: false }
+    const slow = request({ ...to, headers, ca: this.roots(), servername: AUTHORITY.host })
+    slow.on('error', () => undefined)
+    const connected = new Promise<void>((resolve) => {
+      slow.on('socket', (socket) => {
+        socket.once('secureConnect', () => {
+          slow.write('{"csr":', () => {
+            resolve()
+          })
+        })
+      })
+    })
+    return { request: slow, connected }
+  }
+
   ask(authority: RunningAuthority, asked: Ask = {}): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.request(authority, asked, resolve).on('error', reject)
