@@ -74,6 +74,33 @@ describe('README', () => {
   })
 })
 
+describe('the programs of "Mutual TLS in your program"', () => {
+  const FENCED = /```(\w+)\n([^]*?)```/g
+  // Each part of the chapter begins with the name in bold and the links to its files.
+  const parts = table('Mutual TLS in your program')
+    .split(/\n(?=\*\*\w+\*\*)/)
+    .slice(1)
+  const snippets = parts.flatMap((part) => {
+    const files = [...part.matchAll(/\]\((examples\/[^)]+)\)/g)].map(([, file = '']) => file)
+    return [...part.matchAll(FENCED)].map(([, language = '', text = '']) => ({
+      language,
+      begin: text.split('\n')[0],
+      text,
+      files,
+    }))
+  })
+
+  test('are there for each of the five', () => {
+    const languages = new Set(snippets.map(({ language }) => language))
+    expect([...languages]).toEqual(['js', 'go', 'python', 'nginx', 'yaml'])
+  })
+
+  test.each(snippets)('are the lines of the files ($language): $begin', ({ text, files }) => {
+    const linesOf = (all: string): string => all.replaceAll(/^\s+/gm, '')
+    expect(files.map((file) => linesOf(read(file))).join('\n')).toContain(linesOf(text))
+  })
+})
+
 describe('the pages', () => {
   test.each(['README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'CHANGELOG.md'])(
     '%s links only to files that are there',

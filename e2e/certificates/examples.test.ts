@@ -32,6 +32,8 @@ let examples: Examples
 let pki: Pki
 let strangers: Pki
 let app: Listening
+let successor: Pki
+let bothCas: string
 let good: TlsFiles
 let folders = 0
 const running: Program[] = []
@@ -42,8 +44,10 @@ beforeAll(async () => {
   examples = await prepareExamples(host, newFolder())
   pki = await createPki(host, newFolder())
   strangers = await createPki(host, newFolder())
+  successor = await createPki(host, newFolder())
   app = await startApp()
   good = await pki.issue({ id: CLIENT })
+  bothCas = good.trustBundle + (await successor.issue(SERVER)).trustBundle
 }, 600_000)
 
 afterEach(stopAll)
@@ -81,7 +85,7 @@ async function startServer(name: ServerName): Promise<RunningServer> {
   })
   running.push(...programs)
   const call = (caller: TlsFiles | undefined): Promise<Answer> =>
-    callOnce(port, 'server.team-a.svc', good.trustBundle, caller)
+    callOnce(port, 'server.team-a.svc', bothCas, caller)
   await waitFor(`an answer of ${name}`, LIMIT_MS, async () => {
     try {
       return await call(good)
@@ -106,7 +110,7 @@ async function startClient(
 ): Promise<RunningClient> {
   const own = await createGenerations(newFolder(), files)
   const url = `https://localhost:${port}/`
-  const program = examples.startClient(name, { tlsFolder: own.folder, url })
+  const program = examples.startClient(name, { tlsFolder: own.folder, url, serverId: SERVER.id })
   running.push(program)
   const { lines } = program
   const more = async (count: number): Promise<void> => {
@@ -156,6 +160,7 @@ describe.each<ClientName>(['node', 'go', 'python'])('client: %s', (name) => {
       'another CA': await strangers.issue(SERVER),
       expired: await pki.issue({ ...SERVER, isExpired: true }),
       'another name': await pki.issue({ ...SERVER, dnsNames: ['other.team-a.svc'] }),
+      'another workload': await pki.issue({ ...SERVER, id: CLIENT }),
     }
     for (const [what, files] of Object.entries(impostors)) {
       const server = await startTlsServer(files)
@@ -181,21 +186,35 @@ test.each<[ServerName, ClientName]>([
   ['python', 'python'],
   ['nginx', 'go'],
   ['envoy', 'node'],
-])('server %s and client %s take up a renewed certificate, and no call fails', async (to, from) => {
-  const server = await startServer(to)
-  const client = await startClient(from, server.port, good)
-  await client.more(10)
+])(
+  'server %s and client %s go over to renewed certificates and a new CA, and no call fails',
+  async (to, from) => {
+    const server = await startServer(to)
+    const client = await startClient(from, server.port, good)
+    const renewServer = async (files: TlsFiles): Promise<void> => {
+      await server.own.publish(files)
+      await waitFor(`the new certificate of ${to}`, LIMIT_MS, async () =>
+        (await server.call(good)).serial === files.serial ? true : undefined,
+      )
+    }
+    const renewClient = async (files: TlsFiles): Promise<void> => {
+      await client.own.publish(files)
+      await waitFor(`the new certificate of ${from}`, LIMIT_MS, () =>
+        Promise.resolve(
+          client.lines.some((line) => line.includes(files.serial)) ? true : undefined,
+        ),
+      )
+    }
+    await client.more(10)
 
-  const renewed = await pki.issue(SERVER)
-  await server.own.publish(renewed)
-  await waitFor(`the new certificate of ${to}`, LIMIT_MS, async () =>
-    (await server.call(good)).serial === renewed.serial ? true : undefined,
-  )
-  const own = await pki.issue({ id: CLIENT })
-  await client.own.publish(own)
-  await waitFor(`the new certificate of ${from}`, LIMIT_MS, () =>
-    Promise.resolve(client.lines.some((line) => line.includes(own.serial)) ? true : undefined),
-  )
-  await client.more(10)
-  expect(client.lines.filter((line) => !line.startsWith('200 hello '))).toEqual([])
-})
+    await renewServer(await pki.issue(SERVER))
+    await renewClient(await pki.issue({ id: CLIENT }))
+    // The order of a change of CA: both sides accept the new one before anybody has a certificate of it.
+    await renewServer({ ...(await pki.issue(SERVER)), trustBundle: bothCas })
+    await renewClient({ ...(await pki.issue({ id: CLIENT })), trustBundle: bothCas })
+    await renewServer({ ...(await successor.issue(SERVER)), trustBundle: bothCas })
+    await renewClient(await successor.issue({ id: CLIENT }))
+    await client.more(10)
+    expect(client.lines.filter((line) => !line.startsWith('200 hello '))).toEqual([])
+  },
+)

@@ -6,9 +6,9 @@ import type { Host } from '../support/host.ts'
 import { REPOSITORY } from '../versions.ts'
 import { startProgram, type Program } from './program.ts'
 
-export const EXAMPLES = join(REPOSITORY, 'examples', 'mutual-tls')
+const EXAMPLES = join(REPOSITORY, 'examples', 'mutual-tls')
 
-export interface ServerSetting {
+interface ServerSetting {
   /** $NOCREDS_TLS_DIR. */
   readonly tlsFolder: string
   readonly port: number
@@ -20,9 +20,11 @@ export interface ServerSetting {
   readonly workFolder: string
 }
 
-export interface ClientSetting {
+interface ClientSetting {
   readonly tlsFolder: string
   readonly url: string
+  /** SPIFFE id of the only workload that it may call. */
+  readonly serverId: string
 }
 
 export interface Examples {
@@ -79,10 +81,11 @@ export async function prepareExamples(machine: Host, buildFolder: string): Promi
       }
       return [begin(commandOf(name, 'server'), env)]
     },
-    startClient: (name, { tlsFolder, url }) =>
+    startClient: (name, { tlsFolder, url, serverId }) =>
       begin(commandOf(name, 'client'), {
         NOCREDS_TLS_DIR: tlsFolder,
         SERVER: url,
+        SERVER_ID: serverId,
         EVERY_MS: `${BETWEEN_CALLS_MS}`,
       }),
   }

@@ -32,7 +32,8 @@ export function startApp(): Promise<Listening> {
 function helloTo({ headers }: IncomingMessage): string {
   const header = headers['x-client-certificate'] ?? headers['x-forwarded-client-cert'] ?? ''
   const pem = /-----BEGIN.*END CERTIFICATE-----/s.exec(decodeURIComponent(header.toString()))
-  const { subjectAltName = '', serialNumber } = new X509Certificate(pem?.[0] ?? '')
+  if (pem === null) return 'hello nobody\n'
+  const { subjectAltName = '', serialNumber } = new X509Certificate(pem[0])
   const id = /URI:([^,]+)/.exec(subjectAltName)?.[1] ?? ''
   return `hello ${id}, certificate ${serialNumber}\n`
 }

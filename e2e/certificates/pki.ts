@@ -13,7 +13,7 @@ export interface TlsFiles {
   readonly serial: string
 }
 
-export interface LeafRequest {
+interface LeafRequest {
   readonly id: string
   readonly dnsNames?: readonly string[]
   readonly isExpired?: boolean

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { realClock, sleep } from '../../platform/clock.ts'
 import type { Environment } from '../support/command.ts'
 
 /** A program that runs until it is stopped. */
@@ -53,9 +52,10 @@ export function startProgram(
       const ended =
         child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined
       kill('SIGTERM')
-      await Promise.race([ended, sleep(realClock, GRACE_MS)])
-      kill('SIGKILL')
+      const patience = setTimeout(kill, GRACE_MS, 'SIGKILL')
       await ended
+      clearTimeout(patience)
+      kill('SIGKILL') // what it left behind
     },
   }
 }

@@ -27,3 +27,11 @@ export function followTlsDir(take) {
     }
   }, POLL_MS).unref()
 }
+
+/** SPIFFE id in the peer's certificate: its one URI; undefined where it has none or several. */
+export function idOf(certificate) {
+  const names = certificate.subjectaltname ?? ''
+  if (names.includes('"')) return undefined // Node quotes a name that could pass for two
+  const uris = names.split(', ').filter((name) => name.startsWith('URI:'))
+  return uris.length === 1 ? uris[0].slice('URI:'.length) : undefined
+}

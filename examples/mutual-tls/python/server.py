@@ -5,7 +5,7 @@ import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tls_dir import TlsDir
+from tls_dir import TlsDir, id_of
 
 ALLOWED = os.environ.get("ALLOWED", "").split(",")
 TLS = TlsDir(ssl.PROTOCOL_TLS_SERVER)
@@ -16,11 +16,11 @@ class Hello(BaseHTTPRequestHandler):
 
     def do_GET(self):
         peer = self.connection.getpeercert()
-        uris = [name for kind, name in peer.get("subjectAltName", ()) if kind == "URI"]
-        if len(uris) != 1 or uris[0] not in ALLOWED:
+        who = id_of(peer)
+        if not who or who not in ALLOWED:
             self.answer(403, "this workload is not allowed\n")
         else:
-            self.answer(200, f"hello {uris[0]}, certificate {peer['serialNumber']}\n")
+            self.answer(200, f"hello {who}, certificate {peer['serialNumber']}\n")
 
     def answer(self, status, text):
         body = text.encode()

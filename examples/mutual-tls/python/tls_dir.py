@@ -37,3 +37,9 @@ class TlsDir:
             os.path.join(generation, "tls.crt"), os.path.join(generation, "tls.key")
         )
         return context
+
+
+def id_of(certificate):
+    """SPIFFE id of what getpeercert() gave, its one URI; None where it has none or several."""
+    uris = [name for kind, name in certificate.get("subjectAltName", ()) if kind == "URI"]
+    return uris[0] if len(uris) == 1 else None

@@ -1,4 +1,4 @@
-// Calls SERVER each EVERY_MS, and prints what it says.
+// Calls SERVER, if it is the workload SERVER_ID, each EVERY_MS, and prints what it says.
 package main
 
 import (
@@ -22,7 +22,7 @@ type client struct {
 }
 
 // renewed is the client itself, or one of the present generation.
-func (c *client) renewed(dir *tlsdir.Dir) (*client, error) {
+func (c *client) renewed(dir *tlsdir.Dir, serverID string) (*client, error) {
 	now, err := dir.Current()
 	if err != nil || now == c.generation {
 		return c, err
@@ -32,6 +32,13 @@ func (c *client) renewed(dir *tlsdir.Dir) (*client, error) {
 		MinVersion:   tls.VersionTLS12,
 		Certificates: []tls.Certificate{now.Pair},
 		RootCAs:      now.CAs,
+		// Besides the name: each workload of team-a may have that one.
+		VerifyConnection: func(peer tls.ConnectionState) error {
+			if id := tlsdir.IDOf(peer.PeerCertificates[0]); id != serverID {
+				return fmt.Errorf("the certificate is of %q, not of %q", id, serverID)
+			}
+			return nil
+		},
 	}
 	transport := &http.Transport{TLSClientConfig: config, IdleConnTimeout: time.Minute}
 	return &client{http.Client{Transport: transport, Timeout: 10 * time.Second}, now}, nil
@@ -50,6 +57,7 @@ func (c *client) call(url string) (string, error) {
 func main() {
 	dir := tlsdir.New(os.Getenv("NOCREDS_TLS_DIR"))
 	url := cmp.Or(os.Getenv("SERVER"), "https://server.team-a.svc")
+	serverID := cmp.Or(os.Getenv("SERVER_ID"), "spiffe://cluster.local/ns/team-a/sa/server")
 	every, err := strconv.Atoi(cmp.Or(os.Getenv("EVERY_MS"), "1000"))
 	if err != nil {
 		panic(err)
@@ -57,7 +65,7 @@ func main() {
 	caller := &client{}
 	for ; ; time.Sleep(time.Duration(every) * time.Millisecond) {
 		said := ""
-		if caller, err = caller.renewed(dir); err == nil {
+		if caller, err = caller.renewed(dir, serverID); err == nil {
 			said, err = caller.call(url)
 		}
 		if err != nil {

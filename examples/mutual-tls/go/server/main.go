@@ -33,8 +33,8 @@ func main() {
 			ClientCAs:              now.CAs,
 			SessionTicketsDisabled: true, // each connection is checked anew
 			VerifyConnection: func(peer tls.ConnectionState) error {
-				uris := peer.PeerCertificates[0].URIs
-				if len(uris) != 1 || !slices.Contains(allowed, uris[0].String()) {
+				id := tlsdir.IDOf(peer.PeerCertificates[0])
+				if id == "" || !slices.Contains(allowed, id) {
 					return errors.New("this workload is not allowed")
 				}
 				return nil
@@ -53,5 +53,5 @@ func main() {
 
 func hello(w http.ResponseWriter, r *http.Request) {
 	peer := r.TLS.PeerCertificates[0]
-	fmt.Fprintf(w, "hello %s, certificate %X\n", peer.URIs[0], peer.SerialNumber)
+	fmt.Fprintf(w, "hello %s, certificate %X\n", tlsdir.IDOf(peer), peer.SerialNumber.Bytes())
 }

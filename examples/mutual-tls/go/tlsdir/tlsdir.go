@@ -46,6 +46,14 @@ func (d *Dir) Current() (*Generation, error) {
 	return d.current, nil
 }
 
+// IDOf is the SPIFFE id of a certificate, its one URI; empty where it has none or several.
+func IDOf(certificate *x509.Certificate) string {
+	if len(certificate.URIs) != 1 {
+		return ""
+	}
+	return certificate.URIs[0].String()
+}
+
 func read(path string) (*Generation, error) {
 	pair, err := tls.LoadX509KeyPair(filepath.Join(path, "tls.crt"), filepath.Join(path, "tls.key"))
 	if err != nil {
