@@ -61,7 +61,7 @@ export function noteIssued(request: IssueRequest, issued: Issued, deps: IssueDep
       ...aboutOf(request.door, request.identity),
       event: 'issued',
       serial: issued.serial,
-      spiffeId: issued.uri,
+      identity: issued.uri,
       dnsNames: issued.dnsNames.join(','),
       notAfter: new Date(issued.notAfterMs).toISOString(),
     },

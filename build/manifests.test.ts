@@ -135,14 +135,9 @@ describe('names of the contract', () => {
     const objects = [...INSTALLED.map(({ metadata }) => metadata.name), 'nocreds-guard']
     const ofCertManager = ['nocreds-ca', 'nocreds-self-signed', 'nocreds-webhook-certificate']
     const ofClientCa = ['nocreds-client-ca', 'nocreds-webhook-client-ca']
-    const contract = [
-      TOKEN_VOLUME.name,
-      CREDENTIALS_VOLUME.name,
-      AUTHORITY_VOLUME.name,
-      TLS_VOLUME.name,
-      TRUST_BUNDLE.configMap,
-      EXCHANGER.container,
-    ]
+    const volumes = [TOKEN_VOLUME, CREDENTIALS_VOLUME, AUTHORITY_VOLUME, TLS_VOLUME]
+    const ours = [TRUST_BUNDLE.configMap, EXCHANGER.container]
+    const contract = [...volumes.map(({ name }) => name), ...ours]
     const used = found(/(?<![\w/])nocreds-[\w-]*\w/g)
     expect([...objects, ...ofCertManager, ...ofClientCa, ...contract]).toEqual(
       expect.arrayContaining(used),

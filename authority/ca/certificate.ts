@@ -80,12 +80,22 @@ function keyIdIn(extensions: Buffer): Buffer | undefined {
   return undefined
 }
 
-/** Lifetime from notBefore to notAfter, whole seconds, within the issuer's. */
+/** From notBefore to notAfter; whole seconds, within the issuer's. */
 function lifeOf(nowMs: number, lifetimeSeconds: number, issuer?: X509Certificate): Life {
+  // Lives of a few minutes are for tests of renewal; most of them must still lie ahead.
+  const backdatedMs = Math.min(BACKDATED_MS, (lifetimeSeconds * 1000) / 6)
   const earliestMs = issuer?.validFromDate.getTime() ?? 0
   const latestMs = issuer?.validToDate.getTime() ?? Infinity
-  const notBeforeMs = Math.max(Math.floor((nowMs - BACKDATED_MS) / 1000) * 1000, earliestMs)
+  const notBeforeMs = Math.max(Math.floor((nowMs - backdatedMs) / 1000) * 1000, earliestMs)
   return { notBeforeMs, notAfterMs: Math.min(notBeforeMs + lifetimeSeconds * 1000, latestMs) }
+}
+
+/** A CA's life counts from now, whatever it is backdated by. */
+function caLifeOf(nowMs: number, lifetimeSeconds: number, issuer?: X509Certificate): Life {
+  const latestMs = issuer?.validToDate.getTime() ?? Infinity
+  const startMs = Math.floor(nowMs / 1000) * 1000
+  const notBeforeMs = Math.max(startMs - BACKDATED_MS, issuer?.validFromDate.getTime() ?? 0)
+  return { notBeforeMs, notAfterMs: Math.min(startMs + lifetimeSeconds * 1000, latestMs) }
 }
 
 /** A self-signed root, for one intermediate level below it. */
@@ -98,7 +108,7 @@ export async function createRoot(nowMs: number, lifetimeSeconds: number): Promis
     serial,
     subject,
     key: createPublicKey(key),
-    life: lifeOf(nowMs, lifetimeSeconds + BACKDATED_MS / 1000),
+    life: caLifeOf(nowMs, lifetimeSeconds),
     signer: { subject, key, keyId },
     extensions: caExtensions(1, keyId),
   })
@@ -117,7 +127,7 @@ export async function createIntermediate(
     serial,
     subject: caName('intermediate', serial),
     key: createPublicKey(key),
-    life: lifeOf(nowMs, lifetimeSeconds + BACKDATED_MS / 1000, root.certificate),
+    life: caLifeOf(nowMs, lifetimeSeconds, root.certificate),
     signer: root,
     extensions: caExtensions(0, keyIdOf(createPublicKey(key))),
   })

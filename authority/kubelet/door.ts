@@ -1,4 +1,4 @@
-import { AUTHORITY } from '../../contract/certificates.ts'
+import { AUTHORITY, CERTIFICATE_SECONDS } from '../../contract/certificates.ts'
 import { sleepUnless, type Random } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { KubeError, type KubeClient, type KubeObject } from '../../service/kube/kube-client.ts'
@@ -119,7 +119,7 @@ async function decide(request: KubeObject, deps: KubeletDoorDeps): Promise<void>
   try {
     const issued = await issue(asked, deps)
     const lifeSeconds = (issued.notAfterMs - issued.notBeforeMs) / 1000
-    if (lifeSeconds < asked.lifetimeSeconds && lifeSeconds < 3600) {
+    if (lifeSeconds < CERTIFICATE_SECONDS.min) {
       throw new Refusal('not-ready', 'the CA ends within the hour that the apiserver demands')
     }
     const isFirst = await writeStatus(withCertificate(request, issued, clock.now()), deps.kube)

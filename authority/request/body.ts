@@ -34,7 +34,7 @@ export function readBody(text: string): CertificateRequest {
 }
 
 /** Longer than any token of an apiserver. */
-const MOST_TOKEN_CHARACTERS = 16_384
+const MOST_TOKEN_CHARACTERS = 8192
 
 /** The bearer token of the header. @throws Refusal */
 export function readToken(authorization: string | undefined): string {

@@ -28,7 +28,13 @@ export function createAuthorityServer(
   deps: ServerDeps,
 ): Server {
   const server = createServer(
-    { cert: certificate.certPem, key: certificate.keyPem, minVersion: 'TLSv1.2' },
+    {
+      cert: certificate.certPem,
+      key: certificate.keyPem,
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: 5000,
+      connectionsCheckingInterval: 2000, // how closely the limits below are kept
+    },
     createAuthorityListener(deps),
   )
   server.headersTimeout = 5000
@@ -40,36 +46,42 @@ export function createAuthorityServer(
 
 /** Never throws, never leaves a request unanswered. */
 function createAuthorityListener(deps: ServerDeps): RequestListener {
-  let underWay = 0
+  const desk: Desk = { underWay: 0 }
   return (request, response) => {
-    if (underWay >= MOST_AT_ONCE) {
-      refuse(response, busy(deps))
-      return
-    }
-    underWay += 1
-    answer(request, deps)
-      .then(
-        (issued) => {
-          send(response, 200, issued)
-        },
-        (error: unknown) => {
-          refuse(response, error)
-        },
-      )
-      .finally(() => {
-        underWay -= 1
-      })
+    answer(request, deps, desk).then(
+      (issued) => {
+        send(response, 200, issued)
+      },
+      (error: unknown) => {
+        refuse(response, error)
+      },
+    )
   }
 }
 
-function busy(deps: ServerDeps): Refusal {
-  const error = new Refusal('not-ready', `${MOST_AT_ONCE} requests are under way; ask again`)
-  noteRefused('authority', undefined, error, deps)
-  return error
+/** Counts requests from the whole body to the answer, so that slow senders hold nobody up. */
+interface Desk {
+  underWay: number
 }
 
-async function answer(request: IncomingMessage, deps: ServerDeps): Promise<IssuedCertificate> {
-  const { clock, cluster, metrics, maxLifetimeSeconds } = deps
+async function atDesk<T>(desk: Desk, work: () => Promise<T>): Promise<T> {
+  if (desk.underWay >= MOST_AT_ONCE) {
+    throw new Refusal('not-ready', `${MOST_AT_ONCE} requests are under way; ask again`)
+  }
+  desk.underWay += 1
+  try {
+    return await work()
+  } finally {
+    desk.underWay -= 1
+  }
+}
+
+async function answer(
+  request: IncomingMessage,
+  deps: ServerDeps,
+  desk: Desk,
+): Promise<IssuedCertificate> {
+  const { clock, metrics } = deps
   let identity: Identity | undefined
   let startedAt = clock.monotonic()
   try {
@@ -79,16 +91,18 @@ async function answer(request: IncomingMessage, deps: ServerDeps): Promise<Issue
     startedAt = clock.monotonic()
     const { csr, durationSeconds } = readBody(text)
     const bytes = csrFromPem(csr)
-    identity = await cluster.identify(token)
-    const asked: IssueRequest = {
-      door: 'authority',
-      identity,
-      readCsr: () => readCsr(bytes),
-      lifetimeSeconds: Math.min(durationSeconds, maxLifetimeSeconds),
-    }
-    const issued = await issue(asked, deps)
-    noteIssued(asked, issued, deps)
-    return { certificate: issued.chainPem, trustBundle: issued.bundlePem }
+    return await atDesk(desk, async () => {
+      identity = await deps.cluster.identify(token)
+      const asked: IssueRequest = {
+        door: 'authority',
+        identity,
+        readCsr: () => readCsr(bytes),
+        lifetimeSeconds: Math.min(durationSeconds, deps.maxLifetimeSeconds),
+      }
+      const issued = await issue(asked, deps)
+      noteIssued(asked, issued, deps)
+      return { certificate: issued.chainPem, trustBundle: issued.bundlePem }
+    })
   } catch (error) {
     noteRefused('authority', identity, error, deps)
     throw error
