@@ -350,7 +350,7 @@ describe('names of the authority', () => {
 
 test('the gate waits for what was asked for', () => {
   const credentials = '/var/run/secrets/nocreds.dev/aws/credentials.json'
-  const certificate = '/var/run/secrets/nocreds.dev/tls/tls.crt'
+  const certificate = '/var/run/secrets/nocreds.dev/tls/published/tls.crt'
   expect(gateOf({ credentials: true, certificate: false })).toEqual(['test', '-e', credentials])
   expect(gateOf({ credentials: false, certificate: true })).toEqual(['test', '-e', certificate])
   expect(gateOf({ credentials: true, certificate: true })).toEqual([
