@@ -86,7 +86,10 @@ export interface Second {
   readonly peer?: string
 }
 
-/** The Deployment `client`, which calls the server ten times a second; gives what it said so far. */
+/**
+ * The Deployment `client`, which calls the server ten times a second; gives what it said since its first second
+ * without a failure: a Service leads to a new pod a moment after that is ready.
+ */
 export async function startClient(
   suite: Suite,
   member: Member,
@@ -97,10 +100,18 @@ export async function startClient(
   await suite.kubectl.apply(deployment(member, 'client', container))
   await rolledOut(suite, member, 'client')
   const logs = ['logs', 'deployment/client', '--container', 'app', '--namespace', member.namespace]
-  return async () => {
+  const said = async (): Promise<readonly Second[]> => {
     const log = await suite.kubectl(logs)
-    return log.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Second]))
+    const seconds = log
+      .split('\n')
+      .flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Second]))
+    const first = seconds.findIndex(({ answered, failed }) => answered > 0 && failed.length === 0)
+    return first === -1 ? [] : seconds.slice(first)
   }
+  await waitFor('the first calls to be answered', 60_000, async () => {
+    return (await said()).length > 0 ? true : undefined
+  })
+  return said
 }
 
 /** One generation, as text. */
