@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { TRUST_BUNDLE } from '../../contract/certificates.ts'
+import { INJECTION_LABEL } from '../../contract/names.ts'
 import { writeNamespace } from '../../testbed/authority-cluster.ts'
 import { AuthorityStage, soon } from '../../testbed/authority-stage.ts'
 
@@ -41,5 +42,18 @@ describe('trust bundles', () => {
       expect(bundleIn('team-c')).toBeUndefined()
     })
     expect(bundleIn('team-b')).toBeUndefined()
+  })
+
+  test('are not made in a namespace that is being deleted', async () => {
+    const deletionTimestamp = '2026-01-01T00:00:00Z'
+    const labels = { [INJECTION_LABEL.key]: INJECTION_LABEL.value }
+    stage.api.store.write('/api/v1/namespaces/ending', {
+      metadata: { name: 'ending', labels, deletionTimestamp },
+    })
+    await stage.start()
+    await soon(() => {
+      expect(bundleIn('team-a')).toBeDefined()
+    })
+    expect(bundleIn('ending')).toBeUndefined()
   })
 })

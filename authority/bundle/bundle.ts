@@ -46,12 +46,12 @@ export function createBundleWriter(deps: BundleDeps): BundleWriter {
     nudge.resolve(undefined)
   }
   const shared = { kube, clock, random, log, onChange: wake }
-  const namespaces = new Reflector<true>({
+  const namespaces = new Reflector<'live' | 'ending'>({
     ...shared,
     path: '/api/v1/namespaces',
     kind: 'Namespace',
     selector: { labelSelector: `${INJECTION_LABEL.key}=${INJECTION_LABEL.value}` },
-    keep: () => true,
+    keep: ({ metadata }) => (metadata['deletionTimestamp'] === undefined ? 'live' : 'ending'),
   })
   const configMaps = new Reflector<KubeObject>({
     ...shared,
@@ -73,6 +73,7 @@ export function createBundleWriter(deps: BundleDeps): BundleWriter {
     owner ??= await ownerOf(kube)
     const present = owner
     const writes = namespaces.keys().flatMap((namespace) => {
+      if (namespaces.get(namespace) === 'ending') return [] // nothing can be made in it any more
       const before = configMaps.get(`${namespace}/${TRUST_BUNDLE.configMap}`)
       if (before !== undefined && isInStep(before, pem, present)) return []
       return [() => write(kube, wantedBundle(namespace, pem, present), before)]

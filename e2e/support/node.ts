@@ -90,3 +90,8 @@ export async function addApiserverFlag(host: Host, flag: string): Promise<() => 
   await edit(`s#^\\( *\\)- kube-apiserver$#&\\n\\1- ${flag}#`, true)
   return () => edit(`\\#- ${flag}$#d`, false)
 }
+
+/** The private key by which the cluster signs ServiceAccount tokens, in PEM. */
+export function signingKeyPem(host: Host): Promise<string> {
+  return onNode(host, 'cat', '/etc/kubernetes/pki/sa.key')
+}
