@@ -4,7 +4,7 @@ import { CREDENTIALS_VOLUME, EXCHANGER, TOKEN_VOLUME } from './names.ts'
 import * as values from './values.ts'
 
 /** Whose exchanger it is. */
-export interface Workload {
+interface Workload {
   readonly namespace: string
   readonly serviceAccount: string
   /** Name of the pod, from the downward API: at admission a generated name is not known yet. */

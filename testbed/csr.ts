@@ -1,6 +1,6 @@
 /** Test double: requests for certificates, as a pod or a stranger makes them. Never shipped. */
 import { createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
-import { der, TAG, toPem } from '../authority/der.ts'
+import { der, TAG, toPem } from '../platform/der.ts'
 import { OID } from '../authority/oids.ts'
 
 export interface CsrWish {

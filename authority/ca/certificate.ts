@@ -10,7 +10,8 @@ import {
 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { splitPem } from '../../service/pem.ts'
-import { der, elementsOf, readDer, TAG, toPem } from '../der.ts'
+import { der, TAG, toPem } from '../../platform/der.ts'
+import { elementsOf, readDer } from '../read-der.ts'
 import { OID } from '../oids.ts'
 
 /** Clocks of peers may be a little behind. */

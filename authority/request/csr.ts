@@ -1,7 +1,8 @@
 import { createPublicKey, verify, type KeyObject } from 'node:crypto'
 import { CERTIFICATE_LIMITS } from '../../contract/certificates.ts'
 import { isDnsName, MOST_DNS_NAMES } from '../../contract/dns-names.ts'
-import { der, DerError, elementsOf, readDer, TAG, type Element } from '../der.ts'
+import { der, TAG } from '../../platform/der.ts'
+import { DerError, elementsOf, readDer, type Element } from '../read-der.ts'
 import { OID } from '../oids.ts'
 import { Refusal } from '../refusal.ts'
 

@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { extensionOf, csrDer, csrPem, type CsrWish } from '../../testbed/csr.ts'
-import { der, TAG, toPem } from '../../authority/der.ts'
+import { der, TAG, toPem } from '../../platform/der.ts'
 import { OID } from '../../authority/oids.ts'
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { createMember, type Member } from '../support/certificates.ts'

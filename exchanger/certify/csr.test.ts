@@ -2,7 +2,7 @@ import { createPublicKey } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import { readCsr } from '../../testbed/authority/csr.ts'
 import { certificateRequest, newKey } from './csr.ts'
-import { der, objectId, taggedText } from './der.ts'
+import { der, objectId, taggedText } from '../../platform/der.ts'
 
 const request = (dnsNames: readonly string[]): [string, string] => {
   const key = newKey()

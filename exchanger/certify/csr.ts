@@ -9,7 +9,7 @@ import {
   tagged,
   taggedText,
   toPem,
-} from './der.ts'
+} from '../../platform/der.ts'
 
 const OID = {
   ecdsaWithSha256: '1.2.840.10045.4.3.2',

@@ -17,7 +17,7 @@ import {
   tagged,
   taggedText,
   toPem,
-} from '../../exchanger/certify/der.ts'
+} from '../../platform/der.ts'
 
 export interface Ca {
   readonly name: string

@@ -1,21 +1,9 @@
-/**
- * DER, as far as certificates and requests need it. Reading is strict: definite lengths of the least
- * size, the whole input, a bound on depth, so each text has one reading. Source: ITU-T X.690.
- */
+import { TAG } from '../platform/der.ts'
 
-export const TAG = {
-  boolean: 0x01,
-  integer: 0x02,
-  bitString: 0x03,
-  octetString: 0x04,
-  null: 0x05,
-  oid: 0x06,
-  utf8String: 0x0c,
-  utcTime: 0x17,
-  generalizedTime: 0x18,
-  sequence: 0x30,
-  set: 0x31,
-} as const
+/**
+ * Reads DER, strictly: definite lengths of the least size, the whole input, a bound on depth, so each text has one
+ * reading. Source: ITU-T X.690.
+ */
 
 /** Deeper than any certificate or request. */
 const MOST_DEEP = 16
@@ -88,36 +76,4 @@ function elementAt(bytes: Buffer, at: number): Element {
   const end = start + length
   if (end > bytes.length) throw new DerError('it ends within an element')
   return { tag, content: bytes.subarray(start, end), whole: bytes.subarray(at, end) }
-}
-
-/** One element of these parts, one after the other. */
-export function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
-  const content = Buffer.concat(parts)
-  return Buffer.concat([Buffer.from([tag, ...lengthOf(content.length)]), content])
-}
-
-function lengthOf(length: number): number[] {
-  if (length < 0x80) return [length]
-  const bytes: number[] = []
-  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256)
-  return [0x80 | bytes.length, ...bytes]
-}
-
-/** An object identifier, given in dots. */
-export function oid(dotted: string): Buffer {
-  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number)
-  return der(TAG.oid, Buffer.from([first * 40 + second, ...rest.flatMap(base128)]))
-}
-
-function base128(arc: number): number[] {
-  const bytes = [arc & 0x7f]
-  for (let rest = Math.floor(arc / 128); rest > 0; rest = Math.floor(rest / 128)) {
-    bytes.unshift(0x80 | (rest & 0x7f))
-  }
-  return bytes
-}
-
-export function toPem(label: string, bytes: Buffer): string {
-  const lines = bytes.toString('base64').match(/.{1,64}/g) ?? []
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
 }

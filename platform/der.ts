@@ -1,8 +1,21 @@
 /**
- * Writes DER, as much of it as a certificate request needs; nothing is read with it. A library would be
- * ten times the rest of this program, which each pod loads anew for each certificate.
- * Source: ITU-T X.690.
+ * Writes DER, as much of it as certificates and requests for them need; nothing is read with it. A library would be
+ * ten times the rest of the program that each pod loads anew for each certificate. Source: ITU-T X.690.
  */
+
+export const TAG = {
+  boolean: 0x01,
+  integer: 0x02,
+  bitString: 0x03,
+  octetString: 0x04,
+  null: 0x05,
+  oid: 0x06,
+  utf8String: 0x0c,
+  utcTime: 0x17,
+  generalizedTime: 0x18,
+  sequence: 0x30,
+  set: 0x31,
+} as const
 
 /** One element: tag, length, content. */
 export function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
@@ -17,13 +30,13 @@ function lengthOf(length: number): number[] {
   return [0x80 | bytes.length, ...bytes]
 }
 
-export const sequence = (...parts: readonly Uint8Array[]): Buffer => der(0x30, ...parts)
-export const set = (...parts: readonly Uint8Array[]): Buffer => der(0x31, ...parts)
-export const octetString = (content: Uint8Array): Buffer => der(0x04, content)
+export const sequence = (...parts: readonly Uint8Array[]): Buffer => der(TAG.sequence, ...parts)
+export const set = (...parts: readonly Uint8Array[]): Buffer => der(TAG.set, ...parts)
+export const octetString = (content: Uint8Array): Buffer => der(TAG.octetString, content)
 /** Of whole bytes. */
-export const bitString = (content: Uint8Array): Buffer => der(0x03, Buffer.of(0), content)
+export const bitString = (content: Uint8Array): Buffer => der(TAG.bitString, Buffer.of(0), content)
 /** From 0 to 127. */
-export const smallInteger = (value: number): Buffer => der(0x02, Buffer.of(value))
+export const smallInteger = (value: number): Buffer => der(TAG.integer, Buffer.of(value))
 /** A context-specific tag around elements. */
 export const tagged = (number: number, ...parts: readonly Uint8Array[]): Buffer =>
   der(0xa0 | number, ...parts)
@@ -34,7 +47,7 @@ export const taggedText = (number: number, text: string): Buffer =>
 /** @param dotted such as `2.5.29.17`; its first number is below 2, or its second below 40 */
 export function objectId(dotted: string): Buffer {
   const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number)
-  return der(0x06, Buffer.from([first * 40 + second, ...rest.flatMap(base128)]))
+  return der(TAG.oid, Buffer.from([first * 40 + second, ...rest.flatMap(base128)]))
 }
 
 function base128(value: number): number[] {
