@@ -131,15 +131,16 @@ function readText(request: IncomingMessage): Promise<string> {
     }
     const chunks: Buffer[] = []
     let size = 0
-    request.on('data', (chunk: Buffer) => {
+    const take = (chunk: Buffer): void => {
       size += chunk.length
-      if (size > most) {
-        request.pause()
-        reject(tooLarge())
+      if (size <= most) {
+        chunks.push(chunk)
         return
       }
-      chunks.push(chunk)
-    })
+      request.off('data', take).resume()
+      reject(tooLarge())
+    }
+    request.on('data', take)
     request.on('end', () => {
       resolve(Buffer.concat(chunks).toString('utf8'))
     })
@@ -156,8 +157,9 @@ function refuse(response: ServerResponse, error: unknown): void {
   const refusal: CertificateRefusal = isRefusal
     ? { code: error.code, message: messageOf(error) }
     : { code: 'fault', message: 'fault inside the authority, see its log' }
-  // The rest of a refused body is not read, so the connection cannot be used again.
-  response.setHeader('connection', 'close')
+  // One who is still sending would not see the answer if the connection were closed: the rest is thrown away as
+  // it comes, for as long as any request may take.
+  if (!isRefusal || error.code !== 'too-large') response.setHeader('connection', 'close')
   send(response, isRefusal ? error.status : 500, refusal)
 }
 
