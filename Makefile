@@ -43,7 +43,7 @@ unit: build openssl ## unit, property and integration tests
 # It knows nothing of our code, so the tests ask it what our certificates are worth.
 openssl:
 	@command -v openssl >/dev/null \
-	  || { [ "$$(id -u)" = 0 ] && apt-get install --yes --quiet --quiet openssl >/dev/null; } \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq openssl >/dev/null; } \
 	  || { echo "make test needs openssl on the PATH" >&2; exit 1; }
 
 build: $(BUNDLES) ## bundle the programs into dist/
