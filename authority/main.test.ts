@@ -35,6 +35,7 @@ describe('the command line', () => {
   test.each<[string[], string, number]>([
     [['--colour', 'red'], "Unknown option '--colour'", 2],
     [['--max-lifetime-seconds', '59'], 'allowed: whole seconds from 60 to 86400', 2],
+    [['--extra-server-name', '*.a'], 'allowed: a host name in lower case', 2],
     [['--trust-domain', 'A b'], 'allowed: a SPIFFE trust domain', 2],
     [['--root-lifetime-seconds', '86400'], 'at least 4 times --intermediate', 2],
     [[], 'no cluster', 2],

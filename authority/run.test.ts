@@ -1,4 +1,6 @@
 import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { AUTHORITY } from '../contract/certificates.ts'
 import { splitPem } from '../service/pem.ts'
@@ -240,6 +242,15 @@ test('senders that never end their body hold nobody up', async () => {
   await Promise.all(slow.map(({ connected }) => connected))
   expect((await stage.ask(authority)).status).toBe(200)
   for (const { request } of slow) request.destroy()
+})
+
+test('its own certificate has the name of --extra-server-name, too', async () => {
+  const { port } = await stage.start('--extra-server-name', 'authority.example.com')
+  for (const servername of ['authority.example.com', AUTHORITY.host]) {
+    const socket = connect({ host: '127.0.0.1', port, servername, ca: stage.roots() })
+    await once(socket, 'secureConnect')
+    socket.destroy()
+  }
 })
 
 test('the shortest life: a minute, most of it ahead', async () => {

@@ -23,7 +23,10 @@ export interface Authority {
   /** Tells the apiserver of a pod, as happens before a kubelet runs it. */
   addPod(pod: Pod): void
   /** The `data` of a ConfigMap; undefined where there is none. */
-  configMap(namespace: string, name: string): Readonly<Record<string, string>> | undefined
+  readonly configMap: (
+    namespace: string,
+    name: string,
+  ) => Readonly<Record<string, string>> | undefined
   close(): Promise<void>
 }
 

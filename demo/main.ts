@@ -45,12 +45,12 @@ async function story(world: World, folder: string, runs: PodRun[]): Promise<void
   )
   refreshesWereSeen(world)
 
-  act('The pods with certificates meanwhile: both were renewed, no connection was dropped')
-  await watchRenewal(caller)
-
   act('The role now trusts another ServiceAccount: the pod says why it has no credentials')
   world.trust('system:serviceaccount:team-a:somebody-else')
   await showRefusal(world, folder, runs)
+
+  act('The certificates of both pods are renewed; the first connection stays open')
+  await watchRenewal(caller)
 }
 
 async function admitted(world: World, pod: Pod): Promise<Pod> {

@@ -26,6 +26,11 @@ describe('a key with its certificate', () => {
     expect(notAfterOf(DOCUMENT)).toBe(NOW + 3_600_000)
   })
 
+  test('a short one lives for most of that: it is not renewed at once', () => {
+    const life = { notBefore: '2026-11-25T08:00:00Z', notAfter: '2026-11-25T08:01:00Z' }
+    expect(lifeMsOf({ ...DOCUMENT, ...life })).toBe(50_000)
+  })
+
   test.each(['key', 'certificate', 'trustBundle', 'notBefore', 'notAfter'] as const)(
     'is refused where %s is missing or bad, and the message holds none of it',
     async (field) => {

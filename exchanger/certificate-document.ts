@@ -17,8 +17,8 @@ export interface CertificateDocument {
 /** An answer, the key, and what JSON adds to their line breaks. */
 export const CERTIFICATE_DOCUMENT_MAX_BYTES = CERTIFICATE_LIMITS.answerBytes * 2
 
-/** The authority dates certificates back by this much, for clocks that are a little behind. */
-const BACKDATED_MS = 60_000
+/** The authority dates certificates back by this much, for clocks that are a little behind; short ones by less. */
+const BACKDATED = { mostMs: 60_000, mostPart: 1 / 6 } as const
 
 class CertificateDocumentError extends NocredsError<'ERR_CERTIFICATE_DOCUMENT'> {}
 
@@ -29,7 +29,8 @@ export function notAfterOf({ notAfter }: Pick<CertificateDocument, 'notAfter'>):
 
 /** From its issue to its end, in milliseconds. */
 export function lifeMsOf({ notBefore, notAfter }: CertificateDocument): number {
-  return Date.parse(notAfter) - Date.parse(notBefore) - BACKDATED_MS
+  const wholeMs = Date.parse(notAfter) - Date.parse(notBefore)
+  return wholeMs - Math.min(BACKDATED.mostMs, wholeMs * BACKDATED.mostPart)
 }
 
 /** One line of JSON. */

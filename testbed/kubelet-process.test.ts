@@ -29,6 +29,13 @@ function planned(container: Partial<KubeletContainer>) {
   return containerProcess(prepared, 'app', { '/nocreds/': '/checkout/dist' })
 }
 
+test('a mount with a subPath is a folder in the volume', () => {
+  const volumeMounts = [{ name: 'inner', mountPath: '/run/tls', subPath: 'published' }]
+  const { command, folderOf } = planned({ command: ['cat', '/run/tls/tls.crt'], volumeMounts })
+  expect(command).toEqual(['cat', '/tmp/pod/volumes/inner/published/tls.crt'])
+  expect(folderOf('/run/tls')).toBe('/tmp/pod/volumes/inner/published')
+})
+
 describe('expand, as the kubelet does it', () => {
   const variables = new Map([
     ['A', 'one'],

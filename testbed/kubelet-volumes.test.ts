@@ -172,6 +172,43 @@ describe('preparePod', () => {
     await prepared.close()
   })
 
+  describe('with a ConfigMap beside two tokens', () => {
+    const token = (audience: string): object => ({
+      serviceAccountToken: { audience, expirationSeconds: 600, path: audience },
+    })
+    const configMap = { name: 'bundle', items: [{ key: 'ca.crt', path: 'ca.pem' }] }
+    const sources = [token('aws'), token('authority'), { configMap }]
+    const pod = {
+      ...POD,
+      spec: { ...POD.spec, volumes: [{ name: 'mixed', projected: { sources } }] },
+    } as KubeletPod
+    const contentOf = (name: string): Promise<string> =>
+      readFile(join(folder, 'volumes/mixed', name), 'utf8')
+
+    test('writes all of them, and the ConfigMap as it is at each rotation', async () => {
+      let content = 'old'
+      const maps = (...names: string[]) =>
+        names.join('/') === 'team-a/bundle' ? { 'ca.crt': content, other: 'x' } : undefined
+      const prepared = await preparePod(pod, { folder, issuer, clock, configMap: maps })
+      expect(asked.map(({ audience }) => audience)).toEqual(['aws', 'authority'])
+      expect(await contentOf('authority')).toBe('token 2')
+      expect(await contentOf('ca.pem')).toBe('old')
+      content = 'new'
+      await prepared.rotateToken()
+      await prepared.close()
+      expect(await contentOf('ca.pem')).toBe('new')
+      expect(await readdir(join(folder, 'volumes/mixed'))).not.toContain('other')
+    })
+
+    test.each([
+      ['does not exist', undefined],
+      ['has no ca.crt', { other: 'x' }],
+    ])('one that %s is an error', async (said, data) => {
+      const options = { folder, issuer, clock, configMap: () => data as undefined }
+      await expect(preparePod(pod, options)).rejects.toThrow(said)
+    })
+  })
+
   test('wants a pod that the apiserver has named', async () => {
     const pod = { ...POD, metadata: { namespace: 'team-a' } }
     await expect(preparePod(pod, { folder, issuer, clock })).rejects.toThrow('metadata.name')

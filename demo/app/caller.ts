@@ -6,7 +6,7 @@ import { readFileSync, realpathSync } from 'node:fs'
 import { Agent, get } from 'node:https'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import type { TLSSocket } from 'node:tls'
+import { TLSSocket } from 'node:tls'
 
 const MOST_ROUNDS = 45
 
@@ -31,7 +31,8 @@ function agentOfNow(options: object): Agent {
 function call(agent: Agent): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = get(SERVER, { agent, timeout: 5000 }, (response) => {
-      const socket = response.socket as TLSSocket
+      const { socket } = response
+      if (!(socket instanceof TLSSocket)) throw new Error('the connection is not TLS')
       const serial = socket.getPeerCertificate().serialNumber
       text(response).then((said) => {
         if (response.statusCode === 200) resolve({ said: said.trim(), serial, socket })
