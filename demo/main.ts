@@ -79,6 +79,7 @@ async function watchThreeSets(delivery: string, run: PodRun): Promise<void> {
   say('the kubelet has rotated the token', delivery)
   const { code } = await app.exited
   if (code !== 0) throw new Error(`${delivery}: the app ended with ${String(code)}`)
+  await run.close()
 }
 
 /** Every exchange must have worked, and each sidecar must have made at least three. */
