@@ -1,4 +1,5 @@
 import { AUTHORITY } from '../contract/certificates.ts'
+import { isDnsName } from '../contract/dns-names.ts'
 import * as values from '../contract/values.ts'
 import type { ValueKind } from '../contract/values.ts'
 import { UsageError } from '../platform/errors.ts'
@@ -11,6 +12,12 @@ const DAY_SECONDS = 86_400
 const trustDomain: ValueKind<string> = {
   allowed: 'a SPIFFE trust domain: 1–255 of a-z, 0-9, ".", "-" and "_"',
   parse: (text) => (/^[a-z0-9._-]{1,255}$/.test(text) ? text : undefined),
+  format: (text) => text,
+}
+
+const dnsName: ValueKind<string> = {
+  allowed: 'a host name in lower case, without wildcards',
+  parse: (text) => (isDnsName(text) ? text : undefined),
   format: (text) => text,
 }
 
@@ -39,6 +46,9 @@ export const FLAGS = {
   'ca-secret': flag(values.objectName, {
     default: 'nocreds-authority-ca',
     help: 'Secret that the replicas share',
+  }),
+  'extra-server-name': flag(dnsName, {
+    help: "one more name in the authority's own certificate, where --authority-url of the webhook is not the Service",
   }),
   namespace: flag(values.objectName, {
     default: AUTHORITY.namespace,

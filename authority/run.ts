@@ -94,6 +94,7 @@ function openKeeper(config: AuthorityConfig, { kube, clock, log }: AuthorityDeps
     kube,
     clock,
     log,
+    extraServerName: config['extra-server-name'],
     path: `/api/v1/namespaces/${config.namespace}/secrets/${config['ca-secret']}`,
     policy: {
       rootLifetimeSeconds: config['root-lifetime-seconds'],

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { messageOf } from '../platform/errors.ts'
 import { admit } from './admission.ts'
+import { startMutualTls, watchRenewal } from './mutual-tls.ts'
 import { follow, runPod, type PodRun } from './pod-run.ts'
 import { podFor, type Pod } from './pod.ts'
 import { act, say, showDiff } from './show.ts'
@@ -27,6 +28,11 @@ async function story(world: World, folder: string, runs: PodRun[]): Promise<void
   if (denied.allowed) throw new Error('a pod with a role of another team was admitted')
   say(`Error from server (Forbidden): ${denied.message}`)
 
+  act('Two pods talk by mutual TLS, with certificates of the authority that live 60 s here')
+  const caller = await startMutualTls(world, async (pod) =>
+    start(await admitted(world, pod), world, folder, runs),
+  )
+
   act('The admitted pods run, one for each delivery; credentials live 12 s here')
   await Promise.all(
     DELIVERIES.map(async (delivery) => {
@@ -38,6 +44,9 @@ async function story(world: World, folder: string, runs: PodRun[]): Promise<void
     }),
   )
   refreshesWereSeen(world)
+
+  act('The pods with certificates meanwhile: both were renewed, no connection was dropped')
+  await watchRenewal(caller)
 
   act('The role now trusts another ServiceAccount: the pod says why it has no credentials')
   world.trust('system:serviceaccount:team-a:somebody-else')
@@ -101,10 +110,11 @@ async function main(): Promise<void> {
   const runs: PodRun[] = []
   let world: World | undefined
   try {
-    act('AWS, the issuer of the cluster and the webhook start on loopback')
+    act('AWS, the issuer of the cluster, authority and webhook start on loopback')
     world = await startWorld(folder)
     say(`issuer   ${world.issuer.url}`)
     say(`STS      ${world.sts.url}`)
+    say(`authority ${world.authority.url}`)
     say(`webhook  ${world.webhook.url}`)
     await story(world, folder, runs)
     act('Done: no key was created, stored or rotated by anyone')

@@ -7,10 +7,15 @@ import { startContainer, type RunningContainer } from '../testbed/kubelet-contai
 import { preparePod, type PreparedPod } from '../testbed/kubelet-volumes.ts'
 import type { Pod } from './pod.ts'
 import { say } from './show.ts'
-import { DIST, type World } from './world.ts'
+import { DIST } from './program.ts'
+import type { World } from './world.ts'
 
 /** Where the images' folders are here. */
-const IMAGE_ROOT = { '/nocreds/': DIST, '/app/': join(import.meta.dirname, 'app') }
+const IMAGE_ROOT = {
+  '/nocreds/': DIST,
+  '/app/': join(import.meta.dirname, 'app'),
+  '/examples/': join(import.meta.dirname, '..', 'examples', 'mutual-tls', 'node'),
+}
 
 export interface PodRun {
   readonly prepared: PreparedPod
@@ -24,7 +29,14 @@ export interface PodRun {
 export async function runPod(pod: Pod, world: World, folder: string): Promise<PodRun> {
   const own = join(folder, pod.metadata.name ?? 'pod')
   await mkdir(own)
-  const prepared = await preparePod(pod, { folder: own, issuer: world.issuer, clock: realClock })
+  const { issuer, authority } = world
+  authority.addPod(pod)
+  const prepared = await preparePod(pod, {
+    folder: own,
+    issuer,
+    clock: realClock,
+    configMap: authority.configMap,
+  })
   const running: RunningContainer[] = []
   const start = async (container: string): Promise<RunningContainer> => {
     const path = process.env['PATH'] ?? ''

@@ -50,7 +50,7 @@ export class FakeApiserver {
   /** Decides on a fault for each request; undefined lets it through. */
   fault: (request: SeenRequest) => ApiserverFault | undefined = () => undefined
   /** Answers that no object stands behind, such as reviews of tokens, by `METHOD /path`. */
-  readonly extra = new Map<string, (body: unknown) => object>()
+  readonly extra = new Map<string, (body: unknown) => object | Promise<object>>()
   /** Called before each regular answer, so that a test can act in between. */
   beforeAnswer: (request: SeenRequest) => void = () => undefined
   /** Called once an object was read, before it is sent: holds an answer back that grows old. */
@@ -119,7 +119,7 @@ export class FakeApiserver {
     const { method, path, query } = seen
     const extra = this.extra.get(`${method} ${path}`)
     if (extra !== undefined) {
-      send(response, 200, extra(method === 'POST' ? await json(request) : undefined))
+      send(response, 200, await extra(method === 'POST' ? await json(request) : undefined))
       return
     }
     const isMetadataOnly = seen.accept.includes('as=PartialObjectMetadata')

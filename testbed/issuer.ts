@@ -118,8 +118,8 @@ function podClaims(issuer: string, request: TokenRequest, nowMs: number): JWTPay
   }
 }
 
-/** The same object has the same UID in each token, as in a cluster. */
-function uidOf(kind: string, name: string): string {
+/** The same object has the same UID in each token, as in a cluster. A pod's name is `namespace/pod`. */
+export function uidOf(kind: string, name: string): string {
   const hex = createHash('sha256').update(`${kind}/${name}`).digest('hex')
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5')
 }

@@ -21,6 +21,10 @@ export interface KubeletVolume {
         readonly expirationSeconds?: number
         readonly path: string
       }
+      readonly configMap?: {
+        readonly name: string
+        readonly items?: readonly { readonly key: string; readonly path: string }[]
+      }
     }[]
   }
 }
@@ -30,7 +34,11 @@ export interface KubeletContainer {
   readonly command?: readonly string[]
   readonly args?: readonly string[]
   readonly env?: readonly KubeletEnvVar[]
-  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[]
+  readonly volumeMounts?: readonly {
+    readonly name: string
+    readonly mountPath: string
+    readonly subPath?: string
+  }[]
   readonly lifecycle?: {
     readonly postStart?: { readonly exec?: { readonly command: readonly string[] } }
   }

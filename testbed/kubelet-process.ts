@@ -74,9 +74,9 @@ export function containerProcess(
 
 function mountsOf(prepared: PreparedPod, container: KubeletContainer): Map<string, string> {
   const mounts = new Map<string, string>()
-  for (const { name, mountPath } of container.volumeMounts ?? []) {
+  for (const { name, mountPath, subPath = '' } of container.volumeMounts ?? []) {
     const folder = prepared.volumes.get(name)
-    if (folder !== undefined) mounts.set(mountPath, folder)
+    if (folder !== undefined) mounts.set(mountPath, join(folder, subPath))
   }
   return mounts
 }

@@ -21,6 +21,8 @@ export interface KubeletOptions {
   readonly folder: string
   readonly issuer: Pick<Issuer, 'mintToken'>
   readonly clock: Clock
+  /** The `data` of a ConfigMap; undefined where there is none. */
+  readonly configMap?: (namespace: string, name: string) => Payload | undefined
 }
 
 /** A pod whose volumes are there. */
@@ -45,8 +47,8 @@ const DEFAULT_TOKEN_SECONDS = 3600
 const ROTATED_AT = 0.8
 
 /**
- * Makes a folder for each emptyDir and each projected volume with a token, and keeps the tokens
- * fresh until `close`. Volumes of other kinds are left out: nocreds writes none. Mounts that are
+ * Makes a folder for each emptyDir and each projected volume with a token or a ConfigMap, and keeps
+ * the tokens fresh until `close`; the ConfigMap is read anew with them. Volumes of other kinds are left out: nocreds writes none. Mounts that are
  * read-only are not enforced.
  */
 export async function preparePod(pod: KubeletPod, options: KubeletOptions): Promise<PreparedPod> {
@@ -54,8 +56,10 @@ export async function preparePod(pod: KubeletPod, options: KubeletOptions): Prom
   const volumes = new Map<string, string>()
   const tokenVolumes: KubeletVolume[] = []
   for (const volume of pod.spec.volumes ?? []) {
-    const hasToken = volume.projected?.sources.some((source) => source.serviceAccountToken)
-    if (volume.emptyDir === undefined && hasToken !== true) continue
+    const isKnown = volume.projected?.sources.some(
+      (source) => source.serviceAccountToken ?? source.configMap,
+    )
+    if (volume.emptyDir === undefined && isKnown !== true) continue
     const folder = join(options.folder, 'volumes', volume.name)
     await mkdir(folder, { recursive: true })
     await chmod(folder, volume.emptyDir === undefined ? 0o755 : 0o777)
@@ -65,7 +69,10 @@ export async function preparePod(pod: KubeletPod, options: KubeletOptions): Prom
   const rotation = await keepFresh(
     tokenVolumes,
     async (volume) => {
-      const payload = await tokensFor(pod, volume, options.issuer)
+      const payload = {
+        ...configMapsFor(pod, volume, options),
+        ...(await tokensFor(pod, volume, options.issuer)),
+      }
       await writeVolume(volumes.get(volume.name) ?? '', payload, options.clock.now())
     },
     options.clock,
@@ -113,6 +120,24 @@ function lifeSecondsOf(volume: KubeletVolume): number {
     ({ serviceAccountToken }) => serviceAccountToken?.expirationSeconds ?? DEFAULT_TOKEN_SECONDS,
   )
   return Math.min(...lives)
+}
+
+/** @throws Error where one is missing: a kubelet would hold the pod back */
+function configMapsFor(pod: KubeletPod, volume: KubeletVolume, options: KubeletOptions): Payload {
+  const { namespace } = identityOf(pod)
+  const payload: Record<string, string> = {}
+  for (const { configMap: wanted } of volume.projected?.sources ?? []) {
+    if (wanted === undefined) continue
+    const data = options.configMap?.(namespace, wanted.name)
+    if (data === undefined) throw new Error(`ConfigMap ${wanted.name} does not exist`)
+    const items = wanted.items ?? Object.keys(data).map((key) => ({ key, path: key }))
+    for (const { key, path } of items) {
+      const content = data[key]
+      if (content === undefined) throw new Error(`ConfigMap ${wanted.name} has no ${key}`)
+      payload[path] = content
+    }
+  }
+  return payload
 }
 
 async function tokensFor(

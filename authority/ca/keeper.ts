@@ -15,6 +15,8 @@ export interface KeeperOptions {
   /** Path of the shared Secret. */
   readonly path: string
   readonly policy: RotationPolicy
+  /** Besides SERVER_NAMES. */
+  readonly extraServerName?: string | undefined
   readonly clock: Clock
   readonly log: Logger
 }
@@ -73,7 +75,7 @@ export function createCaKeeper(options: KeeperOptions): CaKeeper {
   const check = async (): Promise<void> => {
     const state = await ensureState(options, seenRootsPem)
     seenRootsPem = state.rootsPem
-    const next = await presentOf(state, current, clock.now(), policy)
+    const next = await presentOf(state, current, options)
     if (next === current) return
     current = next
     first.resolve(next)
@@ -140,9 +142,9 @@ class IssuerError extends NocredsError<'ERR_ISSUER'> {}
 async function presentOf(
   state: CaState,
   before: PresentCa | undefined,
-  nowMs: number,
-  policy: RotationPolicy,
+  options: KeeperOptions,
 ): Promise<PresentCa> {
+  const nowMs = options.clock.now()
   const read = readState(state)
   if (nowMs >= read.issuer.certificate.validToDate.getTime()) {
     throw new IssuerError('ERR_ISSUER', 'ca-signing.crt has ended; put a new one into the Secret')
@@ -152,7 +154,7 @@ async function presentOf(
   if (before !== undefined && isSame && nowMs < before.server.dueAtMs) {
     return before.bundlePem === bundlePem ? before : { ...before, bundlePem, ...rootOf(read) }
   }
-  const server = await serverCertificate(read.issuer, nowMs, policy)
+  const server = await serverCertificate(read.issuer, nowMs, options)
   return { issuer: read.issuer, bundlePem, server, ...rootOf(read) }
 }
 
@@ -164,15 +166,15 @@ function rootOf({ roots }: ReadState): { readonly rootExpiresAtMs: number } {
 async function serverCertificate(
   issuer: Issuer,
   nowMs: number,
-  { leafLifetimeSeconds }: RotationPolicy,
+  { policy, extraServerName }: KeeperOptions,
 ): Promise<PresentCa['server']> {
   const key = await newKey()
   const { chainPem, notBeforeMs, notAfterMs } = issueLeaf({
     issuer,
     key: createPublicKey(key),
-    dnsNames: SERVER_NAMES,
+    dnsNames: extraServerName === undefined ? SERVER_NAMES : [...SERVER_NAMES, extraServerName],
     nowMs,
-    lifetimeSeconds: leafLifetimeSeconds,
+    lifetimeSeconds: policy.leafLifetimeSeconds,
   })
   const pair = readPair(chainPem, keyPemOf(key))
   const leaf = new X509Certificate(chainPem)
