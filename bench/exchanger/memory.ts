@@ -3,7 +3,7 @@ import { get } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ENDPOINT } from '../../contract/names.ts'
-import { anonymousMiB, proportionalAnonymousMiB } from '../proc.ts'
+import { anonymousMiB, childrenOf, proportionalAnonymousMiB } from '../proc.ts'
 import type { Section } from '../section.ts'
 import { slope } from '../statistics.ts'
 import type { Kept, LoopbackPod } from './loopback.ts'
@@ -14,8 +14,9 @@ const GOAL_MIB = { process: 10.5, endpoint: 12 } as const
 const NOISE_KIB = 256
 /** What is this short-lived is replaced by the real schedule every two seconds. */
 export const LIFETIME_SECONDS = 4
-/** After the sidecar has released memory, and before the next exchange. */
+/** So long without a child the sidecar is at rest: it has released memory, and no next exchange began. */
 const REST_MS = 400
+const LOOK_MS = 20
 
 export function measureProcessMemory(refreshes = 200): Promise<Section> {
   return measureMemory({ delivery: 'process' }, refreshes)
@@ -43,7 +44,7 @@ async function measureMemory(kept: Kept, refreshes: number): Promise<Section> {
         while (atRest.length < refreshes) {
           await published(sidecar, kept, atRest.length + 1)
           if (kept.delivery === 'endpoint') await askOnce(pod)
-          await pause(REST_MS)
+          await rested(sidecar.pid)
           atRest.push(anonymousMiB(sidecar.pid))
         }
         proportional = proportionalAnonymousMiB(sidecar.pid)
@@ -67,6 +68,13 @@ async function measureMemory(kept: Kept, refreshes: number): Promise<Section> {
       `growth is the slope of the last ${half.length} (least squares) times their number; less than ${NOISE_KIB} KiB, one page of V8's heap, is noise`,
       `the real schedule with a life of ${LIFETIME_SECONDS} s, over TLS${kept.certificate === true ? '; certificates of a test authority' : ''}`,
     ],
+  }
+}
+
+async function rested(pid: number): Promise<void> {
+  for (let restMs = 0; restMs < REST_MS; restMs += LOOK_MS) {
+    await pause(LOOK_MS)
+    if (childrenOf(pid).length > 0) restMs = 0
   }
 }
 
