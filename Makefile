@@ -19,7 +19,7 @@ demo: build ## the whole main job on this machine, in under a minute
 
 test: check unit ## all checks and tests
 
-bench: build ## what nocreds costs, side by side with the least it could: bench/RESULTS.md (40 minutes)
+bench: build ## what nocreds costs, side by side with the least it could: bench/RESULTS.md (an hour)
 	@npm run --silent bench
 
 simulate: $(INSTALLED) ## fleets of up to 100,000 pods on a virtual clock: simulate/RESULTS.md and its pictures

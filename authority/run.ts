@@ -1,9 +1,9 @@
-import { createServer, type Server } from 'node:http'
-import type { Server as HttpsServer } from 'node:https'
+import { createServer } from 'node:http'
 import { CERTIFICATE_SECONDS } from '../contract/certificates.ts'
-import { sleep, type Clock, type Random } from '../platform/clock.ts'
+import type { Clock, Random } from '../platform/clock.ts'
 import type { Logger } from '../platform/log.ts'
 import { listen } from '../platform/server.ts'
+import { closeServers, drain } from '../service/drain.ts'
 import type { KubeClient } from '../service/kube/kube-client.ts'
 import { createOpsApp } from '../service/ops-server.ts'
 import { createBundleWriter } from './bundle/bundle.ts'
@@ -13,11 +13,6 @@ import { createCluster } from './identity/ask.ts'
 import { createKubeletDoor } from './kubelet/door.ts'
 import { createMetrics } from './metrics.ts'
 import { createAuthorityServer } from './request/server.ts'
-
-/** After the process is unready, kube-proxies need a moment to send nobody here any more. */
-const DRAIN_MS = 5000
-/** What is still under way after the drain gets this long. */
-const CLOSE_MS = 5000
 
 export interface AuthorityDeps {
   readonly clock: Clock
@@ -87,9 +82,9 @@ export async function startAuthority(
     async stop() {
       state.draining = true
       log.info({}, 'authority drains')
-      await sleep(clock, DRAIN_MS)
+      await drain(clock)
       for (const part of [keeper, bundles, kubelets]) part.stop()
-      await Promise.all([door, ops].map((server) => close(server, clock)))
+      await closeServers([door, ops], clock)
     },
   }
 }
@@ -109,14 +104,4 @@ function openKeeper(config: AuthorityConfig, { kube, clock, log }: AuthorityDeps
       overlapMs: config['overlap-seconds'] * 1000,
     },
   })
-}
-
-async function close(server: Server | HttpsServer, clock: Clock): Promise<void> {
-  const closed = new Promise((resolve) => server.close(resolve))
-  server.closeIdleConnections()
-  const cancel = clock.after(CLOSE_MS, () => {
-    server.closeAllConnections()
-  })
-  await closed
-  cancel()
 }

@@ -1,6 +1,6 @@
 import { decideByPodAlone, decidePod, type Settings } from '../webhook/admit/decide-pod.ts'
 import { checkPod } from '../webhook/admit/pod.ts'
-import { NAMESPACE, podReview, ROLE } from './pod-review.ts'
+import { EXCHANGER_IMAGE, NAMESPACE, podReview, ROLE } from './pod-review.ts'
 import type { Section } from './section.ts'
 import { median, quantile, spread } from './statistics.ts'
 
@@ -9,7 +9,7 @@ const ROUNDS = 7
 const DECISIONS = 5000
 
 const SETTINGS: Settings = {
-  exchangerImage: 'nocreds/exchanger:0.1.0',
+  exchangerImage: EXCHANGER_IMAGE,
   stsEndpoint: undefined,
   certificateDoor: 'authority',
   authorityUrl: 'https://nocreds-authority.nocreds-system.svc',

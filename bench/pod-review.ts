@@ -1,5 +1,6 @@
 /** The reviews that the measurements send: what an apiserver posts for a pod of a Deployment. */
 
+export const EXCHANGER_IMAGE = 'nocreds/exchanger:0.1.0'
 export const NAMESPACE = 'team-a'
 export const SERVICE_ACCOUNT = 'checkout'
 export const ROLE = 'arn:aws:iam::111122223333:role/team-a/checkout'

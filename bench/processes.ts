@@ -71,26 +71,3 @@ export async function freePort(): Promise<number> {
   await once(server, 'close')
   return port
 }
-
-/** Resident memory in MB (10⁶ bytes), now and at most. Source: proc(5), /proc/pid/status. */
-export async function residentMb(
-  pid: number,
-): Promise<{ readonly now: number; readonly peak: number }> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return { now: megabytes(status, 'VmRSS'), peak: megabytes(status, 'VmHWM') }
-}
-
-function megabytes(status: string, field: string): number {
-  const [, kibibytes] = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status) ?? []
-  return (Number(kibibytes) * 1024) / 1e6
-}
-
-/** Clock ticks of Linux on every architecture that Node runs on. Source: proc(5), sysconf(3). */
-const TICKS_PER_SECOND = 100
-
-/** CPU time of all threads so far, in microseconds. */
-export async function cpuUs(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return ((Number(fields[11]) + Number(fields[12])) * 1e6) / TICKS_PER_SECOND
-}

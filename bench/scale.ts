@@ -1,4 +1,5 @@
-import { residentMb, type Running } from './processes.ts'
+import { residentMb } from './proc.ts'
+import type { Running } from './processes.ts'
 import { alternate, p99Of, rateOf, ratios, table, type Pair } from './rounds.ts'
 import type { Section } from './section.ts'
 import { Stage, type Round } from './stage.ts'
@@ -31,7 +32,7 @@ export function measureScale(): Promise<Section> {
     const startedAt = performance.now()
     const large = await stage.webhook({ kubeConfig })
     const readyS = (performance.now() - startedAt) / 1000
-    const listed = await residentMb(large.pid)
+    const listed = residentMb(large.pid)
     const bySize = await alternate(
       () => stage.load(small, ROUND_MS),
       () => stage.load(large, ROUND_MS),
@@ -46,7 +47,7 @@ export function measureScale(): Promise<Section> {
       () => under(CHANGES_PER_SECOND),
       PAIRS,
     )
-    const { peak } = await residentMb(large.pid)
+    const { peak } = residentMb(large.pid)
     return sectionOf({ readyS, residentMb: { listed: listed.now, peak }, bySize, byChanges })
   })
 }

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { throwawayCertificate } from '../testbed/throwaway-certificate.ts'
 import { load, type LoadResult } from './load.ts'
-import { NAMESPACE, podReview, ROLE, SERVICE_ACCOUNT } from './pod-review.ts'
-import { cpuUs, freePort, portInLog, startNode, type Running } from './processes.ts'
+import { EXCHANGER_IMAGE, NAMESPACE, podReview, ROLE, SERVICE_ACCOUNT } from './pod-review.ts'
+import { cpuUs } from './proc.ts'
+import { freePort, portInLog, startNode, type Running } from './processes.ts'
 
 const REPOSITORY = join(import.meta.dirname, '..')
-const EXCHANGER_IMAGE = 'nocreds/exchanger:0.1.0'
 /** Node's flags in the image, which are part of what is measured. */
 const NODE_FLAGS = ['--max-semi-space-size=8'] as const
 const REVIEW = JSON.stringify(podReview())
@@ -146,7 +146,7 @@ export class Stage {
     durationMs: number,
     { body = REVIEW, connections = CONNECTIONS } = {},
   ): Promise<Round> {
-    const before = await cpuUs(pid)
+    const before = cpuUs(pid)
     const result = await load({
       port,
       caPem: this.#caPem,
@@ -155,7 +155,7 @@ export class Stage {
       durationMs,
       connections,
     })
-    const cpuUsPerReview = ((await cpuUs(pid)) - before) / result.requests
+    const cpuUsPerReview = (cpuUs(pid) - before) / result.requests
     return { ...result, cpuUsPerReview }
   }
 

@@ -1,10 +1,9 @@
-import type { Server } from 'node:http'
-import type { Server as HttpsServer } from 'node:https'
 import { createServer } from 'node:http'
-import { sleep, type Clock, type Random } from '../platform/clock.ts'
+import type { Clock, Random } from '../platform/clock.ts'
 import { UsageError } from '../platform/errors.ts'
 import type { Logger } from '../platform/log.ts'
 import { listen } from '../platform/server.ts'
+import { closeServers, drain } from '../service/drain.ts'
 import type { Settings } from './admit/decide-pod.ts'
 import type { CertificateDoor } from './admit/ours/injection.ts'
 import { createCachedReader } from './cluster/cached-reader.ts'
@@ -20,11 +19,6 @@ import { watchClientCa } from './tls/client-ca.ts'
 import { createFilesSource } from './tls/files.ts'
 import { createSelfManagedSource } from './tls/self-managed.ts'
 import type { CertificateSource } from './tls/source.ts'
-
-/** After the process is unready, kube-proxies need a moment to send nobody here any more. */
-const DRAIN_MS = 5000
-/** What is still under way after the drain gets this long. */
-const CLOSE_MS = 5000
 
 export interface WebhookDeps {
   readonly clock: Clock
@@ -90,10 +84,10 @@ export async function startWebhook(
       admission.prependListener('request', (_request, response) => {
         response.setHeader('connection', 'close')
       })
-      if (config.objects === undefined) await sleep(clock, DRAIN_MS)
+      if (config.objects === undefined) await drain(clock)
       tls.stop()
       cluster.stop()
-      await Promise.all([admission, ops].map((server) => close(server, clock)))
+      await closeServers([admission, ops], clock)
     },
   }
 }
@@ -181,14 +175,4 @@ async function startTls(
       callers?.stop()
     },
   }
-}
-
-async function close(server: Server | HttpsServer, clock: Clock): Promise<void> {
-  const closed = new Promise((resolve) => server.close(resolve))
-  server.closeIdleConnections()
-  const cancel = clock.after(CLOSE_MS, () => {
-    server.closeAllConnections()
-  })
-  await closed
-  cancel()
 }

@@ -90,7 +90,7 @@ test('a Secret that cannot be used stops nothing that works and is left as it is
 
 test('no Secret at all says what to do', async () => {
   store.remove(SECRET_PATH)
-  await expect(keeper().check()).rejects.toMatchObject({ code: 'ERR_CA_SECRET_MISSING' })
+  await expect(keeper().check()).rejects.toMatchObject({ code: 'ERR_SECRET_MISSING' })
 })
 
 describe('a CA of the operator', () => {

@@ -14,10 +14,11 @@ beforeEach(async () => {
 afterEach(() => stage.close())
 
 describe('a kubelet asks', () => {
-  const path = '/apis/certificates.k8s.io/v1/namespaces/team-a/podcertificaterequests/one'
-  const write = (spec: object): void => {
-    stage.api.store.write(path, {
-      metadata: { name: 'one', namespace: 'team-a', uid: 'pcr-1' },
+  const pathOf = (name: string): string =>
+    `/apis/certificates.k8s.io/v1/namespaces/team-a/podcertificaterequests/${name}`
+  const write = (spec: object, name = 'one'): void => {
+    stage.api.store.write(pathOf(name), {
+      metadata: { name, namespace: 'team-a', uid: `pcr-${name}` },
       spec: {
         signerName: AUTHORITY.signerName,
         podName: POD.name,
@@ -30,8 +31,8 @@ describe('a kubelet asks', () => {
       status: {},
     })
   }
-  const statusOf = (): Record<string, unknown> =>
-    stage.api.store.present(path)['status'] as Record<string, unknown>
+  const statusOf = (name = 'one'): Record<string, unknown> =>
+    stage.api.store.present(pathOf(name))['status'] as Record<string, unknown>
 
   test('and finds the certificate in the status, once, from either replica', async () => {
     await Promise.all([stage.start(), stage.start()])
@@ -54,7 +55,20 @@ describe('a kubelet asks', () => {
     expect(status['conditions']).toMatchObject([
       { type: 'Issued', status: 'True', reason: 'Issued' },
     ])
-    expect(stage.linesOf('issued')).toHaveLength(1)
+    // Written once the apiserver's answer is there.
+    await soon(() => {
+      expect(stage.linesOf('issued')).toHaveLength(1)
+    })
+  })
+
+  test('and so do a hundred at once, none of which waits for the next look', async () => {
+    await stage.start()
+    const names = Array.from({ length: 100 }, (_, index) => `r${index}`)
+    for (const name of names) write({}, name)
+    await soon(() => {
+      const done = names.filter((name) => statusOf(name)['certificateChain'] !== undefined)
+      expect(done).toHaveLength(names.length)
+    })
   })
 
   test.each([

@@ -39,16 +39,27 @@ export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
   const { kube, clock, log } = deps
   const stopping = new AbortController()
   const underWay = new Set<string>()
+  /** In the order in which they came. */
+  const waiting = new Set<string>()
   let probed = false
   let reflector: Reflector<KubeObject | 'decided'> | undefined
 
   const take = (key: string): void => {
     const request = reflector?.get(key)
     if (request === undefined || request === 'decided') return
-    if (underWay.has(key) || underWay.size >= MOST_AT_ONCE) return
+    if (underWay.has(key)) return
+    if (underWay.size >= MOST_AT_ONCE) {
+      waiting.add(key)
+      return
+    }
     underWay.add(key)
     void decide(request, deps).finally(() => {
       underWay.delete(key)
+      for (const next of waiting) {
+        if (underWay.size >= MOST_AT_ONCE) break
+        waiting.delete(next)
+        take(next)
+      }
     })
   }
   const follow = (): void => {

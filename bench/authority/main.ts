@@ -1,15 +1,7 @@
-/** The authority's figures: measures, prints, and writes RESULTS.md; two minutes. Needs openssl. */
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { machine, results, summary } from '../report.ts'
-import type { Section } from '../section.ts'
+/** The authority's figures: `node bench/authority/main.ts [NAME...]`, see measure.ts; two minutes. Needs openssl. */
+import { measureAll } from '../measure.ts'
 import { measureDoor } from './door.ts'
 import { measureIssuance } from './issuance.ts'
 
-const sections: Section[] = []
-for (const measure of [measureIssuance, measureDoor]) {
-  const section = await measure()
-  console.log(summary(section))
-  sections.push(section)
-}
-await writeFile(join(import.meta.dirname, 'RESULTS.md'), results(await machine(), sections))
+const MEASUREMENTS = { issuance: measureIssuance, door: measureDoor }
+process.exitCode = await measureAll(import.meta.dirname, MEASUREMENTS, process.argv.slice(2))

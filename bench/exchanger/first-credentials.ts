@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bundle, bundlePrograms } from '../../build/programs.ts'
+import { bundle } from '../../build/programs.ts'
 import type { Section } from '../section.ts'
-import { startLoopback, type Loopback, type LoopbackPod } from './loopback.ts'
+import type { Loopback, LoopbackPod } from './loopback.ts'
+import { withStage } from './stage.ts'
 import { median, spread } from '../statistics.ts'
 
 const GOAL = { medianMs: 350, ratio: 1.5 } as const
@@ -25,13 +24,9 @@ interface Contestant {
  * From the start of a process to credentials: the sidecar's, and that of a bare one-shot. They take
  * turns; the first round warms the file cache and does not count.
  */
-export async function measureFirstCredentials(rounds = 21): Promise<Section> {
-  const folder = await mkdtemp(join(tmpdir(), 'nocreds-bench-'))
-  const loopback = await startLoopback()
-  try {
-    await bundlePrograms(folder, ['exchanger.mjs', 'exchange.mjs'])
+export function measureFirstCredentials(rounds = 21): Promise<Section> {
+  return withStage(async ({ folder, loopback, exchanger }) => {
     await bundle(BARE, join(folder, 'bare.mjs'))
-    const exchanger = join(folder, 'exchanger.mjs')
     const plainNode = { NODE_OPTIONS: '' }
     const contestants: ByName<Contestant> = {
       sidecar: { words: [exchanger, 'run'], says: '"credentials published"' },
@@ -47,10 +42,7 @@ export async function measureFirstCredentials(rounds = 21): Promise<Section> {
       }
     }
     return sectionOf(tookMs, rounds)
-  } finally {
-    await loopback.close()
-    await rm(folder, { recursive: true })
-  }
+  })
 }
 
 function sectionOf(tookMs: ByName<readonly number[]>, rounds: number): Section {
@@ -79,7 +71,7 @@ async function timed(
   contestant: Contestant,
   gate: string | undefined,
 ): Promise<number> {
-  const pod = await loopback.pod('process')
+  const pod = await loopback.pod({ delivery: 'process' })
   const started = performance.now()
   const child = start(contestant, pod)
   const ended = once(child, 'close')
@@ -89,7 +81,7 @@ async function timed(
   } finally {
     child.kill('SIGKILL')
     await ended
-    pod.remove()
+    await pod.remove()
   }
 }
 

@@ -1,4 +1,4 @@
-/** An STS on loopback, over TLS as the real one is, and pods whose sidecars ask it. */
+/** An STS and an authority on loopback, over TLS as the real ones are, and pods whose sidecars ask them. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -6,7 +6,9 @@ import { createServer, type Server } from 'node:tls'
 import { imageEnv } from '../../build/image-env.ts'
 import { realClock } from '../../platform/clock.ts'
 import { listen } from '../../platform/server.ts'
-import { makePod, type Pod } from '../../testbed/exchanger-pod.ts'
+import { startAuthority } from '../../testbed/authority/server.ts'
+import { makeCertifiedPod } from '../../testbed/exchanger-certificates.ts'
+import { makePod } from '../../testbed/exchanger-pod.ts'
 import { CONFIG } from '../../testbed/exchanger-samples.ts'
 import { startIssuer } from '../../testbed/issuer.ts'
 import { startSts } from '../../testbed/sts/server.ts'
@@ -15,20 +17,26 @@ import { throwawayCertificate } from '../../testbed/throwaway-certificate.ts'
 
 export type Delivery = 'process' | 'endpoint'
 
-/** A pod with a good token; its credentials volume is in memory, as in a cluster. */
+/** What a sidecar keeps fresh: credentials where there is a delivery, a certificate, or both. */
+export interface Kept {
+  readonly delivery?: Delivery
+  readonly certificate?: boolean
+}
+
+/** A pod with good tokens; what is published in it is in memory, as in a cluster. */
 export interface LoopbackPod {
-  readonly pod: Pod
+  readonly credentialsFolder: string
   /** Of the sidecar: what the webhook writes, what the image sets, and the CA of the loopback STS. */
   readonly env: Readonly<Record<string, string>>
-  remove(): void
+  remove(): Promise<void>
 }
 
 export interface Loopback {
-  pod(delivery: Delivery): Promise<LoopbackPod>
+  pod(kept: Kept): Promise<LoopbackPod>
   close(): Promise<void>
 }
 
-/** @param lifetimeSeconds of the credentials; 3600 where not given */
+/** @param lifetimeSeconds of credentials and certificates; 3600 where not given */
 export async function startLoopback(lifetimeSeconds = 3600): Promise<Loopback> {
   const { roleArn, namespace, serviceAccount, audience, pod: name } = CONFIG
   const issuer = await startIssuer({ clock: realClock })
@@ -41,27 +49,36 @@ export async function startLoopback(lifetimeSeconds = 3600): Promise<Loopback> {
   const stsEndpoint = `https://127.0.0.1:${await listen(front, 0, '127.0.0.1')}`
   const request = { namespace, serviceAccount, pod: name, audience, expiresInSeconds: 86_400 }
   const token = await issuer.mintToken(request)
+  const isGood = (jwt: string): boolean => jwt === token
+  const who = { namespace, serviceAccount, isGood }
+  const authority = await startAuthority({ clock: realClock, ...who, lifetimeSeconds })
   return {
-    async pod(delivery) {
+    async pod({ delivery, certificate = false }) {
       const memory = mkdtempSync('/dev/shm/nocreds-bench-')
       const credentialsFolder = join(memory, 'aws')
-      const pod = await makePod({ stsEndpoint, delivery, credentialsFolder })
+      const settings = delivery === undefined ? {} : { delivery }
+      const pod = await makePod({ ...settings, stsEndpoint, credentialsFolder })
+      await pod.putToken(token)
       const folder = dirname(pod.config.tokenFile)
       const ca = join(folder, 'ca.crt')
       writeFileSync(ca, caPem)
-      await pod.putToken(token)
-      const env = { ...pod.env, ...imageEnv('exchanger'), NODE_EXTRA_CA_CERTS: ca }
+      const place = { authorityUrl: authority.url, tlsFolder: join(memory, 'tls') }
+      const certified = await makeCertifiedPod(place, delivery && pod.config)
+      await certified.putToken(token)
+      await certified.putTrustBundle(authority.trustBundle)
+      const { env } = certificate ? certified : pod
       return {
-        pod,
-        env,
-        remove() {
+        credentialsFolder,
+        env: { ...env, ...imageEnv('exchanger'), NODE_EXTRA_CA_CERTS: ca },
+        async remove() {
           for (const one of [folder, memory]) rmSync(one, { recursive: true })
+          await certified.remove()
         },
       }
     },
     async close() {
       front.close()
-      await Promise.all([sts.stop(), issuer.close()])
+      await Promise.all([sts.stop(), authority.stop(), issuer.close()])
     },
   }
 }

@@ -5,9 +5,10 @@
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { createIntermediate, createRoot, keyPemOf } from '../../authority/ca/certificate.ts'
-import { DATA_KEYS } from '../../authority/ca/secret-store.ts'
+import { CA_KEYS } from '../../authority/ca/secret-store.ts'
 import type { CaState } from '../../authority/ca/state.ts'
 import { AUTHORITY } from '../../contract/certificates.ts'
+import { encode } from '../../service/shared-secret.ts'
 import { realClock, sleep } from '../../platform/clock.ts'
 import {
   callOnce,
@@ -81,12 +82,8 @@ async function agedCa(): Promise<CaState> {
 }
 
 async function useCa(state: CaState): Promise<void> {
-  const data = Object.fromEntries(
-    Object.entries(DATA_KEYS).map(([field, key]) => {
-      const text = state[field as keyof CaState]
-      return [key, text === '' ? null : Buffer.from(text).toString('base64')]
-    }),
-  )
+  const nothing = Object.fromEntries(Object.values(CA_KEYS).map((key) => [key, null]))
+  const data = { ...nothing, ...encode(state, CA_KEYS) }
   const patch = JSON.stringify({ data })
   await suite.kubectl(['patch', 'secret', CA_SECRET, '--type=merge', '-p', patch, ...SYSTEM])
 }

@@ -13,6 +13,12 @@ export function proportionalAnonymousMiB(pid: number): number {
   return field(pid, 'smaps_rollup', 'Pss_Anon') / KIB_PER_MIB
 }
 
+/** Resident memory in MB (10⁶ bytes), now and at most. */
+export function residentMb(pid: number): { readonly now: number; readonly peak: number } {
+  const megabytes = (name: string): number => (field(pid, 'status', name) * 1024) / 1e6
+  return { now: megabytes('VmRSS'), peak: megabytes('VmHWM') }
+}
+
 /** How often its main thread slept of its own will: once or more for each timer. */
 export function sleeps(pid: number): number {
   return field(pid, 'status', 'voluntary_ctxt_switches')
@@ -26,6 +32,16 @@ export function cpuMs(pid: number): number {
     return Number(ns)
   })
   return ranNs.reduce((sum, ns) => sum + ns, 0) / 1e6
+}
+
+/** Clock ticks of Linux on every architecture that Node runs on. Source: sysconf(3). */
+const TICKS_PER_SECOND = 100
+
+/** CPU time of all threads so far, those that have ended too, in microseconds. */
+export function cpuUs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return ((Number(fields[11]) + Number(fields[12])) * 1e6) / TICKS_PER_SECOND
 }
 
 /** Processes that its main thread started and that have not been waited for; none of one that is gone. */
