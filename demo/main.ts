@@ -113,10 +113,10 @@ async function main(): Promise<void> {
   try {
     act('AWS, the issuer of the cluster, authority and webhook start on loopback')
     world = await startWorld(folder)
-    say(`issuer   ${world.issuer.url}`)
-    say(`STS      ${world.sts.url}`)
+    say(`issuer    ${world.issuer.url}`)
+    say(`STS       ${world.sts.url}`)
     say(`authority ${world.authority.url}`)
-    say(`webhook  ${world.webhook.url}`)
+    say(`webhook   ${world.webhook.url}`)
     await story(world, folder, runs)
     act('Done: no key was created, stored or rotated by anyone')
   } finally {

@@ -50,7 +50,16 @@ export async function startWorld(folder: string): Promise<World> {
     lifetimeSeconds: LIFETIME_SECONDS,
   })
   const authority = await startAuthority(folder, issuer)
-  const webhook = await startWebhook(folder, { stsUrl: sts.url, authorityUrl: authority.url })
+  const closeRest = async (): Promise<void> => {
+    await Promise.all([authority.close(), sts.stop(), issuer.close()])
+  }
+  const webhook = await startWebhook(folder, {
+    stsUrl: sts.url,
+    authorityUrl: authority.url,
+  }).catch(async (error: unknown) => {
+    await closeRest()
+    throw error
+  })
   return {
     issuer,
     sts,
@@ -60,8 +69,8 @@ export async function startWorld(folder: string): Promise<World> {
       sts.setTrust(ROLE, policyFor(subject))
     },
     async close() {
-      await Promise.all([stopProgram(webhook.process), authority.close()])
-      await Promise.all([sts.stop(), issuer.close()])
+      await stopProgram(webhook.process)
+      await closeRest()
     },
   }
 }
