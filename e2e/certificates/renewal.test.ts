@@ -58,8 +58,11 @@ beforeAll(async () => {
 }, 600_000)
 
 afterAll(async () => {
+  await setAuthorityFlags(suite, []) // first, so that the next CA has a full life
   await useCa()
-  await setAuthorityFlags(suite, [])
+  const deployment = `deployment/${AUTHORITY.service}`
+  await suite.kubectl(['rollout', 'restart', deployment, ...SYSTEM])
+  await suite.kubectl(['rollout', 'status', deployment, '--timeout=180s', ...SYSTEM])
   await useDoor(suite, 'auto')
   await closeSuite(suite)
 }, 300_000)
