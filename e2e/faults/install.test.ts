@@ -1,10 +1,12 @@
 /** What an operator does to nocreds as a whole: applies it anew, restarts it, removes it. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { TRUST_BUNDLE } from '../../contract/certificates.ts'
 import { CLUSTER, INSTALL } from '../cluster/names.ts'
 import { apiserverOf } from '../support/apiserver.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
 import { streamPodsDuring } from '../support/pod-stream.ts'
 import { closeSuite, createTeam, openSuite, podSpec, type Suite } from '../support/suite.ts'
+import { waitFor } from '../support/wait.ts'
 
 interface Installed {
   readonly kind: string
@@ -38,12 +40,14 @@ async function versions(): Promise<string[]> {
 }
 
 /** kubectl always says this of a PodDisruptionBudget, whose selector it can only replace. */
-const SAID_ALWAYS = 'poddisruptionbudget.policy/nocreds-webhook configured'
+const SAID_ALWAYS = ['webhook', 'authority'].map(
+  (name) => `poddisruptionbudget.policy/nocreds-${name} configured`,
+)
 
 test('kubectl apply of install.yaml once more changes nothing', async () => {
   const before = await versions()
   const said = (await suite.kubectl(['apply', '-f', INSTALL])).split('\n')
-  expect(said.filter((line) => !line.endsWith(' unchanged'))).toEqual([SAID_ALWAYS])
+  expect(said.filter((line) => !line.endsWith(' unchanged'))).toEqual(SAID_ALWAYS)
   expect(said).toHaveLength(before.length)
   expect(await versions()).toEqual(before)
 })
@@ -78,10 +82,18 @@ async function leftovers(): Promise<string[]> {
 test('kubectl delete leaves nothing behind, and pods start as if it had never been there', async () => {
   const team = await createTeam(suite, 'after')
   // The search finds what is there.
-  expect(await leftovers()).toContain('deployment.apps/nocreds-webhook')
+  const bundle = `configmap/${TRUST_BUNDLE.configMap}`
+  expect(await leftovers()).toEqual(
+    expect.arrayContaining(['deployment.apps/nocreds-webhook', bundle]),
+  )
   try {
     await suite.kubectl(['delete', '-f', INSTALL, '--timeout=180s'])
-    expect(await leftovers()).toEqual([])
+    // The trust bundles go with the role that owns them, by the cluster's garbage collection.
+    await waitFor('nothing to be left', 90_000, async () => {
+      const left = await leftovers()
+      if (left.length > 0) throw new Error(left.join(', '))
+      return true
+    })
     const metadata = { name: 'app', namespace: team.namespace }
     const container = { name: 'app', image: 'example/app:1' }
     const spec = { ...podSpec(container), schedulerName: 'none' }
