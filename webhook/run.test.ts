@@ -100,7 +100,7 @@ describe('the webhook, standalone', () => {
     expect((await fetch(`${ops}/readyz`)).status).toBe(200)
     expect((await fetch(`${ops}/livez`)).status).toBe(200)
     const metrics = await (await fetch(`${ops}/metrics`)).text()
-    expect(metrics).toContain('nocreds_cache_objects{kind="ServiceAccount"} 3')
+    expect(metrics).toContain('nocreds_cache_objects{kind="ServiceAccount"} 5')
     expect(metrics).toMatch(/nocreds_certificate_expiry_timestamp_seconds \d{10}/)
     expect((await fetch(`${ops}/else`)).status).toBe(404)
   })
