@@ -101,7 +101,7 @@ describe('permitted-roles', () => {
         const oracle = new RE2(`^(?:${one})$`, 'u')
         expect(permits(one, text)).toBe(one.trim() !== '' && oracle.test(text))
       }),
-      { numRuns: 2000 },
+      { numRuns: 800 }, // the other engine frees nothing, and its 16 MiB are full after some 7,000
     )
   })
 })
