@@ -1,5 +1,6 @@
 import type { ExchangerConfig } from '../contract/exchanger-env.ts'
 import { NocredsError } from '../platform/errors.ts'
+import { jsonObject } from '../platform/json.ts'
 
 /**
  * How a failed exchange is to be treated:
@@ -51,14 +52,9 @@ export function formatFailure({ code, failureClass, message, hint }: ExchangeErr
 /** Reads the last line that {@link formatFailure} wrote; undefined where it did not write it. */
 export function parseFailure(text: string): ExchangeError | undefined {
   const line = text.trimEnd().split('\n').at(-1) ?? ''
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(line)
-  } catch {
-    return undefined
-  }
-  if (typeof parsed !== 'object' || parsed === null) return undefined
-  const { code, class: named, message, hint } = parsed as Record<string, unknown>
+  const fields = jsonObject(line)
+  if (fields === undefined) return undefined
+  const { code, class: named, message, hint } = fields
   const failureClass = FAILURE_CLASSES.find((one) => one === named)
   if (failureClass === undefined || typeof code !== 'string' || typeof message !== 'string') {
     return undefined

@@ -9,13 +9,11 @@ import {
   type KeyObject,
 } from 'node:crypto'
 import { promisify } from 'node:util'
+import { BACKDATED_MS } from '../../service/certificate-life.ts'
 import { splitPem } from '../../service/pem.ts'
 import { der, TAG, toPem } from '../../platform/der.ts'
 import { elementsOf, readDer } from '../read-der.ts'
 import { OID } from '../oids.ts'
-
-/** Clocks of peers may be a little behind. */
-export const BACKDATED_MS = 60_000
 
 /** A CA that signs: its newest certificate first, then what leads to the root. */
 export interface Issuer {

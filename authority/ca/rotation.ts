@@ -1,12 +1,7 @@
 import { X509Certificate } from 'node:crypto'
+import { isDue, isOver, issuedMs } from '../../service/certificate-life.ts'
 import { splitPem } from '../../service/pem.ts'
-import {
-  BACKDATED_MS,
-  createIntermediate,
-  createRoot,
-  keyPemOf,
-  type Issuer,
-} from './certificate.ts'
+import { createIntermediate, createRoot, keyPemOf, type Issuer } from './certificate.ts'
 import { bundleOf, isSignedBy, readState, type CaState, type ReadState } from './state.ts'
 
 export interface RotationPolicy {
@@ -32,9 +27,6 @@ export interface Moment {
  */
 export type RotationStep =
   'keep' | 'start-anew' | 'add-root' | 'renew-intermediate' | 'keep-previous' | 'drop-previous'
-
-/** Renewal at this part of a life leaves the rest for the leaves below. */
-const RENEW_AT = 2 / 3
 
 /**
  * What is to be done now. Pure: the same for each replica that reads the same Secret.
@@ -152,17 +144,4 @@ function isStillGood(pem: string, nowMs: number): boolean {
 
 function keyPem(issuer: Issuer): string {
   return keyPemOf(issuer.key)
-}
-
-function isOver(certificate: X509Certificate, nowMs: number): boolean {
-  return nowMs >= certificate.validToDate.getTime()
-}
-
-function isDue(certificate: X509Certificate, nowMs: number): boolean {
-  const fromMs = issuedMs(certificate)
-  return nowMs >= fromMs + (certificate.validToDate.getTime() - fromMs) * RENEW_AT
-}
-
-function issuedMs(certificate: X509Certificate): number {
-  return certificate.validFromDate.getTime() + BACKDATED_MS
 }

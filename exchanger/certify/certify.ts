@@ -7,6 +7,7 @@ import {
 } from '../../contract/certificates.ts'
 import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { codeOf } from '../../platform/errors.ts'
+import { jsonObject } from '../../platform/json.ts'
 import { readIfPresent } from '../../platform/files.ts'
 import type { CertificateDocument } from '../certificate-document.ts'
 import { certificateFor, ExchangeError, type FailureClass } from '../failure.ts'
@@ -88,14 +89,9 @@ async function readTrustBundle(config: CertificateConfig): Promise<string> {
 /** Undefined for everything but the certificate that a good answer holds. */
 function issuedIn({ status, body }: Answer): IssuedCertificate | undefined {
   if (status !== 200) return undefined
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(body)
-  } catch {
-    return undefined
-  }
-  if (typeof parsed !== 'object' || parsed === null) return undefined
-  const { certificate, trustBundle } = parsed as Record<string, unknown>
+  const fields = jsonObject(body)
+  if (fields === undefined) return undefined
+  const { certificate, trustBundle } = fields
   if (typeof certificate !== 'string' || typeof trustBundle !== 'string') return undefined
   return { certificate, trustBundle }
 }

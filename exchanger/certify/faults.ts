@@ -1,3 +1,4 @@
+import { jsonObject } from '../../platform/json.ts'
 import type { CertificateRefusal } from '../../contract/certificates.ts'
 import type { FailureClass } from '../failure.ts'
 import type { Answer } from './ask.ts'
@@ -31,14 +32,9 @@ function classOf(code: string, status: number): FailureClass {
 }
 
 function refusalOf(body: string): CertificateRefusal | undefined {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(body)
-  } catch {
-    return undefined
-  }
-  if (typeof parsed !== 'object' || parsed === null) return undefined
-  const { code, message } = parsed as Record<string, unknown>
+  const fields = jsonObject(body)
+  if (fields === undefined) return undefined
+  const { code, message } = fields
   if (typeof code !== 'string' || typeof message !== 'string' || !CODE.test(code)) return undefined
   return { code, message }
 }

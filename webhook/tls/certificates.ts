@@ -1,6 +1,7 @@
 import { generateKeyPair, randomBytes, sign } from 'node:crypto'
 import { promisify } from 'node:util'
 import forge from 'node-forge'
+import { BACKDATED_MS } from '../../service/certificate-life.ts'
 
 /**
  * The one file that uses node-forge, and only to put certificates together: keys, signatures, reading
@@ -28,8 +29,6 @@ export interface LeafRequest extends CaRequest {
   readonly usage?: 'serverAuth' | 'clientAuth'
 }
 
-/** Clocks of callers may be a little behind. */
-export const BACKDATED_MS = 60_000
 const RSA_BITS = 2048
 
 const generateRsa = promisify(generateKeyPair)

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readPair } from '../../service/pair.ts'
+import { isDue, isOver, issuedMs } from '../../service/certificate-life.ts'
 import { splitPem } from '../../service/pem.ts'
-import { BACKDATED_MS } from './certificates.ts'
 
 /** What the replicas share: the Secret's data, decoded. */
 export interface TlsState {
@@ -29,9 +29,6 @@ export interface RotationPolicy {
  * ended, so that a replica that is cut off from the apiserver stays trusted until then.
  */
 export type RotationStep = 'keep' | 'start-anew' | 'add-ca' | 'renew-leaf' | 'drop-old-cas'
-
-/** Renewal at this part of a life leaves the rest for faults. */
-const RENEW_AT = 2 / 3
 
 /**
  * What is to be done now. Pure: the same for each replica that reads the same Secret.
@@ -98,19 +95,6 @@ function readState(state: TlsState): ReadState | undefined {
   } catch {
     return undefined
   }
-}
-
-function isOver(certificate: X509Certificate, nowMs: number): boolean {
-  return nowMs >= certificate.validToDate.getTime()
-}
-
-function isDue(certificate: X509Certificate, nowMs: number): boolean {
-  const fromMs = issuedMs(certificate)
-  return nowMs >= fromMs + (certificate.validToDate.getTime() - fromMs) * RENEW_AT
-}
-
-function issuedMs(certificate: X509Certificate): number {
-  return certificate.validFromDate.getTime() + BACKDATED_MS
 }
 
 function isFor(leaf: X509Certificate, dnsNames: readonly string[]): boolean {
