@@ -77,7 +77,7 @@ export async function askWebhook(api: Apiserver): Promise<void> {
       apiVersion: 'v1',
       kind: 'Namespace',
       metadata: {
-        generateName: 'reached-',
+        name: 'nocreds-reached',
         annotations: { 'nocreds.dev/permitted-roles': 'arn:aws:iam::000000000000:role/reached' },
       },
     },
