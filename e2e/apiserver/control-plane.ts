@@ -35,6 +35,8 @@ export interface ControlPlane {
   readonly folder: string
   /** A kubeconfig for a bearer token; gives its path. */
   kubeconfigFor(name: string, token: string): Promise<string>
+  /** Processor time of the apiserver so far, in milliseconds. */
+  cpuMs(): Promise<number>
   /** Ends the apiserver and starts it on the same data; what it holds in memory is gone. */
   restart(): Promise<void>
   stop(): Promise<void>
@@ -100,6 +102,7 @@ export async function startControlPlane(
     api,
     folder,
     kubeconfigFor,
+    cpuMs: () => apiserver.cpuMs(),
     async restart() {
       await apiserver.stop()
       apiserver = await startApiserver()

@@ -22,9 +22,9 @@ export async function create(api: Apiserver, path: string, body: object): Promis
   return created
 }
 
-/** A Namespace that permits the roles below /team/, and its ServiceAccount `app`, which names ROLE. */
-export async function createTeam(api: Apiserver, name: string): Promise<void> {
-  const permitted = { 'nocreds.dev/permitted-roles': 'arn:aws:iam::111122223333:role/team/.+' }
+/** A Namespace that permits one role, and its ServiceAccount `app`, which names it. */
+export async function createTeam(api: Apiserver, name: string, role = ROLE): Promise<void> {
+  const permitted = { 'nocreds.dev/permitted-roles': role }
   await create(api, '/api/v1/namespaces', {
     apiVersion: 'v1',
     kind: 'Namespace',
@@ -33,7 +33,7 @@ export async function createTeam(api: Apiserver, name: string): Promise<void> {
   await create(api, `/api/v1/namespaces/${name}/serviceaccounts`, {
     apiVersion: 'v1',
     kind: 'ServiceAccount',
-    metadata: { name: 'app', annotations: { 'nocreds.dev/role-arn': ROLE } },
+    metadata: { name: 'app', annotations: { 'nocreds.dev/role-arn': role } },
   })
 }
 

@@ -10,6 +10,8 @@ const LAST_LINES = 15
 
 /** A program that runs beside us. */
 export interface Running {
+  /** Processor time that it has used so far, user and system, in milliseconds; a whole number of 10. */
+  cpuMs(): Promise<number>
   /** True until it has ended, by itself or not. */
   isRunning(): boolean
   /** What it printed at last; for errors. */
@@ -50,6 +52,7 @@ export async function startProgram(
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null
   return {
     isRunning,
+    cpuMs: async () => cpuMsOf(await readFile(`/proc/${child.pid}/stat`, 'utf8')),
     lastLines: async () =>
       (await readFile(log, 'utf8')).trim().split('\n').slice(-LAST_LINES).join('\n'),
     async stop() {
@@ -60,4 +63,20 @@ export async function startProgram(
       cancel()
     },
   }
+}
+
+/** USER_HZ, which is 100 on every Linux that Node runs on. */
+const TICK_MS = 10
+
+/**
+ * utime and stime of a process. Source: Linux, proc(5), /proc/pid/stat, fields 14 and 15.
+ *
+ * @throws Error if the text is not of that form
+ */
+export function cpuMsOf(stat: string): number {
+  // The second field, the program's name in parentheses, may hold blanks and parentheses.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const ticks = Number(fields[11]) + Number(fields[12])
+  if (!Number.isInteger(ticks)) throw new Error(`/proc/pid/stat is ${stat}`)
+  return ticks * TICK_MS
 }
