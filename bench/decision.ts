@@ -12,6 +12,7 @@ const SETTINGS: Settings = {
   exchangerImage: EXCHANGER_IMAGE,
   stsEndpoint: undefined,
   certificateDoor: 'authority',
+  clusterDomain: 'cluster.local',
   authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
   audience: 'sts.amazonaws.com',
   delivery: 'process',

@@ -2,7 +2,6 @@
  * Every name of a workload's certificate that pod, authority and manifests must agree on, and how the
  * exchanger asks the authority for one.
  */
-import { isOwnName } from './dns-names.ts'
 import { PREFIX, SECRETS } from './names.ts'
 
 /** The issuing service. */
@@ -100,9 +99,4 @@ export interface CertificateRefusal {
 /** Identity of a workload. Source: SPIFFE, "X.509-SVID". */
 export function spiffeId(trustDomain: string, namespace: string, serviceAccount: string): string {
   return `spiffe://${trustDomain}/ns/${namespace}/sa/${serviceAccount}`
-}
-
-/** True for a name of the authority itself, which no workload may bear. */
-export function isAuthorityName(name: string): boolean {
-  return name.startsWith(`${AUTHORITY.service}.`) && isOwnName(name, AUTHORITY.namespace)
 }

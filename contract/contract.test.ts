@@ -6,7 +6,6 @@ import {
   readAnnotations,
   resolveRequest,
 } from './annotations.ts'
-import { isAuthorityName } from './certificates.ts'
 import {
   CredentialDocumentError,
   expirationOf,
@@ -15,7 +14,7 @@ import {
   parseCredentialDocument,
   publishedExpirationMs,
 } from './credentials.ts'
-import { isDnsName, isOwnName } from './dns-names.ts'
+import { fillInPod, isDnsName, isOwnName } from './dns-names.ts'
 import {
   certificateFromEnv,
   fromEnv,
@@ -308,6 +307,30 @@ describe('exchanger env', () => {
 
 describe('names of certificates', () => {
   test.each([
+    ['web.team-a.svc', 'web.team-a.svc'],
+    ['{pod}.web.team-a.svc', 'web-0.web.team-a.svc'],
+    ['web.{pod}', 'web.{pod}'],
+    ['{pod}', '{pod}'],
+  ])('%s of the pod web-0 is %s', (name, filledIn) => {
+    expect(fillInPod(name, 'web-0')).toBe(filledIn)
+  })
+
+  test.each([
+    ['{pod}.web.team-a.svc', true],
+    ['web.team-a.svc, {pod}.web.team-a.svc', true],
+    ['{pod}', false],
+    ['a{pod}.web', false],
+    ['{pod}a.web', false],
+    ['web.{pod}', false],
+    ['{pod}.{pod}.web', false],
+    ['{pod}..web', false],
+    ['{namespace}.web', false],
+    ['*.web', false],
+  ])('%s may be asked for: %s', (text, may) => {
+    expect(values.dnsNames.parse(text) !== undefined).toBe(may)
+  })
+
+  test.each([
     ['web', true],
     ['web.team-a', true],
     ['web.team-a.svc', true],
@@ -332,20 +355,6 @@ describe('names of certificates', () => {
       expect(isDnsName(name)).toBe(false)
     },
   )
-})
-
-describe('names of the authority', () => {
-  test.each([
-    ['nocreds-authority.nocreds-system', true],
-    ['nocreds-authority.nocreds-system.svc', true],
-    ['nocreds-authority.nocreds-system.svc.cluster.local', true],
-    ['nocreds-authority', false],
-    ['nocreds-authority.team-a.svc', false],
-    ['nocreds-authority.nocreds-system.example.com', false],
-    ['web.nocreds-system.svc', false],
-  ])('%s: %s', (name, isIts) => {
-    expect(isAuthorityName(name)).toBe(isIts)
-  })
 })
 
 test('the gate waits for what was asked for', () => {

@@ -5,6 +5,7 @@ export const SETTINGS: Settings = {
   exchangerImage: 'nocreds/exchanger:0.1.0',
   stsEndpoint: undefined,
   certificateDoor: 'authority',
+  clusterDomain: 'cluster.local',
   authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
   audience: 'sts.amazonaws.com',
   delivery: 'process',

@@ -1,4 +1,5 @@
 import { AUTHORITY } from '../contract/certificates.ts'
+import { DEFAULT_CLUSTER_DOMAIN } from '../contract/dns-names.ts'
 import { DEFAULT_AUDIENCE, WEBHOOK } from '../contract/names.ts'
 import * as values from '../contract/values.ts'
 import { UsageError } from '../platform/errors.ts'
@@ -70,6 +71,10 @@ export const FLAGS = {
   'authority-url': flag(values.httpUrl, {
     default: `https://${AUTHORITY.host}`,
     help: 'authority that sidecars ask for certificates',
+  }),
+  'cluster-domain': flag(values.clusterDomain, {
+    default: DEFAULT_CLUSTER_DOMAIN,
+    help: "domain of the cluster's own DNS names; must be clusterDomain of nocreds-settings",
   }),
   'log-level': flag(values.oneOf(...LOG_LEVELS), {
     default: 'info',

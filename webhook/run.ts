@@ -98,6 +98,7 @@ function settingsOf(config: WebhookConfig, certificateDoor: CertificateDoor): Se
     stsEndpoint: config['sts-endpoint'],
     certificateDoor,
     authorityUrl: config['authority-url'],
+    clusterDomain: config['cluster-domain'],
     audience: config.audience,
     delivery: config['default-delivery'],
     region: config['default-region'],

@@ -12,12 +12,12 @@ import { warningsFor, warningWithoutEffect } from './warnings.ts'
 import { inject, withoutMark } from './inject.ts'
 import { diff } from './json-patch.ts'
 import type { Injection, InjectionSettings } from './ours/injection.ts'
-import { permitted, type PermittingNamespace } from './permitted.ts'
+import { permitted, type PermissionSettings, type PermittingNamespace } from './permitted.ts'
 import { nameOf, type Pod } from './pod.ts'
 import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
 
 /** The flags that a decision depends on. */
-export interface Settings extends InjectionDefaults, InjectionSettings {}
+export interface Settings extends InjectionDefaults, InjectionSettings, PermissionSettings {}
 
 type Annotations = Readonly<Record<string, string>>
 
@@ -71,9 +71,10 @@ export function decidePod(facts: PodFacts, settings: Settings): Verdict {
 function decideRequest(
   facts: PodFacts,
   request: InjectionRequest | undefined,
-  { exchangerImage, stsEndpoint, certificateDoor, authorityUrl }: Settings,
+  settings: Settings,
 ): Verdict {
   const { pod, namespace } = facts
+  const { exchangerImage, stsEndpoint, certificateDoor, authorityUrl } = settings
   if (request === undefined) return withoutForgedMark(pod, 'no-role')
   const injection: Injection = {
     request,
@@ -84,7 +85,7 @@ function decideRequest(
     certificateDoor,
     authorityUrl,
   }
-  return permitted(facts, request) ?? servable(pod, injection) ?? injected(pod, injection)
+  return permitted(facts, request, settings) ?? servable(pod, injection) ?? injected(pod, injection)
 }
 
 interface Asked {

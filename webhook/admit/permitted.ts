@@ -1,8 +1,9 @@
-import { isAuthorityName } from '../../contract/certificates.ts'
-import { isOwnName } from '../../contract/dns-names.ts'
+import { POD_PLACEHOLDER } from '../../contract/dns-names.ts'
 import type { InjectionRequest } from '../../contract/annotations.ts'
 import { PERMITTED_DNS_NAMES, PERMITTED_ROLES } from '../../contract/names.ts'
+import { nameDecision, type NameContext } from '../../service/dns-name-decision.ts'
 import { permission, type Permission } from '../../service/permission.ts'
+import type { Pod } from './pod.ts'
 import { denied, type Denied } from './verdict.ts'
 
 /** The namespace of a pod, as far as it permits something. */
@@ -12,12 +13,28 @@ export interface PermittingNamespace {
   readonly namespaceAnnotations: Readonly<Record<string, string>> | undefined
 }
 
+/** Who asks, and the namespace that permits. */
+interface PermissionFacts extends PermittingNamespace {
+  readonly pod: Pod
+}
+
+/** The flags that say which names are the cluster's and the authority's. */
+export interface PermissionSettings {
+  /** Such as `cluster.local`. */
+  readonly clusterDomain: string
+  /** Base URL of the authority. */
+  readonly authorityUrl: string
+}
+
+const CHANGED_BY = 'an administrator of the Namespace can change that'
+
 /** Whether the namespace permits all that is asked for: the role first, then the names. */
 export function permitted(
-  from: PermittingNamespace,
+  facts: PermissionFacts,
   request: InjectionRequest,
+  settings: PermissionSettings,
 ): Denied | undefined {
-  return roleDenied(from, request) ?? nameDenied(from, request)
+  return roleDenied(facts, request) ?? nameDenied(facts, request, settings)
 }
 
 function roleDenied(
@@ -36,27 +53,42 @@ function roleDenied(
   )
 }
 
-/** The namespace's own names need no permission. The authority decides the same once more. */
+/** The names of the certificate, by the function that the authority asks once more. */
 function nameDenied(
-  { namespace, namespaceAnnotations }: PermittingNamespace,
+  { pod, namespace, namespaceAnnotations }: PermissionFacts,
   { credentials, certificate }: InjectionRequest,
+  { clusterDomain, authorityUrl }: PermissionSettings,
 ): Denied | undefined {
   if (certificate === undefined || certificate.dnsNames.length === 0) return undefined
   const expression = namespaceAnnotations?.[PERMITTED_DNS_NAMES]
-  const permits = permission(expression)
-  const mayHave = (name: string): boolean =>
-    !isAuthorityName(name) &&
-    (isOwnName(name, namespace) || (permits.valid && permits.permits(name)))
-  const refused = certificate.dnsNames.find((name) => !mayHave(name))
-  if (refused === undefined) return undefined
-  const why = isAuthorityName(refused)
-    ? 'it is a name of the authority of nocreds'
-    : `it is not the name of a Service of it, and ${PERMITTED_DNS_NAMES} is ${shown(expression, permits)}`
-  return denied(
-    'name-not-permitted',
-    `namespace "${namespace}" does not permit name ${refused} for certificates: ${why}`,
-    credentials?.role.arn,
-  )
+  const context: NameContext = {
+    namespace,
+    podName: pod.metadata.name ?? undefined,
+    expression,
+    clusterDomain,
+    authorityNames: [new URL(authorityUrl).hostname],
+  }
+  for (const name of certificate.dnsNames) {
+    const decision = nameDecision(name, context)
+    if (decision === 'own' || decision === 'permitted') continue
+    const why = decision === 'reserved' ? RESERVED : whyNotPermitted(name, context)
+    return denied(
+      'name-not-permitted',
+      `namespace "${namespace}" does not permit name ${name} for certificates: ${why}`,
+      credentials?.role.arn,
+    )
+  }
+  return undefined
+}
+
+const RESERVED = 'it is reserved, and no annotation permits it'
+
+function whyNotPermitted(name: string, { namespace, podName, expression }: NameContext): string {
+  const notOwn = `it is not the name of a Service of it, such as web.${namespace}.svc, or of the pod itself`
+  if (podName === undefined && name.includes(POD_PLACEHOLDER)) {
+    return `${notOwn}, and ${POD_PLACEHOLDER} in any other name needs a pod whose name is not generated`
+  }
+  return `${notOwn}, and ${PERMITTED_DNS_NAMES} is ${shown(expression, permission(expression))}; ${CHANGED_BY}`
 }
 
 function shown(expression: string | undefined, permits: Permission): string {
