@@ -49,6 +49,19 @@ export type Delivery = (typeof DELIVERIES)[number]
 /** How the credentials reach the app. */
 export const delivery: ValueKind<Delivery> = oneOf(...DELIVERIES)
 
+/** Deliveries separated by commas; none where there is nothing but blanks. */
+export const deliveries: ValueKind<readonly Delivery[]> = {
+  allowed: `deliveries separated by commas: ${DELIVERIES.join(', ')}`,
+  parse(value) {
+    const parsed = partsOf(value).map((part) => delivery.parse(part))
+    return parsed.every((one) => one !== undefined) ? parsed : undefined
+  },
+  format: (all) => all.join(','),
+}
+
+/** What pods may ask for where the Namespace does not say: all by which the app does not hold the token. */
+export const DEFAULT_PERMITTED_DELIVERIES: readonly Delivery[] = ['process', 'endpoint']
+
 export const roleArn = text(ROLE_ARN_ALLOWED, (value) => parseRoleArn(value) !== undefined)
 
 /** DurationSeconds of STS; below 1800 SDKs with a 15-minute window would refresh at every call. */
@@ -103,6 +116,12 @@ export const httpUrl = text(
     if (value.length > 2048 || !/^https?:\/\/[^/?#@\s]+\/?$/.test(value)) return false
     return URL.canParse(value)
   },
+)
+
+/** Base URL of a service that is reached by TLS alone. */
+export const httpsUrl = text(
+  'an https URL without path, such as https://authority.example.com',
+  (value) => value.startsWith('https://') && httpUrl.parse(value) !== undefined,
 )
 
 /** Absolute path of a file or folder in the container. */

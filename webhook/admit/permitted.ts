@@ -1,9 +1,15 @@
-import { POD_PLACEHOLDER } from '../../contract/dns-names.ts'
 import type { InjectionRequest } from '../../contract/annotations.ts'
-import { PERMITTED_DNS_NAMES, PERMITTED_ROLES } from '../../contract/names.ts'
-import { nameDecision, type NameContext } from '../../service/dns-name-decision.ts'
-import { permission, type Permission } from '../../service/permission.ts'
+import {
+  PERMITTED_DELIVERIES,
+  PERMITTED_ROLES,
+  PERMITTED_SESSION_NAMES,
+} from '../../contract/names.ts'
+import { isNamespaced } from '../../contract/session-name.ts'
+import { DEFAULT_PERMITTED_DELIVERIES, partsOf } from '../../contract/values.ts'
+import { permission } from '../../service/permission.ts'
+import { deniedName, type NameSettings } from './permitted-names.ts'
 import type { Pod } from './pod.ts'
+import { CHANGED_BY, quoted, shownExpression } from './said.ts'
 import { denied, type Denied } from './verdict.ts'
 
 /** The namespace of a pod, as far as it permits something. */
@@ -14,30 +20,28 @@ export interface PermittingNamespace {
 }
 
 /** Who asks, and the namespace that permits. */
-interface PermissionFacts extends PermittingNamespace {
+export interface PermissionFacts extends PermittingNamespace {
   readonly pod: Pod
 }
 
-/** The flags that say which names are the cluster's and the authority's. */
-export interface PermissionSettings {
-  /** Such as `cluster.local`. */
-  readonly clusterDomain: string
-  /** Base URL of the authority. */
-  readonly authorityUrl: string
-}
-
-const CHANGED_BY = 'an administrator of the Namespace can change that'
-
-/** Whether the namespace permits all that is asked for: the role first, then the names. */
+/**
+ * Whether the namespace permits all that is asked for: the role first, then how it is delivered and under
+ * which session name, then the names of the certificate.
+ */
 export function permitted(
   facts: PermissionFacts,
   request: InjectionRequest,
-  settings: PermissionSettings,
+  settings: NameSettings,
 ): Denied | undefined {
-  return roleDenied(facts, request) ?? nameDenied(facts, request, settings)
+  return (
+    deniedRole(facts, request) ??
+    deniedDelivery(facts, request) ??
+    deniedSessionName(facts, request) ??
+    deniedName(facts, request, settings)
+  )
 }
 
-function roleDenied(
+function deniedRole(
   { namespace, namespaceAnnotations }: PermittingNamespace,
   { credentials }: InjectionRequest,
 ): Denied | undefined {
@@ -48,50 +52,49 @@ function roleDenied(
   if (permits.valid && permits.permits(arn)) return undefined
   return denied(
     'role-not-permitted',
-    `namespace "${namespace}" does not permit role ${arn}: ${PERMITTED_ROLES} is ${shown(expression, permits)}`,
+    `namespace "${namespace}" does not permit role ${arn}: ${PERMITTED_ROLES} is ${shownExpression(expression, permits)}; ${CHANGED_BY}`,
     arn,
   )
 }
 
-/** The names of the certificate, by the function that the authority asks once more. */
-function nameDenied(
-  { pod, namespace, namespaceAnnotations }: PermissionFacts,
-  { credentials, certificate }: InjectionRequest,
-  { clusterDomain, authorityUrl }: PermissionSettings,
+/**
+ * The token for STS is worth every role that trusts the ServiceAccount, so an app holds it only where the
+ * Namespace says so. A part of the annotation that is not a delivery permits nothing.
+ */
+function deniedDelivery(
+  { namespace, namespaceAnnotations }: PermittingNamespace,
+  { credentials }: InjectionRequest,
 ): Denied | undefined {
-  if (certificate === undefined || certificate.dnsNames.length === 0) return undefined
-  const expression = namespaceAnnotations?.[PERMITTED_DNS_NAMES]
-  const context: NameContext = {
-    namespace,
-    podName: pod.metadata.name ?? undefined,
-    expression,
-    clusterDomain,
-    authorityNames: [new URL(authorityUrl).hostname],
-  }
-  for (const name of certificate.dnsNames) {
-    const decision = nameDecision(name, context)
-    if (decision === 'own' || decision === 'permitted') continue
-    const why = decision === 'reserved' ? RESERVED : whyNotPermitted(name, context)
-    return denied(
-      'name-not-permitted',
-      `namespace "${namespace}" does not permit name ${name} for certificates: ${why}`,
-      credentials?.role.arn,
-    )
-  }
-  return undefined
+  if (credentials === undefined) return undefined
+  const { delivery, role } = credentials
+  const text = namespaceAnnotations?.[PERMITTED_DELIVERIES]
+  const deliveries: readonly string[] =
+    text === undefined ? DEFAULT_PERMITTED_DELIVERIES : partsOf(text)
+  if (deliveries.includes(delivery)) return undefined
+  const is =
+    text === undefined
+      ? `not set, which permits ${DEFAULT_PERMITTED_DELIVERIES.join(' and ')}`
+      : quoted(text)
+  return denied(
+    'delivery-not-permitted',
+    `namespace "${namespace}" does not permit delivery ${delivery}: ${PERMITTED_DELIVERIES} is ${is}; ${CHANGED_BY}`,
+    role.arn,
+  )
 }
 
-const RESERVED = 'it is reserved, and no annotation permits it'
-
-function whyNotPermitted(name: string, { namespace, podName, expression }: NameContext): string {
-  const notOwn = `it is not the name of a Service of it, such as web.${namespace}.svc, or of the pod itself`
-  if (podName === undefined && name.includes(POD_PLACEHOLDER)) {
-    return `${notOwn}, and ${POD_PLACEHOLDER} in any other name needs a pod whose name is not generated`
-  }
-  return `${notOwn}, and ${PERMITTED_DNS_NAMES} is ${shown(expression, permission(expression))}; ${CHANGED_BY}`
-}
-
-function shown(expression: string | undefined, permits: Permission): string {
-  const is = expression === undefined ? 'not set' : JSON.stringify(expression)
-  return permits.valid ? is : `${is} (not a valid RE2 expression: ${permits.why})`
+/** Else one team's sessions could bear another's name in CloudTrail and in `aws:userid`. */
+function deniedSessionName(
+  { namespace, namespaceAnnotations }: PermittingNamespace,
+  { credentials }: InjectionRequest,
+): Denied | undefined {
+  if (credentials === undefined || isNamespaced(credentials.sessionName)) return undefined
+  const { sessionName, role } = credentials
+  const expression = namespaceAnnotations?.[PERMITTED_SESSION_NAMES]
+  const permits = permission(expression)
+  if (permits.valid && permits.permits(sessionName)) return undefined
+  return denied(
+    'session-name-not-permitted',
+    `namespace "${namespace}" does not permit session name ${quoted(sessionName)}: it is neither {namespace} nor begins with {namespace}., and ${PERMITTED_SESSION_NAMES} is ${shownExpression(expression, permits)}; ${CHANGED_BY}`,
+    role.arn,
+  )
 }

@@ -17,7 +17,10 @@ const container = z.looseObject({
   volumeMounts: z.array(volumeMount).nullish(),
 })
 
-const volume = z.looseObject({ name: z.string() })
+const volume = z.looseObject({
+  name: z.string(),
+  csi: z.looseObject({ driver: z.string().nullish() }).nullish(),
+})
 
 export const podSchema = z.looseObject({
   metadata: z.looseObject({
@@ -33,6 +36,7 @@ export const podSchema = z.looseObject({
     volumes: z.array(volume).nullish(),
     initContainers: z.array(container).nullish(),
     containers: z.array(container),
+    ephemeralContainers: z.array(z.looseObject({ name: z.string() })).nullish(),
   }),
 })
 

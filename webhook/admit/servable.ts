@@ -1,10 +1,11 @@
-import { EXCHANGER } from '../../contract/names.ts'
+import { CSI_DRIVER, EXCHANGER } from '../../contract/names.ts'
 import { sessionNameExcess } from './deliveries.ts'
 import type { Injection } from './ours/injection.ts'
 import { isSame } from './ours/same.ts'
 import { differenceFromOurs } from './ours/sidecar.ts'
 import { appMounts, OUR_VOLUME_NAMES, ourSidecars, ourVolumes } from './ours/whole.ts'
 import { containersOf, type Pod, type Volume, type VolumeMount } from './pod.ts'
+import { isOfOurDriver } from './reserved-names.ts'
 import { denied, type Denied } from './verdict.ts'
 
 type Check = (pod: Pod, injection: Injection) => Denied | undefined
@@ -57,6 +58,7 @@ function sessionNameFits(pod: Pod, injection: Injection): Denied | undefined {
 function volumesAreOurs(pod: Pod, injection: Injection): Denied | undefined {
   const ours = ourVolumes(injection)
   const isForeign = (volume: Volume): boolean => {
+    if (isOfOurDriver(volume)) return true
     if (!OUR_VOLUME_NAMES.includes(volume.name)) return false
     const our = ours.find((one) => one.name === volume.name)
     return our === undefined || !isSame(volume, our)
@@ -65,7 +67,9 @@ function volumesAreOurs(pod: Pod, injection: Injection): Denied | undefined {
   if (foreign === undefined) return undefined
   return denied(
     'foreign-volume',
-    `the pod brings a volume named ${foreign.name} that nocreds did not write; rename it`,
+    isOfOurDriver(foreign)
+      ? `the pod brings volume ${foreign.name} of CSI driver ${CSI_DRIVER} that nocreds did not write; remove it`
+      : `the pod brings a volume named ${foreign.name} that nocreds did not write; rename it`,
   )
 }
 
