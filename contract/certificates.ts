@@ -23,6 +23,12 @@ export const AUTHORITY = {
 /** The CAs that peers accept: a ConfigMap in every namespace that has the injection label. */
 export const TRUST_BUNDLE = { configMap: 'nocreds-trust-bundle', key: 'ca.crt' } as const
 
+/** The same CAs as an object of the cluster, which projected volumes name from kubelet 1.37 on. */
+export const CLUSTER_TRUST_BUNDLE = {
+  name: `${PREFIX.slice(0, -1)}:workload:roots`,
+  signerName: AUTHORITY.signerName,
+} as const
+
 /** What the exchanger needs to ask the authority; no app mounts it. */
 export const AUTHORITY_VOLUME = {
   name: 'nocreds-authority',

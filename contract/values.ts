@@ -91,6 +91,13 @@ export const dnsNames: ValueKind<readonly string[]> = {
   format: (names) => names.join(','),
 }
 
+/** References of images, separated by blanks or line breaks. */
+export const images: ValueKind<readonly string[]> = {
+  allowed: 'image references separated by blanks or line breaks',
+  parse: (value) => value.split(/\s+/).filter((one) => one !== ''),
+  format: (all) => all.join(' '),
+}
+
 /** The domain of the cluster's own DNS names. */
 export const clusterDomain = text('a host name in lower case, such as cluster.local', isDnsName)
 

@@ -77,16 +77,18 @@ function decideRequest(
   settings: Settings,
 ): Verdict {
   const { pod, namespace } = facts
-  const { exchangerImage, stsEndpoint, certificateDoor, authorityUrl } = settings
   if (request === undefined) return withNothing(pod, 'no-role')
   const injection: Injection = {
     request,
     namespace,
     serviceAccount: serviceAccountOf(pod),
-    exchangerImage,
-    stsEndpoint,
-    certificateDoor,
-    authorityUrl,
+    exchangerImage: settings.exchangerImage,
+    exchangerImages: settings.exchangerImages,
+    exchangerImagePullPolicy: settings.exchangerImagePullPolicy,
+    stsEndpoint: settings.stsEndpoint,
+    certificateDoor: settings.certificateDoor,
+    trustBundle: settings.trustBundle,
+    authorityUrl: settings.authorityUrl,
   }
   return permitted(facts, request, settings) ?? servable(pod, injection) ?? injected(pod, injection)
 }

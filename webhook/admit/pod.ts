@@ -13,6 +13,9 @@ const volumeMount = z.looseObject({ name: z.string(), mountPath: z.string() })
 
 const container = z.looseObject({
   name: z.string(),
+  image: z.string().nullish(),
+  imagePullPolicy: z.string().nullish(),
+  resources: z.looseObject({ claims: z.array(z.unknown()).nullish() }).nullish(),
   env: z.array(envVar).nullish(),
   volumeMounts: z.array(volumeMount).nullish(),
 })
