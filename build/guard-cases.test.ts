@@ -1,11 +1,10 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { applyPatch } from 'rfc6902'
 import { parse } from 'yaml'
 import { z } from 'zod'
-import { CASE_FILES, policyOf } from '../e2e/support/guard-cases.ts'
-import { at, documentsIn, INSTALLED, MANIFESTS, ROOT } from './manifests.test-data.ts'
+import { CASE_FILES, objectOf, policyOf, type GuardCase } from '../e2e/support/guard-cases.ts'
+import { at, documentsIn, INSTALLED, MANIFESTS } from './manifests.test-data.ts'
 
 /**
  * The cases of the guard are run by a cluster (they need CEL); here they are held against the pods that
@@ -40,6 +39,7 @@ const golden = z.enum([
   'certificate-by-kubelet',
   'certificate-dns-names',
   'certificate-dns-names-by-kubelet',
+  'largest',
 ])
 const impersonated = z.strictObject({ user: z.string(), groups: z.array(z.string()) })
 const caseSchema = z.strictObject({
@@ -97,19 +97,6 @@ const CASES: [string, Case][] = globSync('*.yaml', { cwd: FOLDER })
       .map((one): [string, Case] => [`${file}: ${one.name}`, one]),
   )
 
-/** The object of a case before its changes. */
-function objectOf({ from }: Case): unknown {
-  if (typeof from !== 'string') return structuredClone(from)
-  const golden = join(
-    ROOT,
-    'webhook',
-    'admit',
-    'testdata',
-    `${from === 'process' ? 'plain' : from}.want.yaml`,
-  )
-  return documentsIn(readFileSync(golden, 'utf8')).find(({ kind }) => kind === 'Pod')
-}
-
 describe('cases of the guard', () => {
   test('are in files that a runner knows', () => {
     const files = globSync('*.yaml', { cwd: FOLDER }).map((file) => file.replace('.yaml', ''))
@@ -125,10 +112,7 @@ describe('cases of the guard', () => {
   })
 
   test.each(CASES)('%s', (_, one) => {
-    const object = objectOf(one)
-    expect(applyPatch(object, [...(one.change ?? [])] as never)).toEqual(
-      (one.change ?? []).map(() => null),
-    )
+    expect(() => objectOf(one as GuardCase)).not.toThrow()
     expect(one.message === undefined).toBe(one.verdict === 'allowed')
     const namespaces = OBJECTS.filter(({ kind }) => kind === 'Namespace')
     expect(['kube-system', ...namespaces.map(({ metadata }) => metadata.name)]).toContain(

@@ -50,7 +50,7 @@ const KINDS: Readonly<Record<string, { group: string; plural: string; isNamespac
 export interface CaseWorld {
   readonly api: Apiserver
   /** Makes these the settings that the guard goes by; returns once they are. */
-  use(settings: Data): Promise<void>
+  readonly use: (settings: Data) => Promise<void>
   readonly baseSettings: Data
 }
 
@@ -82,6 +82,12 @@ export async function answerTo(one: GuardCase, world: CaseWorld): Promise<ApiAns
   return aboutOwnObject(one, world, { list, body })
 }
 
+/** Whether there is nothing before and nothing after. */
+function isAboutCreation(one: GuardCase): boolean {
+  const later = [one.createdBy, one.update, one.container, one.delete]
+  return later.every((field) => field === undefined)
+}
+
 /** Creates the object, which may be all that the case is about, or does to it what the case says. */
 async function aboutOwnObject(
   one: GuardCase,
@@ -89,11 +95,7 @@ async function aboutOwnObject(
   { list, body }: { readonly list: string; readonly body: KubernetesObject },
 ): Promise<ApiAnswer> {
   const { api } = world
-  const isCreation =
-    one.createdBy === undefined &&
-    one.update === undefined &&
-    one.container === undefined &&
-    one.delete === undefined
+  const isCreation = isAboutCreation(one)
   if (isCreation && one.apply === true)
     return change(one, world, { path: `${list}/${body.metadata.name ?? ''}`, body })
   // What all workloads could come to trust is never really there.
@@ -199,6 +201,8 @@ async function withPod(
   if (objectOf(one).kind === 'TokenRequest') body.spec = { ...body.spec, nodeName: NODE }
   const pod = await api({ method: 'POST', path: list, body })
   expect(pod).toMatchObject({ status: 201 })
+  // A kubelet is asked for its pod by what the apiserver remembers.
+  if (one.as?.user.startsWith('system:node:') === true) await sleep(realClock, TAKES_EFFECT_MS)
   try {
     return await act(pod)
   } finally {

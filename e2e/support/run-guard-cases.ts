@@ -213,6 +213,6 @@ function expectAdmission(one: GuardCase, { status, message }: ApiAnswer): void {
     expect(message).not.toContain('ValidatingAdmissionPolicy')
   } else {
     const isAdmitted = status === 200 || status === 201
-    expect({ isAdmitted, status, message }).toMatchObject({ isAdmitted: true })
+    expect({ isAdmitted, status, message }).toEqual({ isAdmitted: true, status, message })
   }
 }
