@@ -18,6 +18,7 @@ import { permission } from '../service/permission.ts'
 import { FLAGS, parseFlags } from '../webhook/config.ts'
 import {
   at,
+  documentsIn,
   FILES,
   HAS_KUBECTL,
   installed,
@@ -27,6 +28,9 @@ import {
   textOf,
   type Manifest,
 } from './manifests.test-data.ts'
+
+/** Of the overlay guard-cluster-wide. */
+const STS_TOKENS = documentsIn(textOf('overlays/guard-cluster-wide/sts-tokens.yaml'))
 
 const TEXT = FILES.map(textOf).join('\n')
 
@@ -40,17 +44,19 @@ const webhookContainer = at(podSpec, 'containers', 0)
 const settings = at(installed('ConfigMap', 'nocreds-settings'), 'data') as Record<string, string>
 const webhooks = at(installed('MutatingWebhookConfiguration', 'nocreds'), 'webhooks') as unknown[]
 
-/** The command line as the kubelet makes it: references to variables, taken from the ConfigMap. */
-function commandLine(container: unknown): string[] {
+/**
+ * The command line as the kubelet makes it: references to variables, taken from the ConfigMap; one whose
+ * key is missing there stays as it is.
+ */
+function commandLine(container: unknown, has: (key: string) => boolean = () => true): string[] {
   const env = at(container, 'env') as unknown[]
-  const valueOf = (name: string): string => {
+  const valueOf = (whole: string, name: string): string => {
     const reference = env.find((one) => at(one, 'name') === name)
     expect(at(reference, 'valueFrom', 'configMapKeyRef', 'name')).toBe('nocreds-settings')
-    return at(settings, at(reference, 'valueFrom', 'configMapKeyRef', 'key') as string) as string
+    const key = at(reference, 'valueFrom', 'configMapKeyRef', 'key') as string
+    return has(key) ? (at(settings, key) as string) : whole
   }
-  return (at(container, 'args') as string[]).map((arg) =>
-    arg.replace(/\$\(([A-Z_]+)\)/g, (_, name: string) => valueOf(name)),
-  )
+  return (at(container, 'args') as string[]).map((arg) => arg.replace(/\$\(([A-Z_]+)\)/g, valueOf))
 }
 
 describe('names of the contract', () => {
@@ -75,6 +81,8 @@ describe('names of the contract', () => {
         ...[TOKEN_VOLUME, CREDENTIALS_VOLUME, AUTHORITY_VOLUME, TLS_VOLUME].map(
           ({ mountPath }) => mountPath,
         ),
+        TOKEN_VOLUME.file,
+        CERTIFICATE_IN_POD.tlsFolder,
         ...gateOf({ credentials: true, certificate: true }).filter((one) => one.startsWith('/')),
       ].sort(),
     )
@@ -117,29 +125,24 @@ describe('names of the contract', () => {
         serviceAccount: 'app',
         authorityUrl: 'https://authority.example.com',
         durationSeconds: 3600,
-        dnsNames: undefined,
+        dnsNames: ['web'],
         ...CERTIFICATE_IN_POD,
       },
     ).map(({ name }) => name)
-    const used = found(/NOCREDS_[A-Z_]*[A-Z]/g)
-    expect(used).toEqual([
-      'NOCREDS_AUTHORITY_URL',
-      'NOCREDS_POD',
-      'NOCREDS_ROLE_ARN',
-      'NOCREDS_STS_ENDPOINT',
-    ])
-    expect(env).toEqual(expect.arrayContaining(used))
+    // The guard knows each of them, and so do the pods of an older webhook.
+    expect(found(/NOCREDS_[A-Z_]*[A-Z]/g)).toEqual(env.sort())
   })
 
   test('volumes, container and objects: no other name starts with nocreds-', () => {
     const objects = [...INSTALLED.map(({ metadata }) => metadata.name), 'nocreds-guard']
+    const ofOverlays = ['nocreds-cluster-wide', ...STS_TOKENS.map(({ metadata }) => metadata.name)]
     const ofCertManager = ['nocreds-ca', 'nocreds-self-signed', 'nocreds-webhook-certificate']
     const ofClientCa = ['nocreds-client-ca', 'nocreds-webhook-client-ca']
     const volumes = [TOKEN_VOLUME, CREDENTIALS_VOLUME, AUTHORITY_VOLUME, TLS_VOLUME]
     const ours = [TRUST_BUNDLE.configMap, EXCHANGER.container]
     const contract = [...volumes.map(({ name }) => name), ...ours]
     const used = found(/(?<![\w/])nocreds-[\w-]*\w/g)
-    expect([...objects, ...ofCertManager, ...ofClientCa, ...contract]).toEqual(
+    expect([...objects, ...ofOverlays, ...ofCertManager, ...ofClientCa, ...contract]).toEqual(
       expect.arrayContaining(used),
     )
     expect(used).toEqual(expect.arrayContaining(contract))
@@ -150,7 +153,9 @@ describe('names of the contract', () => {
   })
 
   test('longest expression that can permit a role', () => {
-    const [limit, ...others] = found(/(?<=permitted\.size\(\) <= )\d+/g).map(Number)
+    const [limit, ...others] = found(/(?<=&& variables\.permitted\w*\.size\(\) <= )\d+/g).map(
+      Number,
+    )
     expect(others).toEqual([])
     expect(permission('a'.repeat(limit!)).valid).toBe(true)
     expect(permission('a'.repeat(limit! + 1)).valid).toBe(false)
@@ -189,7 +194,19 @@ describe('one place for what webhook and guard must agree on', () => {
         .map(({ metadata }) => metadata.name)
         .sort(),
     )
-    expect(found(/(?<=params\.data\.)\w+/g)).toEqual(Object.keys(settings).sort())
+    const ofGuard = found(/(?<=params\.\?data\[\?')\w+/g)
+    expect(ofGuard.length).toBeGreaterThan(2)
+    // Where the authority is reached by another URL, an operator adds it.
+    expect(Object.keys(settings).concat('authorityUrl')).toEqual(expect.arrayContaining(ofGuard))
+  })
+
+  test('each setting is one that the webhook has its flags from, and the later ones may be missing', () => {
+    const references = (at(webhookContainer, 'env') as unknown[]).map(
+      (one) => at(one, 'valueFrom', 'configMapKeyRef') as { key: string; optional?: boolean },
+    )
+    expect(references.map(({ key }) => key).sort()).toEqual(Object.keys(settings).sort())
+    const needed = references.filter(({ optional }) => optional !== true).map(({ key }) => key)
+    expect(needed).toEqual(['exchangerImage', 'audience', 'stsEndpoint'])
   })
 })
 
@@ -199,9 +216,20 @@ describe('Deployment', () => {
   test('its command line is one that the webhook takes, with the settings in it', () => {
     expect(config).toMatchObject({
       'exchanger-image': settings['exchangerImage'],
+      'exchanger-image-pull-policy': settings['exchangerImagePullPolicy'],
       audience: settings['audience'],
+      'sts-http': settings['stsHttp'],
+      'cluster-domain': settings['clusterDomain'],
+      'trust-bundle': settings['trustBundle'],
       tls: 'self-managed',
     })
+  })
+
+  test('with the settings of an older installation, the flags have the values of the new one', () => {
+    const older = ['exchangerImage', 'audience', 'stsEndpoint']
+    const line = commandLine(webhookContainer, (key) => older.includes(key))
+    expect(line.join(' ')).toContain('$(STS_HTTP)')
+    expect(parseFlags(line)).toEqual(config)
   })
 
   test('the objects that the webhook expects are there', () => {
@@ -318,6 +346,7 @@ describe('rights of the webhook', () => {
     resources: ['namespaces', 'serviceaccounts'],
     verbs: ['get', 'list', 'watch'],
   }
+  const NODES = { of: 'ClusterRole', apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list'] }
 
   test('are these and no others', () => {
     const ofWebhook = INSTALLED.filter(({ metadata }) =>
@@ -325,6 +354,7 @@ describe('rights of the webhook', () => {
     )
     expect(rulesOf(ofWebhook)).toEqual([
       READS,
+      NODES,
       {
         of: 'ClusterRole',
         apiGroups: ['admissionregistration.k8s.io'],
@@ -345,7 +375,7 @@ describe('rights of the webhook', () => {
   const whereKubectlIs = HAS_KUBECTL ? test : test.skip
   whereKubectlIs('with cert-manager are the reads alone, and the flags say so', () => {
     const overlay = kustomized('overlays/cert-manager')
-    expect(rulesOf(overlay)).toEqual([READS])
+    expect(rulesOf(overlay)).toEqual([READS, NODES])
     const only = overlay.find(({ kind }) => kind === 'Deployment')
     const container = at(only, 'spec', 'template', 'spec', 'containers', 0)
     const { tls, 'tls-cert': certificate, 'tls-key': key } = parseFlags(commandLine(container))
@@ -356,26 +386,6 @@ describe('rights of the webhook', () => {
       key: `${folder}/tls.key`,
     })
     expect(overlay.filter(({ kind }) => kind === 'Secret')).toEqual([])
-  })
-
-  whereKubectlIs('the overlays of the guard change what they say, and nothing else', () => {
-    const specs = (folder: string): unknown[] =>
-      kustomized(folder).map(({ kind, spec }) => ({ kind, spec }))
-    const changed = (change: (spec: Record<string, unknown>) => void): unknown[] =>
-      specs('guard').map((one) => {
-        if (at(one, 'kind') === 'ValidatingAdmissionPolicyBinding') {
-          change(at(one, 'spec') as Record<string, unknown>)
-        }
-        return one
-      })
-    expect(specs('overlays/guard-cluster-wide')).toEqual(
-      changed((spec) => Reflect.deleteProperty(spec, 'matchResources')),
-    )
-    expect(specs('overlays/guard-warn')).toEqual(
-      changed((spec) => {
-        spec['validationActions'] = ['Warn', 'Audit']
-      }),
-    )
   })
 })
 
