@@ -20,7 +20,7 @@ export function jest(host: Host, args: readonly string[]): Promise<number> {
 export async function everyStage(host: Host): Promise<number> {
   const stage = (...args: string[]): Promise<number> => jest(host, args)
   const outage = stage('e2e/slow/sts-outage')
-  const promises = await stage('e2e/(airgap|cluster|promises)/', '--maxWorkers=2')
+  const promises = await stage('e2e/(airgap|cluster|promises|support)/', '--maxWorkers=2')
   // They change the flags of webhook and authority, so one at a time.
   const certificates = await stage('e2e/certificates/')
   // It restarts the kubelet, which interrupts logs and exec; the faults use neither at length.

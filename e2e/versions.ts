@@ -11,6 +11,8 @@ const packageJson = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'u
 
 export const KIND = 'v0.33.0'
 export const KUBERNETES = 'v1.37.2'
+/** The oldest that nocreds supports, in its last patch. */
+export const OLDEST_KUBERNETES = 'v1.30.14'
 /** What the modules in e2e/tools ask for. */
 export const GO = '1.26.8'
 

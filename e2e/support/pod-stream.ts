@@ -2,8 +2,8 @@ import { realClock, sleep } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { EXCHANGER, INJECTED_ROLE } from '../../contract/names.ts'
 import type { Apiserver } from './apiserver.ts'
+import { reached } from './reached.ts'
 import type { Team } from './suite.ts'
-import { waitFor } from './wait.ts'
 
 const PAUSE_MS = 100
 const AT_ONCE = 2
@@ -74,15 +74,13 @@ export async function streamPodsDuring(
   return { created, failed, withoutCredentials }
 }
 
-/**
- * Waits until a pod of the team is admitted with credentials. A Service leads to replicas that came after none only once the node's
- * kube-proxy has heard of them, which is later than their being ready.
- */
+/** Waits until each replica admits pods of the team with credentials: all have heard of it from the apiserver. */
 export async function admissionIsBack(api: Apiserver, team: Team): Promise<void> {
   const path = `/api/v1/namespaces/${team.namespace}/pods?dryRun=All`
-  await waitFor('the Service to lead to the webhook', 60_000, async () => {
-    const answer = await api({ method: 'POST', path, body: unscheduledPod() })
-    return answer.status === 201 && isInjected(answer.body as Pod, team.role) ? true : undefined
+  await reached('injection', async () => {
+    const { status, message, body } = await api({ method: 'POST', path, body: unscheduledPod() })
+    if (status !== 201) throw new Error(`${status} ${message}`)
+    if (!isInjected(body as Pod, team.role)) throw new Error('a pod had no credentials')
   })
 }
 
