@@ -2,7 +2,6 @@
  * Every name of a workload's certificate that pod, authority and manifests must agree on, and how the
  * exchanger asks the authority for one.
  */
-import { isOwnName } from './dns-names.ts'
 import { PREFIX, SECRETS } from './names.ts'
 
 /** The issuing service. */
@@ -23,6 +22,12 @@ export const AUTHORITY = {
 
 /** The CAs that peers accept: a ConfigMap in every namespace that has the injection label. */
 export const TRUST_BUNDLE = { configMap: 'nocreds-trust-bundle', key: 'ca.crt' } as const
+
+/** The same CAs as an object of the cluster, which projected volumes name from kubelet 1.37 on. */
+export const CLUSTER_TRUST_BUNDLE = {
+  name: `${PREFIX.slice(0, -1)}:workload:roots`,
+  signerName: AUTHORITY.signerName,
+} as const
 
 /** What the exchanger needs to ask the authority; no app mounts it. */
 export const AUTHORITY_VOLUME = {
@@ -100,9 +105,4 @@ export interface CertificateRefusal {
 /** Identity of a workload. Source: SPIFFE, "X.509-SVID". */
 export function spiffeId(trustDomain: string, namespace: string, serviceAccount: string): string {
   return `spiffe://${trustDomain}/ns/${namespace}/sa/${serviceAccount}`
-}
-
-/** True for a name of the authority itself, which no workload may bear. */
-export function isAuthorityName(name: string): boolean {
-  return name.startsWith(`${AUTHORITY.service}.`) && isOwnName(name, AUTHORITY.namespace)
 }
