@@ -8,8 +8,25 @@ import { FakeApiserver } from './apiserver.ts'
 
 export const SECRET_PATH = '/api/v1/namespaces/nocreds-system/secrets/nocreds-authority-ca'
 export const POD = { name: 'web-1', uid: 'uid-1', serviceAccount: 'web' } as const
+
+/** A token as an apiserver makes them for the authority, but for its signature. */
+export function plausibleToken(signature: string, changes: object = {}): string {
+  const iat = Math.floor(Date.now() / 1000)
+  const claims = {
+    aud: [AUTHORITY.audience],
+    iss: 'https://fake',
+    iat,
+    exp: iat + 3600,
+    ...changes,
+  }
+  const parts = [{ alg: 'RS256', kid: 'fake' }, claims].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  )
+  return [...parts, signature].join('.')
+}
+
 /** What the fake TokenReview accepts. */
-export const TOKEN = 'header.claims.signature'
+export const TOKEN = plausibleToken('signature')
 
 /** The body of a TokenReview's answer for the pod of team-a. */
 export function reviewed(changes: object = {}, user: object = {}): object {

@@ -42,18 +42,16 @@ export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
   /** In the order in which they came. */
   const waiting = new Set<string>()
   let probed = false
-  let reflector: Reflector<KubeObject | 'decided'> | undefined
+  let reflector: Reflector<'decided' | 'undecided'> | undefined
 
   const take = (key: string): void => {
-    const request = reflector?.get(key)
-    if (request === undefined || request === 'decided') return
-    if (underWay.has(key)) return
+    if (reflector?.get(key) !== 'undecided' || underWay.has(key)) return
     if (underWay.size >= MOST_AT_ONCE) {
       waiting.add(key)
       return
     }
     underWay.add(key)
-    void decide(request, deps).finally(() => {
+    void lookAt(key, deps).finally(() => {
       underWay.delete(key)
       for (const next of waiting) {
         if (underWay.size >= MOST_AT_ONCE) break
@@ -69,7 +67,8 @@ export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
       kind: 'PodCertificateRequest',
       selector: { fieldSelector: `spec.signerName=${AUTHORITY.signerName}` },
       whole: true,
-      keep: (request) => (isDecided(request) ? 'decided' : request),
+      // Their authors choose most of what is in them, so each is read again when its turn comes.
+      keep: (request) => (isDecided(request) ? 'decided' : 'undecided'),
       onChange: take,
     })
     reflector.start()
@@ -117,6 +116,17 @@ async function serves(kube: KubeClient): Promise<boolean> {
   return resources.some(({ name }) => name === RESOURCE)
 }
 
+/** Never throws: what fails for the time being stays undecided. @param key `namespace/name` */
+async function lookAt(key: string, deps: KubeletDoorDeps): Promise<void> {
+  const [namespace = '', name = ''] = key.split('/')
+  try {
+    const request = await deps.kube.get(pathOf(namespace, name))
+    if (request !== undefined && !isDecided(request)) await decide(request, deps)
+  } catch (error) {
+    deps.log.warn({ key, reason: messageOf(error) }, 'a request for a certificate cannot be read')
+  }
+}
+
 /** Never throws: what fails for the time being stays undecided. */
 async function decide(request: KubeObject, deps: KubeletDoorDeps): Promise<void> {
   const { clock, metrics, maxLifetimeSeconds } = deps
@@ -155,12 +165,15 @@ async function deny(request: KubeObject, error: unknown, deps: KubeletDoorDeps):
   }
 }
 
+function pathOf(namespace: string, name: string): string {
+  return `${GROUP}/namespaces/${encodeURIComponent(namespace)}/${RESOURCE}/${encodeURIComponent(name)}`
+}
+
 /** False where another replica was first, or the request is gone. */
 async function writeStatus(request: KubeObject, kube: KubeClient): Promise<boolean> {
   const { namespace = '', name = '' } = request.metadata
-  const path = `${GROUP}/namespaces/${encodeURIComponent(namespace)}/${RESOURCE}/${encodeURIComponent(name)}/status`
   try {
-    await kube.replace(path, request)
+    await kube.replace(`${pathOf(namespace, name)}/status`, request)
     return true
   } catch (error) {
     if (error instanceof KubeError && (error.status === 409 || error.status === 404)) return false
