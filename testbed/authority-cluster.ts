@@ -48,7 +48,7 @@ export async function authorityCluster(): Promise<FakeApiserver> {
   })
   api.extra.set('GET /apis/certificates.k8s.io/v1', () => ({
     metadata: {},
-    resources: [{ name: 'podcertificaterequests' }],
+    resources: [{ name: 'podcertificaterequests' }, { name: 'clustertrustbundles' }],
   }))
   return api
 }

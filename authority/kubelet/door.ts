@@ -5,6 +5,7 @@ import { KubeError, type KubeClient, type KubeObject } from '../../service/kube/
 import { Reflector } from '../../service/kube/reflector.ts'
 import { issue, noteIssued, noteRefused, type IssueDeps } from '../issue.ts'
 import { Refusal } from '../refusal.ts'
+import { CERTIFICATES_API, isServed, PROBE_MS, PROBE_RETRY_MS } from '../served.ts'
 import { csrOf, identityOf, isDecided, lifetimeOf, withCertificate, withDenial } from './request.ts'
 
 export interface KubeletDoorDeps extends IssueDeps {
@@ -22,11 +23,7 @@ export interface KubeletDoor {
   stop(): void
 }
 
-const GROUP = '/apis/certificates.k8s.io/v1'
 const RESOURCE = 'podcertificaterequests'
-/** A cluster may begin to serve them when it is upgraded. */
-const PROBE_MS = 180_000
-const PROBE_RETRY_MS = 5000
 /** What failed for the time being is tried again. */
 const RETRY_MS = 10_000
 const MOST_AT_ONCE = 32
@@ -65,7 +62,7 @@ export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
   const follow = (): void => {
     reflector = new Reflector({
       ...deps,
-      path: `${GROUP}/${RESOURCE}`,
+      path: `${CERTIFICATES_API}/${RESOURCE}`,
       kind: 'PodCertificateRequest',
       selector: { fieldSelector: `spec.signerName=${AUTHORITY.signerName}` },
       whole: true,
@@ -80,9 +77,9 @@ export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
       if (reflector !== undefined) reflector.keys().forEach(take)
       else {
         try {
-          const isServed = await serves(kube)
+          const served = await isServed(kube, RESOURCE)
           probed = true
-          if (isServed) follow()
+          if (served) follow()
           else pauseMs = PROBE_MS
         } catch (error) {
           pauseMs = PROBE_RETRY_MS
@@ -108,13 +105,6 @@ export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
       reflector?.stop()
     },
   }
-}
-
-async function serves(kube: KubeClient): Promise<boolean> {
-  const { resources = [] } = ((await kube.get(GROUP)) ?? {}) as {
-    readonly resources?: readonly { readonly name?: string }[]
-  }
-  return resources.some(({ name }) => name === RESOURCE)
 }
 
 /** Never throws: what fails for the time being stays undecided. */
@@ -158,7 +148,7 @@ async function deny(request: KubeObject, error: unknown, deps: KubeletDoorDeps):
 /** False where another replica was first, or the request is gone. */
 async function writeStatus(request: KubeObject, kube: KubeClient): Promise<boolean> {
   const { namespace = '', name = '' } = request.metadata
-  const path = `${GROUP}/namespaces/${encodeURIComponent(namespace)}/${RESOURCE}/${encodeURIComponent(name)}/status`
+  const path = `${CERTIFICATES_API}/namespaces/${encodeURIComponent(namespace)}/${RESOURCE}/${encodeURIComponent(name)}/status`
   try {
     await kube.replace(path, request)
     return true
