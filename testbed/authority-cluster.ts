@@ -7,9 +7,16 @@ import { createKubeClient } from '../service/kube/kube.ts'
 import { FakeApiserver } from './apiserver.ts'
 
 export const SECRET_PATH = '/api/v1/namespaces/nocreds-system/secrets/nocreds-authority-ca'
-export const POD = { name: 'web-1', uid: 'uid-1', serviceAccount: 'web' } as const
-/** What the fake TokenReview accepts. */
-export const TOKEN = 'header.claims.signature'
+export const POD = { name: 'web-1', uid: 'uid-1', serviceAccount: 'web', node: 'node-1' } as const
+
+/** A token that the fake TokenReview accepts; whose it is, it does not say. */
+export function tokenLasting(seconds: number): string {
+  const claims = JSON.stringify({ iat: 1_767_225_600, exp: 1_767_225_600 + seconds })
+  return `header.${Buffer.from(claims).toString('base64url')}.signature`
+}
+
+/** As a kubelet asks for it. */
+export const TOKEN = tokenLasting(3600)
 
 /** The body of a TokenReview's answer for the pod of team-a. */
 export function reviewed(changes: object = {}, user: object = {}): object {
@@ -44,7 +51,9 @@ export async function authorityCluster(): Promise<FakeApiserver> {
   writePod(api, {})
   api.extra.set('POST /apis/authentication.k8s.io/v1/tokenreviews', (body) => {
     const { spec } = body as { spec: { token: string } }
-    return spec.token === TOKEN ? reviewed() : reviewed({ authenticated: false })
+    return /^header\..*\.signature$/.test(spec.token)
+      ? reviewed()
+      : reviewed({ authenticated: false })
   })
   api.extra.set('GET /apis/certificates.k8s.io/v1', () => ({
     metadata: {},
@@ -64,11 +73,15 @@ export function writeNamespace(
 
 export function writePod(
   api: FakeApiserver,
-  { metadata = {}, status = { phase: 'Running' } }: { metadata?: object; status?: object },
+  {
+    metadata = {},
+    spec = {},
+    status = { phase: 'Running' },
+  }: { metadata?: object; spec?: object; status?: object },
 ): void {
   api.store.write(`/api/v1/namespaces/team-a/pods/${POD.name}`, {
     metadata: { name: POD.name, namespace: 'team-a', uid: POD.uid, ...metadata },
-    spec: { serviceAccountName: POD.serviceAccount },
+    spec: { serviceAccountName: POD.serviceAccount, nodeName: POD.node, ...spec },
     status,
   })
 }
