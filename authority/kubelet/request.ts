@@ -120,7 +120,7 @@ export function lifetimeOf(request: KubeObject, maxLifetimeSeconds: number): num
 }
 
 function specOf(request: KubeObject): Spec {
-  return (request['spec'] ?? {})
+  return request['spec'] ?? {}
 }
 
 export interface IssuedParts {
