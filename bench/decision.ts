@@ -11,7 +11,11 @@ const DECISIONS = 5000
 const SETTINGS: Settings = {
   exchangerImage: EXCHANGER_IMAGE,
   stsEndpoint: undefined,
+  exchangerImages: [],
+  exchangerImagePullPolicy: 'IfNotPresent',
   certificateDoor: 'authority',
+  trustBundle: 'config-map',
+  clusterDomain: 'cluster.local',
   authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
   audience: 'sts.amazonaws.com',
   delivery: 'process',

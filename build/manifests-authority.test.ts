@@ -75,7 +75,7 @@ describe('rights of the authority', () => {
     [
       'certificates.k8s.io',
       'clustertrustbundles',
-      CLUSTER_TRUST_BUNDLE,
+      CLUSTER_TRUST_BUNDLE.name,
       'get list watch update patch delete',
     ],
     ['rbac.authorization.k8s.io', 'clusterroles', AUTHORITY.service, 'get'],

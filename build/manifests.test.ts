@@ -40,17 +40,19 @@ const webhookContainer = at(podSpec, 'containers', 0)
 const settings = at(installed('ConfigMap', 'nocreds-settings'), 'data') as Record<string, string>
 const webhooks = at(installed('MutatingWebhookConfiguration', 'nocreds'), 'webhooks') as unknown[]
 
-/** The command line as the kubelet makes it: references to variables, taken from the ConfigMap. */
-function commandLine(container: unknown): string[] {
+/**
+ * The command line as the kubelet makes it: references to variables, taken from the ConfigMap; one whose
+ * key is missing there stays as it is.
+ */
+function commandLine(container: unknown, has: (key: string) => boolean = () => true): string[] {
   const env = at(container, 'env') as unknown[]
-  const valueOf = (name: string): string => {
+  const valueOf = (whole: string, name: string): string => {
     const reference = env.find((one) => at(one, 'name') === name)
     expect(at(reference, 'valueFrom', 'configMapKeyRef', 'name')).toBe('nocreds-settings')
-    return at(settings, at(reference, 'valueFrom', 'configMapKeyRef', 'key') as string) as string
+    const key = at(reference, 'valueFrom', 'configMapKeyRef', 'key') as string
+    return has(key) ? (at(settings, key) as string) : whole
   }
-  return (at(container, 'args') as string[]).map((arg) =>
-    arg.replace(/\$\(([A-Z_]+)\)/g, (_, name: string) => valueOf(name)),
-  )
+  return (at(container, 'args') as string[]).map((arg) => arg.replace(/\$\(([A-Z_]+)\)/g, valueOf))
 }
 
 describe('names of the contract', () => {
@@ -150,7 +152,7 @@ describe('names of the contract', () => {
   })
 
   test('longest expression that can permit a role', () => {
-    const [limit, ...others] = found(/(?<=permitted\.size\(\) <= )\d+/g).map(Number)
+    const [limit, ...others] = found(/(?<=permitted\w*\.size\(\) <= )\d+/g).map(Number)
     expect(others).toEqual([])
     expect(permission('a'.repeat(limit!)).valid).toBe(true)
     expect(permission('a'.repeat(limit! + 1)).valid).toBe(false)
@@ -189,7 +191,19 @@ describe('one place for what webhook and guard must agree on', () => {
         .map(({ metadata }) => metadata.name)
         .sort(),
     )
-    expect(found(/(?<=params\.data\.)\w+/g)).toEqual(Object.keys(settings).sort())
+    const ofGuard = found(/(?<=params\.data(?:\.|\[\?'))\w+/g)
+    expect(ofGuard.length).toBeGreaterThan(2)
+    // Where the authority is reached by another URL, an operator adds it.
+    expect(Object.keys(settings).concat('authorityUrl')).toEqual(expect.arrayContaining(ofGuard))
+  })
+
+  test('each setting is one that the webhook has its flags from, and the later ones may be missing', () => {
+    const references = (at(webhookContainer, 'env') as unknown[]).map(
+      (one) => at(one, 'valueFrom', 'configMapKeyRef') as { key: string; optional?: boolean },
+    )
+    expect(references.map(({ key }) => key).sort()).toEqual(Object.keys(settings).sort())
+    const needed = references.filter(({ optional }) => optional !== true).map(({ key }) => key)
+    expect(needed).toEqual(['exchangerImage', 'audience', 'stsEndpoint'])
   })
 })
 
@@ -199,9 +213,20 @@ describe('Deployment', () => {
   test('its command line is one that the webhook takes, with the settings in it', () => {
     expect(config).toMatchObject({
       'exchanger-image': settings['exchangerImage'],
+      'exchanger-image-pull-policy': settings['exchangerImagePullPolicy'],
       audience: settings['audience'],
+      'sts-http': settings['stsHttp'],
+      'cluster-domain': settings['clusterDomain'],
+      'trust-bundle': settings['trustBundle'],
       tls: 'self-managed',
     })
+  })
+
+  test('with the settings of an older installation, the flags have the values of the new one', () => {
+    const older = ['exchangerImage', 'audience', 'stsEndpoint']
+    const line = commandLine(webhookContainer, (key) => older.includes(key))
+    expect(line.join(' ')).toContain('$(STS_HTTP)')
+    expect(parseFlags(line)).toEqual(config)
   })
 
   test('the objects that the webhook expects are there', () => {
@@ -318,6 +343,7 @@ describe('rights of the webhook', () => {
     resources: ['namespaces', 'serviceaccounts'],
     verbs: ['get', 'list', 'watch'],
   }
+  const NODES = { of: 'ClusterRole', apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list'] }
 
   test('are these and no others', () => {
     const ofWebhook = INSTALLED.filter(({ metadata }) =>
@@ -325,6 +351,7 @@ describe('rights of the webhook', () => {
     )
     expect(rulesOf(ofWebhook)).toEqual([
       READS,
+      NODES,
       {
         of: 'ClusterRole',
         apiGroups: ['admissionregistration.k8s.io'],
@@ -345,7 +372,7 @@ describe('rights of the webhook', () => {
   const whereKubectlIs = HAS_KUBECTL ? test : test.skip
   whereKubectlIs('with cert-manager are the reads alone, and the flags say so', () => {
     const overlay = kustomized('overlays/cert-manager')
-    expect(rulesOf(overlay)).toEqual([READS])
+    expect(rulesOf(overlay)).toEqual([READS, NODES])
     const only = overlay.find(({ kind }) => kind === 'Deployment')
     const container = at(only, 'spec', 'template', 'spec', 'containers', 0)
     const { tls, 'tls-cert': certificate, 'tls-key': key } = parseFlags(commandLine(container))

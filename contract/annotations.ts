@@ -33,7 +33,12 @@ const ON_SERVICE_ACCOUNT = {
 
 /** Every annotation of nocreds: on which object it stands, and the kind of its value. */
 export const ANNOTATIONS = {
-  Namespace: { 'permitted-roles': anyText, 'permitted-dns-names': anyText },
+  Namespace: {
+    'permitted-roles': anyText,
+    'permitted-dns-names': anyText,
+    'permitted-deliveries': values.deliveries,
+    'permitted-session-names': anyText,
+  },
   ServiceAccount: ON_SERVICE_ACCOUNT,
   Pod: {
     ...ON_SERVICE_ACCOUNT,

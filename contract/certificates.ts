@@ -2,7 +2,6 @@
  * Every name of a workload's certificate that pod, authority and manifests must agree on, and how the
  * exchanger asks the authority for one.
  */
-import { isOwnName } from './dns-names.ts'
 import { PREFIX, SECRETS } from './names.ts'
 
 /** The issuing service. */
@@ -27,10 +26,13 @@ export const AUTHORITY = {
 export const TRUST_BUNDLE = { configMap: 'nocreds-trust-bundle', key: 'ca.crt' } as const
 
 /**
- * The same CAs as a ClusterTrustBundle, where the apiserver serves them: a name of the signer, which only those
- * who may attest for it can write. Source: Kubernetes, "ClusterTrustBundles".
+ * The same CAs as an object of the cluster, which projected volumes name from kubelet 1.37 on. Its name is one of
+ * the signer's, which only those who may attest for it can write. Source: Kubernetes, "ClusterTrustBundles".
  */
-export const CLUSTER_TRUST_BUNDLE = `${AUTHORITY.signerName.replace('/', ':')}:roots`
+export const CLUSTER_TRUST_BUNDLE = {
+  name: `${PREFIX.slice(0, -1)}:workload:roots`,
+  signerName: AUTHORITY.signerName,
+} as const
 
 /** What the exchanger needs to ask the authority; no app mounts it. */
 export const AUTHORITY_VOLUME = {
@@ -111,9 +113,4 @@ export interface CertificateRefusal {
 /** Identity of a workload. Source: SPIFFE, "X.509-SVID". */
 export function spiffeId(trustDomain: string, namespace: string, serviceAccount: string): string {
   return `spiffe://${trustDomain}/ns/${namespace}/sa/${serviceAccount}`
-}
-
-/** True for a name of the authority itself, which no workload may bear. */
-export function isAuthorityName(name: string): boolean {
-  return name.startsWith(`${AUTHORITY.service}.`) && isOwnName(name, AUTHORITY.namespace)
 }

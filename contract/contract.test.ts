@@ -6,7 +6,6 @@ import {
   readAnnotations,
   resolveRequest,
 } from './annotations.ts'
-import { isAuthorityName } from './certificates.ts'
 import {
   CredentialDocumentError,
   expirationOf,
@@ -15,7 +14,6 @@ import {
   parseCredentialDocument,
   publishedExpirationMs,
 } from './credentials.ts'
-import { isDnsName, isOwnName } from './dns-names.ts'
 import {
   certificateFromEnv,
   fromEnv,
@@ -26,7 +24,7 @@ import {
 } from './exchanger-env.ts'
 import { gateOf } from './gate.ts'
 import { defaultRegionOf, parseRoleArn } from './role-arn.ts'
-import { renderSessionName } from './session-name.ts'
+import { isNamespaced, renderSessionName } from './session-name.ts'
 import * as values from './values.ts'
 
 const ROLE = 'arn:aws:iam::111122223333:role/app'
@@ -88,6 +86,51 @@ describe('session name', () => {
     )
   })
 
+  test.each([
+    ['{namespace}', true],
+    ['{namespace}.{serviceaccount}', true],
+    ['{namespace}.', true],
+    ['{namespace}-{pod}', false],
+    ['{namespace}{pod}', false],
+    ['{serviceaccount}.{namespace}', false],
+    ['{pod}', false],
+    ['team-a', false],
+    ['team-a.app', false],
+    ['x{namespace}.a', false],
+  ])('%s needs no permission: %s', (template, needsNone) => {
+    expect(isNamespaced(template)).toBe(needsNone)
+  })
+
+  test('what needs no permission tells the namespace: no two namespaces have a session name in common', () => {
+    const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)
+    const near = fc
+      .constantFrom('a', 'a-b', 'a--', 'a'.repeat(63), 'a'.repeat(62))
+      .filter((name) => !name.endsWith('-'))
+    const namespace = fc.oneof(label, near)
+    const rest = fc.array(
+      fc.constantFrom('{serviceaccount}', '{pod}', '{namespace}', '.', '-', 'a'),
+    )
+    const template = fc.oneof(
+      fc.constant('{namespace}'),
+      rest.map((pieces) => `{namespace}.${pieces.join('')}`),
+    )
+    const object = fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/)
+    const session = fc.tuple(template, object, object)
+    fc.assert(
+      fc.property(namespace, namespace, session, session, (one, other, ofOne, ofOther) => {
+        fc.pre(one !== other)
+        const rendered = [[one, ofOne] as const, [other, ofOther] as const].map(
+          ([name, [text, serviceaccount, pod]]) => {
+            expect(isNamespaced(text)).toBe(true)
+            return renderSessionName(text, { namespace: name, serviceaccount, pod })
+          },
+        )
+        expect(rendered[0]).not.toBe(rendered[1])
+      }),
+      { numRuns: 500 },
+    )
+  })
+
   test.each(['', '{user}', '{', 'a}b', 'x'.repeat(257)])('refuses %j', (template) => {
     expect(values.sessionName.parse(template)).toBeUndefined()
   })
@@ -139,6 +182,17 @@ describe('annotations', () => {
   ] as const)('%s: %s is unknown there', (kind, key) => {
     const error = code(() => readAnnotations(kind, 'x', { [`nocreds.dev/${key}`]: 'v' }))
     expect(error).toMatchObject({ code: 'ERR_ANNOTATION_UNKNOWN' })
+  })
+
+  test('the deliveries of a Namespace are a list', () => {
+    const key = 'nocreds.dev/permitted-deliveries'
+    expect(readAnnotations('Namespace', 'x', { [key]: ' process ,web-identity' })).toEqual({
+      'permitted-deliveries': ['process', 'web-identity'],
+    })
+    expect(readAnnotations('Namespace', 'x', { [key]: '' })).toEqual({ 'permitted-deliveries': [] })
+    expect(code(() => readAnnotations('Namespace', 'x', { [key]: 'process,x' }))).toMatchObject({
+      code: 'ERR_ANNOTATION_OUT_OF_BOUNDS',
+    })
   })
 
   test('others are not ours to judge', () => {
@@ -303,48 +357,6 @@ describe('exchanger env', () => {
     ]
     const env = { ...good(), ...Object.fromEntries(links.map((name) => [name, '10.0.0.1'])) }
     expect(fromEnv(env)).toMatchObject({ pod: 'app-1' })
-  })
-})
-
-describe('names of certificates', () => {
-  test.each([
-    ['web', true],
-    ['web.team-a', true],
-    ['web.team-a.svc', true],
-    ['web.team-a.svc.cluster.local', true],
-    ['web.team-b', false],
-    ['web.team-b.svc', false],
-    ['web.team-a.svc.cluster', false],
-    ['web.team-a.svc.cluster.local.example.com', false],
-    ['a.web.team-a.svc', false],
-    ['team-a.svc', false],
-    ['team-a.svc.cluster.local', false],
-    ['10.0.0.1', false],
-    ['1', false],
-    ['', false],
-  ])('%s is of team-a: %s', (name, isOwn) => {
-    expect(isOwnName(name, 'team-a')).toBe(isOwn)
-  })
-
-  test.each(['*.example.com', 'Web', 'web.', '.web', 'a..b', 'web_1', '-a', 'a'.repeat(64)])(
-    '%s is no host name',
-    (name) => {
-      expect(isDnsName(name)).toBe(false)
-    },
-  )
-})
-
-describe('names of the authority', () => {
-  test.each([
-    ['nocreds-authority.nocreds-system', true],
-    ['nocreds-authority.nocreds-system.svc', true],
-    ['nocreds-authority.nocreds-system.svc.cluster.local', true],
-    ['nocreds-authority', false],
-    ['nocreds-authority.team-a.svc', false],
-    ['nocreds-authority.nocreds-system.example.com', false],
-    ['web.nocreds-system.svc', false],
-  ])('%s: %s', (name, isIts) => {
-    expect(isAuthorityName(name)).toBe(isIts)
   })
 })
 

@@ -9,6 +9,24 @@ export function isDnsName(text: string): boolean {
   return text.length <= 253 && DNS_NAME.test(text)
 }
 
+/** Domain of the cluster's own names where no setting says another one. Source: Kubernetes, kubelet `clusterDomain`. */
+export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local'
+
+/** Stands in a wanted name for the name of the pod, as the whole first label: `{pod}.web.team-a.svc`. */
+export const POD_PLACEHOLDER = '{pod}'
+
+const BEGINS_WITH_POD = `${POD_PLACEHOLDER}.`
+
+/** True for a host name, or one whose whole first label is the placeholder of the pod. */
+export function isDnsNameTemplate(text: string): boolean {
+  return isDnsName(text.startsWith(BEGINS_WITH_POD) ? fillInPod(text, 'pod') : text)
+}
+
+/** The name with the pod's name in the place of the placeholder; need not be a host name then. */
+export function fillInPod(name: string, podName: string): string {
+  return name.startsWith(BEGINS_WITH_POD) ? podName + name.slice(POD_PLACEHOLDER.length) : name
+}
+
 /**
  * True for the name of a Service of this namespace: `web`, `web.team-a`, `web.team-a.svc`,
  * `web.team-a.svc.cluster.local`. Nobody but the namespace answers by these.

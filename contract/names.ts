@@ -18,6 +18,15 @@ export const PERMITTED_ROLES = `${PREFIX}permitted-roles`
 /** An RE2 expression over names of certificates, beyond those of the namespace's own Services. */
 export const PERMITTED_DNS_NAMES = `${PREFIX}permitted-dns-names`
 
+/** Deliveries that pods of a namespace may ask for, separated by commas. */
+export const PERMITTED_DELIVERIES = `${PREFIX}permitted-deliveries`
+
+/** An RE2 expression over session name templates, beyond those that begin with the namespace. */
+export const PERMITTED_SESSION_NAMES = `${PREFIX}permitted-session-names`
+
+/** Driver of the CSI volumes that are ours alone. */
+export const CSI_DRIVER = 'csi.nocreds.dev'
+
 /** Written by the webhook only, on Pods: the role ARN that the pod was admitted with. */
 export const INJECTED_ROLE = `${PREFIX}injected-role`
 

@@ -35,6 +35,14 @@ export function sanitiseTemplate(template: string): string {
     .join('')
 }
 
+/**
+ * True for a template that needs no permission, because what it becomes tells the namespace: names of
+ * namespaces have no dots, so no other namespace's template becomes the same.
+ */
+export function isNamespaced(template: string): boolean {
+  return template === '{namespace}' || template.startsWith('{namespace}.')
+}
+
 /** The template with its placeholders filled in, and nothing else changed. */
 export function fillIn(template: string, parts: SessionNameParts): string {
   return template.replace(PLACEHOLDER, (whole, name: string) =>

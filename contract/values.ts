@@ -1,5 +1,5 @@
 import { CERTIFICATE_SECONDS } from './certificates.ts'
-import { isDnsName, MOST_DNS_NAMES } from './dns-names.ts'
+import { isDnsName, isDnsNameTemplate, MOST_DNS_NAMES } from './dns-names.ts'
 import { parseRoleArn, ROLE_ARN_ALLOWED } from './role-arn.ts'
 import { isSessionNameTemplate, sanitiseTemplate, SESSION_NAME_ALLOWED } from './session-name.ts'
 
@@ -49,6 +49,19 @@ export type Delivery = (typeof DELIVERIES)[number]
 /** How the credentials reach the app. */
 export const delivery: ValueKind<Delivery> = oneOf(...DELIVERIES)
 
+/** Deliveries separated by commas; none where there is nothing but blanks. */
+export const deliveries: ValueKind<readonly Delivery[]> = {
+  allowed: `deliveries separated by commas: ${DELIVERIES.join(', ')}`,
+  parse(value) {
+    const parsed = partsOf(value).map((part) => delivery.parse(part))
+    return parsed.every((one) => one !== undefined) ? parsed : undefined
+  },
+  format: (all) => all.join(','),
+}
+
+/** What pods may ask for where the Namespace does not say: all by which the app does not hold the token. */
+export const DEFAULT_PERMITTED_DELIVERIES: readonly Delivery[] = ['process', 'endpoint']
+
 export const roleArn = text(ROLE_ARN_ALLOWED, (value) => parseRoleArn(value) !== undefined)
 
 /** DurationSeconds of STS; below 1800 SDKs with a 15-minute window would refresh at every call. */
@@ -68,15 +81,25 @@ export function partsOf(text: string): string[] {
     .filter((part) => part !== '')
 }
 
-/** Names of a certificate, separated by commas. */
+/** Names of a certificate, separated by commas; `{pod}` in them is filled in by fillInPod. */
 export const dnsNames: ValueKind<readonly string[]> = {
-  allowed: `at most ${MOST_DNS_NAMES} host names in lower case, separated by commas, without wildcards`,
+  allowed: `at most ${MOST_DNS_NAMES} host names in lower case, separated by commas, without wildcards; {pod} may be the whole first label of one`,
   parse(text) {
     const names = partsOf(text)
-    return names.length <= MOST_DNS_NAMES && names.every(isDnsName) ? names : undefined
+    return names.length <= MOST_DNS_NAMES && names.every(isDnsNameTemplate) ? names : undefined
   },
   format: (names) => names.join(','),
 }
+
+/** References of images, separated by blanks or line breaks. */
+export const images: ValueKind<readonly string[]> = {
+  allowed: 'image references separated by blanks or line breaks',
+  parse: (value) => value.split(/\s+/).filter((one) => one !== ''),
+  format: (all) => all.join(' '),
+}
+
+/** The domain of the cluster's own DNS names. */
+export const clusterDomain = text('a host name in lower case, such as cluster.local', isDnsName)
 
 /** A template of the role session name; its literals are sanitised on the way in. */
 export const sessionName: ValueKind<string> = {
@@ -100,6 +123,12 @@ export const httpUrl = text(
     if (value.length > 2048 || !/^https?:\/\/[^/?#@\s]+\/?$/.test(value)) return false
     return URL.canParse(value)
   },
+)
+
+/** Base URL of a service that is reached by TLS alone. */
+export const httpsUrl = text(
+  'an https URL without path, such as https://authority.example.com',
+  (value) => value.startsWith('https://') && httpUrl.parse(value) !== undefined,
 )
 
 /** Absolute path of a file or folder in the container. */

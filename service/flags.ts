@@ -73,9 +73,15 @@ function splitFlags(
   }
 }
 
+/**
+ * What a flag is that a manifest fills from a ConfigMap: empty, or, if the ConfigMap is older than the key,
+ * the reference as it stands, which the kubelet then leaves.
+ * Source: Kubernetes, "Define Dependent Environment Variables".
+ */
+const NOTHING = /^(?:\$\([A-Z_]+\))?$/
+
 function readFlag(name: string, spec: Flag<unknown>, given: unknown): unknown {
-  // A manifest that fills a flag from a ConfigMap gives an empty one where there is nothing to say.
-  if (typeof given !== 'string' || (given === '' && spec.required !== true)) {
+  if (typeof given !== 'string' || (NOTHING.test(given) && spec.required !== true)) {
     if (spec.required === true) {
       throw new UsageError(`--${name} is missing; allowed: ${spec.kind.allowed} (${spec.help})`)
     }

@@ -3,44 +3,56 @@ import { messageOf } from '../platform/errors.ts'
 
 /** A namespace's expression, compiled; or why it is none. */
 export type Permission =
-  | { readonly valid: true; permits(text: string): boolean }
+  | {
+      readonly valid: true
+      /** Never true for the empty text, which is nobody's role or name. */
+      permits(text: string): boolean
+      /** Most likely written for "everything": no such expression is accepted any more. */
+      readonly matchesEmptyText: boolean
+    }
   | { readonly valid: false; readonly why: string }
 
-/** Generous for a list of ARNs or names, and a bound on the work of compiling it. */
-const MAX_LENGTH = 16_384
+/** Characters, white space around them aside: what the guard's CEL may cost the apiserver. */
+const MAX_LENGTH = 4096
 
 /** Namespaces are many, distinct expressions few, and the texts that are asked of one fewer still. */
 const MOST_REMEMBERED = { expressions: 1024, texts: 16 } as const
 
-const NOTHING: Permission = { valid: true, permits: () => false }
+const NOTHING: Permission = { valid: true, permits: () => false, matchesEmptyText: false }
 
 /**
- * Compiles what a namespace permits, `nocreds.dev/permitted-roles` or `permitted-dns-names`: an RE2
- * expression that must match the whole text, so an alternation `a|b` is anchored as one. Absent or
- * blank: nothing is permitted.
+ * Compiles what a namespace permits, such as `nocreds.dev/permitted-roles`: an RE2 expression that must
+ * match the whole text, so an alternation `a|b` is anchored as one. White space around it does not
+ * count. Absent or blank: nothing is permitted.
  *
  * RE2 runs in time linear in the text, so no expression can stall a server. It is the same
  * language as CEL's `matches`, by which the guard decides inside the apiserver.
  */
 export function permission(expression: string | undefined): Permission {
-  if (expression === undefined || expression.trim() === '') return NOTHING
-  return compiled(expression)
+  const trimmed = expression?.trim() ?? ''
+  return trimmed === '' ? NOTHING : compiled(trimmed)
 }
 
 const compiled = remembered(compile, MOST_REMEMBERED.expressions)
 
 function compile(expression: string): Permission {
-  if (expression.length > MAX_LENGTH) {
-    return { valid: false, why: `it has ${expression.length} characters, at most ${MAX_LENGTH}` }
+  const length = lengthOf(expression)
+  if (length > MAX_LENGTH) {
+    return { valid: false, why: `it has ${length} characters, at most ${MAX_LENGTH}` }
   }
   try {
     RE2JS.compile(expression) // alone first: `a)|(b` must not become valid by the anchors around it
     const anchored = RE2JS.compile(`^(?:${expression})$`)
-    const permits = remembered((text) => anchored.test(text), MOST_REMEMBERED.texts)
-    return { valid: true, permits }
+    const permits = remembered((text) => text !== '' && anchored.test(text), MOST_REMEMBERED.texts)
+    return { valid: true, permits, matchesEmptyText: anchored.test('') }
   } catch (error) {
     return { valid: false, why: messageOf(error) }
   }
+}
+
+/** In characters as CEL counts them, which are not the units of UTF-16. */
+function lengthOf(text: string): number {
+  return text.length <= MAX_LENGTH ? text.length : Array.from(text).length
 }
 
 /** The function with its last results by their text; the oldest goes where there are too many. */

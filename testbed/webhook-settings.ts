@@ -4,7 +4,11 @@ import type { Settings } from '../webhook/admit/decide-pod.ts'
 export const SETTINGS: Settings = {
   exchangerImage: 'nocreds/exchanger:0.1.0',
   stsEndpoint: undefined,
+  exchangerImages: [],
+  exchangerImagePullPolicy: 'IfNotPresent',
   certificateDoor: 'authority',
+  trustBundle: 'config-map',
+  clusterDomain: 'cluster.local',
   authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
   audience: 'sts.amazonaws.com',
   delivery: 'process',

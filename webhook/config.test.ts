@@ -16,7 +16,13 @@ describe('parseFlags', () => {
       'default-region': undefined,
       'sts-endpoint': undefined,
       'leaf-lifetime-seconds': 604_800,
+      'exchanger-images': undefined,
+      'exchanger-image-pull-policy': 'IfNotPresent',
+      'sts-http': 'refused',
+      'accept-cluster-audience': 'false',
       'certificate-door': 'auto',
+      'trust-bundle': 'config-map',
+      'cluster-domain': 'cluster.local',
       'authority-url': 'https://nocreds-authority.nocreds-system.svc',
       'log-level': 'info',
     })
@@ -45,6 +51,24 @@ describe('parseFlags', () => {
     ['sts endpoint', [...REQUIRED, '--sts-endpoint', 'ftp://x'], '--sts-endpoint is "ftp://x"'],
     ['door', [...REQUIRED, '--certificate-door', 'x'], 'allowed: one of auto, authority, pod-'],
     ['authority', [...REQUIRED, '--authority-url', 'x'], '--authority-url is "x"'],
+    ['authority by http', [...REQUIRED, '--authority-url', 'http://a'], 'allowed: an https URL'],
+    [
+      'sts by http',
+      [...REQUIRED, '--sts-endpoint', 'http://sts.example.com'],
+      '--sts-endpoint is "http://sts.example.com", by which tokens and credentials travel in the clear; allowed: an https URL, or --sts-http accepted',
+    ],
+    ['sts-http', [...REQUIRED, '--sts-http', 'yes'], 'allowed: one of refused, accepted'],
+    [
+      'pull policy',
+      [...REQUIRED, '--exchanger-image-pull-policy', 'Never'],
+      'IfNotPresent, Always',
+    ],
+    [
+      'trust bundle',
+      [...REQUIRED, '--trust-bundle', 'x'],
+      'one of config-map, cluster-trust-bundle',
+    ],
+    ['cluster domain', [...REQUIRED, '--cluster-domain', 'A.b'], '--cluster-domain is "A.b"'],
     ['lifetime', [...REQUIRED, '--leaf-lifetime-seconds', '5'], 'whole seconds from 60'],
     [
       'half a pair',
@@ -61,6 +85,23 @@ describe('parseFlags', () => {
         message: expect.stringContaining(message),
       }),
     )
+  })
+
+  test('an STS by http where that is accepted, and by https in any case', () => {
+    const http = ['--sts-endpoint', 'http://sts.example.com', '--sts-http', 'accepted']
+    expect(parseFlags([...REQUIRED, ...http])).toMatchObject({
+      'sts-endpoint': 'http://sts.example.com',
+    })
+    const https = ['--sts-endpoint', 'https://sts.example.com', '--sts-http', 'refused']
+    expect(parseFlags([...REQUIRED, ...https])).toMatchObject({
+      'sts-endpoint': 'https://sts.example.com',
+    })
+  })
+
+  test('images are separated by blanks or line breaks', () => {
+    expect(parseFlags([...REQUIRED, '--exchanger-images', 'a:1\n b@sha256:x\n'])).toMatchObject({
+      'exchanger-images': ['a:1', 'b@sha256:x'],
+    })
   })
 
   test('standalone', () => {

@@ -1,8 +1,11 @@
 import { AUTHORITY } from '../contract/certificates.ts'
+import { DEFAULT_CLUSTER_DOMAIN } from '../contract/dns-names.ts'
 import { DEFAULT_AUDIENCE, WEBHOOK } from '../contract/names.ts'
+import { PULL_POLICIES } from '../contract/image.ts'
 import * as values from '../contract/values.ts'
 import { UsageError } from '../platform/errors.ts'
 import { LOG_LEVELS } from '../platform/log.ts'
+import { TRUST_BUNDLE_SOURCES } from './admit/ours/injection.ts'
 import { flag, port, readFlags, text, usageOf, type Config } from '../service/flags.ts'
 
 const DAY_SECONDS = 86_400
@@ -10,6 +13,13 @@ const DAY_SECONDS = 86_400
 /** Every flag of the webhook; --help and the README's table are made of it. */
 export const FLAGS = {
   'exchanger-image': flag(text, { required: true, help: 'image of the injected sidecar' }),
+  'exchanger-images': flag(values.images, {
+    help: 'further images that a sidecar may have that is in place already, such as the former one',
+  }),
+  'exchanger-image-pull-policy': flag(values.oneOf(...PULL_POLICIES), {
+    default: 'IfNotPresent',
+    help: 'imagePullPolicy of the injected sidecar; Always: for clusters with AlwaysPullImages',
+  }),
   tls: flag(values.oneOf('self-managed', 'files'), {
     default: 'self-managed',
     help: 'own CA and certificate in a Secret, or files that are watched',
@@ -63,13 +73,29 @@ export const FLAGS = {
   'sts-endpoint': flag(values.httpUrl, {
     help: 'STS to use instead of the regional one of AWS (VPC endpoint, other STS)',
   }),
+  'sts-http': flag(values.oneOf('refused', 'accepted'), {
+    default: 'refused',
+    help: 'whether --sts-endpoint may be http: tokens and credentials then travel in the clear',
+  }),
+  'accept-cluster-audience': flag(values.flag, {
+    default: 'false',
+    help: "whether to serve where the tokens of every pod have a guarded audience, which is the apiserver's own",
+  }),
   'certificate-door': flag(values.oneOf('auto', 'authority', 'pod-certificate'), {
     default: 'auto',
-    help: "how certificates come: by nocreds' authority, or by the kubelet (PodCertificateRequest); auto: by the kubelet where the apiserver serves that",
+    help: "how certificates come: by nocreds' authority, or by the kubelet (PodCertificateRequest); auto: by the kubelet if the apiserver serves that and every node is 1.37 or newer",
   }),
-  'authority-url': flag(values.httpUrl, {
+  'trust-bundle': flag(values.oneOf(...TRUST_BUNDLE_SOURCES, 'auto'), {
+    default: 'config-map',
+    help: 'what volumes take the trust bundle from; auto: ClusterTrustBundle if the apiserver serves it and every node is 1.37 or newer',
+  }),
+  'authority-url': flag(values.httpsUrl, {
     default: `https://${AUTHORITY.host}`,
     help: 'authority that sidecars ask for certificates',
+  }),
+  'cluster-domain': flag(values.clusterDomain, {
+    default: DEFAULT_CLUSTER_DOMAIN,
+    help: "domain of the cluster's own DNS names; must be clusterDomain of nocreds-settings",
   }),
   'log-level': flag(values.oneOf(...LOG_LEVELS), {
     default: 'info',
@@ -86,12 +112,18 @@ export type WebhookConfig = Config<typeof FLAGS>
  */
 export function parseFlags(argv: readonly string[]): WebhookConfig {
   const config = readFlags(FLAGS, argv)
-  refuseHalfSetGroups(config)
+  refuseContradictions(config)
   return config
 }
 
-/** Flags that make sense only together. */
-function refuseHalfSetGroups(config: WebhookConfig): void {
+/** Flags that make sense, or are allowed, only together. */
+function refuseContradictions(config: WebhookConfig): void {
+  const endpoint = config['sts-endpoint']
+  if (endpoint?.startsWith('http:') === true && config['sts-http'] !== 'accepted') {
+    throw new UsageError(
+      `--sts-endpoint is ${JSON.stringify(endpoint)}, by which tokens and credentials travel in the clear; allowed: an https URL, or --sts-http accepted (stsHttp of nocreds-settings)`,
+    )
+  }
   const files = config.tls === 'files'
   for (const name of ['tls-cert', 'tls-key'] as const) {
     if (files && config[name] === undefined) {

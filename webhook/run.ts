@@ -5,16 +5,17 @@ import type { Logger } from '../platform/log.ts'
 import { listen } from '../platform/server.ts'
 import { closeServers, drain } from '../service/drain.ts'
 import type { Settings } from './admit/decide-pod.ts'
-import type { CertificateDoor } from './admit/ours/injection.ts'
 import { createCachedReader } from './cluster/cached-reader.ts'
 import type { KubeClient } from '../service/kube/kube-client.ts'
-import { findCertificateDoor } from './cluster/certificate-door.ts'
+import { findCertificateDoor, findTrustBundle } from './cluster/certificate-door.ts'
 import { readObjects } from './cluster/objects-file.ts'
+import { OWN_TOKEN_FILE } from './cluster/own-audience.ts'
 import type { ClusterReader } from './cluster/types.ts'
 import type { WebhookConfig } from './config.ts'
 import { createAdmissionServer, OLDEST_TLS, type ServerTls } from './serve/admission-server.ts'
 import { createMetrics } from './serve/metrics.ts'
 import { createOpsApp } from '../service/ops-server.ts'
+import { isClusterAudienceGuarded, warnOfDefaultDelivery } from './start-checks.ts'
 import { watchClientCa } from './tls/client-ca.ts'
 import { createFilesSource } from './tls/files.ts'
 import { createSelfManagedSource } from './tls/self-managed.ts'
@@ -26,6 +27,8 @@ export interface WebhookDeps {
   readonly log: Logger
   /** Undefined in standalone mode with certificate files: then no cluster is needed. */
   readonly kube: KubeClient | undefined
+  /** The webhook's own token; where the kubelet puts it, if not said otherwise. */
+  readonly ownTokenFile?: string
 }
 
 export interface RunningWebhook {
@@ -49,13 +52,16 @@ export async function startWebhook(
   const { clock, log } = deps
   const cluster = await openCluster(config, deps)
   const certificates = openCertificates(config, deps)
+  const isGuarded = await looksGuarded(config, deps)
   const metrics = createMetrics({
     cacheObjects: () => cluster.reader.counts(),
     certificateExpiresAtMs: () => certificates.current()?.expiresAtMs,
+    isClusterAudienceGuarded: isGuarded,
   })
+  const mayServe = !isGuarded || config['accept-cluster-audience'] === 'true'
   const state = { listening: false, draining: false }
   const isReady = (): boolean =>
-    state.listening && !state.draining && certificates.ready && cluster.reader.ready
+    mayServe && state.listening && !state.draining && certificates.ready && cluster.reader.ready
 
   const ops = createServer(createOpsApp(metrics.registry, { isReady, isLive: () => true }))
   const metricsPort = await listen(ops, config['metrics-port'])
@@ -63,7 +69,10 @@ export async function startWebhook(
     ops.close()
     throw error
   })
-  const settings = settingsOf(config, await findCertificateDoor(config['certificate-door'], deps))
+  const settings = settingsOf(config, {
+    certificateDoor: await findCertificateDoor(config['certificate-door'], deps),
+    trustBundle: await findTrustBundle(config['trust-bundle'], deps),
+  })
   const answering = { cluster: cluster.reader, settings, metrics, log, clock }
   const admission = createAdmissionServer(tls.current(), answering)
   tls.onChange(() => {
@@ -92,12 +101,24 @@ export async function startWebhook(
   }
 }
 
-function settingsOf(config: WebhookConfig, certificateDoor: CertificateDoor): Settings {
+/** What is known of the cluster before anything is served. */
+function looksGuarded(config: WebhookConfig, { log, ...deps }: WebhookDeps): Promise<boolean> {
+  warnOfDefaultDelivery(config, log)
+  if (deps.kube === undefined) return Promise.resolve(false)
+  return isClusterAudienceGuarded(config, deps.ownTokenFile ?? OWN_TOKEN_FILE, log)
+}
+
+type FoundSources = Pick<Settings, 'certificateDoor' | 'trustBundle'>
+
+function settingsOf(config: WebhookConfig, found: FoundSources): Settings {
   return {
+    ...found,
     exchangerImage: config['exchanger-image'],
+    exchangerImages: config['exchanger-images'] ?? [],
+    exchangerImagePullPolicy: config['exchanger-image-pull-policy'],
     stsEndpoint: config['sts-endpoint'],
-    certificateDoor,
     authorityUrl: config['authority-url'],
+    clusterDomain: config['cluster-domain'],
     audience: config.audience,
     delivery: config['default-delivery'],
     region: config['default-region'],

@@ -3,7 +3,7 @@ import { AUTHORITY, CLUSTER_TRUST_BUNDLE } from '../../contract/certificates.ts'
 import { AuthorityStage, soon } from '../../testbed/authority-stage.ts'
 
 const API = '/apis/certificates.k8s.io/v1'
-const PATH = `${API}/clustertrustbundles/${CLUSTER_TRUST_BUNDLE}`
+const PATH = `${API}/clustertrustbundles/${CLUSTER_TRUST_BUNDLE.name}`
 
 let stage: AuthorityStage
 
@@ -24,7 +24,7 @@ async function expectWritten(): Promise<void> {
 
 describe('the ClusterTrustBundle', () => {
   test('has the name of its signer', () => {
-    expect(CLUSTER_TRUST_BUNDLE).toBe('nocreds.dev:workload:roots')
+    expect(CLUSTER_TRUST_BUNDLE.name).toBe('nocreds.dev:workload:roots')
   })
 
   test('is written beside the ConfigMaps, and again after each change by others', async () => {

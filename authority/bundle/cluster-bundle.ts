@@ -1,4 +1,4 @@
-import { AUTHORITY, CLUSTER_TRUST_BUNDLE } from '../../contract/certificates.ts'
+import { CLUSTER_TRUST_BUNDLE } from '../../contract/certificates.ts'
 import { sleepUnless } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { KubeObject } from '../../service/kube/kube-client.ts'
@@ -17,8 +17,8 @@ export function wantedClusterBundle(pem: string, owner: Owner | undefined): Kube
   return {
     apiVersion: 'certificates.k8s.io/v1',
     kind: 'ClusterTrustBundle',
-    metadata: { name: CLUSTER_TRUST_BUNDLE, ...bundleMetadata(owner) },
-    spec: { signerName: AUTHORITY.signerName, trustBundle: pem },
+    metadata: { name: CLUSTER_TRUST_BUNDLE.name, ...bundleMetadata(owner) },
+    spec: { signerName: CLUSTER_TRUST_BUNDLE.signerName, trustBundle: pem },
   }
 }
 
@@ -35,7 +35,7 @@ export function createClusterBundleWriter(deps: BundleDeps): BundleWriter {
   const pass = async (): Promise<number | undefined> => {
     const pem = deps.bundlePem()
     if (pem === undefined || reflector?.ready !== true) return undefined
-    const seen = reflector.get(CLUSTER_TRUST_BUNDLE)
+    const seen = reflector.get(CLUSTER_TRUST_BUNDLE.name)
     if (written?.pem === pem && isSame(written, seen)) return 0
     const wanted = wantedClusterBundle(pem, await ownerOf(kube))
     const run = async (): Promise<void> => {
@@ -51,7 +51,7 @@ export function createClusterBundleWriter(deps: BundleDeps): BundleWriter {
       ...deps,
       path: `${CERTIFICATES_API}/${RESOURCE}`,
       kind: 'ClusterTrustBundle',
-      selector: { fieldSelector: `metadata.name=${CLUSTER_TRUST_BUNDLE}` },
+      selector: { fieldSelector: `metadata.name=${CLUSTER_TRUST_BUNDLE.name}` },
       keep: seenOf,
       onChange: () => {
         passes.wake()

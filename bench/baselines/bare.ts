@@ -60,7 +60,10 @@ const INJECTION: Injection = {
   serviceAccount: SERVICE_ACCOUNT,
   exchangerImage,
   stsEndpoint: undefined,
+  exchangerImages: [],
+  exchangerImagePullPolicy: 'IfNotPresent',
   certificateDoor: 'authority',
+  trustBundle: 'config-map',
   authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
 }
 const SIDECARS = ourSidecars(INJECTION)

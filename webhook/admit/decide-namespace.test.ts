@@ -4,6 +4,8 @@ import type { Namespace } from './pod.ts'
 
 const EXPRESSION = 'nocreds.dev/permitted-roles'
 const NAMES = 'nocreds.dev/permitted-dns-names'
+const DELIVERIES = 'nocreds.dev/permitted-deliveries'
+const SESSION_NAMES = 'nocreds.dev/permitted-session-names'
 const LABEL = 'nocreds.dev/injection'
 
 function namespace(
@@ -18,17 +20,17 @@ const decide = (now: Namespace, before?: Namespace): ReturnType<typeof decideNam
 
 describe('decideNamespace', () => {
   test('the label follows the annotation', () => {
-    expect(decide(namespace({ [EXPRESSION]: '.*' }))).toMatchObject({
+    expect(decide(namespace({ [EXPRESSION]: '.+' }))).toMatchObject({
       reason: 'label-added',
       patch: [{ path: '/metadata/labels', value: { [LABEL]: 'enabled' } }],
     })
-    expect(decide(namespace({ [EXPRESSION]: '.*' }, { team: 'a' }))).toMatchObject({
+    expect(decide(namespace({ [EXPRESSION]: '.+' }, { team: 'a' }))).toMatchObject({
       patch: [{ op: 'add', path: '/metadata/labels/nocreds.dev~1injection', value: 'enabled' }],
     })
-    expect(decide(namespace({ [EXPRESSION]: '.*' }, { [LABEL]: 'disabled' }))).toMatchObject({
+    expect(decide(namespace({ [EXPRESSION]: '.+' }, { [LABEL]: 'disabled' }))).toMatchObject({
       patch: [{ op: 'replace', path: '/metadata/labels/nocreds.dev~1injection' }],
     })
-    expect(decide(namespace({ [EXPRESSION]: '.*' }, { [LABEL]: 'enabled' }))).toMatchObject({
+    expect(decide(namespace({ [EXPRESSION]: '.+' }, { [LABEL]: 'enabled' }))).toMatchObject({
       reason: 'in-step',
       patch: [],
     })
@@ -59,11 +61,79 @@ describe('decideNamespace', () => {
   )
 
   test('an expression for names that RE2 refuses is denied', () => {
-    expect(decide(namespace({ [EXPRESSION]: '.*', [NAMES]: '(' }))).toMatchObject({
+    expect(decide(namespace({ [EXPRESSION]: '.+', [NAMES]: '(' }))).toMatchObject({
       decision: 'denied',
       reason: 'invalid-expression',
       message: expect.stringContaining(`annotation ${NAMES} is "("`),
     })
+  })
+
+  test.each([
+    [EXPRESSION, '.*', 'role'],
+    [EXPRESSION, ' |arn:aws:iam::111122223333:role/a', 'role'],
+    [NAMES, '(?:a\\.example\\.com)?', 'name'],
+    [SESSION_NAMES, '.*', 'session name'],
+  ])(
+    'one that matches the empty text is denied where it is new: %s %j',
+    (key, expression, what) => {
+      const refused = {
+        decision: 'denied',
+        reason: 'invalid-expression',
+        message: `Namespace team-a: annotation ${key} is ${JSON.stringify(expression)}; allowed: an RE2 expression, but it matches the empty text, which is not a ${what}; write .+ for every ${what}`,
+      }
+      const now = namespace({ [key]: expression })
+      expect(decide(now)).toMatchObject(refused)
+      expect(decide(now, namespace({}))).toMatchObject(refused)
+      expect(decide(now, namespace({ [key]: '.+' }))).toMatchObject(refused)
+    },
+  )
+
+  test('one that matches the empty text and stands already may stay', () => {
+    const before = namespace({ [EXPRESSION]: '.*' }, { [LABEL]: 'enabled' })
+    const now = namespace(
+      { [EXPRESSION]: '.*', [DELIVERIES]: 'web-identity' },
+      { [LABEL]: 'enabled' },
+    )
+    expect(decide(now, before)).toMatchObject({ decision: 'unchanged' })
+    const other = namespace({ [EXPRESSION]: '.*', [NAMES]: '.*' }, { [LABEL]: 'enabled' })
+    expect(decide(other, before)).toMatchObject({
+      reason: 'invalid-expression',
+      message: expect.stringContaining(NAMES),
+    })
+  })
+
+  test.each(['', 'process', ' process , web-identity ', 'endpoint,process,web-identity'])(
+    'the deliveries %j may be permitted, and enable nothing by themselves',
+    (deliveries) => {
+      expect(decide(namespace({ [DELIVERIES]: deliveries }))).toMatchObject({ reason: 'in-step' })
+    },
+  )
+
+  test.each(['sidecar', 'process,web_identity', 'Process', 'process endpoint'])(
+    'the deliveries %j are denied, with those that exist',
+    (deliveries) => {
+      expect(decide(namespace({ [DELIVERIES]: deliveries }))).toMatchObject({
+        decision: 'denied',
+        reason: 'invalid-annotation',
+        message: `Namespace team-a: annotation ${DELIVERIES} is "${deliveries}"; allowed: deliveries separated by commas: process, endpoint, web-identity`,
+      })
+    },
+  )
+
+  test('an expression for session names that RE2 refuses is denied', () => {
+    expect(decide(namespace({ [SESSION_NAMES]: '(' }))).toMatchObject({
+      reason: 'invalid-expression',
+      message: expect.stringContaining(`annotation ${SESSION_NAMES} is "("`),
+    })
+  })
+
+  test('a long expression is denied, and not repeated whole', () => {
+    const verdict = decide(namespace({ [EXPRESSION]: 'a'.repeat(4097) }))
+    expect(verdict).toMatchObject({
+      reason: 'invalid-expression',
+      message: expect.stringContaining('it has 4097 characters, at most 4096'),
+    })
+    expect(JSON.stringify(verdict).length).toBeLessThan(600)
   })
 
   test('an expression that RE2 refuses is denied, by name and value', () => {

@@ -3,11 +3,13 @@ import {
   INJECTION_LABEL,
   PERMITTED_DNS_NAMES,
   PERMITTED_ROLES,
+  PERMITTED_SESSION_NAMES,
   PREFIX,
 } from '../../contract/names.ts'
 import { diff } from './json-patch.ts'
 import { permission } from '../../service/permission.ts'
 import type { Namespace } from './pod.ts'
+import { quoted } from './said.ts'
 import { denied, unchanged, type Denied, type Verdict } from './verdict.ts'
 
 /** A Namespace as it is to become, and as it was where it is an update. */
@@ -17,7 +19,7 @@ export interface NamespaceFacts {
 }
 
 /**
- * Validates the annotations of a Namespace and keeps its injection label in step with them: the label
+ * Validates the annotations of a Namespace and keeps its injection label in sync with them: the label
  * is there exactly where a role can be permitted, or where names of certificates are spoken of, even by ""
  * (certificates, but no names beyond the namespace's own). So one annotation is all an operator writes.
  *
@@ -26,8 +28,8 @@ export interface NamespaceFacts {
  */
 export function decideNamespace({ namespace, before }: NamespaceFacts): Verdict {
   const refusal =
-    before !== undefined && isUntouched(namespace, before) ? undefined : invalid(namespace)
-  return refusal ?? withLabelInStep(namespace)
+    before !== undefined && isUntouched(namespace, before) ? undefined : invalid(namespace, before)
+  return refusal ?? withLabelInSync(namespace)
 }
 
 function ourAnnotations(namespace: Namespace): [string, string][] {
@@ -40,7 +42,7 @@ function isUntouched(namespace: Namespace, before: Namespace): boolean {
   return JSON.stringify(ourAnnotations(namespace)) === JSON.stringify(ourAnnotations(before))
 }
 
-function invalid(namespace: Namespace): Denied | undefined {
+function invalid(namespace: Namespace, before: Namespace | undefined): Denied | undefined {
   const { name, annotations } = namespace.metadata
   try {
     readAnnotations('Namespace', name, annotations ?? {})
@@ -48,34 +50,54 @@ function invalid(namespace: Namespace): Denied | undefined {
     if (error instanceof AnnotationError) return denied('invalid-annotation', error.message)
     throw error
   }
-  for (const key of [PERMITTED_ROLES, PERMITTED_DNS_NAMES]) {
+  for (const [key, what] of EXPRESSIONS) {
     const expression = annotations?.[key]
-    const permits = permission(expression)
-    if (permits.valid) continue
+    const isNew = expression !== before?.metadata.annotations?.[key]
+    const why = whyInvalid(expression, what, isNew)
+    if (why === undefined) continue
     return denied(
       'invalid-expression',
-      `Namespace ${name}: annotation ${key} is ${JSON.stringify(expression)}; allowed: an RE2 expression, but ${permits.why}`,
+      `Namespace ${name}: annotation ${key} is ${quoted(expression ?? '')}; allowed: an RE2 expression, but ${why}`,
     )
   }
   return undefined
 }
 
+/** The annotations that are expressions, and what each permits. */
+const EXPRESSIONS = [
+  [PERMITTED_ROLES, 'role'],
+  [PERMITTED_DNS_NAMES, 'name'],
+  [PERMITTED_SESSION_NAMES, 'session name'],
+] as const
+
+/** An expression that matches the empty text was accepted once, so one that stands already may stay. */
+function whyInvalid(
+  expression: string | undefined,
+  what: string,
+  isNew: boolean,
+): string | undefined {
+  const permits = permission(expression)
+  if (!permits.valid) return permits.why
+  if (!isNew || !permits.matchesEmptyText) return undefined
+  return `it matches the empty text, which is not a ${what}; write .+ for every ${what}`
+}
+
 /** True where pods can be given something. */
-function takesPart(annotations: Namespace['metadata']['annotations']): boolean {
+function isEnabled(annotations: Namespace['metadata']['annotations']): boolean {
   const roles = annotations?.[PERMITTED_ROLES] ?? ''
   return roles.trim() !== '' || annotations?.[PERMITTED_DNS_NAMES] !== undefined
 }
 
-function withLabelInStep(namespace: Namespace): Verdict {
+function withLabelInSync(namespace: Namespace): Verdict {
   const { annotations, labels } = namespace.metadata
-  const wanted = takesPart(annotations)
+  const wanted = isEnabled(annotations)
   const { key, value } = INJECTION_LABEL
   const present = labels?.[key]
   if (wanted ? present === value : present === undefined) return unchanged('in-step')
 
   const others = Object.entries(labels ?? {}).filter(([name]) => name !== key)
-  const inStep = Object.fromEntries(wanted ? [...others, [key, value]] : others)
-  const labelled = { ...namespace, metadata: { ...namespace.metadata, labels: inStep } }
+  const inSync = Object.fromEntries(wanted ? [...others, [key, value]] : others)
+  const labelled = { ...namespace, metadata: { ...namespace.metadata, labels: inSync } }
   return {
     decision: 'mutated',
     reason: wanted ? 'label-added' : 'label-removed',

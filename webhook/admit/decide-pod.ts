@@ -12,12 +12,14 @@ import { warningsFor, warningWithoutEffect } from './warnings.ts'
 import { inject, withoutMark } from './inject.ts'
 import { diff } from './json-patch.ts'
 import type { Injection, InjectionSettings } from './ours/injection.ts'
+import type { NameSettings } from './permitted-names.ts'
 import { permitted, type PermittingNamespace } from './permitted.ts'
 import { nameOf, type Pod } from './pod.ts'
+import { reservedNames } from './reserved-names.ts'
 import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
 
 /** The flags that a decision depends on. */
-export interface Settings extends InjectionDefaults, InjectionSettings {}
+export interface Settings extends InjectionDefaults, InjectionSettings, NameSettings {}
 
 type Annotations = Readonly<Record<string, string>>
 
@@ -39,7 +41,7 @@ export function serviceAccountOf(pod: Pod): string {
 export function decideByPodAlone(pod: Pod): Verdict | undefined {
   const annotations = pod.metadata.annotations ?? {}
   if (Object.hasOwn(annotations, MIRROR_POD_ANNOTATION)) return unchanged('mirror-pod')
-  if (annotations[`${PREFIX}inject`] === 'false') return withoutForgedMark(pod, 'opted-out')
+  if (annotations[`${PREFIX}inject`] === 'false') return withNothing(pod, 'opted-out')
   return undefined
 }
 
@@ -48,8 +50,9 @@ export function decideByPodAlone(pod: Pod): Verdict | undefined {
  *
  * 1. the ServiceAccount exists
  * 2. the annotations of Pod and ServiceAccount are valid
- * 3. a role is named or a certificate asked for
- * 4. the namespace permits the role, then the names of the certificate (permitted.ts)
+ * 3. a role is named or a certificate asked for; if neither, the pod uses no name of ours
+ * 4. the namespace permits the role, its delivery and session name, and the names of the certificate
+ *    (permitted.ts)
  * 5. the pod can be served (servable.ts)
  *
  * Annotations are validated even where nothing is asked for: a misspelt `role-arn` must not pass as
@@ -71,20 +74,23 @@ export function decidePod(facts: PodFacts, settings: Settings): Verdict {
 function decideRequest(
   facts: PodFacts,
   request: InjectionRequest | undefined,
-  { exchangerImage, stsEndpoint, certificateDoor, authorityUrl }: Settings,
+  settings: Settings,
 ): Verdict {
   const { pod, namespace } = facts
-  if (request === undefined) return withoutForgedMark(pod, 'no-role')
+  if (request === undefined) return withNothing(pod, 'no-role')
   const injection: Injection = {
     request,
     namespace,
     serviceAccount: serviceAccountOf(pod),
-    exchangerImage,
-    stsEndpoint,
-    certificateDoor,
-    authorityUrl,
+    exchangerImage: settings.exchangerImage,
+    exchangerImages: settings.exchangerImages,
+    exchangerImagePullPolicy: settings.exchangerImagePullPolicy,
+    stsEndpoint: settings.stsEndpoint,
+    certificateDoor: settings.certificateDoor,
+    trustBundle: settings.trustBundle,
+    authorityUrl: settings.authorityUrl,
   }
-  return permitted(facts, request) ?? servable(pod, injection) ?? injected(pod, injection)
+  return permitted(facts, request, settings) ?? servable(pod, injection) ?? injected(pod, injection)
 }
 
 interface Asked {
@@ -124,7 +130,11 @@ function injected(pod: Pod, injection: Injection): Admitted {
     : { decision: 'mutated', reason: 'injected', ...admitted }
 }
 
-/** A pod that gets nothing bears no mark of a role either. */
+/** A pod that gets nothing brings nothing of ours along, and bears no mark of a role either. */
+function withNothing(pod: Pod, reason: 'opted-out' | 'no-role'): Verdict {
+  return reservedNames(pod, reason) ?? withoutForgedMark(pod, reason)
+}
+
 function withoutForgedMark(pod: Pod, reason: 'opted-out' | 'no-role'): Admitted {
   const kept = withoutMark(pod.metadata.annotations)
   if (kept === pod.metadata.annotations) return unchanged(reason)

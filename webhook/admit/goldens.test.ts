@@ -10,7 +10,7 @@ import { SETTINGS } from '../../testbed/webhook-settings.ts'
 /**
  * Each case is a file that `kubectl apply` takes: Namespace, ServiceAccount and Pod. Its `.want.yaml`
  * holds the verdict and the pod as it is after the patch, applied by an independent library.
- * A name with `by-kubelet` is about the door `pod-certificate`.
+ * A name with `by-kubelet` is about the door `pod-certificate`, one with `cluster-trust-bundle` about the flag.
  * `UPDATE_GOLDENS=1 npm test -- goldens` writes them anew; read the difference before you commit it.
  */
 const FOLDER = join(import.meta.dirname, 'testdata')
@@ -48,9 +48,11 @@ function factsOf(name: string): Case {
   const raw = objects.find((object) => object.kind === 'Pod')
   return {
     raw,
-    settings: name.includes('by-kubelet')
-      ? { ...SETTINGS, certificateDoor: 'pod-certificate' }
-      : SETTINGS,
+    settings: {
+      ...SETTINGS,
+      ...(name.includes('by-kubelet') ? { certificateDoor: 'pod-certificate' } : {}),
+      ...(name.includes('cluster-trust-bundle') ? { trustBundle: 'cluster-trust-bundle' } : {}),
+    },
     pod: podSchema.parse(raw),
     namespace: 'team-a',
     serviceAccountAnnotations: annotationsOf('ServiceAccount'),

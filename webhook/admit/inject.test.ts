@@ -7,19 +7,20 @@ import { DELIVERIES } from '../../contract/values.ts'
 import { anyPod } from '../../testbed/arbitrary-pod.ts'
 import { inject } from './inject.ts'
 import { diff } from './json-patch.ts'
-import type { Injection } from './ours/injection.ts'
+import { TRUST_BUNDLE_SOURCES, type Injection } from './ours/injection.ts'
 import { servable } from './servable.ts'
 
 const anyInjection: fc.Arbitrary<Injection> = fc
   .record({
     delivery: fc.constantFrom(...DELIVERIES, undefined),
-    dnsNames: fc.constantFrom(undefined, [], ['web', 'www.example.com']),
+    dnsNames: fc.constantFrom(undefined, [], ['web.team-a', 'www.example.com']),
     certificateDoor: fc.constantFrom('authority' as const, 'pod-certificate' as const),
+    trustBundle: fc.constantFrom(...TRUST_BUNDLE_SOURCES),
     region: fc.constantFrom(undefined, 'eu-central-1'),
     skipContainers: fc.constantFrom<string[][]>([], ['a'], ['b', 'c']),
   })
   .filter(({ delivery, dnsNames }) => delivery !== undefined || dnsNames !== undefined)
-  .map(({ delivery, dnsNames, region, certificateDoor, skipContainers }) => {
+  .map(({ delivery, dnsNames, region, certificateDoor, trustBundle, skipContainers }) => {
     const credentials: WantedCredentials | undefined = delivery && {
       role: parseRoleArn('arn:aws:iam::111122223333:role/app')!,
       sessionDurationSeconds: 3600,
@@ -33,10 +34,13 @@ const anyInjection: fc.Arbitrary<Injection> = fc
     return {
       request: { credentials, certificate, skipContainers },
       certificateDoor,
+      trustBundle,
       authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
       namespace: 'team-a',
       serviceAccount: 'app',
       exchangerImage: 'nocreds/exchanger:0.1.0',
+      exchangerImages: [],
+      exchangerImagePullPolicy: 'IfNotPresent',
       stsEndpoint: undefined,
     }
   })
@@ -64,6 +68,19 @@ describe('inject', () => {
     fc.assert(
       fc.property(anyPod, anyInjection, (pod, injection) => {
         expect(servable(inject(pod, injection), injection)).toBeUndefined()
+      }),
+    )
+  })
+
+  test('a replica that takes the trust bundle from elsewhere leaves it as it is', () => {
+    fc.assert(
+      fc.property(anyPod, anyInjection, (pod, injection) => {
+        const injected = inject(pod, injection)
+        for (const trustBundle of TRUST_BUNDLE_SOURCES) {
+          const other = { ...injection, trustBundle }
+          expect(servable(injected, other)).toBeUndefined()
+          expect(inject(injected, other)).toBe(injected)
+        }
       }),
     )
   })

@@ -1,8 +1,15 @@
-import { isAuthorityName } from '../../contract/certificates.ts'
-import { isOwnName } from '../../contract/dns-names.ts'
 import type { InjectionRequest } from '../../contract/annotations.ts'
-import { PERMITTED_DNS_NAMES, PERMITTED_ROLES } from '../../contract/names.ts'
-import { permission, type Permission } from '../../service/permission.ts'
+import {
+  PERMITTED_DELIVERIES,
+  PERMITTED_ROLES,
+  PERMITTED_SESSION_NAMES,
+} from '../../contract/names.ts'
+import { isNamespaced } from '../../contract/session-name.ts'
+import { DEFAULT_PERMITTED_DELIVERIES, partsOf } from '../../contract/values.ts'
+import { permission } from '../../service/permission.ts'
+import { deniedName, type NameSettings } from './permitted-names.ts'
+import type { Pod } from './pod.ts'
+import { CHANGED_BY, quoted, shownExpression } from './said.ts'
 import { denied, type Denied } from './verdict.ts'
 
 /** The namespace of a pod, as far as it permits something. */
@@ -12,15 +19,29 @@ export interface PermittingNamespace {
   readonly namespaceAnnotations: Readonly<Record<string, string>> | undefined
 }
 
-/** Whether the namespace permits all that is asked for: the role first, then the names. */
-export function permitted(
-  from: PermittingNamespace,
-  request: InjectionRequest,
-): Denied | undefined {
-  return roleDenied(from, request) ?? nameDenied(from, request)
+/** Who asks, and the namespace that permits. */
+export interface PermissionFacts extends PermittingNamespace {
+  readonly pod: Pod
 }
 
-function roleDenied(
+/**
+ * Whether the namespace permits all that is asked for: the role first, then how it is delivered and under
+ * which session name, then the names of the certificate.
+ */
+export function permitted(
+  facts: PermissionFacts,
+  request: InjectionRequest,
+  settings: NameSettings,
+): Denied | undefined {
+  return (
+    deniedRole(facts, request) ??
+    deniedDelivery(facts, request) ??
+    deniedSessionName(facts, request) ??
+    deniedName(facts, request, settings)
+  )
+}
+
+function deniedRole(
   { namespace, namespaceAnnotations }: PermittingNamespace,
   { credentials }: InjectionRequest,
 ): Denied | undefined {
@@ -31,35 +52,49 @@ function roleDenied(
   if (permits.valid && permits.permits(arn)) return undefined
   return denied(
     'role-not-permitted',
-    `namespace "${namespace}" does not permit role ${arn}: ${PERMITTED_ROLES} is ${shown(expression, permits)}`,
+    `namespace "${namespace}" does not permit role ${arn}: ${PERMITTED_ROLES} is ${shownExpression(expression, permits)}; ${CHANGED_BY}`,
     arn,
   )
 }
 
-/** The namespace's own names need no permission. The authority decides the same once more. */
-function nameDenied(
+/**
+ * The token for STS is worth every role that trusts the ServiceAccount, so an app holds it only where the
+ * Namespace says so. A part of the annotation that is not a delivery permits nothing.
+ */
+function deniedDelivery(
   { namespace, namespaceAnnotations }: PermittingNamespace,
-  { credentials, certificate }: InjectionRequest,
+  { credentials }: InjectionRequest,
 ): Denied | undefined {
-  if (certificate === undefined || certificate.dnsNames.length === 0) return undefined
-  const expression = namespaceAnnotations?.[PERMITTED_DNS_NAMES]
-  const permits = permission(expression)
-  const mayHave = (name: string): boolean =>
-    !isAuthorityName(name) &&
-    (isOwnName(name, namespace) || (permits.valid && permits.permits(name)))
-  const refused = certificate.dnsNames.find((name) => !mayHave(name))
-  if (refused === undefined) return undefined
-  const why = isAuthorityName(refused)
-    ? 'it is a name of the authority of nocreds'
-    : `it is not the name of a Service of it, and ${PERMITTED_DNS_NAMES} is ${shown(expression, permits)}`
+  if (credentials === undefined) return undefined
+  const { delivery, role } = credentials
+  const text = namespaceAnnotations?.[PERMITTED_DELIVERIES]
+  const deliveries: readonly string[] =
+    text === undefined ? DEFAULT_PERMITTED_DELIVERIES : partsOf(text)
+  if (deliveries.includes(delivery)) return undefined
+  const is =
+    text === undefined
+      ? `not set, which permits ${DEFAULT_PERMITTED_DELIVERIES.join(' and ')}`
+      : quoted(text)
   return denied(
-    'name-not-permitted',
-    `namespace "${namespace}" does not permit name ${refused} for certificates: ${why}`,
-    credentials?.role.arn,
+    'delivery-not-permitted',
+    `namespace "${namespace}" does not permit delivery ${delivery}: ${PERMITTED_DELIVERIES} is ${is}; ${CHANGED_BY}`,
+    role.arn,
   )
 }
 
-function shown(expression: string | undefined, permits: Permission): string {
-  const is = expression === undefined ? 'not set' : JSON.stringify(expression)
-  return permits.valid ? is : `${is} (not a valid RE2 expression: ${permits.why})`
+/** Else one team's sessions could bear another's name in CloudTrail and in `aws:userid`. */
+function deniedSessionName(
+  { namespace, namespaceAnnotations }: PermittingNamespace,
+  { credentials }: InjectionRequest,
+): Denied | undefined {
+  if (credentials === undefined || isNamespaced(credentials.sessionName)) return undefined
+  const { sessionName, role } = credentials
+  const expression = namespaceAnnotations?.[PERMITTED_SESSION_NAMES]
+  const permits = permission(expression)
+  if (permits.valid && permits.permits(sessionName)) return undefined
+  return denied(
+    'session-name-not-permitted',
+    `namespace "${namespace}" does not permit session name ${quoted(sessionName)}: it is neither {namespace} nor begins with {namespace}., and ${PERMITTED_SESSION_NAMES} is ${shownExpression(expression, permits)}; ${CHANGED_BY}`,
+    role.arn,
+  )
 }

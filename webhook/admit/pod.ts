@@ -13,11 +13,17 @@ const volumeMount = z.looseObject({ name: z.string(), mountPath: z.string() })
 
 const container = z.looseObject({
   name: z.string(),
+  image: z.string().nullish(),
+  imagePullPolicy: z.string().nullish(),
+  resources: z.looseObject({ claims: z.array(z.unknown()).nullish() }).nullish(),
   env: z.array(envVar).nullish(),
   volumeMounts: z.array(volumeMount).nullish(),
 })
 
-const volume = z.looseObject({ name: z.string() })
+const volume = z.looseObject({
+  name: z.string(),
+  csi: z.looseObject({ driver: z.string().nullish() }).nullish(),
+})
 
 export const podSchema = z.looseObject({
   metadata: z.looseObject({
@@ -33,6 +39,7 @@ export const podSchema = z.looseObject({
     volumes: z.array(volume).nullish(),
     initContainers: z.array(container).nullish(),
     containers: z.array(container),
+    ephemeralContainers: z.array(z.looseObject({ name: z.string() })).nullish(),
   }),
 })
 

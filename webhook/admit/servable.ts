@@ -1,10 +1,11 @@
-import { EXCHANGER } from '../../contract/names.ts'
+import { CSI_DRIVER, EXCHANGER } from '../../contract/names.ts'
 import { sessionNameExcess } from './deliveries.ts'
-import type { Injection } from './ours/injection.ts'
+import { TRUST_BUNDLE_SOURCES, type Injection } from './ours/injection.ts'
 import { isSame } from './ours/same.ts'
 import { differenceFromOurs } from './ours/sidecar.ts'
 import { appMounts, OUR_VOLUME_NAMES, ourSidecars, ourVolumes } from './ours/whole.ts'
 import { containersOf, type Pod, type Volume, type VolumeMount } from './pod.ts'
+import { isOfOurDriver } from './reserved-names.ts'
 import { denied, type Denied } from './verdict.ts'
 
 type Check = (pod: Pod, injection: Injection) => Denied | undefined
@@ -55,17 +56,22 @@ function sessionNameFits(pod: Pod, injection: Injection): Denied | undefined {
 }
 
 function volumesAreOurs(pod: Pod, injection: Injection): Denied | undefined {
-  const ours = ourVolumes(injection)
+  // While replicas with different flags run, one may have put in the other source of the trust bundle.
+  const ours = TRUST_BUNDLE_SOURCES.flatMap((trustBundle) =>
+    ourVolumes({ ...injection, trustBundle }),
+  )
   const isForeign = (volume: Volume): boolean => {
+    if (isOfOurDriver(volume)) return true
     if (!OUR_VOLUME_NAMES.includes(volume.name)) return false
-    const our = ours.find((one) => one.name === volume.name)
-    return our === undefined || !isSame(volume, our)
+    return !ours.some((one) => one.name === volume.name && isSame(volume, one))
   }
   const foreign = pod.spec.volumes?.find(isForeign)
   if (foreign === undefined) return undefined
   return denied(
     'foreign-volume',
-    `the pod brings a volume named ${foreign.name} that nocreds did not write; rename it`,
+    isOfOurDriver(foreign)
+      ? `the pod brings volume ${foreign.name} of CSI driver ${CSI_DRIVER} that nocreds did not write; remove it`
+      : `the pod brings a volume named ${foreign.name} that nocreds did not write; rename it`,
   )
 }
 
@@ -76,7 +82,9 @@ function containersAreOurs(pod: Pod, injection: Injection): Denied | undefined {
   const [ours] = ourSidecars(injection)
   const isInPlace =
     named.length === 1 && ours !== undefined && pod.spec.initContainers?.includes(first) === true
-  const difference = isInPlace ? differenceFromOurs(first, ours) : 'place in the pod'
+  const difference = isInPlace
+    ? differenceFromOurs(first, ours, injection.exchangerImages)
+    : 'place in the pod'
   if (difference === undefined) return undefined
   return denied(
     'foreign-container',

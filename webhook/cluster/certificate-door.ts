@@ -1,14 +1,21 @@
 import { sleep, type Clock } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
-import type { CertificateDoor } from '../admit/ours/injection.ts'
-import type { KubeClient } from '../../service/kube/kube-client.ts'
+import type { CertificateDoor, TrustBundleSource } from '../admit/ours/injection.ts'
+import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
 
 /** Between two questions to an apiserver that does not answer. */
 const AGAIN_MS = 2000
 
 /** What the apiserver serves of this group. Source: Kubernetes API, "Discovery". */
 const DISCOVERY = '/apis/certificates.k8s.io/v1'
+const NODES = '/api/v1/nodes'
+
+/** Nodes in one page of a list; their objects are large, and all but the version is dropped. */
+const PAGE = 100
+
+/** An older kubelet whose gate is off never starts a pod with such a volume. */
+const OLDEST_KUBELET = { major: 1, minor: 37 } as const
 
 interface DoorDeps {
   /** Undefined in standalone mode. */
@@ -23,29 +30,83 @@ interface DoorDeps {
  */
 export async function findCertificateDoor(
   wanted: CertificateDoor | 'auto',
-  { kube, clock, log }: DoorDeps,
+  deps: DoorDeps,
 ): Promise<CertificateDoor> {
   if (wanted !== 'auto') return wanted
-  if (kube === undefined) return 'authority'
+  const usable = await isUsable('podcertificaterequests', deps)
+  return usable ? 'pod-certificate' : 'authority'
+}
+
+/** From which object volumes take the trust bundle; `auto` asks as {@link findCertificateDoor} does. */
+export async function findTrustBundle(
+  wanted: TrustBundleSource | 'auto',
+  deps: DoorDeps,
+): Promise<TrustBundleSource> {
+  if (wanted !== 'auto') return wanted
+  const usable = await isUsable('clustertrustbundles', deps)
+  return usable ? 'cluster-trust-bundle' : 'config-map'
+}
+
+/** Whether pods may use what needs this resource: the apiserver serves it and every kubelet knows it. */
+async function isUsable(resource: string, { kube, clock, log }: DoorDeps): Promise<boolean> {
+  if (kube === undefined) return false
   for (;;) {
     try {
-      const door = servesPodCertificates(await kube.get(DISCOVERY))
-        ? ('pod-certificate' as const)
-        : ('authority' as const)
-      log.info({ door }, 'certificates come by this door')
-      return door
+      const why = await whyNotUsable(resource, kube)
+      log.info({ resource, used: why === undefined, why }, 'asked what the cluster can do')
+      return why === undefined
     } catch (error) {
-      log.warn({ error: messageOf(error) }, 'cannot ask the apiserver for its API groups')
+      log.warn({ error: messageOf(error) }, 'cannot ask the apiserver for API groups and nodes')
       await sleep(clock, AGAIN_MS)
     }
   }
 }
 
+async function whyNotUsable(resource: string, kube: KubeClient): Promise<string | undefined> {
+  if (!serves(await kube.get(DISCOVERY), resource)) return 'the apiserver does not serve it'
+  const node = await findOldNode(kube)
+  if (node === undefined) return undefined
+  const { major, minor } = OLDEST_KUBELET
+  return `node ${node.name} has kubelet ${node.version}, older than ${major}.${minor}`
+}
+
 /** Looks into an APIResourceList; undefined where the group is not served. */
-function servesPodCertificates(list: Readonly<Record<string, unknown>> | undefined): boolean {
+function serves(list: Readonly<Record<string, unknown>> | undefined, resource: string): boolean {
   const resources = list?.['resources']
   if (!Array.isArray(resources)) return false
-  return (resources as readonly { readonly name?: unknown }[]).some(
-    ({ name }) => name === 'podcertificaterequests',
-  )
+  return (resources as readonly { readonly name?: unknown }[]).some(({ name }) => name === resource)
+}
+
+interface OldNode {
+  readonly name: string
+  readonly version: string
+}
+
+/** The first node whose kubelet is too old, or says no version. */
+async function findOldNode(kube: KubeClient): Promise<OldNode | undefined> {
+  let query: Record<string, string> = { limit: String(PAGE) }
+  for (;;) {
+    const { items, metadata } = await kube.list(NODES, query)
+    for (const node of items ?? []) {
+      const version = versionOf(node)
+      if (!isNewEnough(version)) return { name: node.metadata.name ?? '', version }
+    }
+    if (!metadata.continue) return undefined
+    query = { limit: String(PAGE), continue: metadata.continue }
+  }
+}
+
+function versionOf(node: KubeObject): string {
+  const { nodeInfo } = (node['status'] ?? {}) as { nodeInfo?: { kubeletVersion?: unknown } }
+  const version = nodeInfo?.kubeletVersion
+  return typeof version === 'string' ? version : 'unknown'
+}
+
+/** Such as `v1.37.2-eks-1`. A pre-release of 1.37 has the gate as 1.37 has it. */
+function isNewEnough(version: string): boolean {
+  const [, major, minor] = /^v(\d{1,3})\.(\d{1,4})(?:\.|$)/.exec(version) ?? []
+  if (major === undefined || minor === undefined) return false
+  return Number(major) === OLDEST_KUBELET.major
+    ? Number(minor) >= OLDEST_KUBELET.minor
+    : Number(major) > OLDEST_KUBELET.major
 }

@@ -76,7 +76,7 @@ describe('a good review', () => {
 
   test('of a Namespace gets its label', async () => {
     const namespace = {
-      metadata: { name: 'n', annotations: { 'nocreds.dev/permitted-roles': '.*' } },
+      metadata: { name: 'n', annotations: { 'nocreds.dev/permitted-roles': '.+' } },
     }
     const review = podReview('u', {}, { kind: { kind: 'Namespace' }, name: 'n', object: namespace })
     const [, answer] = await post(`${await serve()}/mutate/namespaces`, review)
@@ -240,6 +240,30 @@ describe('faults', () => {
     const [, answer] = await post(`${await serve(recordedDeps(lagging))}/mutate/pods`, podReview())
     expect(answer.response?.allowed).toBe(true)
     expect(asked).toEqual([false, true])
+  })
+
+  const WEB_IDENTITY = { 'nocreds.dev/delivery': 'web-identity' }
+  test.each([
+    ['delivery', WEB_IDENTITY, { 'nocreds.dev/permitted-deliveries': 'web-identity' }],
+    [
+      'session name',
+      { 'nocreds.dev/session-name': '{pod}' },
+      { 'nocreds.dev/permitted-session-names': '{pod}' },
+    ],
+  ])('so is one for want of a %s', async (_, asked, permitting) => {
+    const role = 'arn:aws:iam::111122223333:role/app'
+    const lagging: ClusterReader = {
+      ...CLUSTER,
+      serviceAccount: () => ({ annotations: { 'nocreds.dev/role-arn': role, ...asked } }),
+      namespace: (_name, options) => ({
+        annotations: {
+          'nocreds.dev/permitted-roles': role,
+          ...(options?.fresh === true ? permitting : {}),
+        },
+      }),
+    }
+    const [, answer] = await post(`${await serve(recordedDeps(lagging))}/mutate/pods`, podReview())
+    expect(answer.response?.allowed).toBe(true)
   })
 
   test('so is one for want of a name of a certificate', async () => {

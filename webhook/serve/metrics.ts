@@ -8,6 +8,8 @@ export interface MetricSources {
   cacheObjects(): Readonly<Record<string, number>>
   /** Milliseconds since the epoch. */
   certificateExpiresAtMs(): number | undefined
+  /** True if the apiserver's own audience is one that nocreds guards. */
+  readonly isClusterAudienceGuarded?: boolean
 }
 
 export interface Metrics {
@@ -50,6 +52,11 @@ export function createMetrics(sources: MetricSources): Metrics {
       if (expiresAtMs !== undefined) this.set(expiresAtMs / 1000)
     },
   })
+  new Gauge({
+    name: 'nocreds_webhook_cluster_audience_guarded',
+    help: "1 if the apiserver's own audience is a guarded one, so that every pod has a token for it",
+    registers,
+  }).set(sources.isClusterAudienceGuarded === true ? 1 : 0)
   return {
     registry,
     countDecision(labels) {

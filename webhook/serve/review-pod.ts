@@ -53,7 +53,12 @@ export function reviewPod(
   return { verdict, subject }
 }
 
-const FOR_WANT_OF_PERMISSION: readonly Reason[] = ['role-not-permitted', 'name-not-permitted']
+const FOR_WANT_OF_PERMISSION: readonly Reason[] = [
+  'role-not-permitted',
+  'delivery-not-permitted',
+  'session-name-not-permitted',
+  'name-not-permitted',
+]
 
 interface Lookup {
   readonly cluster: ClusterReader

@@ -2,6 +2,7 @@ import type { WantedCertificate } from '../../../contract/annotations.ts'
 import {
   AUTHORITY,
   AUTHORITY_VOLUME,
+  CLUSTER_TRUST_BUNDLE,
   KEY_TYPE,
   TLS_DIR_ENV,
   TLS_FILES,
@@ -10,11 +11,16 @@ import {
 } from '../../../contract/certificates.ts'
 import { CERTIFICATE_DNS_NAMES } from '../../../contract/names.ts'
 import type { EnvVar, Volume, VolumeMount } from '../pod.ts'
-import { mountOf, type CertificateDoor } from './injection.ts'
+import { mountOf, type CertificateDoor, type TrustBundleSource } from './injection.ts'
 
-/** The CAs that peers accept, as a source of a projected volume. */
-function trustBundleAs(path: string): object {
-  return { configMap: { name: TRUST_BUNDLE.configMap, items: [{ key: TRUST_BUNDLE.key, path }] } }
+/**
+ * The CAs that peers accept, as a source of a projected volume.
+ * Source: Kubernetes API reference, ClusterTrustBundleProjection.
+ */
+function trustBundleAs(path: string, source: TrustBundleSource): object {
+  return source === 'cluster-trust-bundle'
+    ? { clusterTrustBundle: { name: CLUSTER_TRUST_BUNDLE.name, path } }
+    : { configMap: { name: TRUST_BUNDLE.configMap, items: [{ key: TRUST_BUNDLE.key, path }] } }
 }
 
 function projected(name: string, ...sources: readonly object[]): Volume {
@@ -22,14 +28,14 @@ function projected(name: string, ...sources: readonly object[]): Volume {
 }
 
 /** By what the sidecar asks the authority, and knows it. */
-function authorityVolume(): Volume {
+function authorityVolume(source: TrustBundleSource): Volume {
   const { name, files, tokenExpirationSeconds } = AUTHORITY_VOLUME
   const serviceAccountToken = {
     audience: AUTHORITY.audience,
     expirationSeconds: tokenExpirationSeconds,
     path: files.token,
   }
-  return projected(name, { serviceAccountToken }, trustBundleAs(files.trustBundle))
+  return projected(name, { serviceAccountToken }, trustBundleAs(files.trustBundle, source))
 }
 
 /** Where the sidecar publishes: in memory, so the key never is on a disk. */
@@ -41,7 +47,10 @@ function publishedVolume(): Volume {
  * Key and certificate that the kubelet makes and asks for.
  * Source: Kubernetes API reference, PodCertificateProjection.
  */
-function kubeletVolume({ durationSeconds, dnsNames }: WantedCertificate): Volume {
+function kubeletVolume(
+  { durationSeconds, dnsNames }: WantedCertificate,
+  source: TrustBundleSource,
+): Volume {
   const podCertificate = {
     signerName: AUTHORITY.signerName,
     keyType: KEY_TYPE,
@@ -52,17 +61,22 @@ function kubeletVolume({ durationSeconds, dnsNames }: WantedCertificate): Volume
       ? {}
       : { userAnnotations: { [CERTIFICATE_DNS_NAMES]: dnsNames.join(',') } }),
   }
-  return projected(TLS_VOLUME.name, { podCertificate }, trustBundleAs(TLS_FILES.trustBundle))
+  return projected(
+    TLS_VOLUME.name,
+    { podCertificate },
+    trustBundleAs(TLS_FILES.trustBundle, source),
+  )
 }
 
 /** Volumes of the door. */
 export function certificateVolumes(
   certificate: WantedCertificate,
   door: CertificateDoor,
+  trustBundle: TrustBundleSource,
 ): readonly Volume[] {
   return door === 'authority'
-    ? [authorityVolume(), publishedVolume()]
-    : [kubeletVolume(certificate)]
+    ? [authorityVolume(trustBundle), publishedVolume()]
+    : [kubeletVolume(certificate, trustBundle)]
 }
 
 /** What the sidecar mounts for a certificate. */

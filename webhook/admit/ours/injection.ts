@@ -3,6 +3,7 @@ import type {
   WantedCertificate,
   WantedCredentials,
 } from '../../../contract/annotations.ts'
+import type { PullPolicy } from '../../../contract/image.ts'
 import type { VolumeMount } from '../pod.ts'
 
 /**
@@ -11,11 +12,19 @@ import type { VolumeMount } from '../pod.ts'
  */
 export type CertificateDoor = 'authority' | 'pod-certificate'
 
+/** Of which kind is the object that volumes take the trust bundle from. */
+export const TRUST_BUNDLE_SOURCES = ['config-map', 'cluster-trust-bundle'] as const
+export type TrustBundleSource = (typeof TRUST_BUNDLE_SOURCES)[number]
+
 /** The flags that decide what is injected. */
 export interface InjectionSettings {
   readonly exchangerImage: string
+  /** Further images that a sidecar that is in place may have, such as the former one. */
+  readonly exchangerImages: readonly string[]
+  readonly exchangerImagePullPolicy: PullPolicy
   readonly stsEndpoint: string | undefined
   readonly certificateDoor: CertificateDoor
+  readonly trustBundle: TrustBundleSource
   /** Base URL of the authority. */
   readonly authorityUrl: string
 }

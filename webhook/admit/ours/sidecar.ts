@@ -1,5 +1,6 @@
 import { CERTIFICATE_IN_POD, IN_POD, toEnv } from '../../../contract/exchanger-env.ts'
 import { gateOf } from '../../../contract/gate.ts'
+import { digestOf, isSameImage } from '../../../contract/image.ts'
 import { EXCHANGER } from '../../../contract/names.ts'
 import type { Container, EnvVar } from '../pod.ts'
 import { CERTIFICATE_SIDECAR_MOUNTS } from './certificate.ts'
@@ -19,6 +20,7 @@ export function sidecar(tasks: SidecarTasks, injection: Injection): Container {
   return {
     name: EXCHANGER.container,
     image: injection.exchangerImage,
+    imagePullPolicy: injection.exchangerImagePullPolicy,
     command: [...EXCHANGER.program, 'run'],
     restartPolicy: 'Always',
     env: sidecarEnv(tasks, injection),
@@ -78,29 +80,51 @@ function sidecarEnv({ credentials, certificate }: SidecarTasks, injection: Injec
   return toEnv(forCredentials, forCertificate).map((variable) => ({ ...variable }))
 }
 
-/**
- * Fields of the sidecar that others may set or change without gaining anything: the apiserver's
- * defaults, image pull policies and resource recommendations.
- */
-const NOT_COMPARED: readonly string[] = ['imagePullPolicy', 'resources']
-
 const API_ACCESS_PATH = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 /**
  * Compares a container of our name with the one that we would write.
  *
+ * @param formerImages further images that it may have
  * @returns the first field that differs, or undefined where the container is ours. Everything that
  *   could change what it does with the token counts, so an unknown field is a difference, too.
  */
-export function differenceFromOurs(found: Container, ours: Container): string | undefined {
+export function differenceFromOurs(
+  found: Container,
+  ours: Container,
+  formerImages: readonly string[],
+): string | undefined {
   const fields = new Set([...Object.keys(ours), ...Object.keys(found)])
   for (const field of fields) {
-    if (NOT_COMPARED.includes(field)) continue
-    const value = field === 'volumeMounts' ? withoutApiAccess(found.volumeMounts) : found[field]
-    if (!isSame(value, ours[field])) return field
+    const compare = COMPARED.get(field)
+    const isFine = compare?.(found, ours, formerImages) ?? isSame(found[field], ours[field])
+    if (!isFine) return field
   }
   return undefined
 }
+
+type Comparison = (found: Container, ours: Container, formerImages: readonly string[]) => boolean
+
+/** The fields of which others may change something without gaining anything. */
+const COMPARED: ReadonlyMap<string, Comparison> = new Map<string, Comparison>([
+  [
+    'image',
+    ({ image }, ours, formerImages) =>
+      [ours.image ?? '', ...formerImages].some((one) => isSameImage(image ?? '', one)),
+  ],
+  // A tag can be another image at each pull; a digest cannot.
+  [
+    'imagePullPolicy',
+    ({ image, imagePullPolicy }, ours) =>
+      imagePullPolicy === ours.imagePullPolicy || digestOf(image ?? '') !== undefined,
+  ],
+  // Quotas and recommenders change requests and limits; a claim brings a device, and files with it.
+  ['resources', ({ resources }) => (resources?.claims ?? []).length === 0],
+  [
+    'volumeMounts',
+    ({ volumeMounts }, ours) => isSame(withoutApiAccess(volumeMounts), ours.volumeMounts),
+  ],
+])
 
 /**
  * The apiserver mounts its own token into every container that it sees for the first time, the

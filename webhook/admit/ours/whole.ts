@@ -15,11 +15,13 @@ export const OUR_VOLUME_NAMES: readonly string[] = [
 ]
 
 /** The volumes that the pod gets. */
-export function ourVolumes({ request, certificateDoor }: Injection): Volume[] {
+export function ourVolumes({ request, certificateDoor, trustBundle }: Injection): Volume[] {
   const { credentials, certificate } = request
   return [
     ...(credentials === undefined ? [] : credentialsVolumes(credentials)),
-    ...(certificate === undefined ? [] : certificateVolumes(certificate, certificateDoor)),
+    ...(certificate === undefined
+      ? []
+      : certificateVolumes(certificate, certificateDoor, trustBundle)),
   ]
 }
 

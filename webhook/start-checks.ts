@@ -1,0 +1,45 @@
+import { AUTHORITY } from '../contract/certificates.ts'
+import { PERMITTED_DELIVERIES } from '../contract/names.ts'
+import type { Logger } from '../platform/log.ts'
+import { ownAudiences } from './cluster/own-audience.ts'
+import type { WebhookConfig } from './config.ts'
+
+/**
+ * Whether the apiserver's own audience is one that nocreds guards. Then every pod has a token for STS, or
+ * for the authority, without asking for one, and neither webhook nor guard can tell.
+ *
+ * Says so in the log, loudly.
+ *
+ * @param tokenFile the webhook's own token
+ */
+export async function isClusterAudienceGuarded(
+  config: WebhookConfig,
+  tokenFile: string,
+  log: Logger,
+): Promise<boolean> {
+  const audiences = await ownAudiences(tokenFile)
+  if (audiences === undefined) {
+    log.warn({ tokenFile }, "cannot tell the apiserver's own audience: no token with one is there")
+    return false
+  }
+  const guarded = [config.audience, AUTHORITY.audience].filter((one) => audiences.includes(one))
+  if (guarded.length === 0) return false
+  log.error(
+    {
+      guarded: guarded.join(' '),
+      clusterAudiences: audiences.join(' '),
+      accepted: config['accept-cluster-audience'],
+    },
+    "the apiserver's own audience is guarded: the default token of every pod is one for STS or the authority, whatever a namespace permits. Use another client ID in IAM and as audience of nocreds-settings, or take it out of the apiserver's --api-audiences; --accept-cluster-audience true serves all the same",
+  )
+  return true
+}
+
+/** Says what the default delivery needs, where that is more than the flag. */
+export function warnOfDefaultDelivery(config: WebhookConfig, log: Logger): void {
+  if (config['default-delivery'] !== 'web-identity') return
+  log.warn(
+    { delivery: config['default-delivery'] },
+    `--default-delivery web-identity is denied in every namespace whose ${PERMITTED_DELIVERIES} does not have it`,
+  )
+}
