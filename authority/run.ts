@@ -1,11 +1,11 @@
-import { createServer } from 'node:http'
 import { CERTIFICATE_SECONDS } from '../contract/certificates.ts'
 import type { Clock, Random } from '../platform/clock.ts'
 import type { Logger } from '../platform/log.ts'
 import { listen } from '../platform/server.ts'
 import { closeServers, drain } from '../service/drain.ts'
 import type { KubeClient } from '../service/kube/kube-client.ts'
-import { createOpsApp } from '../service/ops-server.ts'
+import { countRefusals } from '../service/budget/refusals.ts'
+import { createOpsServer } from '../service/ops-server.ts'
 import { createBundleWriter } from './bundle/bundle.ts'
 import { createClusterBundleWriter } from './bundle/cluster-bundle.ts'
 import { createCaKeeper, type CaKeeper } from './ca/keeper.ts'
@@ -64,10 +64,12 @@ export async function startAuthority(
     return isServing && hasCertificate && bundles.ready && kubelets.ready
   }
 
-  const ops = createServer(createOpsApp(metrics.registry, { isReady, isLive: () => true }))
+  const note = countRefusals(metrics.registry, { clock, log })
+  const probes = { isReady, isLive: () => true }
+  const ops = createOpsServer(metrics.registry, probes, { clock, note })
   const metricsPort = await listen(ops, config['metrics-port'])
   const first = await keeper.start()
-  const door = createAuthorityServer(first.server, issuing)
+  const door = createAuthorityServer(first.server, issuing, note)
   keeper.onChange(({ server }) => {
     door.setSecureContext({ cert: server.certPem, key: server.keyPem, minVersion: 'TLSv1.2' })
     bundles.wake()

@@ -9,14 +9,30 @@ import { FakeApiserver } from './apiserver.ts'
 export const SECRET_PATH = '/api/v1/namespaces/nocreds-system/secrets/nocreds-authority-ca'
 export const POD = { name: 'web-1', uid: 'uid-1', serviceAccount: 'web', node: 'node-1' } as const
 
-/** A token that the fake TokenReview accepts; whose it is, it does not say. */
-export function tokenLasting(seconds: number): string {
-  const claims = JSON.stringify({ iat: 1_767_225_600, exp: 1_767_225_600 + seconds })
-  return `header.${Buffer.from(claims).toString('base64url')}.signature`
+/** A token as an apiserver makes them for the authority, but for its signature. */
+export function plausibleToken(signature: string, changes: object = {}): string {
+  const iat = Math.floor(Date.now() / 1000)
+  const claims = {
+    aud: [AUTHORITY.audience],
+    iss: 'https://fake',
+    iat,
+    exp: iat + 3600,
+    ...changes,
+  }
+  const parts = [{ alg: 'RS256', kid: 'fake' }, claims].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  )
+  return [...parts, signature].join('.')
 }
 
-/** As a kubelet asks for it. */
-export const TOKEN = tokenLasting(3600)
+/** What the fake TokenReview accepts. */
+export const TOKEN = plausibleToken('signature')
+
+/** The same, from a caller that asked for another lifetime than a kubelet does. */
+export function tokenLasting(seconds: number): string {
+  const iat = Math.floor(Date.now() / 1000)
+  return plausibleToken('signature', { iat, exp: iat + seconds })
+}
 
 /** The body of a TokenReview's answer for the pod of team-a. */
 export function reviewed(changes: object = {}, user: object = {}): object {
@@ -51,7 +67,7 @@ export async function authorityCluster(): Promise<FakeApiserver> {
   writePod(api, {})
   api.extra.set('POST /apis/authentication.k8s.io/v1/tokenreviews', (body) => {
     const { spec } = body as { spec: { token: string } }
-    return /^header\..*\.signature$/.test(spec.token)
+    return /\.signature$/.test(spec.token)
       ? reviewed()
       : reviewed({ authenticated: false })
   })
