@@ -9,8 +9,8 @@ import { messageOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createFairSlots, type SlotLimits } from '../../service/budget/fair-slots.ts'
 import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
-import { keepOurs } from './our-annotations.ts'
-import { Reflector } from '../../service/kube/reflector.ts'
+import { keepOurs, NOTHING, sizeOf } from './our-annotations.ts'
+import { Reflector, type Memory } from '../../service/kube/reflector.ts'
 import { ClusterError, type Annotated, type ClusterReader } from './types.ts'
 
 export interface CachedReaderDeps {
@@ -24,6 +24,9 @@ export interface CachedReader extends ClusterReader {
   start(): void
   stop(): void
 }
+
+/** Characters of annotations, of each kind. What does not fit is asked for live, as if it said nothing. */
+const MEMORY: Memory<Annotated> = { sizeOf, max: 16 * 1024 * 1024, instead: NOTHING }
 
 /**
  * A stranger may send reviews of names that nobody has. Whatever they send, the apiserver is asked no more
@@ -44,10 +47,17 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
   const accounts = new Reflector({
     ...deps,
     keep,
+    memory: MEMORY,
     kind: 'ServiceAccount',
     path: '/api/v1/serviceaccounts',
   })
-  const namespaces = new Reflector({ ...deps, keep, kind: 'Namespace', path: '/api/v1/namespaces' })
+  const namespaces = new Reflector({
+    ...deps,
+    keep,
+    memory: MEMORY,
+    kind: 'Namespace',
+    path: '/api/v1/namespaces',
+  })
   const slots = createFairSlots(LIVE_GETS, deps.clock)
   const shared = shareCalls((path, caller) => slots.run(caller, () => askLive(kube, path)))
   const readerFor = (ask: (path: string) => Promise<Annotated | undefined>): ClusterReader => ({
