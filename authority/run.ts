@@ -7,6 +7,7 @@ import type { KubeClient } from '../service/kube/kube-client.ts'
 import { countRefusals } from '../service/budget/refusals.ts'
 import { createOpsServer } from '../service/ops-server.ts'
 import { createBundleWriter } from './bundle/bundle.ts'
+import { createClusterBundleWriter } from './bundle/cluster-bundle.ts'
 import { createCaKeeper, type CaKeeper } from './ca/keeper.ts'
 import type { AuthorityConfig } from './config.ts'
 import { createCluster } from './identity/ask.ts'
@@ -43,7 +44,9 @@ export async function startAuthority(
   const keeper = openKeeper(config, deps)
   const current = keeper.current.bind(keeper)
   const metrics = createMetrics(current)
-  const bundles = createBundleWriter({ ...deps, bundlePem: () => current()?.bundlePem })
+  const bundlePem = (): string | undefined => current()?.bundlePem
+  const bundles = createBundleWriter({ ...deps, bundlePem })
+  const clusterBundle = createClusterBundleWriter({ ...deps, bundlePem })
   const issuing = {
     ...deps,
     cluster: createCluster(kube),
@@ -70,9 +73,11 @@ export async function startAuthority(
   keeper.onChange(({ server }) => {
     door.setSecureContext({ cert: server.certPem, key: server.keyPem, minVersion: 'TLSv1.2' })
     bundles.wake()
+    clusterBundle.wake()
   })
   const port = await listen(door, config.port)
   bundles.start()
+  clusterBundle.start()
   kubelets.start()
   state.listening = true
   log.info({ port, metricsPort }, 'authority listens')
@@ -85,7 +90,7 @@ export async function startAuthority(
       state.draining = true
       log.info({}, 'authority drains')
       await drain(clock)
-      for (const part of [keeper, bundles, kubelets]) part.stop()
+      for (const part of [keeper, bundles, clusterBundle, kubelets]) part.stop()
       await closeServers([door, ops], clock)
     },
   }

@@ -89,8 +89,12 @@ export interface KubeClient {
   replace(path: string, object: KubeObject): Promise<KubeObject>
   /** Status 409 where there is one of this name already. @param path of the collection */
   create(path: string, object: unknown): Promise<KubeObject>
-  /** No error where there is none. */
-  remove(path: string): Promise<void>
+  /**
+   * No error where there is none; status 409 where another object has the name than the one of the uid.
+   *
+   * @param preconditions what the object must be, else it stays
+   */
+  remove(path: string, preconditions?: { readonly uid: string }): Promise<void>
   /** JSON Patch (RFC 6902). */
   patch(path: string, operations: readonly Operation[]): Promise<KubeObject>
 }

@@ -99,8 +99,9 @@ export function createKubeClient(config: KubeConfig): KubeClient {
       watch({ path, query, signal, accept: METADATA }, onEvent),
     create: (path, object) =>
       call({ method: 'POST', path, body: object, contentType: 'application/json' }),
-    async remove(path) {
-      await call({ method: 'DELETE', path }).catch(orUndefined)
+    async remove(path, preconditions) {
+      const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions }
+      await call({ method: 'DELETE', path, body }).catch(orUndefined)
     },
     replace: (path, object) =>
       call({ method: 'PUT', path, body: object, contentType: 'application/json' }),
@@ -191,8 +192,10 @@ function roundTrip(url: URL, options: RequestOptions, call: Call): Promise<Incom
       outgoing.end()
       return
     }
+    const body = Buffer.from(JSON.stringify(call.body))
     outgoing.setHeader('content-type', call.contentType ?? 'application/json')
-    outgoing.end(JSON.stringify(call.body))
+    outgoing.setHeader('content-length', body.length) // of a DELETE, Node would send none
+    outgoing.end(body)
   })
 }
 
