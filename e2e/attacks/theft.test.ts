@@ -1,0 +1,92 @@
+/**
+ * An exchanger that is led to an impostor of the authority, by hostAliases (05, 19) or by the attacker's own name
+ * server: it speaks to nobody whom the authority's own root does not vouch for, so its token is not sent.
+ */
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { AUTHORITY } from '../../contract/certificates.ts'
+import { startImpostor, type AttackPod } from '../support/attack-pod.ts'
+import { closeGround, hideFromWebhook, openGround, type Ground } from '../support/attackers.ts'
+import { objectOf } from '../support/guard-cases.ts'
+import { waitFor } from '../support/wait.ts'
+import { IMAGES } from '../versions.ts'
+
+let ground: Ground
+let show: () => Promise<void>
+let impostor: AttackPod
+
+beforeAll(async () => {
+  ground = await openGround('theft')
+  ;[show, impostor] = await Promise.all([
+    hideFromWebhook(ground),
+    startImpostor(ground, ground.ns('tobe')),
+  ])
+}, 120_000)
+
+afterAll(async () => {
+  await show()
+  await closeGround(ground)
+})
+
+/**
+ * A pod with a certificate by the exchanger, as the webhook writes it where kubelets bring none; the guard, which
+ * compares it, is what the attacker has to pass.
+ */
+async function start(name: string, spec: object): Promise<void> {
+  const namespace = ground.ns('unseen')
+  const golden = objectOf({ name, from: 'certificate', verdict: 'allowed' })
+  const text = JSON.stringify({ ...golden, metadata: { ...golden.metadata, name, namespace } })
+  const pod = JSON.parse(
+    text
+      .replaceAll('"value":"team-a"', JSON.stringify({ value: namespace }).slice(1, -1))
+      .replaceAll('"app"', '"victim"')
+      .replaceAll('example/app:1', IMAGES.appJavascript),
+  ) as { spec: { containers: object[] } }
+  const [app] = pod.spec.containers
+  const containers = [{ ...app, command: ['sleep', '3600'] }]
+  const whole = { ...pod.spec, schedulerName: undefined, terminationGracePeriodSeconds: 1 }
+  await ground.kubectl.apply({ ...pod, spec: { ...whole, containers, ...spec } })
+}
+
+const logOf = (pod: string): Promise<string> =>
+  ground.kubectl(['logs', pod, '--namespace', ground.ns('unseen'), '-c', 'nocreds-exchanger'])
+
+test('a pod that is not led astray has its certificate, by the same exchanger', async () => {
+  await start('honest', {})
+  const wait = ['wait', '--for=condition=Ready', 'pod/honest', '--timeout=60s']
+  await ground.kubectl([...wait, '--namespace', ground.ns('unseen')])
+})
+
+test.each<[string, string, () => object]>([
+  [
+    '19: hostAliases',
+    'aliases',
+    () => ({ hostAliases: [{ ip: impostor.ip, hostnames: [AUTHORITY.host] }] }),
+  ],
+  [
+    "the attacker's name server",
+    'resolver',
+    () => ({ dnsPolicy: 'None', dnsConfig: { nameservers: [impostor.ip] } }),
+  ],
+  [
+    "the attacker's name server beside the cluster's",
+    'search',
+    () => ({
+      dnsConfig: { nameservers: [impostor.ip] },
+      dnsPolicy: 'None',
+      hostname: 'nocreds-authority',
+    }),
+  ],
+])('%s: the impostor hears a handshake, and no token', async (_what, name, spec) => {
+  const before = (await impostor.log()).split(`hello ${AUTHORITY.host}`).length
+  await start(name, spec())
+  await waitFor('the exchanger to knock at the impostor twice', 60_000, async () =>
+    (await impostor.log()).split(`hello ${AUTHORITY.host}`).length > before + 1 ? true : undefined,
+  )
+  expect(await impostor.log()).not.toContain('request')
+  // It says why, and the app does not start.
+  expect(await logOf(name)).toMatch(/certificate|CERT|TLS/)
+  const { status } = await ground.kubectl.get<{ readonly status: { readonly phase: string } }>([
+    ...['pod', name, '--namespace', ground.ns('unseen')],
+  ])
+  expect(status.phase).toBe('Pending')
+})
