@@ -7,15 +7,8 @@ import {
   type AttackPod,
   type CertificateAnswer,
 } from '../support/attack-pod.ts'
-import {
-  closeGround,
-  expectAdmitted,
-  expectStopped,
-  openGround,
-  podOf,
-  send,
-  type Ground,
-} from '../support/attackers.ts'
+import { expectAdmitted, expectStopped, podOf, send } from '../support/attack.ts'
+import { closeGround, openGround, type Ground } from '../support/attackers.ts'
 import { clusterSigner, type BoundPod, type TokenSigner } from '../support/forged-token.ts'
 import { waitFor } from '../support/wait.ts'
 import { IMAGES } from '../versions.ts'

@@ -1,14 +1,8 @@
 /** Pods that run: what somebody reads in them who debugs (18), and once the permission is taken back (13). */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { apiserverOf, type ApiAnswer, type Apiserver } from '../support/apiserver.ts'
-import {
-  DEV,
-  expectAdmitted,
-  expectStopped,
-  grant,
-  ownRole,
-  type User,
-} from '../support/attackers.ts'
+import { expectAdmitted, expectStopped } from '../support/attack.ts'
+import { DEV, grant, ownRole, type User } from '../support/attackers.ts'
 import {
   closeSuite,
   createTeam,
@@ -138,7 +132,10 @@ function marksStay(): void {
       const body = { metadata: { annotations: change } }
       const path = podPath(`${of}?dryRun=All`)
       const answer = await api({ method: 'PATCH', path, body, contentType: MERGE })
-      if (answer.status === 403) return expectStopped(answer, 'nocreds-pod-updates', 'nocreds.dev/')
+      if (answer.status === 403) {
+        expectStopped(answer, 'nocreds-pod-updates', 'nocreds.dev/')
+        return
+      }
       // Subresources that leave metadata alone.
       const { metadata } = answer.body as {
         metadata: { annotations: Readonly<Record<string, string>> }

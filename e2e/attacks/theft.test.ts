@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { startImpostor, type AttackPod } from '../support/attack-pod.ts'
-import { closeGround, hideFromWebhook, openGround, type Ground } from '../support/attackers.ts'
-import { objectOf } from '../support/guard-cases.ts'
+import { goldenPod, hideFromWebhook } from '../support/attack.ts'
+import { closeGround, openGround, type Ground } from '../support/attackers.ts'
 import { waitFor } from '../support/wait.ts'
 import { IMAGES } from '../versions.ts'
 
@@ -32,19 +32,20 @@ afterAll(async () => {
  * compares it, is what the attacker has to pass.
  */
 async function start(name: string, spec: object): Promise<void> {
-  const namespace = ground.ns('unseen')
-  const golden = objectOf({ name, from: 'certificate', verdict: 'allowed' })
-  const text = JSON.stringify({ ...golden, metadata: { ...golden.metadata, name, namespace } })
-  const pod = JSON.parse(
-    text
-      .replaceAll('"value":"team-a"', JSON.stringify({ value: namespace }).slice(1, -1))
-      .replaceAll('"app"', '"victim"')
-      .replaceAll('example/app:1', IMAGES.appJavascript),
-  ) as { spec: { containers: object[] } }
-  const [app] = pod.spec.containers
-  const containers = [{ ...app, command: ['sleep', '3600'] }]
-  const whole = { ...pod.spec, schedulerName: undefined, terminationGracePeriodSeconds: 1 }
-  await ground.kubectl.apply({ ...pod, spec: { ...whole, containers, ...spec } })
+  const pod = await goldenPod(ground, 'certificate')
+  const [app] = pod.spec['containers'] as object[]
+  const containers = [{ ...app, image: IMAGES.appJavascript, command: ['sleep', '3600'] }]
+  await ground.kubectl.apply({
+    ...pod,
+    metadata: { ...pod.metadata, name, namespace: ground.ns('unseen') },
+    spec: {
+      ...pod.spec,
+      schedulerName: undefined,
+      terminationGracePeriodSeconds: 1,
+      containers,
+      ...spec,
+    },
+  })
 }
 
 const logOf = (pod: string): Promise<string> =>

@@ -5,18 +5,20 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import {
   changed,
-  closeGround,
-  DEV,
   expectAdmitted,
   expectStopped,
-  grant,
   hideFromWebhook,
   injectedPod,
-  openGround,
-  OWNER,
   podOf,
   send,
   type AttackPod,
+} from '../support/attack.ts'
+import {
+  closeGround,
+  DEV,
+  grant,
+  openGround,
+  OWNER,
   type Ground,
   type Place,
 } from '../support/attackers.ts'

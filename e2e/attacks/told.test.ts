@@ -6,14 +6,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startAttackPod, type AttackPod } from '../support/attack-pod.ts'
-import {
-  closeGround,
-  expectAdmitted,
-  openGround,
-  podOf,
-  send,
-  type Ground,
-} from '../support/attackers.ts'
+import { expectAdmitted, podOf, send } from '../support/attack.ts'
+import { closeGround, openGround, type Ground } from '../support/attackers.ts'
 import { ISSUER } from '../cluster/aws.ts'
 import { waitFor } from '../support/wait.ts'
 import { REPOSITORY } from '../versions.ts'

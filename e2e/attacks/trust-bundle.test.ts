@@ -5,17 +5,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { TRUST_BUNDLE } from '../../contract/certificates.ts'
 import { throwawayCertificate } from '../../testbed/throwaway-certificate.ts'
+import { expectAdmitted, expectStopped, send, type Act } from '../support/attack.ts'
 import {
   closeGround,
   CONFIG_MAP_WRITER,
   DEV,
-  expectAdmitted,
-  expectStopped,
   openGround,
   OWNER,
   ownRole,
-  send,
-  type Act,
   type Ground,
 } from '../support/attackers.ts'
 import { startServer } from '../support/certificates.ts'
