@@ -19,7 +19,7 @@ export interface AttackPod {
 
 /** @param command default: it stays until it is deleted */
 export async function startAttackPod(
-  { kubectl }: Suite,
+  { kubectl }: Pick<Suite, 'kubectl'>,
   namespace: string,
   { name = 'attacker', command = ['sleep', '3600'], env = {} } = {},
 ): Promise<AttackPod> {
@@ -106,7 +106,7 @@ dns.on('message', (question, { address, port }) => {
 
 /** A pod that answers in the authority's name, with a certificate of a CA of the attacker's own. */
 export async function startImpostor(
-  suite: Suite,
+  suite: Pick<Suite, 'kubectl'>,
   namespace: string,
 ): Promise<AttackPod & { readonly caPem: string }> {
   const { caPem, certPem, keyPem } = await throwawayCertificate([AUTHORITY.host])

@@ -1,6 +1,6 @@
 /** The people who attack in e2e/attacks, just the rights that they have, and the Namespaces in which they have them. */
 import { apiserverOf, type Apiserver } from './apiserver.ts'
-import { closeSuite, openSuite, type Suite } from './suite.ts'
+import { closeSuite, openSuiteWithoutAws, type Suite } from './suite.ts'
 
 export interface User {
   readonly user: string
@@ -33,7 +33,7 @@ export const UNSEEN = 'attacks.example/unseen'
 const RBAC = { apiGroup: 'rbac.authorization.k8s.io' }
 
 /** The suite, and who attacks it where. */
-export interface Ground extends Suite {
+export interface Ground extends Omit<Suite, 'aws'> {
   readonly api: Apiserver
   /** Whole name of a Namespace of the ground. */
   ns(place: Place): string
@@ -43,7 +43,7 @@ export interface Ground extends Suite {
 
 /** @param name of the test file, with which everything that it makes begins */
 export async function openGround(name: string): Promise<Ground> {
-  const suite = await openSuite(name)
+  const suite = openSuiteWithoutAws(name)
   const { kubectl, prefix } = suite
   const api = await apiserverOf(kubectl)
   const ns = (place: Place): string => `${prefix}-${place}`

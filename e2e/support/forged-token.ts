@@ -25,7 +25,7 @@ interface Changes {
 export type TokenSigner = (pod: BoundPod, changes?: Changes) => Promise<string>
 
 /** With the cluster's own key, so that nothing but what is wrong can be the reason of a refusal. */
-export async function clusterSigner({ host }: Suite): Promise<TokenSigner> {
+export async function clusterSigner({ host }: Pick<Suite, 'host'>): Promise<TokenSigner> {
   return signerOf(createPrivateKey(await signingKeyPem(host)))
 }
 
