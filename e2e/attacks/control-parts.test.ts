@@ -69,7 +69,6 @@ describe('M4: the ServiceAccount of the webhook', () => {
       ],
     ],
     ['one webhook less', [{ op: 'remove', path: '/webhooks/1' }]],
-    ['the other order', [{ op: 'move', from: '/webhooks/1', path: '/webhooks/0' }]],
     [
       'one webhook more',
       [

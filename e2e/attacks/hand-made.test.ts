@@ -107,7 +107,10 @@ describe.each(GATES)('opted out, before %s', (_, place) => {
     })
     // The webhook takes a forged mark away; the guard refuses it.
     if (place === 'unseen') expect(stopperOf(answer)).toBe('nocreds-pods')
-    else expect(JSON.stringify(answer.body)).not.toContain('injected-role')
+    else {
+      const { metadata } = answer.body as AttackPod
+      expect(metadata['annotations']).toEqual({ 'nocreds.dev/inject': 'false' })
+    }
   })
 
   test('admitted: opted out with nothing of ours, and tokens for others', async () => {

@@ -24,7 +24,7 @@ const variable =
   ({ spec }) => {
     const at = spec.initContainers?.[0]?.env?.findIndex((one) => one.name === name) ?? -1
     if (at === -1) return [{ op: 'add', path: `${EXCHANGER}/env/-`, value: { name, value } }]
-    return [{ op: 'replace', path: `${EXCHANGER}/env/${at}/value`, value }]
+    return [{ op: 'replace', path: `${EXCHANGER}/env/${at}`, value: { name, value } }]
   }
 const mount =
   (mountPath: string, more: object = {}): Change =>
@@ -54,7 +54,7 @@ export const CHANGES_WITH_CERTIFICATE: Readonly<Record<string, Change>> = {
     'mine',
   ),
   'one more source of the trust bundle': ofVolume('nocreds-authority', `${sources}/-`, {
-    configMap: { name: 'mine', items: [{ key: 'ca.crt', path: 'ca.crt' }] },
+    configMap: { name: 'mine', items: [{ key: 'ca.crt', path: 'other.crt' }] },
   }),
   'a token for the authority that lives for a day': ofVolume(
     'nocreds-authority',
@@ -169,7 +169,7 @@ const MOUNTS = [
     '/dev/termination-log',
     '/var',
   ],
-  ...['/run', '/var/run', `${SECRETS}/authority`, `${SECRETS}/authority/ca.crt`],
+  ...['/run', '/var/run', `${SECRETS}/authority/`, `${SECRETS}/authority/ca.crt`],
   ...['/run/secrets/nocreds.dev/authority/ca.crt', `${SECRETS}/aws/config`],
 ]
 
@@ -194,13 +194,17 @@ export const CHANGES: Readonly<Record<string, Change>> = {
   }),
 }
 
-/** What others add and may add. */
+/** What is nobody's harm. */
 export const NEIGHBOURS: Readonly<Record<string, Change>> = {
   'resources of a LimitRange': sidecar('resources/limits/memory', '96Mi'),
-  'a proxy for all containers': variable('HTTPS_PROXY', 'http://proxy.example'),
-  'a region for all containers': variable('AWS_REGION', 'eu-central-1'),
-  'certificates of the company': mount('/etc/ssl/certs'),
-  'a folder for temporary files': mount('/tmp'),
   'one more container': add('/spec/containers/-', { name: 'mesh', image: 'example/mesh:1' }),
   'aliases of hosts': add('/spec/hostAliases', [{ ip: '10.0.0.1', hostnames: ['db.example'] }]),
+}
+
+/** What webhooks that run after ours add to each container. */
+export const ADDED_BY_OTHERS: Readonly<Record<string, Change>> = {
+  'a proxy': variable('HTTPS_PROXY', 'http://proxy.example'),
+  'a region': variable('AWS_REGION', 'eu-central-1'),
+  'certificates of the company': mount('/etc/ssl/certs'),
+  'a folder for temporary files': mount('/tmp'),
 }

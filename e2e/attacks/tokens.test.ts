@@ -207,7 +207,7 @@ describe('10: kubectl create token', () => {
       for (const body of [
         tokenRequest([AUTHORITY], year),
         tokenRequest(['vault', AUTHORITY]),
-        tokenRequest([AUTHORITY, AUTHORITY, STS]),
+        tokenRequest([AUTHORITY, AUTHORITY]),
       ])
         expectStopped(await ask(place, body), 'nocreds-authority-tokens', AUTHORITY)
     },
@@ -267,7 +267,7 @@ describe('a session in the name of another team (L8)', () => {
       JSON.stringify(served).replaceAll(ground.ns('team-a'), ground.ns('unseen')),
     ) as AttackPod
     const body = changed(moved, [{ op: 'replace', path, value: name }])
-    expectStopped(await createPod('unseen', body), 'nocreds-pods', 'NOCREDS_SESSION_NAME')
+    expectStopped(await createPod('unseen', body), 'nocreds-pods', 'permitted-session-names')
   })
   test.each(['{namespace}', '{namespace}.{serviceaccount}', '{namespace}.{pod}'])(
     'admitted: %s',
