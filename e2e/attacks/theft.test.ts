@@ -4,8 +4,9 @@
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { AUTHORITY } from '../../contract/certificates.ts'
+import type { ApiAnswer } from '../support/apiserver.ts'
 import { startImpostor, type AttackPod } from '../support/attack-pod.ts'
-import { goldenPod, hideFromWebhook } from '../support/attack.ts'
+import { expectStopped, goldenPod, hideFromWebhook } from '../support/attack.ts'
 import { closeGround, openGround, type Ground } from '../support/attackers.ts'
 import { waitFor } from '../support/wait.ts'
 import { IMAGES } from '../versions.ts'
@@ -55,6 +56,32 @@ test('a pod that is not led astray has its certificate, by the same exchanger', 
   await start('honest', {})
   const wait = ['wait', '--for=condition=Ready', 'pod/honest', '--timeout=60s']
   await ground.kubectl([...wait, '--namespace', ground.ns('unseen')])
+})
+
+test('10: not even a kubelet makes a token for the authority that lives longer than an hour', async () => {
+  const namespace = ground.ns('unseen')
+  const { metadata, spec } = await ground.kubectl.get<{
+    readonly metadata: { readonly uid: string }
+    readonly spec: { readonly nodeName: string }
+  }>(['pod', 'honest', '--namespace', namespace])
+  const as = {
+    user: `system:node:${spec.nodeName}`,
+    groups: ['system:nodes', 'system:authenticated'],
+  }
+  const boundObjectRef = { apiVersion: 'v1', kind: 'Pod', name: 'honest', uid: metadata.uid }
+  const ask = (expirationSeconds: number): Promise<ApiAnswer> =>
+    ground.api({
+      method: 'POST',
+      path: `/api/v1/namespaces/${namespace}/serviceaccounts/victim/token`,
+      body: {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenRequest',
+        spec: { audiences: [AUTHORITY.audience], expirationSeconds, boundObjectRef },
+      },
+      as,
+    })
+  expectStopped(await ask(7200), 'nocreds-authority-tokens', '3600')
+  expect(await ask(3600)).toMatchObject({ status: 201 })
 })
 
 test.each<[string, string, () => object]>([

@@ -19,6 +19,7 @@ import {
   grant,
   openGround,
   OWNER,
+  UNSEEN,
   type Ground,
   type Place,
 } from '../support/attackers.ts'
@@ -57,7 +58,7 @@ async function say(
 }
 
 /** A pod with the raw token in its app, as the webhook wrote it before deliveries were permitted. */
-function withRawToken(audience = 'sts.amazonaws.com'): object {
+function withRawToken(audience = 'sts.amazonaws.com'): Record<string, unknown> {
   const serviceAccountToken = { audience, path: 'token', expirationSeconds: 3600 }
   const volumeMounts = [{ name: 'nocreds-token', mountPath: '/var/run/secrets/nocreds.dev/token' }]
   return {
@@ -90,7 +91,7 @@ describe('02: the raw token by one annotation', () => {
     expectStopped(answer, WEBHOOK, refusal)
   })
   test('refused by the guard: hand-made, with the mark', async () => {
-    const body = podOf(withRawToken() as Record<string, unknown>, {
+    const body = podOf(withRawToken(), {
       ...ask,
       'injected-role': ground.role,
     })
@@ -141,7 +142,7 @@ describe('02: the raw token by one annotation', () => {
     await waitFor('the webhook to know', 15_000, async () =>
       (await createPod('team-a', byWebhook)).status === 201 ? true : undefined,
     )
-    const byHand = podOf(withRawToken() as Record<string, unknown>, {
+    const byHand = podOf(withRawToken(), {
       ...ask,
       'injected-role': ground.role,
     })
@@ -172,12 +173,12 @@ describe('07: an expression that matches the empty text', () => {
     expectStopped({ ...answer, body: undefined }, 'namespaces.nocreds.dev', '4096')
   })
   test('refused: a token without a mark; a mark without a role', async () => {
-    const unmarked = podOf(withRawToken() as Record<string, unknown>, {
+    const unmarked = podOf(withRawToken(), {
       inject: 'false',
       delivery: 'web-identity',
     })
     expectStopped(await createPod('team-a', unmarked), WEBHOOK, 'nocreds-token')
-    const empty = podOf(withRawToken() as Record<string, unknown>, {
+    const empty = podOf(withRawToken(), {
       inject: 'false',
       'injected-role': '',
     })
@@ -185,6 +186,53 @@ describe('07: an expression that matches the empty text', () => {
       expect((await createPod('unseen', body)).message).toContain(
         "ValidatingAdmissionPolicy 'nocreds-",
       )
+  })
+})
+
+describe('07: an expression that was there before such were refused', () => {
+  const wild = (): string => `${ground.prefix}-wild`
+  const create = (body: object): ReturnType<typeof ground.api> =>
+    ground.api({
+      method: 'POST',
+      path: `/api/v1/namespaces/${wild()}/pods?dryRun=All`,
+      body,
+      as: DEV,
+    })
+
+  beforeAll(async () => {
+    const leave = async (objectSelector: object): Promise<void> => {
+      const patch = [{ op: 'replace', path: '/webhooks/1/objectSelector', value: objectSelector }]
+      const configuration = ['mutatingwebhookconfiguration', 'nocreds', '--type=json', '-p']
+      await ground.kubectl(['patch', ...configuration, JSON.stringify(patch)])
+    }
+    await leave({ matchExpressions: [{ key: UNSEEN, operator: 'NotIn', values: [wild()] }] })
+    const labels = { [UNSEEN]: wild(), 'nocreds.dev/injection': 'enabled' }
+    const annotations = { 'nocreds.dev/permitted-roles': '.*' }
+    const metadata = { name: wild(), labels, annotations }
+    try {
+      await waitFor('the webhook to leave the Namespace alone', 15_000, async () => {
+        await ground.kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata })
+        return true
+      })
+    } finally {
+      await leave({})
+    }
+    await ground.kubectl.apply(
+      { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'victim', namespace: wild() } },
+      grant(wild(), DEV, { kind: 'ClusterRole', name: 'admin' }),
+    )
+  }, 30_000)
+
+  test('admitted: a role, and a change of something else of the Namespace', async () => {
+    expectAdmitted(await create(podOf({}, { 'role-arn': ground.role })))
+    await ground.kubectl(['label', 'namespace', wild(), 'mine=x'])
+  })
+  test('refused: the token without a mark, or with an empty one', async () => {
+    const marks = [{}, { 'injected-role': '' }]
+    for (const mark of marks) {
+      const body = podOf(withRawToken(), { ...mark, inject: 'false', delivery: 'web-identity' })
+      expectStopped(await create(body), WEBHOOK, 'nocreds-token')
+    }
   })
 })
 
@@ -233,6 +281,7 @@ describe('10: kubectl create token', () => {
     const people = [
       { user: itself, groups: ['system:serviceaccounts', 'system:authenticated'] },
       OWNER,
+      UNSEEN,
       { user: 'system:node:mine', groups: ['system:authenticated'] },
     ]
     for (const as of people)
