@@ -281,7 +281,6 @@ describe('10: kubectl create token', () => {
     const people = [
       { user: itself, groups: ['system:serviceaccounts', 'system:authenticated'] },
       OWNER,
-      UNSEEN,
       { user: 'system:node:mine', groups: ['system:authenticated'] },
     ]
     for (const as of people)
