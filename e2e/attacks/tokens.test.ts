@@ -60,7 +60,9 @@ async function say(
 /** A pod with the raw token in its app, as the webhook wrote it before deliveries were permitted. */
 function withRawToken(audience = 'sts.amazonaws.com'): Record<string, unknown> {
   const serviceAccountToken = { audience, path: 'token', expirationSeconds: 3600 }
-  const volumeMounts = [{ name: 'nocreds-token', mountPath: '/var/run/secrets/nocreds.dev/token' }]
+  const volumeMounts = [
+    { name: 'nocreds-token', mountPath: '/var/run/secrets/nocreds.dev/token', readOnly: true },
+  ]
   return {
     containers: [{ name: 'app', image: 'example/app:1', volumeMounts }],
     volumes: [{ name: 'nocreds-token', projected: { sources: [{ serviceAccountToken }] } }],
