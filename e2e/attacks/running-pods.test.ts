@@ -115,6 +115,15 @@ function commandsAreRefused(): void {
       'nocreds-exchanger',
     )
   })
+  test('a second container in the query is not the one that is asked', async () => {
+    const path = podPath('/exec?command=id&container=app&container=nocreds-exchanger&stdout=true')
+    // Admitted for the app, and then no such connection: nothing of the exchanger.
+    const { status, message } = await api({ method: 'POST', path, as: DEV })
+    expect({ status, message }).toEqual({
+      status: 400,
+      message: expect.stringContaining('pgrade'),
+    })
+  })
   test('admitted: a command in the app', async () => {
     const exec = ['exec', 'app', '--namespace', team.namespace, '-c', 'app', '--as', DEV.user, '--']
     expect(await suite.kubectl([...exec, 'id', '-u'])).toBe('1000')

@@ -136,6 +136,52 @@ describe('L7: a Namespace by its subresources', () => {
   })
 })
 
+describe('a Role of * covers the Namespace itself', () => {
+  const path = (): string => `/api/v1/namespaces/${ground.ns('team-a')}?${DRY_RUN}`
+  const patch = (metadata: object, as: User): Promise<ApiAnswer> =>
+    ground.api({ method: 'PATCH', path: path(), body: { metadata }, contentType: TYPES.merge, as })
+
+  test.each([
+    { 'nocreds.dev/permitted-roles': '.+' },
+    { 'nocreds.dev/permitted-roles': null },
+    { 'nocreds.dev/permitted-deliveries': 'web-identity' },
+    { 'nocreds.dev/permitted-dns-names': '.+' },
+    { 'nocreds.dev/permitted-session-names': '.+' },
+  ])('refused: its owner permits %j', async (annotations) => {
+    expectStopped(await patch({ annotations }, OWNER), 'nocreds-namespaces', 'nocreds.dev/')
+  })
+  test('admitted: its owner changes something else', async () => {
+    expectAdmitted(await patch({ annotations: { mine: 'x' }, labels: { mine: 'x' } }, OWNER))
+  })
+  test('admitted: one whose ClusterRole names this very Namespace', async () => {
+    const user: User = { user: 'platform', groups: ['system:authenticated'] }
+    const rbac = { apiGroup: 'rbac.authorization.k8s.io' }
+    const apiVersion = `${rbac.apiGroup}/v1`
+    const metadata = { name: `${ground.prefix}-platform` }
+    const resourceNames = [ground.ns('team-a')]
+    const rules = [
+      {
+        apiGroups: [''],
+        resources: ['namespaces'],
+        resourceNames,
+        verbs: ['get', 'patch', 'update'],
+      },
+    ]
+    const subjects = [{ ...rbac, kind: 'User', name: user.user }]
+    const roleRef = { ...rbac, kind: 'ClusterRole', name: metadata.name }
+    await ground.kubectl.apply(
+      { apiVersion, kind: 'ClusterRole', metadata, rules },
+      { apiVersion, kind: 'ClusterRoleBinding', metadata, subjects, roleRef },
+    )
+    try {
+      const annotations = { 'nocreds.dev/permitted-deliveries': 'endpoint' }
+      expectAdmitted(await patch({ annotations }, user))
+    } finally {
+      await ground.kubectl(['delete', 'clusterrole,clusterrolebinding', metadata.name])
+    }
+  })
+})
+
 describe('08: requests for certificates as if by a kubelet', () => {
   const request = (signerName: string, metadata: object): object => ({
     apiVersion: 'certificates.k8s.io/v1',
