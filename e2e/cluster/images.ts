@@ -64,7 +64,7 @@ export async function bundleApp(entry: string, outfile: string): Promise<void> {
 async function buildJavascriptApp(host: Host): Promise<void> {
   const context = await mkdtemp(join(host.cache, 'app.unfinished.'))
   try {
-    for (const app of ['main', 'forever', 'tls-server', 'tls-client'])
+    for (const app of ['main', 'forever', 'flood', 'tls-server', 'tls-client'])
       await bundleApp(join(JAVASCRIPT_APP, `${app}.ts`), join(context, `${app}.mjs`))
     await cp(join(JAVASCRIPT_APP, 'Dockerfile'), join(context, 'Dockerfile'))
     await dockerBuild(host, context, ['--tag', IMAGES.appJavascript])
