@@ -8,7 +8,7 @@ import { CLUSTER } from './names.ts'
 const JAVASCRIPT_APP = join(REPOSITORY, 'e2e', 'apps', 'javascript')
 
 /** Targets of the Dockerfile. */
-const OURS = ['webhook', 'authority', 'exchanger'] as const
+export const OURS = ['webhook', 'authority', 'exchanger'] as const
 
 /** Builds our images from the Dockerfile and the app of the suite, and brings them to the node. */
 export async function buildAndLoadImages(host: Host): Promise<void> {
