@@ -41,6 +41,7 @@ interface Container {
   readonly containerID: string
   readonly restartCount: number
   readonly ready: boolean
+  readonly lastState: { readonly terminated?: { readonly message?: string } }
 }
 
 let suite: Suite
@@ -85,7 +86,7 @@ async function rollOut(name: string): Promise<void> {
   const spec = { replicas: REPLICAS, selector: { matchLabels: labels }, template }
   const metadata = { name, namespace: team.namespace }
   await suite.kubectl.apply({ apiVersion: 'apps/v1', kind: 'Deployment', metadata, spec })
-  const status = ['rollout', 'status', `deployment/${name}`, '--timeout=300s']
+  const status = ['rollout', 'status', `deployment/${name}`, '--timeout=240s']
   await suite.kubectl([...status, '--namespace', team.namespace])
 }
 
@@ -130,6 +131,7 @@ const CASES: Readonly<Record<string, readonly FloodPart[]>> = {
       toPods: { body: 20, headers: 20, tls: 50, tcp: 100 },
       toMetrics: { body: 20, headers: 100, tls: 0, tcp: 200 },
       opensPerSecond: 250,
+      cpu: '300m',
     },
   ],
   'ten pods, two of them from the address of the apiserver and the kubelet': [
@@ -139,6 +141,7 @@ const CASES: Readonly<Record<string, readonly FloodPart[]>> = {
       toPods: { body: 10, headers: 10, tls: 10, tcp: 20 },
       toMetrics: { body: 5, headers: 20, tls: 0, tcp: 40 },
       opensPerSecond: 40,
+      cpu: '30m',
     },
     {
       pods: 2,
@@ -147,6 +150,7 @@ const CASES: Readonly<Record<string, readonly FloodPart[]>> = {
       toPods: { body: 100, headers: 40, tls: 60, tcp: 100 },
       toMetrics: { body: 5, headers: 20, tls: 0, tcp: 40 },
       opensPerSecond: 40,
+      cpu: '30m',
     },
   ],
 }
@@ -163,9 +167,10 @@ test.each(Object.entries(CASES))(
       let isOver = false
       const scraped = scrapeDuring(ours, () => isOver)
       const rolledOut = rollOut(name).then(seconds)
-      const streamed = streamPodsDuring(api, team, () => flood.ended(), { pauseMs: 1000 })
+      const ended = flood.ended()
+      const streamed = streamPodsDuring(api, team, () => ended, { pauseMs: 1000 })
       try {
-        const [took, stream, did] = await Promise.all([rolledOut, streamed, flood.ended()])
+        const [took, stream, did] = await Promise.all([rolledOut, streamed, ended])
         return { tookSeconds: took, stream, did, endedSeconds: seconds() }
       } finally {
         isOver = true
@@ -175,16 +180,20 @@ test.each(Object.entries(CASES))(
     const say = (line: string): void => {
       suite.host.progress.say(line)
     }
-    say(JSON.stringify({ ...result, did: result.did[0], last: result.did.at(-1) }))
+    say(JSON.stringify({ ...result, did: undefined }))
     for (const peak of peaks) say(JSON.stringify(peak))
 
     // The flood was one: each way to each server was open at least once, and megabytes went in.
+    for (const did of result.did) say(JSON.stringify(did))
     const ways = result.did.flatMap((did) => Object.entries(did))
     expect(ways.filter(([, { opened }]) => opened === 0).map(([way]) => way)).toEqual([])
     expect(restarts(await containersIn(SYSTEM))).toEqual(restarts(ours))
     const pods = await containersIn(['--namespace', team.namespace, `--selector=app=${name}`])
     expect(pods).toHaveLength(2 * REPLICAS)
-    expect(pods.filter(({ ready, restartCount }) => !ready || restartCount > 0)).toEqual([])
+    expect(pods.filter(({ ready }) => !ready).map((one) => one.name)).toEqual([])
+    // An STS of this node that was too slow is no fault of nocreds; every other end of an exchanger is.
+    const ends = pods.flatMap((one) => one.lastState.terminated?.message ?? [])
+    expect(ends.filter((message) => !message.startsWith('ETIMEDOUT: no exchange'))).toEqual([])
     expect(peaks.filter(({ samples }) => samples < SECONDS / 2)).toEqual([])
     expect(peaks.filter(({ chargedBytes }) => chargedBytes > MEMORY_BYTES)).toEqual([])
     await removed(name)

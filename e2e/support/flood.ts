@@ -29,6 +29,8 @@ export interface FloodPart {
   readonly toMetrics: Connections
   /** In all, of one pod. */
   readonly opensPerSecond: number
+  /** Share of the node's processors: a stranger comes with a node of its own, and here all share one. */
+  readonly cpu: string
   /** True: they call from the node's address, as do the apiserver and the kubelet, so no address tells them apart. */
   readonly hostNetwork?: boolean
 }
@@ -78,7 +80,7 @@ async function servers({
 function floodPod(
   name: string,
   flood: object,
-  { seconds, isOnHost }: { seconds: number; isOnHost: boolean },
+  { seconds, isOnHost, cpu }: { seconds: number; isOnHost: boolean; cpu: string },
 ): object {
   return {
     apiVersion: 'v1',
@@ -96,7 +98,7 @@ function floodPod(
           image: IMAGES.appJavascript,
           command: ['node', '/app/flood.mjs'],
           env: [{ name: 'FLOOD', value: JSON.stringify(flood) }],
-          resources: { limits: { memory: '512Mi' } },
+          resources: { requests: { cpu, memory: '64Mi' }, limits: { memory: '512Mi' } },
         },
       ],
     },
@@ -130,9 +132,9 @@ export async function startFlood(
       ...streamsTo(metrics, part.toMetrics),
     ]
     const flood = { seconds, opensPerSecond: part.opensPerSecond, bodyBytes: BODY_BYTES, streams }
-    const isOnHost = part.hostNetwork === true
+    const { cpu, hostNetwork: isOnHost = false } = part
     return Array.from({ length: part.pods }, (_, nth) =>
-      floodPod(`flood-${at}-${nth}`, flood, { seconds, isOnHost }),
+      floodPod(`flood-${at}-${nth}`, flood, { seconds, isOnHost, cpu }),
     )
   })
   await kubectl(

@@ -48,10 +48,14 @@ const counted = streams.map((stream) => ({
 }))
 type Counted = (typeof counted)[number]
 const sockets = new Set<Socket>()
-/** Connections that are to be opened, the streams in turn. */
+/** Connections that are to be opened: bodies first, as they take the most, and within a kind the streams in turn. */
 const waiting: Counted[] = []
-for (let nth = 0; nth < Math.max(...streams.map(({ connections }) => connections)); nth += 1)
-  waiting.push(...counted.filter(({ stream }) => nth < stream.connections))
+const most = Math.max(...streams.map(({ connections }) => connections))
+for (const kind of ['body', 'headers', 'tls', 'tcp'] satisfies Kind[])
+  for (let nth = 0; nth < most; nth += 1)
+    waiting.push(
+      ...counted.filter(({ stream }) => stream.kind === kind && nth < stream.connections),
+    )
 
 function open(one: Counted): void {
   const { stream, count } = one
@@ -104,8 +108,11 @@ function begin(socket: Socket, { kind, path }: Stream, count: Counted['count']):
 
 console.log('begins')
 let allowed = 0
+let lookedMs = performance.now()
 const opening = setInterval(() => {
-  allowed = Math.min(allowed + (opensPerSecond * TICK_MS) / 1000, opensPerSecond)
+  const nowMs = performance.now()
+  allowed = Math.min(allowed + (opensPerSecond * (nowMs - lookedMs)) / 1000, opensPerSecond)
+  lookedMs = nowMs
   for (; allowed >= 1; allowed -= 1) {
     const next = waiting.shift()
     if (next === undefined) return
