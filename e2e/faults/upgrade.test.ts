@@ -71,22 +71,17 @@ async function createKinds(): Promise<Record<string, PodKind>> {
   const { namespace, role } = team
   const plain = `${suite.prefix}-plain`
   const certificate = { 'nocreds.dev/certificate': 'true' }
-  const account = (name: string, annotations: Readonly<Record<string, string>>): object => ({
-    apiVersion: 'v1',
-    kind: 'ServiceAccount',
-    metadata: { name, namespace, annotations },
-  })
+  const certified = { name: 'certified', namespace, annotations: certificate }
   await suite.kubectl.apply(
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: plain } },
-    account('certified', certificate),
-    account('both', { ...certificate, 'nocreds.dev/role-arn': role }),
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: certified },
   )
   const app = { namespace, serviceAccountName: 'app' }
   return {
     process: { ...app, role },
     endpoint: { ...app, role, annotations: { 'nocreds.dev/delivery': 'endpoint' } },
     certified: { namespace, serviceAccountName: 'certified', hasCertificate: true },
-    both: { namespace, role, serviceAccountName: 'both', hasCertificate: true },
+    both: { ...app, role, annotations: certificate, hasCertificate: true },
     'opted-out': { ...app, annotations: { 'nocreds.dev/inject': 'false' } },
     'without-role': { namespace },
     'not-enabled': { namespace: plain },
