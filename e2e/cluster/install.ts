@@ -19,7 +19,10 @@ const SETTING = "stsEndpoint: ''"
 export function withSts(manifest: string): string {
   if (manifest.split(SETTING).length !== 2)
     throw new Error(`install.yaml has no single line ${SETTING}`)
-  return manifest.replace(SETTING, `stsEndpoint: ${STS_ENDPOINT}`)
+  // It is by plain HTTP, which settings of the former version do not know.
+  return manifest
+    .replace(SETTING, `stsEndpoint: ${STS_ENDPOINT}`)
+    .replace('stsHttp: refused', 'stsHttp: accepted')
 }
 
 /** Installs nocreds as an operator does: kubectl apply -f install.yaml. */
