@@ -13,11 +13,12 @@ import { apiserverOf } from '../support/apiserver.ts'
 import { filesOf } from '../support/certificates.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
 import { restartKubelet, tokenDigest } from '../support/node.ts'
-import { streamKindsDuring, type PodKind, type StreamedKind } from '../support/pod-kinds.ts'
+import { streamKindsDuring, type PodKind } from '../support/pod-kinds.ts'
 import { admissionIsBack } from '../support/pod-stream.ts'
 import { commandsOf } from '../support/readme.ts'
 import { closeSuite, createTeam, openSuite, podSpec, whoAmI } from '../support/suite.ts'
 import type { Suite, Team } from '../support/suite.ts'
+import { tryPod } from '../support/tried.ts'
 import { waitFor } from '../support/wait.ts'
 import { FORMER, REPOSITORY } from '../versions.ts'
 
@@ -33,7 +34,6 @@ let webhook: Webhook
 let team: Team
 let web: Team
 let kinds: Record<string, PodKind>
-let streamed: Record<string, StreamedKind>
 /** What the README's first command printed. */
 let listed: string
 
@@ -123,19 +123,21 @@ async function edit(): Promise<void> {
 test('the upgrade, as the README says: no pod is refused that either version admits', async () => {
   const [list = '', apply = '', annotate = ''] = await commandsOf('Upgrade')
   await edit()
-  streamed = await streamKindsDuring(await apiserverOf(suite.kubectl), kinds, async () => {
+  const api = await apiserverOf(suite.kubectl)
+  const streamed = await streamKindsDuring(api, kinds, async () => {
     listed = await runAsRead(list, EDITED)
     await runAsRead(apply, EDITED)
     await webhook.settled()
     await runAsRead(annotate.replaceAll('NAMESPACE', web.namespace), EDITED)
-    await admissionIsBack(await apiserverOf(suite.kubectl), web)
+    await waitFor('web-identity to be permitted', 20_000, async () => {
+      const said = await tryPod(api, web.namespace, 'app')
+      if (said !== 'admitted') throw new Error(said)
+      return said
+    })
   })
   const { 'web-identity': ofWeb, ...others } = streamed
-  const seen = Object.fromEntries(
-    Object.entries(others).map(([name, { denied, wrong }]) => [name, { denied, wrong }]),
-  )
   suite.host.progress.say(JSON.stringify(streamed))
-  for (const [name, { denied, wrong }] of Object.entries(seen))
+  for (const [name, { denied, wrong }] of Object.entries(others))
     expect({ name, denied, wrong }).toEqual({ name, denied: [], wrong: [] })
   for (const { admitted } of Object.values(others)) expect(admitted).toBeGreaterThan(20)
   expect(ofWeb?.last).toBe('admitted')
