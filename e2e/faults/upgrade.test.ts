@@ -121,7 +121,7 @@ async function edit(): Promise<void> {
 }
 
 test('the upgrade, as the README says: no pod is refused that either version admits', async () => {
-  const [list = '', apply = '', annotate = ''] = await commandsOf('Upgrade')
+  const [list = '', apply = '', annotate = '', again = ''] = await commandsOf('Upgrade')
   await edit()
   const api = await apiserverOf(suite.kubectl)
   const streamed = await streamKindsDuring(api, kinds, async () => {
@@ -134,6 +134,7 @@ test('the upgrade, as the README says: no pod is refused that either version adm
       if (said !== 'admitted') throw new Error(said)
       return said
     })
+    await runAsRead(again, INSTALL)
   })
   const { 'web-identity': ofWeb, ...others } = streamed
   suite.host.progress.say(JSON.stringify(streamed))
