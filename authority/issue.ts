@@ -23,8 +23,8 @@ export interface IssueRequest {
   readonly door: Door
   /** Vouched for by the apiserver: a reviewed token, or a kubelet's request. */
   readonly identity: Identity
-  /** Called once the workload is known to be alive: proving a signature costs the most. */
-  readonly readCsr: () => ReadCsr
+  /** Called with the pod, once it is known to be alive: proving a signature costs the most. @throws Refusal */
+  readonly readCsr: (pod: unknown) => ReadCsr
   /** From notBefore to notAfter, after all bounds. */
   readonly lifetimeSeconds: number
 }
@@ -43,7 +43,7 @@ export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Iss
     deps.cluster.namespace(identity.namespace),
   ])
   requireAlive(identity, pod)
-  const { key, dnsNames, uris } = readCsr()
+  const { key, dnsNames, uris } = readCsr(pod)
   const uri = requirePermitted({ identity, dnsNames, uris }, namespace, deps.trustDomain)
   const ca = deps.current()
   if (ca === undefined) throw new Refusal('not-ready', 'the authority has no CA yet')

@@ -4,7 +4,7 @@ import { connect } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { AUTHORITY } from '../contract/certificates.ts'
 import { splitPem } from '../service/pem.ts'
-import { POD, TOKEN, writeNamespace, writePod } from '../testbed/authority-cluster.ts'
+import { POD, TOKEN, tokenLasting, writeNamespace, writePod } from '../testbed/authority-cluster.ts'
 import { AuthorityStage, soon, type Ask } from '../testbed/authority-stage.ts'
 import { csrPem } from '../testbed/csr.ts'
 
@@ -73,6 +73,12 @@ describe('a pod asks', () => {
       ],
       ['no PEM', 'csr-invalid', 400, { body: { csr: 'x', durationSeconds: 3600 } }],
       ['a foreign token', 'token-invalid', 401, { token: 'other.claims.signature' }],
+      [
+        'a token of ten years',
+        'token-lifetime-too-long',
+        401,
+        { token: tokenLasting(87_600 * 3600) },
+      ],
       ['no token at all', 'token-invalid', 401, { token: '' }],
       ['a body of 33 KiB', 'too-large', 413, { body: 'x'.repeat(33 * 1024) }],
       [
@@ -135,7 +141,16 @@ describe('a pod asks', () => {
         },
       ],
       [
-        'a namespace that takes no part',
+        'a pod that no scheduler has placed',
+        'pod-not-scheduled',
+        403,
+        {},
+        () => {
+          writePod(stage.api, { spec: { nodeName: undefined }, status: { phase: 'Pending' } })
+        },
+      ],
+      [
+        'a namespace that is not enabled',
         'namespace-not-enabled',
         403,
         {},
@@ -226,14 +241,15 @@ test('more requests at once than are worked on are told to ask again', async () 
     release = resolve
   })
   stage.api.afterRead = () => held
-  const answers = Array.from({ length: 80 }, () => stage.ask(authority))
+  // One address: 8 are worked on, 128 wait, the rest asks again.
+  const answers = Array.from({ length: 150 }, () => stage.ask(authority))
   await soon(() => {
-    expect(stage.lines.filter(({ reason }) => reason === 'not-ready')).toHaveLength(16)
+    expect(stage.lines.filter(({ reason }) => reason === 'not-ready')).toHaveLength(14)
   })
   release()
   const statuses = (await Promise.all(answers)).map(({ status }) => status)
-  expect(statuses.filter((status) => status === 200)).toHaveLength(64)
-  expect(statuses.filter((status) => status === 503)).toHaveLength(16)
+  expect(statuses.filter((status) => status === 200)).toHaveLength(136)
+  expect(statuses.filter((status) => status === 503)).toHaveLength(14)
 })
 
 test('senders that never end their body hold nobody up', async () => {

@@ -1,12 +1,13 @@
-import { createServer } from 'node:http'
 import { CERTIFICATE_SECONDS } from '../contract/certificates.ts'
 import type { Clock, Random } from '../platform/clock.ts'
 import type { Logger } from '../platform/log.ts'
 import { listen } from '../platform/server.ts'
 import { closeServers, drain } from '../service/drain.ts'
 import type { KubeClient } from '../service/kube/kube-client.ts'
-import { createOpsApp } from '../service/ops-server.ts'
+import { countRefusals } from '../service/budget/refusals.ts'
+import { createOpsServer } from '../service/ops-server.ts'
 import { createBundleWriter } from './bundle/bundle.ts'
+import { createClusterBundleWriter } from './bundle/cluster-bundle.ts'
 import { createCaKeeper, type CaKeeper } from './ca/keeper.ts'
 import type { AuthorityConfig } from './config.ts'
 import { createCluster } from './identity/ask.ts'
@@ -43,7 +44,9 @@ export async function startAuthority(
   const keeper = openKeeper(config, deps)
   const current = keeper.current.bind(keeper)
   const metrics = createMetrics(current)
-  const bundles = createBundleWriter({ ...deps, bundlePem: () => current()?.bundlePem })
+  const bundlePem = (): string | undefined => current()?.bundlePem
+  const bundles = createBundleWriter({ ...deps, bundlePem })
+  const clusterBundle = createClusterBundleWriter({ ...deps, bundlePem })
   const issuing = {
     ...deps,
     cluster: createCluster(kube),
@@ -61,16 +64,20 @@ export async function startAuthority(
     return isServing && hasCertificate && bundles.ready && kubelets.ready
   }
 
-  const ops = createServer(createOpsApp(metrics.registry, { isReady, isLive: () => true }))
+  const note = countRefusals(metrics.registry, { clock, log })
+  const probes = { isReady, isLive: () => true }
+  const ops = createOpsServer(metrics.registry, probes, { clock, note })
   const metricsPort = await listen(ops, config['metrics-port'])
   const first = await keeper.start()
-  const door = createAuthorityServer(first.server, issuing)
+  const door = createAuthorityServer(first.server, issuing, note)
   keeper.onChange(({ server }) => {
     door.setSecureContext({ cert: server.certPem, key: server.keyPem, minVersion: 'TLSv1.2' })
     bundles.wake()
+    clusterBundle.wake()
   })
   const port = await listen(door, config.port)
   bundles.start()
+  clusterBundle.start()
   kubelets.start()
   state.listening = true
   log.info({ port, metricsPort }, 'authority listens')
@@ -83,7 +90,7 @@ export async function startAuthority(
       state.draining = true
       log.info({}, 'authority drains')
       await drain(clock)
-      for (const part of [keeper, bundles, kubelets]) part.stop()
+      for (const part of [keeper, bundles, clusterBundle, kubelets]) part.stop()
       await closeServers([door, ops], clock)
     },
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { FLAGS, parseFlags } from '../authority/config.ts'
 import { SERVER_NAMES } from '../authority/ca/keeper.ts'
-import { AUTHORITY, TRUST_BUNDLE } from '../contract/certificates.ts'
+import { AUTHORITY, CLUSTER_TRUST_BUNDLE, TRUST_BUNDLE } from '../contract/certificates.ts'
 import { EXCHANGER, WEBHOOK } from '../contract/names.ts'
 import { at, installed, INSTALLED } from './manifests.test-data.ts'
 
@@ -70,11 +70,18 @@ describe('rights of the authority', () => {
     ['', 'pods', undefined, 'get'],
     ['', 'namespaces', undefined, 'get list watch'],
     ['', 'configmaps', undefined, 'create'],
-    ['', 'configmaps', TRUST_BUNDLE.configMap, 'get list watch update delete'],
+    ['', 'configmaps', TRUST_BUNDLE.configMap, 'get list watch update patch delete'],
+    ['certificates.k8s.io', 'clustertrustbundles', undefined, 'create'],
+    [
+      'certificates.k8s.io',
+      'clustertrustbundles',
+      CLUSTER_TRUST_BUNDLE.name,
+      'get list watch update patch delete',
+    ],
     ['rbac.authorization.k8s.io', 'clusterroles', AUTHORITY.service, 'get'],
     ['certificates.k8s.io', 'podcertificaterequests', undefined, 'get list watch'],
     ['certificates.k8s.io', 'podcertificaterequests/status', undefined, 'update'],
-    ['certificates.k8s.io', 'signers', AUTHORITY.signerName, 'sign'],
+    ['certificates.k8s.io', 'signers', AUTHORITY.signerName, 'sign attest'],
   ]
   const rulesOf = (kind: string): unknown[] =>
     INSTALLED.filter((one) => one.kind === kind && one.metadata.name.startsWith(AUTHORITY.service))

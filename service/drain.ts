@@ -1,6 +1,7 @@
 import type { Server } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import { sleep, type Clock } from '../platform/clock.ts'
+import { dropUnfinished } from './budget/guard.ts'
 
 /** After a process is unready, kube-proxies need a moment to send nobody here any more. */
 const DRAIN_MS = 5000
@@ -25,6 +26,7 @@ async function close(server: Server | HttpsServer, clock: Clock): Promise<void> 
   server.closeIdleConnections()
   const cancel = clock.after(CLOSE_MS, () => {
     server.closeAllConnections()
+    dropUnfinished(server)
   })
   await closed
   cancel()

@@ -1,4 +1,3 @@
-import { createServer } from 'node:http'
 import type { Clock, Random } from '../platform/clock.ts'
 import { UsageError } from '../platform/errors.ts'
 import type { Logger } from '../platform/log.ts'
@@ -14,7 +13,8 @@ import type { ClusterReader } from './cluster/types.ts'
 import type { WebhookConfig } from './config.ts'
 import { createAdmissionServer, OLDEST_TLS, type ServerTls } from './serve/admission-server.ts'
 import { createMetrics } from './serve/metrics.ts'
-import { createOpsApp } from '../service/ops-server.ts'
+import { countRefusals } from '../service/budget/refusals.ts'
+import { createOpsServer } from '../service/ops-server.ts'
 import { isClusterAudienceGuarded, warnOfDefaultDelivery } from './start-checks.ts'
 import { watchClientCa } from './tls/client-ca.ts'
 import { createFilesSource } from './tls/files.ts'
@@ -63,7 +63,9 @@ export async function startWebhook(
   const isReady = (): boolean =>
     mayServe && state.listening && !state.draining && certificates.ready && cluster.reader.ready
 
-  const ops = createServer(createOpsApp(metrics.registry, { isReady, isLive: () => true }))
+  const note = countRefusals(metrics.registry, { clock, log })
+  const probes = { isReady, isLive: () => true }
+  const ops = createOpsServer(metrics.registry, probes, { clock, note })
   const metricsPort = await listen(ops, config['metrics-port'])
   const tls = await startTls(config, deps, certificates).catch((error: unknown) => {
     ops.close()
@@ -74,7 +76,7 @@ export async function startWebhook(
     trustBundle: await findTrustBundle(config['trust-bundle'], deps),
   })
   const answering = { cluster: cluster.reader, settings, metrics, log, clock }
-  const admission = createAdmissionServer(tls.current(), answering)
+  const admission = createAdmissionServer(tls.current(), answering, note)
   tls.onChange(() => {
     admission.setSecureContext({ ...tls.current(), ...OLDEST_TLS })
   })

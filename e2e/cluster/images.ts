@@ -8,7 +8,7 @@ import { CLUSTER } from './names.ts'
 const JAVASCRIPT_APP = join(REPOSITORY, 'e2e', 'apps', 'javascript')
 
 /** Targets of the Dockerfile. */
-const OURS = ['webhook', 'authority', 'exchanger'] as const
+export const OURS = ['webhook', 'authority', 'exchanger'] as const
 
 /** The Dockerfile's own base is the published one, by its digest; here it may be one that was made. */
 const OURS_ON = ['--build-arg', `NODE_IMAGE=${IMAGES.node}`]
@@ -67,7 +67,7 @@ export async function bundleApp(entry: string, outfile: string): Promise<void> {
 async function buildJavascriptApp(host: Host): Promise<void> {
   const context = await mkdtemp(join(host.cache, 'app.unfinished.'))
   try {
-    for (const app of ['main', 'forever', 'tls-server', 'tls-client'])
+    for (const app of ['main', 'forever', 'flood', 'tls-server', 'tls-client'])
       await bundleApp(join(JAVASCRIPT_APP, `${app}.ts`), join(context, `${app}.mjs`))
     await cp(join(JAVASCRIPT_APP, 'Dockerfile'), join(context, 'Dockerfile'))
     await dockerBuild(host, context, ['--tag', IMAGES.appJavascript])

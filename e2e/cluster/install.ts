@@ -2,37 +2,39 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Host } from '../support/host.ts'
 import { kubectlOf } from '../support/kubectl.ts'
+import { authorityReached, webhookReached } from '../support/reached.ts'
 import { REPOSITORY } from '../versions.ts'
 import { STS_ENDPOINT } from './aws.ts'
 import { ARTIFACTS, INSTALL } from './names.ts'
 
 const SYSTEM = ['--namespace', 'nocreds-system']
 
-/** The settings that an operator without AWS's own STS changes, as install.yaml has them and as they become. */
-const SETTINGS: readonly (readonly [string, string])[] = [
-  ["stsEndpoint: ''", `stsEndpoint: ${STS_ENDPOINT}`],
-  ...(STS_ENDPOINT.startsWith('http:')
-    ? ([['stsHttp: refused', 'stsHttp: accepted']] as const)
-    : []),
-]
+/** The one setting that an operator without AWS's own STS changes. */
+const SETTING = "stsEndpoint: ''"
 
-/** Installs nocreds as an operator does: kubectl apply -f install.yaml. */
+/**
+ * An install.yaml with the STS of the suite.
+ *
+ * @throws Error where the setting is not there exactly once
+ */
+export function withSts(manifest: string): string {
+  if (manifest.split(SETTING).length !== 2)
+    throw new Error(`install.yaml has no single line ${SETTING}`)
+  // It is by plain HTTP, which settings of the former version do not know.
+  return manifest
+    .replace(SETTING, `stsEndpoint: ${STS_ENDPOINT}`)
+    .replace('stsHttp: refused', 'stsHttp: accepted')
+}
+
+/** Installs nocreds as an operator does, kubectl apply -f install.yaml, and waits until it is reached. */
 export async function installNocreds(host: Host): Promise<void> {
   const manifest = await readFile(join(REPOSITORY, 'manifests', 'install.yaml'), 'utf8')
   await mkdir(ARTIFACTS, { recursive: true })
-  await writeFile(INSTALL, withSettings(manifest))
+  await writeFile(INSTALL, withSts(manifest))
   const kubectl = kubectlOf(host)
   await kubectl(['apply', '-f', INSTALL])
   for (const name of ['nocreds-authority', 'nocreds-webhook'])
     await kubectl(['rollout', 'status', `deployment/${name}`, '--timeout=180s', ...SYSTEM])
-}
-
-function withSettings(manifest: string): string {
-  let changed = manifest
-  for (const [line, becomes] of SETTINGS) {
-    if (changed.split(line).length !== 2)
-      throw new Error(`manifests/install.yaml has no single line ${line}`)
-    changed = changed.replace(line, becomes)
-  }
-  return changed
+  await authorityReached(host)
+  await webhookReached(kubectl)
 }

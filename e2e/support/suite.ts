@@ -17,13 +17,22 @@ export interface Suite {
 
 /** @param name of the test file, with which everything that it makes begins */
 export async function openSuite(name: string): Promise<Suite> {
+  const suite = openSuiteWithoutAws(name)
+  return { ...suite, aws: await awsAdmin(suite.host) }
+}
+
+/** The same for a file that needs no AWS, so that any cluster with nocreds will do. */
+export function openSuiteWithoutAws(name: string): Omit<Suite, 'aws'> {
   const host = hostOf(process.env, (line) => process.stdout.write(line))
   const prefix = `${name}-${randomBytes(3).toString('hex')}`
-  return { host, kubectl: kubectlOf(host), aws: await awsAdmin(host), prefix }
+  return { host, kubectl: kubectlOf(host), prefix }
 }
 
 /** Deletes the suite's Namespaces, and does not wait until they are gone. */
-export async function closeSuite({ kubectl, prefix }: Suite): Promise<void> {
+export async function closeSuite({
+  kubectl,
+  prefix,
+}: Pick<Suite, 'kubectl' | 'prefix'>): Promise<void> {
   const all = await kubectl(['get', 'namespaces', '--output', 'name'])
   const ours = all.split('\n').filter((name) => name.startsWith(`namespace/${prefix}`))
   if (ours.length > 0) await kubectl(['delete', '--wait=false', ...ours])
