@@ -30,10 +30,10 @@ export interface Authority {
   close(): Promise<void>
 }
 
-/** The built authority, with the namespace of the demo taking part; the trust bundle is there. */
+/** The built authority, with the namespace of the demo enabled; the trust bundle is there. */
 export async function startAuthority(folder: string, issuer: Issuer): Promise<Authority> {
   const api = await authorityCluster()
-  writeNamespace(api, 'team-a', { [PERMITTED_DNS_NAMES]: HOST })
+  writeNamespace(api, 'team-a', { [PERMITTED_DNS_NAMES]: '' })
   api.extra.set('POST /apis/authentication.k8s.io/v1/tokenreviews', (body) => {
     const { spec } = body as { readonly spec: { readonly token: string } }
     return review(spec.token, issuer)
@@ -55,7 +55,7 @@ export async function startAuthority(folder: string, issuer: Issuer): Promise<Au
     addPod({ metadata: { namespace = '', name = '' }, spec: { serviceAccountName } }) {
       api.store.write(`/api/v1/namespaces/${namespace}/pods/${name}`, {
         metadata: { name, namespace, uid: uidOf('pod', `${namespace}/${name}`) },
-        spec: { serviceAccountName },
+        spec: { serviceAccountName, nodeName: 'node-1' },
         status: { phase: 'Running' },
       })
     },
