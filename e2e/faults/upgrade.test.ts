@@ -13,7 +13,7 @@ import { apiserverOf } from '../support/apiserver.ts'
 import { filesOf } from '../support/certificates.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
 import { restartKubelet, tokenDigest } from '../support/node.ts'
-import { streamKindsDuring, type PodKind } from '../support/pod-kinds.ts'
+import { STREAMED, streamKindsDuring, type PodKind } from '../support/pod-kinds.ts'
 import { admissionIsBack } from '../support/pod-stream.ts'
 import { commandsOf } from '../support/readme.ts'
 import { closeSuite, createTeam, openSuite, podSpec, whoAmI } from '../support/suite.ts'
@@ -58,6 +58,9 @@ beforeAll(async () => {
 afterAll(async () => {
   await suite.kubectl(['apply', '-f', INSTALL])
   await webhook.settled()
+  const streamed = Object.entries(STREAMED).map(([key, value]) => `${key}=${value}`)
+  const inSystem = ['--namespace', 'kube-system', '--wait=false']
+  await suite.kubectl(['delete', 'pods', '--selector', streamed.join(), ...inSystem])
   await closeSuite(suite)
 }, 300_000)
 
