@@ -19,7 +19,7 @@ afterEach(() => stage.close())
 describe('a pod asks', () => {
   test('and has a certificate for its identity and names, below the root in the bundle', async () => {
     const authority = await stage.start()
-    const dnsNames = ['web', 'web.team-a.svc', 'shop.example.com']
+    const dnsNames = ['web-1.web.team-a.svc', 'web.team-a.svc', 'shop.example.com']
     const { status, body } = await stage.ask(authority, {
       body: { csr: csrPem({ dnsNames }), durationSeconds: 7200 },
     })
@@ -86,6 +86,12 @@ describe('a pod asks', () => {
         'name-not-permitted',
         403,
         { body: { csr: csrPem({ dnsNames: ['web.team-b.svc'] }), durationSeconds: 3600 } },
+      ],
+      [
+        'the name of another pod',
+        'name-not-permitted',
+        403,
+        { body: { csr: csrPem({ dnsNames: ['web-2.web.team-a.svc'] }), durationSeconds: 3600 } },
       ],
       [
         'the name of the authority',
