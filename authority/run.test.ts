@@ -224,6 +224,28 @@ describe('a pod asks', () => {
   })
 })
 
+describe('the trust bundle', () => {
+  test('is given to everyone who asks for it, with or without a token', async () => {
+    const authority = await stage.start()
+    const asked = { method: 'GET', path: AUTHORITY.trustBundlePath, token: 'none' } as const
+    expect(await stage.ask(authority, asked)).toEqual({
+      status: 200,
+      body: { trustBundle: stage.roots() },
+    })
+    expect(stage.linesOf('refused')).toEqual([])
+    expect(stage.api.requests.some(({ path }) => path.endsWith('/tokenreviews'))).toBe(false)
+  })
+
+  test.each([
+    ['POST', AUTHORITY.trustBundlePath],
+    ['GET', AUTHORITY.path],
+    ['GET', `${AUTHORITY.trustBundlePath}?a=b`],
+  ] as const)('is not behind %s %s', async (method, path) => {
+    const answer = await stage.ask(await stage.start(), { method, path })
+    expect(answer).toMatchObject({ status: 400, body: { code: 'request-invalid' } })
+  })
+})
+
 test('a client that breaks off before the answer simply asks again', async () => {
   const authority = await stage.start()
   const gone = stage.request(authority, {}, () => undefined)
