@@ -8,11 +8,12 @@ import { countRefusals } from '../service/budget/refusals.ts'
 import { createOpsServer } from '../service/ops-server.ts'
 import { createBundleWriter } from './bundle/bundle.ts'
 import { createClusterBundleWriter } from './bundle/cluster-bundle.ts'
-import { createCaKeeper, type CaKeeper } from './ca/keeper.ts'
+import { createCaKeeper, serverNames, type CaKeeper } from './ca/keeper.ts'
 import type { AuthorityConfig } from './config.ts'
 import { createCluster } from './identity/ask.ts'
 import { createKubeletDoor } from './kubelet/door.ts'
 import { createMetrics } from './metrics.ts'
+import type { PolicySettings } from './policy/policy.ts'
 import { createAuthorityServer } from './request/server.ts'
 
 export interface AuthorityDeps {
@@ -51,7 +52,7 @@ export async function startAuthority(
     ...deps,
     cluster: createCluster(kube),
     current,
-    trustDomain: config['trust-domain'],
+    names: namesOf(config),
     maxLifetimeSeconds: config['max-lifetime-seconds'],
     metrics,
   }
@@ -96,12 +97,21 @@ export async function startAuthority(
   }
 }
 
+function namesOf(config: AuthorityConfig): PolicySettings {
+  const extra = config['extra-server-name']
+  return {
+    trustDomain: config['trust-domain'],
+    clusterDomain: config['cluster-domain'],
+    authorityNames: extra === undefined ? [] : [extra],
+  }
+}
+
 function openKeeper(config: AuthorityConfig, { kube, clock, log }: AuthorityDeps): CaKeeper {
   return createCaKeeper({
     kube,
     clock,
     log,
-    extraServerName: config['extra-server-name'],
+    serverNames: serverNames(namesOf(config)),
     path: `/api/v1/namespaces/${config.namespace}/secrets/${config['ca-secret']}`,
     policy: {
       rootLifetimeSeconds: config['root-lifetime-seconds'],
