@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import { createBudget, type Budget, type Member } from './budget.ts'
 import type { Limits } from './first-to-go.ts'
+import { refusePipelining } from './pipelining.ts'
 import type { NoteRefusal, RefusalReason } from './refusals.ts'
 import { createTurns, type Ration, type Turns } from './turns.ts'
 
@@ -64,8 +65,6 @@ interface Connection extends Member {
 
 /** How closely deadlines are kept. */
 const SWEEP_MS = 500
-/** A caller that asks again may leave this much of earlier answers untaken. */
-const MAX_UNTAKEN_BYTES = 65_536
 /** Added to `sinceMs` of a connection whose request is being answered, so that it goes after all idle ones. */
 const BUSY_MS = 1e12
 
@@ -198,6 +197,7 @@ class ConnectionGuard {
     this.#sweepSoon()
     if (this.#turns === undefined) {
       connection.begin()
+      this.#watchParser(raw, connection)
       return
     }
     this.#waiting.add(connection)
@@ -208,21 +208,17 @@ class ConnectionGuard {
   secured(socket: Socket): void {
     const connection = this.#of(socket)
     if (connection !== undefined) connection.isSecure = true
+    if (connection !== undefined) this.#watchParser(socket, connection)
     socket.resume() // Node leaves it as pauseOnConnect made it
   }
 
   /** Whether the request is to be answered. */
   request(request: IncomingMessage, response: ServerResponse): boolean {
-    const connection = this.#of(request.socket)
+    const { socket } = request
+    const connection = this.#of(socket)
     if (connection === undefined || connection.raw.destroyed) {
-      request.socket.destroy()
-      return false
-    }
-    // No client of ours sends a second request before the answer to the first, and each one would hold memory.
-    const { response: before } = connection
-    const isUntaken = request.socket.writableLength > MAX_UNTAKEN_BYTES
-    if (before !== undefined && (!before.writableEnded || isUntaken)) {
-      this.#refuse(connection, 'pipelining')
+      // What has arrived already is still parsed, and Node's parser must not lose its socket meanwhile.
+      setImmediate(() => socket.destroy())
       return false
     }
     connection.response = response
@@ -250,6 +246,13 @@ class ConnectionGuard {
           : '400 Bad Request'
       socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`, () => socket.destroy())
     } else socket.destroy()
+  }
+
+  /** No client of ours sends a second request before the answer to the first, and each would hold memory. */
+  #watchParser(socket: Socket, connection: Connection): void {
+    refusePipelining(socket, () => {
+      this.#refuse(connection, 'pipelining')
+    })
   }
 
   #of(socket: Socket): Connection | undefined {
