@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import { createBudget, type Budget, type Member } from './budget.ts'
 import type { Limits } from './first-to-go.ts'
@@ -81,7 +82,7 @@ export function guardServer(
   limits: ConnectionLimits,
   deps: GuardDeps,
 ): void {
-  const guard = new ConnectionGuard(limits, deps)
+  const guard = new ConnectionGuard(limits, deps, server instanceof TlsServer)
   GUARDS.set(server, guard)
   // Node offers no way to refuse a connection before TLS takes it, so its listeners are called by us.
   const begin = takeOver(server, 'connection')
@@ -131,6 +132,7 @@ export function addressOf({ remoteAddress = '' }: Pick<Socket, 'remoteAddress'>)
 }
 
 class ConnectionGuard {
+  readonly #isTls: boolean
   readonly #limits: ConnectionLimits
   readonly #deps: GuardDeps
   /** Not begun: they wait for their handshake, and cost little but what the kernel holds for them. */
@@ -141,7 +143,8 @@ class ConnectionGuard {
   readonly #byName = new Map<string, Connection>()
   #cancelSweep: Cancel | undefined
 
-  constructor(limits: ConnectionLimits, deps: GuardDeps) {
+  constructor(limits: ConnectionLimits, deps: GuardDeps, isTls: boolean) {
+    this.#isTls = isTls
     this.#limits = limits
     this.#deps = deps
     this.#waiting = createBudget(limits.handshakes?.waiting ?? limits.unfinished)
@@ -179,7 +182,7 @@ class ConnectionGuard {
       sinceMs: nowMs,
       raw,
       acceptedMs: nowMs,
-      isSecure: this.#turns === undefined,
+      isSecure: !this.#isTls,
       busySinceMs: undefined,
       response: undefined,
       begin: () => {
@@ -197,7 +200,7 @@ class ConnectionGuard {
     this.#sweepSoon()
     if (this.#turns === undefined) {
       connection.begin()
-      this.#watchParser(raw, connection)
+      if (!this.#isTls) this.#watchParser(raw, connection)
       return
     }
     this.#waiting.add(connection)
