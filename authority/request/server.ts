@@ -46,10 +46,10 @@ const STRANGER_MS = 250
 
 /** Pods come and go: each opens a connection of its own once in half an hour. */
 const CONNECTIONS: ConnectionLimits = {
-  unfinished: { max: 192, maxPerAddress: 128 },
+  unfinished: { max: 128, maxPerAddress: 64 }, // each of them makes a turn of the event loop longer
   proven: { max: 384, maxPerAddress: 192 }, // more than work and wait, so that none of those is cut off
   // A quarter of a core at most.
-  handshakes: { perSecond: 300, burst: 128, waiting: { max: 768, maxPerAddress: 512 } },
+  handshakes: { perSecond: 300, burst: 48, waiting: { max: 768, maxPerAddress: 512 } },
   deadlines: { handshakeMs: 5000, firstRequestMs: 10_000, answerMs: 20_000 },
 }
 /** Bytes; a request takes at most one block. */
