@@ -16,6 +16,7 @@ const OWNERS_OF = {
   '@kubernetes/client-node': ['service/kube/kube.ts'],
   '@prometheus-io/client': [
     'service/ops-server.ts',
+    'service/budget/refusals.ts',
     'webhook/serve/metrics.ts',
     'authority/metrics.ts',
   ],

@@ -4,7 +4,7 @@ import { connect } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { AUTHORITY } from '../contract/certificates.ts'
 import { splitPem } from '../service/pem.ts'
-import { POD, TOKEN, writeNamespace, writePod } from '../testbed/authority-cluster.ts'
+import { POD, TOKEN, tokenLasting, writeNamespace, writePod } from '../testbed/authority-cluster.ts'
 import { AuthorityStage, soon, type Ask } from '../testbed/authority-stage.ts'
 import { csrPem } from '../testbed/csr.ts'
 
@@ -19,7 +19,7 @@ afterEach(() => stage.close())
 describe('a pod asks', () => {
   test('and has a certificate for its identity and names, below the root in the bundle', async () => {
     const authority = await stage.start()
-    const dnsNames = ['web', 'web.team-a.svc', 'shop.example.com']
+    const dnsNames = ['web-1.web.team-a.svc', 'web.team-a.svc', 'shop.example.com']
     const { status, body } = await stage.ask(authority, {
       body: { csr: csrPem({ dnsNames }), durationSeconds: 7200 },
     })
@@ -73,6 +73,12 @@ describe('a pod asks', () => {
       ],
       ['no PEM', 'csr-invalid', 400, { body: { csr: 'x', durationSeconds: 3600 } }],
       ['a foreign token', 'token-invalid', 401, { token: 'other.claims.signature' }],
+      [
+        'a token of ten years',
+        'token-lifetime-too-long',
+        401,
+        { token: tokenLasting(87_600 * 3600) },
+      ],
       ['no token at all', 'token-invalid', 401, { token: '' }],
       ['a body of 33 KiB', 'too-large', 413, { body: 'x'.repeat(33 * 1024) }],
       [
@@ -80,6 +86,12 @@ describe('a pod asks', () => {
         'name-not-permitted',
         403,
         { body: { csr: csrPem({ dnsNames: ['web.team-b.svc'] }), durationSeconds: 3600 } },
+      ],
+      [
+        'the name of another pod',
+        'name-not-permitted',
+        403,
+        { body: { csr: csrPem({ dnsNames: ['web-2.web.team-a.svc'] }), durationSeconds: 3600 } },
       ],
       [
         'the name of the authority',
@@ -135,7 +147,16 @@ describe('a pod asks', () => {
         },
       ],
       [
-        'a namespace that takes no part',
+        'a pod that no scheduler has placed',
+        'pod-not-scheduled',
+        403,
+        {},
+        () => {
+          writePod(stage.api, { spec: { nodeName: undefined }, status: { phase: 'Pending' } })
+        },
+      ],
+      [
+        'a namespace that is not enabled',
         'namespace-not-enabled',
         403,
         {},
@@ -203,6 +224,28 @@ describe('a pod asks', () => {
   })
 })
 
+describe('the trust bundle', () => {
+  test('is given to everyone who asks for it, with or without a token', async () => {
+    const authority = await stage.start()
+    const asked = { method: 'GET', path: AUTHORITY.trustBundlePath, token: 'none' } as const
+    expect(await stage.ask(authority, asked)).toEqual({
+      status: 200,
+      body: { trustBundle: stage.roots() },
+    })
+    expect(stage.linesOf('refused')).toEqual([])
+    expect(stage.api.requests.some(({ path }) => path.endsWith('/tokenreviews'))).toBe(false)
+  })
+
+  test.each([
+    ['POST', AUTHORITY.trustBundlePath],
+    ['GET', AUTHORITY.path],
+    ['GET', `${AUTHORITY.trustBundlePath}?a=b`],
+  ] as const)('is not behind %s %s', async (method, path) => {
+    const answer = await stage.ask(await stage.start(), { method, path })
+    expect(answer).toMatchObject({ status: 400, body: { code: 'request-invalid' } })
+  })
+})
+
 test('a client that breaks off before the answer simply asks again', async () => {
   const authority = await stage.start()
   const gone = stage.request(authority, {}, () => undefined)
@@ -226,14 +269,15 @@ test('more requests at once than are worked on are told to ask again', async () 
     release = resolve
   })
   stage.api.afterRead = () => held
-  const answers = Array.from({ length: 80 }, () => stage.ask(authority))
+  // One address: 8 are worked on, 128 wait, the rest asks again.
+  const answers = Array.from({ length: 150 }, () => stage.ask(authority))
   await soon(() => {
-    expect(stage.lines.filter(({ reason }) => reason === 'not-ready')).toHaveLength(16)
+    expect(stage.lines.filter(({ reason }) => reason === 'not-ready')).toHaveLength(14)
   })
   release()
   const statuses = (await Promise.all(answers)).map(({ status }) => status)
-  expect(statuses.filter((status) => status === 200)).toHaveLength(64)
-  expect(statuses.filter((status) => status === 503)).toHaveLength(16)
+  expect(statuses.filter((status) => status === 200)).toHaveLength(136)
+  expect(statuses.filter((status) => status === 503)).toHaveLength(14)
 })
 
 test('senders that never end their body hold nobody up', async () => {

@@ -1,17 +1,19 @@
-import { createServer } from 'node:http'
 import { CERTIFICATE_SECONDS } from '../contract/certificates.ts'
 import type { Clock, Random } from '../platform/clock.ts'
 import type { Logger } from '../platform/log.ts'
-import { listen } from '../platform/server.ts'
 import { closeServers, drain } from '../service/drain.ts'
 import type { KubeClient } from '../service/kube/kube-client.ts'
-import { createOpsApp } from '../service/ops-server.ts'
+import { listenWidely } from '../service/budget/listeners.ts'
+import { countRefusals } from '../service/budget/refusals.ts'
+import { createOpsServer } from '../service/ops-server.ts'
 import { createBundleWriter } from './bundle/bundle.ts'
-import { createCaKeeper, type CaKeeper } from './ca/keeper.ts'
+import { createClusterBundleWriter } from './bundle/cluster-bundle.ts'
+import { createCaKeeper, serverNames, type CaKeeper } from './ca/keeper.ts'
 import type { AuthorityConfig } from './config.ts'
 import { createCluster } from './identity/ask.ts'
 import { createKubeletDoor } from './kubelet/door.ts'
 import { createMetrics } from './metrics.ts'
+import type { PolicySettings } from './policy/policy.ts'
 import { createAuthorityServer } from './request/server.ts'
 
 export interface AuthorityDeps {
@@ -43,12 +45,14 @@ export async function startAuthority(
   const keeper = openKeeper(config, deps)
   const current = keeper.current.bind(keeper)
   const metrics = createMetrics(current)
-  const bundles = createBundleWriter({ ...deps, bundlePem: () => current()?.bundlePem })
+  const bundlePem = (): string | undefined => current()?.bundlePem
+  const bundles = createBundleWriter({ ...deps, bundlePem })
+  const clusterBundle = createClusterBundleWriter({ ...deps, bundlePem })
   const issuing = {
     ...deps,
     cluster: createCluster(kube),
     current,
-    trustDomain: config['trust-domain'],
+    names: namesOf(config),
     maxLifetimeSeconds: config['max-lifetime-seconds'],
     metrics,
   }
@@ -61,16 +65,20 @@ export async function startAuthority(
     return isServing && hasCertificate && bundles.ready && kubelets.ready
   }
 
-  const ops = createServer(createOpsApp(metrics.registry, { isReady, isLive: () => true }))
-  const metricsPort = await listen(ops, config['metrics-port'])
+  const note = countRefusals(metrics.registry, { clock, log })
+  const probes = { isReady, isLive: () => true }
+  const ops = createOpsServer(metrics.registry, probes, { clock, note })
+  const metricsPort = await listenWidely(ops, config['metrics-port'])
   const first = await keeper.start()
-  const door = createAuthorityServer(first.server, issuing)
+  const door = createAuthorityServer(first.server, issuing, note)
   keeper.onChange(({ server }) => {
     door.setSecureContext({ cert: server.certPem, key: server.keyPem, minVersion: 'TLSv1.2' })
     bundles.wake()
+    clusterBundle.wake()
   })
-  const port = await listen(door, config.port)
+  const port = await listenWidely(door, config.port)
   bundles.start()
+  clusterBundle.start()
   kubelets.start()
   state.listening = true
   log.info({ port, metricsPort }, 'authority listens')
@@ -83,9 +91,18 @@ export async function startAuthority(
       state.draining = true
       log.info({}, 'authority drains')
       await drain(clock)
-      for (const part of [keeper, bundles, kubelets]) part.stop()
+      for (const part of [keeper, bundles, clusterBundle, kubelets]) part.stop()
       await closeServers([door, ops], clock)
     },
+  }
+}
+
+function namesOf(config: AuthorityConfig): PolicySettings {
+  const extra = config['extra-server-name']
+  return {
+    trustDomain: config['trust-domain'],
+    clusterDomain: config['cluster-domain'],
+    authorityNames: extra === undefined ? [] : [extra],
   }
 }
 
@@ -94,7 +111,7 @@ function openKeeper(config: AuthorityConfig, { kube, clock, log }: AuthorityDeps
     kube,
     clock,
     log,
-    extraServerName: config['extra-server-name'],
+    serverNames: serverNames(namesOf(config)),
     path: `/api/v1/namespaces/${config.namespace}/secrets/${config['ca-secret']}`,
     policy: {
       rootLifetimeSeconds: config['root-lifetime-seconds'],

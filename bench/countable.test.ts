@@ -71,10 +71,11 @@ describe('a review', () => {
         return clock.after(delayMs, action)
       },
     }
-    await answerReview(body, 'pods', 4000, recordedDeps(CLUSTER, watched).deps)
+    const asked = { body, resource: 'pods', caller: '127.0.0.1', deadlineMs: 4000 } as const
+    await answerReview(asked, recordedDeps(CLUSTER, watched).deps)
     expect(after).toEqual([])
     const asking = { ...CLUSTER, namespace: () => Promise.resolve(CLUSTER.namespace()) }
-    await answerReview(body, 'pods', 4000, recordedDeps(asking, watched).deps)
+    await answerReview(asked, recordedDeps(asking, watched).deps)
     expect(after).toEqual([4000])
     expect(clock.pending).toBe(0)
   })

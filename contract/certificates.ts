@@ -14,6 +14,8 @@ export const AUTHORITY = {
   metricsPort: 9091,
   /** `POST`, with the token as `Authorization: Bearer`. */
   path: '/v1/certificates',
+  /** `GET`, without a token: what is in the trust bundle is public. */
+  trustBundlePath: '/v1/trust-bundle',
   /** Audience of the tokens by which pods ask. */
   audience: `${PREFIX}authority`,
   /** Name of the signer for the kubelet's PodCertificateRequests. */
@@ -23,7 +25,10 @@ export const AUTHORITY = {
 /** The CAs that peers accept: a ConfigMap in every namespace that has the injection label. */
 export const TRUST_BUNDLE = { configMap: 'nocreds-trust-bundle', key: 'ca.crt' } as const
 
-/** The same CAs as an object of the cluster, which projected volumes name from kubelet 1.37 on. */
+/**
+ * The same CAs as an object of the cluster, which projected volumes name from kubelet 1.37 on. Its name is one of
+ * the signer's, which only those who may attest for it can write. Source: Kubernetes, "ClusterTrustBundles".
+ */
 export const CLUSTER_TRUST_BUNDLE = {
   name: `${PREFIX.slice(0, -1)}:workload:roots`,
   signerName: AUTHORITY.signerName,
@@ -93,6 +98,9 @@ export interface IssuedCertificate {
   /** The CAs that peers accept; PEM. */
   readonly trustBundle: string
 }
+
+/** The answer to `GET` of the trust bundle, with status 200. */
+export type TrustBundleAnswer = Pick<IssuedCertificate, 'trustBundle'>
 
 /** The answer with any other status. */
 export interface CertificateRefusal {

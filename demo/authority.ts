@@ -55,7 +55,7 @@ export async function startAuthority(folder: string, issuer: Issuer): Promise<Au
     addPod({ metadata: { namespace = '', name = '' }, spec: { serviceAccountName } }) {
       api.store.write(`/api/v1/namespaces/${namespace}/pods/${name}`, {
         metadata: { name, namespace, uid: uidOf('pod', `${namespace}/${name}`) },
-        spec: { serviceAccountName },
+        spec: { serviceAccountName, nodeName: 'demo' },
         status: { phase: 'Running' },
       })
     },

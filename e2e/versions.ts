@@ -46,3 +46,14 @@ export const IMAGES = {
   /** The app of the suite: JavaScript SDK on the Node base image. */
   appJavascript: 'nocreds-e2e/app-javascript:1',
 } as const
+
+/** The version that an upgrade is tested from: its commit, and names for its images that this version does not use. */
+export const FORMER = {
+  version: '0.1.0',
+  commit: 'fa89866ce6bb03830614d8b64628fe0d7a1bdc93',
+  images: {
+    webhook: 'nocreds/webhook:0.1.0-former',
+    authority: 'nocreds/authority:0.1.0-former',
+    exchanger: 'nocreds/exchanger:0.1.0-former',
+  },
+} as const

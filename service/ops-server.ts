@@ -1,6 +1,8 @@
+import { createServer, type Server } from 'node:http'
 import type { Registry } from '@prometheus-io/client'
 import express, { type Express } from 'express'
 import { WEBHOOK } from '../contract/names.ts'
+import { guardServer, type ConnectionLimits, type GuardDeps } from './budget/guard.ts'
 
 export interface Probes {
   /** Ready once all that an answer needs is in place; not while draining. */
@@ -9,8 +11,30 @@ export interface Probes {
   isLive(): boolean
 }
 
+/** Kubelet and Prometheus need a few; none of them sends a body, or many headers. */
+const LIMITS: ConnectionLimits = {
+  unfinished: { max: 96, maxPerAddress: 64 },
+  proven: { max: 48, maxPerAddress: 32 },
+  deadlines: { handshakeMs: 5000, firstRequestMs: 5000, answerMs: 10_000 },
+}
+const MAX_HEADER_BYTES = 8192
+
 /** Probes and metrics on plain HTTP; nothing secret is in them. */
-export function createOpsApp(registry: Registry, probes: Probes): Express {
+export function createOpsServer(
+  registry: Registry,
+  probes: Probes,
+  deps: Omit<GuardDeps, 'server'>,
+): Server {
+  const options = { maxHeaderSize: MAX_HEADER_BYTES, connectionsCheckingInterval: 1000 }
+  const server = createServer(options, createOpsApp(registry, probes))
+  server.headersTimeout = 5000
+  server.requestTimeout = 5000
+  server.keepAliveTimeout = 65_000 // Prometheus asks once a minute at most
+  guardServer(server, LIMITS, { ...deps, server: 'metrics' })
+  return server
+}
+
+function createOpsApp(registry: Registry, probes: Probes): Express {
   const app = express()
   app.disable('x-powered-by')
   const probe = (path: string, isGood: () => boolean): void => {
@@ -24,8 +48,13 @@ export function createOpsApp(registry: Registry, probes: Probes): Express {
   }
   probe(WEBHOOK.probes.live, () => probes.isLive())
   probe(WEBHOOK.probes.ready, () => probes.isReady())
+  let scrape: Promise<string> | undefined
   app.get(WEBHOOK.probes.metrics, async (_request, response) => {
-    response.type(registry.contentType).send(await registry.metrics())
+    // Callers that come together share one: a page is more work than all else that is done here.
+    scrape ??= registry.metrics().finally(() => {
+      scrape = undefined
+    })
+    response.type(registry.contentType).send(await scrape)
   })
   return app
 }

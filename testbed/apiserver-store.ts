@@ -19,6 +19,12 @@ export interface StoreEvent {
   readonly revision: number
 }
 
+/** Of a deletion. */
+export interface Preconditions {
+  readonly uid?: string
+  readonly resourceVersion?: string
+}
+
 /** What an apiserver answers instead of doing it; `status` is the one of HTTP. */
 export class ApiserverRefusal extends Error {
   readonly status: number
@@ -69,7 +75,32 @@ export class ApiserverStore {
     if (carried !== undefined && carried !== resourceVersion) {
       throw new ApiserverRefusal(409, 'Conflict', 'the object has been modified')
     }
-    return this.write(path, object)
+    const kept = updated(this.present(path), object)
+    if (kept.metadata['deletionTimestamp'] === undefined || hasFinalizers(kept)) {
+      return this.write(path, kept)
+    }
+    this.remove(path) // its last finalizer is gone
+    return kept
+  }
+
+  /**
+   * As a client deletes: an object with finalizers is only marked, and goes with the last of them.
+   *
+   * @throws ApiserverRefusal 404; 409 where uid or resourceVersion is another than the precondition
+   */
+  delete(path: string, preconditions: Preconditions = {}): void {
+    const present = this.present(path)
+    for (const field of ['uid', 'resourceVersion'] as const) {
+      const wanted = preconditions[field]
+      if (wanted === undefined || wanted === present.metadata[field]) continue
+      throw new ApiserverRefusal(409, 'Conflict', `the ${field} in the precondition is another`)
+    }
+    if (!hasFinalizers(present)) {
+      this.remove(path)
+      return
+    }
+    const deletionTimestamp = '2026-01-01T00:00:00Z'
+    this.write(path, { ...present, metadata: { ...present.metadata, deletionTimestamp } })
   }
 
   /** @throws ApiserverRefusal 404; 422 where an operation fails, tests of a value included */
@@ -135,6 +166,33 @@ export class ApiserverStore {
     const complete = { ...event, revision: this.#revision }
     this.#history.push(complete)
     for (const listener of this.#listeners) listener(complete)
+  }
+}
+
+function hasFinalizers({ metadata }: StoredObject): boolean {
+  return ((metadata['finalizers'] ?? []) as readonly unknown[]).length > 0
+}
+
+/**
+ * What an update makes of an object: uid and deletion are not the client's to change, nor is the
+ * content of an immutable ConfigMap or Secret. Source: ValidateConfigMapUpdate of Kubernetes.
+ *
+ * @throws ApiserverRefusal 422
+ */
+function updated(before: StoredObject, after: StoredObject): StoredObject {
+  const content = ({ data, binaryData, immutable }: StoredObject): string =>
+    JSON.stringify([data, binaryData, immutable])
+  if (before['immutable'] === true && content(before) !== content(after)) {
+    throw new ApiserverRefusal(422, 'Invalid', 'data: Forbidden: field is immutable when set')
+  }
+  const { uid, deletionTimestamp } = before.metadata
+  return {
+    ...after,
+    metadata: {
+      ...after.metadata,
+      ...(uid === undefined ? {} : { uid }),
+      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
+    },
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
-import { json } from 'node:stream/consumers'
+import { json, text } from 'node:stream/consumers'
 import type { Operation } from 'rfc6902'
 import {
   ApiserverRefusal,
@@ -14,6 +14,7 @@ import {
   metadataOf,
   selected,
   statusObject,
+  type Preconditions,
   type StoredObject,
 } from './apiserver-store.ts'
 import { closeAtOnce, listenOnLoopback } from './loopback-server.ts'
@@ -38,9 +39,9 @@ interface ServerKey {
 
 /** The collections it knows; anything else is a 404, or an answer of `extra`. */
 const OBJECT_PATH =
-  /^(?:\/api\/v1\/namespaces\/[^/]+(?:\/(?:serviceaccounts|secrets|pods|configmaps)\/[^/]+)?|\/apis\/(?:admissionregistration\.k8s\.io\/v1\/(?:mutating|validating)webhookconfigurations|rbac\.authorization\.k8s\.io\/v1\/clusterroles|certificates\.k8s\.io\/v1\/namespaces\/[^/]+\/podcertificaterequests)\/[^/]+)$/
+  /^(?:\/api\/v1\/namespaces\/[^/]+(?:\/(?:serviceaccounts|secrets|pods|configmaps)\/[^/]+)?|\/apis\/(?:admissionregistration\.k8s\.io\/v1\/(?:mutating|validating)webhookconfigurations|rbac\.authorization\.k8s\.io\/v1\/clusterroles|certificates\.k8s\.io\/v1\/(?:namespaces\/[^/]+\/podcertificaterequests|clustertrustbundles))\/[^/]+)$/
 const COLLECTION_PATH =
-  /^(?:\/api\/v1\/(?:namespaces|(?:namespaces\/[^/]+\/)?(?:serviceaccounts|secrets|pods|configmaps))|\/apis\/(?:admissionregistration\.k8s\.io\/v1\/(?:mutating|validating)webhookconfigurations|certificates\.k8s\.io\/v1\/podcertificaterequests))$/
+  /^(?:\/api\/v1\/(?:namespaces|(?:namespaces\/[^/]+\/)?(?:serviceaccounts|secrets|pods|configmaps))|\/apis\/(?:admissionregistration\.k8s\.io\/v1\/(?:mutating|validating)webhookconfigurations|certificates\.k8s\.io\/v1\/(?:podcertificaterequests|clustertrustbundles)))$/
 
 export class FakeApiserver {
   readonly store = new ApiserverStore()
@@ -55,9 +56,13 @@ export class FakeApiserver {
   beforeAnswer: (request: SeenRequest) => void = () => undefined
   /** Called once an object was read, before it is sent: holds an answer back that grows old. */
   afterRead: (request: SeenRequest) => void | Promise<void> = () => undefined
+  /** Called with each regular answer, which it must make: sees how many are under way at once. */
+  around: (request: SeenRequest, answer: () => Promise<void>) => Promise<void> = (_, answer) =>
+    answer()
   /** The rest of lists that were answered in part, by continue token. */
   readonly #pages = new Map<string, { readonly rest: StoredObject[]; readonly revision: number }>()
   #pageCount = 0
+  #created = 0
   readonly #tls: ServerKey | undefined
   #server: Server | TlsServer = createServer()
   #port = 0
@@ -104,7 +109,7 @@ export class FakeApiserver {
     }
     try {
       this.beforeAnswer(seen)
-      await this.#answer(seen, request, response)
+      await this.around(seen, () => this.#answer(seen, request, response))
     } catch (error) {
       if (!(error instanceof ApiserverRefusal)) throw error
       send(response, error.status, statusObject(error.status, error.reason, error.message))
@@ -150,8 +155,8 @@ export class FakeApiserver {
       return
     }
     if (method === 'DELETE') {
-      this.store.present(path)
-      this.store.remove(path)
+      const { preconditions } = (await bodyOf(request)) as { preconditions?: Preconditions }
+      this.store.delete(path, preconditions)
       send(response, 200, { kind: 'Status', status: 'Success' })
       return
     }
@@ -164,7 +169,10 @@ export class FakeApiserver {
     if (this.store.get(path) !== undefined) {
       throw new ApiserverRefusal(409, 'AlreadyExists', `${path} already exists`)
     }
-    return this.store.write(path, object)
+    this.#created += 1
+    const { uid = `uid-of-object-${this.#created}`, ...given } = object.metadata
+    const metadata = { ...given, uid }
+    return this.store.write(path, { ...object, metadata })
   }
 
   #write({ method, path }: SeenRequest, type: string | undefined, body: unknown): StoredObject {
@@ -202,6 +210,12 @@ export class FakeApiserver {
       items: isMetadataOnly ? metadataOfAll(items) : items,
     }
   }
+}
+
+/** The options of a deletion; none where the request has no body. */
+async function bodyOf(request: IncomingMessage): Promise<object> {
+  const said = await text(request)
+  return said === '' ? {} : (JSON.parse(said) as object)
 }
 
 function suffer(fault: ApiserverFault, response: ServerResponse): void {

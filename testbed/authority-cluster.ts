@@ -7,9 +7,32 @@ import { createKubeClient } from '../service/kube/kube.ts'
 import { FakeApiserver } from './apiserver.ts'
 
 export const SECRET_PATH = '/api/v1/namespaces/nocreds-system/secrets/nocreds-authority-ca'
-export const POD = { name: 'web-1', uid: 'uid-1', serviceAccount: 'web' } as const
+export const POD = { name: 'web-1', uid: 'uid-1', serviceAccount: 'web', node: 'node-1' } as const
+
+/** A token as an apiserver makes them for the authority, but for its signature. */
+export function plausibleToken(signature: string, changes: object = {}): string {
+  const iat = Math.floor(Date.now() / 1000)
+  const claims = {
+    aud: [AUTHORITY.audience],
+    iss: 'https://fake',
+    iat,
+    exp: iat + 3600,
+    ...changes,
+  }
+  const parts = [{ alg: 'RS256', kid: 'fake' }, claims].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  )
+  return [...parts, signature].join('.')
+}
+
 /** What the fake TokenReview accepts. */
-export const TOKEN = 'header.claims.signature'
+export const TOKEN = plausibleToken('signature')
+
+/** The same, from a caller that asked for another lifetime than a kubelet does. */
+export function tokenLasting(seconds: number): string {
+  const iat = Math.floor(Date.now() / 1000)
+  return plausibleToken('signature', { iat, exp: iat + seconds })
+}
 
 /** The body of a TokenReview's answer for the pod of team-a. */
 export function reviewed(changes: object = {}, user: object = {}): object {
@@ -44,11 +67,11 @@ export async function authorityCluster(): Promise<FakeApiserver> {
   writePod(api, {})
   api.extra.set('POST /apis/authentication.k8s.io/v1/tokenreviews', (body) => {
     const { spec } = body as { spec: { token: string } }
-    return spec.token === TOKEN ? reviewed() : reviewed({ authenticated: false })
+    return /\.signature$/.test(spec.token) ? reviewed() : reviewed({ authenticated: false })
   })
   api.extra.set('GET /apis/certificates.k8s.io/v1', () => ({
     metadata: {},
-    resources: [{ name: 'podcertificaterequests' }],
+    resources: [{ name: 'podcertificaterequests' }, { name: 'clustertrustbundles' }],
   }))
   return api
 }
@@ -64,11 +87,15 @@ export function writeNamespace(
 
 export function writePod(
   api: FakeApiserver,
-  { metadata = {}, status = { phase: 'Running' } }: { metadata?: object; status?: object },
+  {
+    metadata = {},
+    spec = {},
+    status = { phase: 'Running' },
+  }: { metadata?: object; spec?: object; status?: object },
 ): void {
   api.store.write(`/api/v1/namespaces/team-a/pods/${POD.name}`, {
     metadata: { name: POD.name, namespace: 'team-a', uid: POD.uid, ...metadata },
-    spec: { serviceAccountName: POD.serviceAccount },
+    spec: { serviceAccountName: POD.serviceAccount, nodeName: POD.node, ...spec },
     status,
   })
 }

@@ -1,8 +1,6 @@
-import { createServer } from 'node:http'
 import type { Clock, Random } from '../platform/clock.ts'
 import { UsageError } from '../platform/errors.ts'
 import type { Logger } from '../platform/log.ts'
-import { listen } from '../platform/server.ts'
 import { closeServers, drain } from '../service/drain.ts'
 import type { Settings } from './admit/decide-pod.ts'
 import { createCachedReader } from './cluster/cached-reader.ts'
@@ -14,7 +12,9 @@ import type { ClusterReader } from './cluster/types.ts'
 import type { WebhookConfig } from './config.ts'
 import { createAdmissionServer, OLDEST_TLS, type ServerTls } from './serve/admission-server.ts'
 import { createMetrics } from './serve/metrics.ts'
-import { createOpsApp } from '../service/ops-server.ts'
+import { listenWidely } from '../service/budget/listeners.ts'
+import { countRefusals } from '../service/budget/refusals.ts'
+import { createOpsServer } from '../service/ops-server.ts'
 import { isClusterAudienceGuarded, warnOfDefaultDelivery } from './start-checks.ts'
 import { watchClientCa } from './tls/client-ca.ts'
 import { createFilesSource } from './tls/files.ts'
@@ -63,10 +63,12 @@ export async function startWebhook(
   const isReady = (): boolean =>
     mayServe && state.listening && !state.draining && certificates.ready && cluster.reader.ready
 
-  const ops = createServer(createOpsApp(metrics.registry, { isReady, isLive: () => true }))
-  const metricsPort = await listen(ops, config['metrics-port'])
+  const note = countRefusals(metrics.registry, { clock, log })
+  const probes = { isReady, isLive: () => true }
+  const ops = createOpsServer(metrics.registry, probes, { clock, note })
+  const metricsPort = await listenWidely(ops, config['metrics-port'])
   const tls = await startTls(config, deps, certificates).catch((error: unknown) => {
-    ops.close()
+    void closeServers([ops], clock)
     throw error
   })
   const settings = settingsOf(config, {
@@ -74,11 +76,11 @@ export async function startWebhook(
     trustBundle: await findTrustBundle(config['trust-bundle'], deps),
   })
   const answering = { cluster: cluster.reader, settings, metrics, log, clock }
-  const admission = createAdmissionServer(tls.current(), answering)
+  const admission = createAdmissionServer(tls.current(), answering, note)
   tls.onChange(() => {
     admission.setSecureContext({ ...tls.current(), ...OLDEST_TLS })
   })
-  const port = await listen(admission, config.port)
+  const port = await listenWidely(admission, config.port)
   state.listening = true
   log.info({ port, metricsPort, standalone: config.objects !== undefined }, 'webhook listens')
 

@@ -1,11 +1,13 @@
-import { AUTHORITY, TRUST_BUNDLE } from '../../contract/certificates.ts'
+import { TRUST_BUNDLE } from '../../contract/certificates.ts'
 import { INJECTION_LABEL } from '../../contract/names.ts'
-import { sleep, type Clock, type Random } from '../../platform/clock.ts'
-import { messageOf } from '../../platform/errors.ts'
+import type { Clock, Random } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/log.ts'
-import { KubeError, type KubeClient, type KubeObject } from '../../service/kube/kube-client.ts'
+import type { KubeClient } from '../../service/kube/kube-client.ts'
 import { Reflector } from '../../service/kube/reflector.ts'
-import { isInStep, OURS, wantedBundle, type Owner } from './config-map.ts'
+import { apply, isSame, remove, seenOf, type Seen, type Version } from './apply.ts'
+import { ownerOf, wantedBundle, type Owner } from './config-map.ts'
+import { createPasses } from './passes.ts'
+import { settle, type Action } from './settle.ts'
 
 export interface BundleDeps {
   readonly kube: KubeClient
@@ -24,28 +26,28 @@ export interface BundleWriter {
   stop(): void
 }
 
-/** Everything is compared again after this long, whatever was missed. */
-const RESYNC_MS = 60_000
-/** Changes that come together are one pass. */
-const GATHER_MS = 100
-const RETRY_MS = 5000
-const MOST_AT_ONCE = 8
-
-const OWNER_PATH = `/apis/rbac.authorization.k8s.io/v1/clusterroles/${AUTHORITY.service}`
+/** A version that this replica wrote, and what it holds. */
+interface Written extends Version {
+  readonly pem: string
+  readonly ownerUid: string | undefined
+}
 
 /**
- * Keeps the trust bundle in every namespace that takes part, and takes it away where one no longer
- * does. Replicas do the same work; whoever comes second finds it done, and a lost race is no error.
+ * Keeps the trust bundle in every enabled namespace. Whatever else bears its name, in any namespace, is
+ * replaced or removed: a pod that mounts it would trust its CAs.
+ *
+ * Only metadata is watched and versions are compared: what a tenant writes into a ConfigMap is never read
+ * and never kept. Replicas do the same work; the second finds it done, and a lost race is no error.
  */
 export function createBundleWriter(deps: BundleDeps): BundleWriter {
-  const { kube, clock, random, log } = deps
-  let stopped = false
-  let owner: Owner | undefined
-  let nudge = Promise.withResolvers<undefined>()
-  const wake = (): void => {
-    nudge.resolve(undefined)
+  const { kube, log } = deps
+  const written = new Map<string, Written>()
+  const shared = {
+    ...deps,
+    onChange: () => {
+      passes.wake()
+    },
   }
-  const shared = { kube, clock, random, log, onChange: wake }
   const namespaces = new Reflector<'live' | 'ending'>({
     ...shared,
     path: '/api/v1/namespaces',
@@ -53,59 +55,55 @@ export function createBundleWriter(deps: BundleDeps): BundleWriter {
     selector: { labelSelector: `${INJECTION_LABEL.key}=${INJECTION_LABEL.value}` },
     keep: ({ metadata }) => (metadata['deletionTimestamp'] === undefined ? 'live' : 'ending'),
   })
-  const configMaps = new Reflector<KubeObject>({
+  const configMaps = new Reflector<Seen>({
     ...shared,
     path: '/api/v1/configmaps',
     kind: 'ConfigMap',
     // By name, so that a right to this name alone is enough.
     selector: { fieldSelector: `metadata.name=${TRUST_BUNDLE.configMap}` },
-    whole: true,
-    keep: ({ metadata, ...rest }) => ({
-      ...rest,
-      metadata: { ...metadata, managedFields: undefined },
-    }),
+    keep: seenOf,
   })
 
-  /** One pass over all; counts what could not be done. */
-  const pass = async (): Promise<number> => {
+  const writeTo = (namespace: string, pem: string, owner: Owner | undefined): Action[] => {
+    if (namespaces.get(namespace) === 'ending') return [] // nothing can be made in it any more
+    const seen = configMaps.get(keyIn(namespace))
+    const known = written.get(namespace)
+    const ownerUid = owner?.uid
+    if (known?.pem === pem && known.ownerUid === ownerUid && isSame(known, seen)) return []
+    const target = {
+      collection: collectionOf(namespace),
+      wanted: wantedBundle(namespace, pem, owner),
+    }
+    const run = async (): Promise<void> => {
+      const version = await apply(kube, target, seen)
+      if (version !== undefined) written.set(namespace, { ...version, pem, ownerUid })
+    }
+    return [{ namespace, run }]
+  }
+  const removeFrom = (namespace: string): Action[] => {
+    const seen = configMaps.get(keyIn(namespace))
+    if (namespaces.get(namespace) !== undefined || seen === undefined) return []
+    if (seen.isEnding && !seen.hasFinalizers) return []
+    const run = async (): Promise<void> => {
+      // The watch of namespaces may lag behind the one of ConfigMaps.
+      if (await isEnabled(kube, namespace)) return
+      // Finalizers too: a pod that is created with the enabling would mount what they hold.
+      await remove(kube, `${collectionOf(namespace)}/${TRUST_BUNDLE.configMap}`, seen)
+    }
+    return [{ namespace, run }]
+  }
+  const pass = async (): Promise<number | undefined> => {
     const pem = deps.bundlePem()
-    if (pem === undefined || !namespaces.ready || !configMaps.ready) return 0
-    owner ??= await ownerOf(kube)
-    const present = owner
-    const writes = namespaces.keys().flatMap((namespace) => {
-      if (namespaces.get(namespace) === 'ending') return [] // nothing can be made in it any more
-      const before = configMaps.get(`${namespace}/${TRUST_BUNDLE.configMap}`)
-      if (before !== undefined && isInStep(before, pem, present)) return []
-      return [() => write(kube, wantedBundle(namespace, pem, present), before)]
-    })
-    const removals = configMaps.keys().flatMap((key) => {
-      const [namespace = ''] = key.split('/', 1)
-      const found = configMaps.get(key)
-      if (found === undefined || namespaces.get(namespace) !== undefined || !isOurs(found))
-        return []
-      return [() => kube.remove(`${collectionOf(namespace)}/${TRUST_BUNDLE.configMap}`)]
-    })
+    if (pem === undefined || !namespaces.ready || !configMaps.ready) return undefined
+    const owner = await ownerOf(kube)
+    for (const namespace of written.keys()) {
+      if (namespaces.get(namespace) === undefined) written.delete(namespace)
+    }
+    const writes = namespaces.keys().flatMap((namespace) => writeTo(namespace, pem, owner))
+    const removals = configMaps.keys().flatMap((key) => removeFrom(namespaceOf(key)))
     return settle([...writes, ...removals], log)
   }
-  const restUntil = (nudged: Promise<undefined>, ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      const cancel = clock.after(ms, resolve)
-      void nudged.then(() => {
-        cancel()
-        resolve()
-      })
-    })
-  const run = async (): Promise<void> => {
-    while (!stopped) {
-      const failures = await pass().catch((error: unknown) => {
-        log.warn({ reason: messageOf(error) }, 'trust bundles cannot be brought in step')
-        return 1
-      })
-      await restUntil(nudge.promise, failures > 0 ? RETRY_MS : RESYNC_MS)
-      await sleep(clock, GATHER_MS)
-      nudge = Promise.withResolvers<undefined>()
-    }
-  }
+  const passes = createPasses({ ...deps, pass })
 
   return {
     get ready() {
@@ -114,62 +112,33 @@ export function createBundleWriter(deps: BundleDeps): BundleWriter {
     start() {
       namespaces.start()
       configMaps.start()
-      void run()
+      passes.start()
     },
-    wake,
+    wake() {
+      passes.wake()
+    },
     stop() {
-      stopped = true
-      wake()
+      passes.stop()
       namespaces.stop()
       configMaps.stop()
     },
   }
 }
 
-function isOurs({ metadata }: KubeObject): boolean {
-  const labels = (metadata['labels'] ?? {}) as Readonly<Record<string, string>>
-  return labels[OURS.key] === OURS.value
+async function isEnabled(kube: KubeClient, name: string): Promise<boolean> {
+  const namespace = await kube.getMetadata(`/api/v1/namespaces/${encodeURIComponent(name)}`)
+  const labels = (namespace?.metadata['labels'] ?? {}) as Readonly<Record<string, unknown>>
+  return labels[INJECTION_LABEL.key] === INJECTION_LABEL.value
+}
+
+function keyIn(namespace: string): string {
+  return `${namespace}/${TRUST_BUNDLE.configMap}`
+}
+
+function namespaceOf(key: string): string {
+  return key.slice(0, key.indexOf('/'))
 }
 
 function collectionOf(namespace: string): string {
   return `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`
-}
-
-/** The bundles go with it: a namespaced object may belong to a cluster-scoped one. */
-async function ownerOf(kube: KubeClient): Promise<Owner | undefined> {
-  const uid = (await kube.getMetadata(OWNER_PATH))?.metadata['uid']
-  return typeof uid === 'string' ? { uid } : undefined
-}
-
-async function write(
-  kube: KubeClient,
-  wanted: KubeObject,
-  before: KubeObject | undefined,
-): Promise<void> {
-  const { namespace = '', name = '' } = wanted.metadata
-  const { resourceVersion } = before?.metadata ?? {}
-  if (resourceVersion === undefined) await kube.create(collectionOf(namespace), wanted)
-  else {
-    const metadata = { ...wanted.metadata, resourceVersion }
-    await kube.replace(`${collectionOf(namespace)}/${name}`, { ...wanted, metadata })
-  }
-}
-
-/** Runs a few at a time. A lost race, or a namespace that is going, is no failure. */
-async function settle(actions: readonly (() => Promise<void>)[], log: Logger): Promise<number> {
-  const left = [...actions]
-  let failures = 0
-  const worker = async (): Promise<void> => {
-    for (let action = left.shift(); action !== undefined; action = left.shift()) {
-      try {
-        await action()
-      } catch (error) {
-        if (error instanceof KubeError && [404, 409].includes(error.status)) continue
-        failures += 1
-        log.warn({ reason: messageOf(error) }, 'trust bundle not written')
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: MOST_AT_ONCE }, worker))
-  return failures
 }

@@ -1,25 +1,38 @@
-import { isDeepStrictEqual } from 'node:util'
 import { AUTHORITY, TRUST_BUNDLE } from '../../contract/certificates.ts'
-import type { KubeObject } from '../../service/kube/kube-client.ts'
+import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
 
-/** Marks what we wrote; a ConfigMap of the name without it is removed nowhere. */
-export const OURS = { key: 'app.kubernetes.io/managed-by', value: AUTHORITY.service } as const
-
+/** What trust bundles belong to: they go when it goes. */
 export interface Owner {
   readonly uid: string
 }
 
-/** The ConfigMap as it is to be. */
+const OWNER_PATH = `/apis/rbac.authorization.k8s.io/v1/clusterroles/${AUTHORITY.service}`
+
+/** Read at this moment; undefined where the ClusterRole does not exist. @throws KubeError */
+export async function ownerOf(kube: KubeClient): Promise<Owner | undefined> {
+  const uid = (await kube.getMetadata(OWNER_PATH))?.metadata['uid']
+  return typeof uid === 'string' ? { uid } : undefined
+}
+
+/** Labels and owner of everything that holds a trust bundle. */
+export function bundleMetadata(owner: Owner | undefined): object {
+  return {
+    labels: {
+      'app.kubernetes.io/managed-by': AUTHORITY.service,
+      'app.kubernetes.io/part-of': 'nocreds',
+      // A restored one would be a bundle of the past.
+      'velero.io/exclude-from-backup': 'true',
+    },
+    ...(owner === undefined ? {} : { ownerReferences: [referenceTo(owner)] }),
+  }
+}
+
+/** The ConfigMap as it is to be. @param pem of every CA that peers accept */
 export function wantedBundle(namespace: string, pem: string, owner: Owner | undefined): KubeObject {
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
-    metadata: {
-      name: TRUST_BUNDLE.configMap,
-      namespace,
-      labels: { [OURS.key]: OURS.value, 'app.kubernetes.io/part-of': 'nocreds' },
-      ...(owner === undefined ? {} : { ownerReferences: [referenceTo(owner)] }),
-    },
+    metadata: { name: TRUST_BUNDLE.configMap, namespace, ...bundleMetadata(owner) },
     data: { [TRUST_BUNDLE.key]: pem },
   }
 }
@@ -31,17 +44,4 @@ function referenceTo({ uid }: Owner): object {
     name: AUTHORITY.service,
     uid,
   }
-}
-
-/** Whether nothing that we write differs; more labels and annotations are nobody's harm. */
-export function isInStep(present: KubeObject, pem: string, owner: Owner | undefined): boolean {
-  const wanted = wantedBundle('', pem, owner)
-  const labels = (present.metadata['labels'] ?? {}) as Readonly<Record<string, unknown>>
-  return (
-    isDeepStrictEqual(present['data'], wanted['data']) &&
-    Object.entries(wanted.metadata['labels'] as object).every(
-      ([key, value]) => labels[key] === value,
-    ) &&
-    isDeepStrictEqual(present.metadata['ownerReferences'], wanted.metadata['ownerReferences'])
-  )
 }

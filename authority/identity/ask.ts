@@ -1,4 +1,5 @@
 import { AUTHORITY } from '../../contract/certificates.ts'
+import { atMost, type Limit } from '../../platform/at-most.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
 import { Refusal } from '../refusal.ts'
@@ -13,7 +14,13 @@ export interface Cluster {
   namespace(name: string): Promise<KubeObject | undefined>
 }
 
+/** Of each kind, read at once: a tenant's object may be as large as the apiserver lets it be, 1.5 MiB. */
+const MAX_READS_AT_ONCE = 8
+
 export function createCluster(kube: KubeClient): Cluster {
+  const pods = atMost(MAX_READS_AT_ONCE)
+  const namespaces = atMost(MAX_READS_AT_ONCE)
+  const read = <T>(limit: Limit, act: () => Promise<T>): Promise<T> => orUnreachable(limit(act))
   return {
     async identify(token) {
       const review = {
@@ -22,11 +29,14 @@ export function createCluster(kube: KubeClient): Cluster {
         spec: { token, audiences: [AUTHORITY.audience] },
       }
       const path = '/apis/authentication.k8s.io/v1/tokenreviews'
-      return identityFrom((await orUnreachable(kube.create(path, review)))['status'])
+      return identityFrom((await orUnreachable(kube.create(path, review)))['status'], token)
     },
     pod: ({ namespace, podName }) =>
-      orUnreachable(kube.get(`/api/v1/namespaces/${segment(namespace)}/pods/${segment(podName)}`)),
-    namespace: (name) => orUnreachable(kube.getMetadata(`/api/v1/namespaces/${segment(name)}`)),
+      read(pods, () =>
+        kube.get(`/api/v1/namespaces/${segment(namespace)}/pods/${segment(podName)}`),
+      ),
+    namespace: (name) =>
+      read(namespaces, () => kube.getMetadata(`/api/v1/namespaces/${segment(name)}`)),
   }
 }
 

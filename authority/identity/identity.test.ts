@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { POD, reviewed } from '../../testbed/authority-cluster.ts'
+import { POD, reviewed, TOKEN, tokenLasting } from '../../testbed/authority-cluster.ts'
 import { Refusal } from '../refusal.ts'
 import { identityFrom, requireAlive } from './identity.ts'
 
@@ -26,7 +26,7 @@ function codeOf(act: () => unknown): string {
 }
 
 test('who a pod is comes from the reviewed token alone', () => {
-  expect(identityFrom(statusOf(reviewed()))).toEqual(IDENTITY)
+  expect(identityFrom(statusOf(reviewed()), TOKEN)).toEqual(IDENTITY)
 })
 
 describe('a token is refused', () => {
@@ -50,14 +50,35 @@ describe('a token is refused', () => {
     ['without a user', reviewed({ user: undefined })],
     ['without a status', {}],
   ])('%s', (_, review) => {
-    expect(codeOf(() => identityFrom(statusOf(review as object)))).toBe('token-invalid')
+    expect(codeOf(() => identityFrom(statusOf(review as object), TOKEN))).toBe('token-invalid')
+  })
+})
+
+describe('a token that the apiserver takes', () => {
+  const decided = (token: string): string => codeOf(() => identityFrom(statusOf(reviewed()), token))
+  const claims = (text: string): string => `a.${Buffer.from(text).toString('base64url')}.b`
+
+  test.each([
+    ['taken', 'of a kubelet', tokenLasting(3600)],
+    ['taken', 'of an apiserver that gives less', tokenLasting(600)],
+    ['taken', 'rounded up', tokenLasting(3660)],
+    ['token-lifetime-too-long', 'of a second more', tokenLasting(3661)],
+    ['token-lifetime-too-long', 'of ten years', tokenLasting(87_600 * 3600)],
+    ['token-invalid', 'without iat', claims('{"exp":1}')],
+    ['token-invalid', 'without exp', claims('{"iat":1}')],
+    ['token-invalid', 'with an exp in words', claims('{"iat":1,"exp":"2"}')],
+    ['token-invalid', 'with an exp that is no number', claims('{"iat":1,"exp":1e999}')],
+    ['token-invalid', 'that is no JWT', 'opaque'],
+    ['token-invalid', 'whose claims are no object', claims('null')],
+  ])('%s: %s', (expected, _, token) => {
+    expect(decided(token)).toBe(expected)
   })
 })
 
 describe('a pod', () => {
   const pod = (changes: object): object => ({
     metadata: { uid: POD.uid },
-    spec: { serviceAccountName: POD.serviceAccount },
+    spec: { serviceAccountName: POD.serviceAccount, nodeName: POD.node },
     status: { phase: 'Running' },
     ...changes,
   })
@@ -73,6 +94,17 @@ describe('a pod', () => {
       pod({ metadata: { uid: POD.uid, deletionTimestamp: 'x' } }),
     ],
     ['pod-gone', 'of another ServiceAccount', pod({ spec: { serviceAccountName: 'other' } })],
+    [
+      'pod-not-scheduled',
+      'that is on no node',
+      pod({ spec: { serviceAccountName: POD.serviceAccount }, status: { phase: 'Pending' } }),
+    ],
+    [
+      'pod-not-scheduled',
+      'with an empty node',
+      pod({ spec: { serviceAccountName: POD.serviceAccount, nodeName: '' } }),
+    ],
+    ['pod-gone', 'that has succeeded', pod({ status: { phase: 'Succeeded' } })],
     ['pod-gone', 'that has failed', pod({ status: { phase: 'Failed' } })],
   ])('%s: %s', (expected, _, found) => {
     expect(
@@ -80,5 +112,14 @@ describe('a pod', () => {
         requireAlive(IDENTITY, found)
       }),
     ).toBe(expected)
+  })
+
+  test('is on the node whose kubelet asks', () => {
+    const asked = (nodeName: string): string =>
+      codeOf(() => {
+        requireAlive({ ...IDENTITY, nodeName }, pod({}))
+      })
+    expect(asked(POD.node)).toBe('taken')
+    expect(asked('node-2')).toBe('node-mismatch')
   })
 })

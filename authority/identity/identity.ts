@@ -1,5 +1,6 @@
-import { AUTHORITY } from '../../contract/certificates.ts'
-import { Refusal } from '../refusal.ts'
+import { AUTHORITY, AUTHORITY_VOLUME } from '../../contract/certificates.ts'
+import { jsonObject } from '../../platform/json.ts'
+import { Refusal, type Reason } from '../refusal.ts'
 
 /** A workload: a pod, and the ServiceAccount that it runs as. */
 export interface Identity {
@@ -7,6 +8,8 @@ export interface Identity {
   readonly serviceAccount: string
   readonly podName: string
   readonly podUid: string
+  /** The node that asks for the pod; undefined where the pod asks itself. */
+  readonly nodeName?: string
 }
 
 interface TokenReviewStatus {
@@ -29,15 +32,47 @@ function invalid(why: string): Refusal {
   return new Refusal('token-invalid', `the token is not accepted: ${why}`)
 }
 
-/** Who the apiserver says the token's bearer is. @throws Refusal */
-export function identityFrom(status: unknown): Identity {
+/** What a kubelet asks for, and a minute for an apiserver that rounds. */
+const MAX_TOKEN_SECONDS = AUTHORITY_VOLUME.tokenExpirationSeconds + 60
+
+/**
+ * Who the apiserver says the token's bearer is.
+ *
+ * @param token whose review it is; its claims are looked at once the apiserver says that it is good
+ * @throws Refusal
+ */
+export function identityFrom(status: unknown, token: string): Identity {
   const { authenticated, audiences, user } = (status ?? {}) as TokenReviewStatus
   if (authenticated !== true)
     throw invalid('it is expired, of another cluster or audience, or no token')
   if (!Array.isArray(audiences) || !audiences.includes(AUTHORITY.audience)) {
     throw invalid(`its audience is not ${AUTHORITY.audience}`)
   }
+  requireShortLived(token)
   return identityOf(user ?? {})
+}
+
+/**
+ * Kubelets ask for tokens of an hour. A longer one was made by someone else, who may keep it for years:
+ * it would stay good until its pod is deleted, and a pod that was never scheduled is deleted by nobody.
+ */
+function requireShortLived(token: string): void {
+  const [, claims = ''] = token.split('.')
+  const fields = jsonObject(Buffer.from(claims, 'base64url').toString('utf8')) ?? {}
+  const { iat, exp } = fields
+  if (!isFinite(iat) || !isFinite(exp)) {
+    throw invalid('its claims iat and exp cannot be read')
+  }
+  const seconds = exp - iat
+  if (seconds <= MAX_TOKEN_SECONDS) return
+  throw new Refusal(
+    'token-lifetime-too-long',
+    `the token is not accepted: it lasts ${seconds} s; allowed: at most ${MAX_TOKEN_SECONDS} s, as kubelets ask for`,
+  )
+}
+
+function isFinite(value: unknown): value is number {
+  return Number.isFinite(value)
 }
 
 function identityOf({ username, extra = {} }: NonNullable<TokenReviewStatus['user']>): Identity {
@@ -57,19 +92,37 @@ function only(value: unknown): string | undefined {
   return typeof first === 'string' && first !== '' && others.length === 0 ? first : undefined
 }
 
-/** Whether the pod that the identity names still runs. @throws Refusal */
-export function requireAlive(identity: Identity, pod: unknown): void {
-  const { metadata, spec, status } = (pod ?? {}) as {
-    readonly metadata?: { readonly uid?: unknown; readonly deletionTimestamp?: unknown }
-    readonly spec?: { readonly serviceAccountName?: unknown }
-    readonly status?: { readonly phase?: unknown }
+interface SeenPod {
+  readonly metadata?: { readonly uid?: unknown; readonly deletionTimestamp?: unknown }
+  readonly spec?: { readonly serviceAccountName?: unknown; readonly nodeName?: unknown }
+  readonly status?: { readonly phase?: unknown }
+}
+
+/** Whether the pod that the identity names runs, or is about to, on the node that asks. @throws Refusal */
+export function requireAlive(identity: Identity, found: unknown): void {
+  const pod = (found ?? {}) as SeenPod
+  const refused = (code: Reason, why: string): Refusal =>
+    new Refusal(code, `pod ${identity.namespace}/${identity.podName} ${why}`)
+  const gone = whyGone(identity, pod)
+  if (gone !== undefined) throw refused('pod-gone', gone)
+  const { nodeName: asking } = identity
+  const nodeName = pod.spec?.nodeName ?? ''
+  if (typeof nodeName !== 'string' || nodeName === '') {
+    throw refused('pod-not-scheduled', 'is on no node yet, so it cannot use a certificate')
   }
-  const { namespace, podName, podUid, serviceAccount } = identity
-  const gone = (why: string): Refusal =>
-    new Refusal('pod-gone', `pod ${namespace}/${podName} ${why}`)
-  if (metadata === undefined) throw gone('does not exist')
-  if (metadata.uid !== podUid) throw gone('is another pod of the same name')
-  if (spec?.serviceAccountName !== serviceAccount) throw gone('runs as another ServiceAccount')
-  if (metadata.deletionTimestamp !== undefined) throw gone('is being deleted')
-  if (status?.phase === 'Succeeded' || status?.phase === 'Failed') throw gone('has ended')
+  if (asking !== undefined && asking !== nodeName) {
+    throw refused('node-mismatch', `is on node ${nodeName}, but the request names ${asking}`)
+  }
+}
+
+function whyGone(
+  { podUid, serviceAccount }: Identity,
+  { metadata, spec, status }: SeenPod,
+): string | undefined {
+  if (metadata === undefined) return 'does not exist'
+  if (metadata.uid !== podUid) return 'is another pod of the same name'
+  if (spec?.serviceAccountName !== serviceAccount) return 'runs as another ServiceAccount'
+  if (metadata.deletionTimestamp !== undefined) return 'is being deleted'
+  const hasEnded = status?.phase === 'Succeeded' || status?.phase === 'Failed'
+  return hasEnded ? 'has ended' : undefined
 }

@@ -5,7 +5,16 @@ import { KubeError, type KubeClient, type KubeObject } from '../../service/kube/
 import { Reflector } from '../../service/kube/reflector.ts'
 import { issue, noteIssued, noteRefused, type IssueDeps } from '../issue.ts'
 import { Refusal } from '../refusal.ts'
-import { csrOf, identityOf, isDecided, lifetimeOf, withCertificate, withDenial } from './request.ts'
+import { CERTIFICATES_API, isServed, PROBE_MS, PROBE_RETRY_MS } from '../served.ts'
+import {
+  csrOf,
+  identityOf,
+  isDecided,
+  lifetimeOf,
+  requireAsked,
+  withCertificate,
+  withDenial,
+} from './request.ts'
 
 export interface KubeletDoorDeps extends IssueDeps {
   readonly kube: KubeClient
@@ -22,17 +31,13 @@ export interface KubeletDoor {
   stop(): void
 }
 
-const GROUP = '/apis/certificates.k8s.io/v1'
 const RESOURCE = 'podcertificaterequests'
-/** A cluster may begin to serve them when it is upgraded. */
-const PROBE_MS = 180_000
-const PROBE_RETRY_MS = 5000
 /** What failed for the time being is tried again. */
 const RETRY_MS = 10_000
-const MOST_AT_ONCE = 32
+const MAX_AT_ONCE = 16
 
 /**
- * The kubelet's way: it asks by an object of the apiserver, which vouches for the pod (NodeRestriction),
+ * The kubelet's way: it asks by an object of the apiserver, which vouches for what kubelets write,
  * and finds the certificate in its status. Replicas may answer the same request; the first one counts.
  */
 export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
@@ -42,21 +47,19 @@ export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
   /** In the order in which they came. */
   const waiting = new Set<string>()
   let probed = false
-  let reflector: Reflector<KubeObject | 'decided'> | undefined
+  let reflector: Reflector<'open' | 'decided'> | undefined
 
   const take = (key: string): void => {
-    const request = reflector?.get(key)
-    if (request === undefined || request === 'decided') return
-    if (underWay.has(key)) return
-    if (underWay.size >= MOST_AT_ONCE) {
+    if (reflector?.get(key) !== 'open' || underWay.has(key)) return
+    if (underWay.size >= MAX_AT_ONCE) {
       waiting.add(key)
       return
     }
     underWay.add(key)
-    void decide(request, deps).finally(() => {
+    void decide(key, deps).finally(() => {
       underWay.delete(key)
       for (const next of waiting) {
-        if (underWay.size >= MOST_AT_ONCE) break
+        if (underWay.size >= MAX_AT_ONCE) break
         waiting.delete(next)
         take(next)
       }
@@ -65,11 +68,12 @@ export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
   const follow = (): void => {
     reflector = new Reflector({
       ...deps,
-      path: `${GROUP}/${RESOURCE}`,
+      path: `${CERTIFICATES_API}/${RESOURCE}`,
       kind: 'PodCertificateRequest',
       selector: { fieldSelector: `spec.signerName=${AUTHORITY.signerName}` },
       whole: true,
-      keep: (request) => (isDecided(request) ? 'decided' : request),
+      // Whoever may create requests fills them as they like; each is read again in its turn.
+      keep: (request) => (isDecided(request) ? 'decided' : 'open'),
       onChange: take,
     })
     reflector.start()
@@ -80,9 +84,9 @@ export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
       if (reflector !== undefined) reflector.keys().forEach(take)
       else {
         try {
-          const isServed = await serves(kube)
+          const served = await isServed(kube, RESOURCE)
           probed = true
-          if (isServed) follow()
+          if (served) follow()
           else pauseMs = PROBE_MS
         } catch (error) {
           pauseMs = PROBE_RETRY_MS
@@ -110,41 +114,61 @@ export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
   }
 }
 
-async function serves(kube: KubeClient): Promise<boolean> {
-  const { resources = [] } = ((await kube.get(GROUP)) ?? {}) as {
-    readonly resources?: readonly { readonly name?: string }[]
+/** Never throws: what fails for the time being stays undecided. @param key `namespace/name` */
+async function decide(key: string, deps: KubeletDoorDeps): Promise<void> {
+  const { clock, metrics } = deps
+  const startedAt = clock.monotonic()
+  let request: KubeObject | undefined
+  try {
+    request = await read(key, deps.kube)
+    if (request === undefined || isDecided(request)) return // another replica was first
+    await answer(request, deps)
+  } catch (error) {
+    await deny(request, error, deps)
   }
-  return resources.some(({ name }) => name === RESOURCE)
+  metrics.observe('pod-certificate', (clock.monotonic() - startedAt) / 1000)
 }
 
-/** Never throws: what fails for the time being stays undecided. */
-async function decide(request: KubeObject, deps: KubeletDoorDeps): Promise<void> {
-  const { clock, metrics, maxLifetimeSeconds } = deps
-  const startedAt = clock.monotonic()
+/** Undefined if it is gone. @throws Refusal */
+async function read(key: string, kube: KubeClient): Promise<KubeObject | undefined> {
+  try {
+    return await kube.get(pathOf(key))
+  } catch (error) {
+    throw new Refusal('apiserver-unreachable', messageOf(error), { cause: error })
+  }
+}
+
+/** @throws Refusal; KubeError */
+async function answer(request: KubeObject, deps: KubeletDoorDeps): Promise<void> {
   const asked = {
     door: 'pod-certificate',
     identity: identityOf(request),
-    readCsr: () => csrOf(request),
-    lifetimeSeconds: lifetimeOf(request, maxLifetimeSeconds),
+    readCsr(pod: unknown) {
+      requireAsked(request, pod)
+      return csrOf(request)
+    },
+    lifetimeSeconds: lifetimeOf(request, deps.maxLifetimeSeconds),
   } as const
-  try {
-    const issued = await issue(asked, deps)
-    const lifeSeconds = (issued.notAfterMs - issued.notBeforeMs) / 1000
-    if (lifeSeconds < CERTIFICATE_SECONDS.min) {
-      throw new Refusal('not-ready', 'the CA ends within the hour that the apiserver demands')
-    }
-    const isFirst = await writeStatus(withCertificate(request, issued, clock.now()), deps.kube)
-    if (isFirst) noteIssued(asked, issued, deps)
-  } catch (error) {
-    await deny(request, error, deps)
-  } finally {
-    metrics.observe('pod-certificate', (clock.monotonic() - startedAt) / 1000)
+  const issued = await issue(asked, deps)
+  const lifeSeconds = (issued.notAfterMs - issued.notBeforeMs) / 1000
+  if (lifeSeconds < CERTIFICATE_SECONDS.min) {
+    throw new Refusal('not-ready', 'the CA ends within the hour that the apiserver demands')
   }
+  const isFirst = await writeStatus(withCertificate(request, issued, deps.clock.now()), deps.kube)
+  if (isFirst) noteIssued(asked, issued, deps)
 }
 
 /** Denies for good what the pod's author must change; anything else is tried again. */
-async function deny(request: KubeObject, error: unknown, deps: KubeletDoorDeps): Promise<void> {
+async function deny(
+  request: KubeObject | undefined,
+  error: unknown,
+  deps: KubeletDoorDeps,
+): Promise<void> {
   try {
+    if (request === undefined) {
+      noteRefused('pod-certificate', undefined, error, deps)
+      return
+    }
     if (error instanceof Refusal && error.status < 500) {
       const denied = withDenial(request, error.code, error.message, deps.clock.now())
       if (!(await writeStatus(denied, deps.kube))) return
@@ -158,12 +182,16 @@ async function deny(request: KubeObject, error: unknown, deps: KubeletDoorDeps):
 /** False where another replica was first, or the request is gone. */
 async function writeStatus(request: KubeObject, kube: KubeClient): Promise<boolean> {
   const { namespace = '', name = '' } = request.metadata
-  const path = `${GROUP}/namespaces/${encodeURIComponent(namespace)}/${RESOURCE}/${encodeURIComponent(name)}/status`
   try {
-    await kube.replace(path, request)
+    await kube.replace(`${pathOf(`${namespace}/${name}`)}/status`, request)
     return true
   } catch (error) {
     if (error instanceof KubeError && (error.status === 409 || error.status === 404)) return false
     throw error
   }
+}
+
+function pathOf(key: string): string {
+  const [namespace = '', name = ''] = key.split('/').map(encodeURIComponent)
+  return `${CERTIFICATES_API}/namespaces/${namespace}/${RESOURCE}/${name}`
 }

@@ -1,18 +1,18 @@
-import { CERTIFICATE_SECONDS } from '../../contract/certificates.ts'
-import { PREFIX } from '../../contract/names.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { AUTHORITY, CERTIFICATE_SECONDS } from '../../contract/certificates.ts'
+import { fillInPod } from '../../contract/dns-names.ts'
+import { CERTIFICATE_DNS_NAMES } from '../../contract/names.ts'
 import { dnsNames as dnsNamesKind } from '../../contract/values.ts'
 import type { KubeObject } from '../../service/kube/kube-client.ts'
 import type { Identity } from '../identity/identity.ts'
 import { Refusal, type Reason } from '../refusal.ts'
 import { readCsr, type ReadCsr } from '../request/csr.ts'
 
-/** The one annotation that a request may carry, besides none. */
-const DNS_NAMES_KEY = `${PREFIX}certificate-dns-names`
-
 interface Spec {
   readonly podName?: unknown
   readonly podUID?: unknown
   readonly serviceAccountName?: unknown
+  readonly nodeName?: unknown
   readonly maxExpirationSeconds?: unknown
   readonly stubPKCS10Request?: unknown
   readonly unverifiedUserAnnotations?: Readonly<Record<string, string>>
@@ -26,15 +26,20 @@ export function isDecided(request: KubeObject): boolean {
   return conditions.some(({ type = '' }) => ['Issued', 'Denied', 'Failed'].includes(type))
 }
 
-/** The pod that the kubelet asks for; the apiserver has checked that it runs on that node. */
+/**
+ * The pod that the request is for. The apiserver compares it with the pod only if a kubelet asks (admission
+ * plugin NodeRestriction); whoever else may create requests writes what they like, so the authority compares
+ * all of it with the pod, and our guard takes requests from kubelets alone.
+ */
 export function identityOf(request: KubeObject): Identity {
-  const { podName, podUID, serviceAccountName } = specOf(request)
+  const { podName, podUID, serviceAccountName, nodeName } = specOf(request)
   const text = (value: unknown): string => (typeof value === 'string' ? value : '')
   return {
     namespace: request.metadata.namespace ?? '',
     serviceAccount: text(serviceAccountName),
     podName: text(podName),
     podUid: text(podUID),
+    nodeName: text(nodeName),
   }
 }
 
@@ -45,23 +50,65 @@ export function identityOf(request: KubeObject): Identity {
  */
 export function csrOf(request: KubeObject): ReadCsr {
   const { stubPKCS10Request, unverifiedUserAnnotations = {} } = specOf(request)
-  const foreign = Object.keys(unverifiedUserAnnotations).find((key) => key !== DNS_NAMES_KEY)
+  const foreign = Object.keys(unverifiedUserAnnotations).find(
+    (key) => key !== CERTIFICATE_DNS_NAMES,
+  )
   if (foreign !== undefined) {
-    throw new Refusal('request-invalid', `unknown annotation ${foreign}; allowed: ${DNS_NAMES_KEY}`)
+    throw new Refusal(
+      'request-invalid',
+      `unknown annotation ${foreign}; allowed: ${CERTIFICATE_DNS_NAMES}`,
+    )
   }
-  const asked = unverifiedUserAnnotations[DNS_NAMES_KEY] ?? ''
+  const asked = unverifiedUserAnnotations[CERTIFICATE_DNS_NAMES] ?? ''
   const dnsNames = dnsNamesKind.parse(asked)
   if (dnsNames === undefined) {
     throw new Refusal(
       'request-invalid',
-      `${DNS_NAMES_KEY} is ${JSON.stringify(asked.slice(0, 200))}; allowed: ${dnsNamesKind.allowed}`,
+      `${CERTIFICATE_DNS_NAMES} is ${JSON.stringify(asked.slice(0, 200))}; allowed: ${dnsNamesKind.allowed}`,
     )
   }
   if (typeof stubPKCS10Request !== 'string') {
     throw new Refusal('csr-invalid', 'the request has no stubPKCS10Request')
   }
   const csr = readCsr(Buffer.from(stubPKCS10Request, 'base64'))
-  return { ...csr, dnsNames: [...new Set([...csr.dnsNames, ...dnsNames])] }
+  const { podName } = identityOf(request)
+  const filled = dnsNames.map((name) => fillInPod(name, podName))
+  return { ...csr, dnsNames: [...new Set([...csr.dnsNames, ...filled])] }
+}
+
+interface PodCertificateSource {
+  readonly signerName?: unknown
+  readonly userAnnotations?: Readonly<Record<string, string>>
+}
+
+/**
+ * The pod must ask for just that: a volume with our signer and these annotations.
+ *
+ * @throws Refusal
+ */
+export function requireAsked(request: KubeObject, pod: unknown): void {
+  const { spec = {} } = (pod ?? {}) as { readonly spec?: PodVolumes }
+  const { unverifiedUserAnnotations = {} } = specOf(request)
+  const asks = (spec.volumes ?? [])
+    .flatMap(({ projected }) => projected?.sources ?? [])
+    .some(
+      ({ podCertificate }) =>
+        podCertificate?.signerName === AUTHORITY.signerName &&
+        isDeepStrictEqual(podCertificate.userAnnotations ?? {}, unverifiedUserAnnotations),
+    )
+  if (asks) return
+  throw new Refusal(
+    'request-invalid',
+    `no volume of the pod asks ${AUTHORITY.signerName} for a certificate with the annotations of the request`,
+  )
+}
+
+interface PodVolumes {
+  readonly volumes?: readonly {
+    readonly projected?: {
+      readonly sources?: readonly { readonly podCertificate?: PodCertificateSource }[]
+    }
+  }[]
 }
 
 /**
@@ -76,7 +123,7 @@ export function lifetimeOf(request: KubeObject, maxLifetimeSeconds: number): num
 }
 
 function specOf(request: KubeObject): Spec {
-  return request['spec'] as Spec
+  return request['spec'] ?? {}
 }
 
 export interface IssuedParts {

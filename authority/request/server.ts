@@ -5,52 +5,92 @@ import {
   CERTIFICATE_LIMITS,
   type CertificateRefusal,
   type IssuedCertificate,
+  type TrustBundleAnswer,
 } from '../../contract/certificates.ts'
+import { sleep } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
+import { BodyError, createBodies, type Bodies } from '../../service/budget/bodies.ts'
+import {
+  BusyError,
+  createFairSlots,
+  type FairSlots,
+  type SlotLimits,
+} from '../../service/budget/fair-slots.ts'
+import { addressOf, guardServer, type ConnectionLimits } from '../../service/budget/guard.ts'
+import type { NoteRefusal } from '../../service/budget/refusals.ts'
 import type { Identity } from '../identity/identity.ts'
 import { issue, noteIssued, noteRefused, type IssueDeps, type IssueRequest } from '../issue.ts'
-import { Refusal } from '../refusal.ts'
+import { Refusal, type Reason } from '../refusal.ts'
 import { readBody, readToken } from './body.ts'
 import { csrFromPem, readCsr } from './csr.ts'
+import { requirePlausible } from './precheck.ts'
 
 export interface ServerDeps extends IssueDeps {
   /** Caps what is issued. */
   readonly maxLifetimeSeconds: number
 }
 
-/** Requests that are worked on at once; pods ask again after a refusal. */
-const MOST_AT_ONCE = 64
-const MOST_CONNECTIONS = 2048
+/**
+ * Requests that are worked on at once, in all and of one address; each is three calls of the apiserver. Pods
+ * of a node may share an address, so the others wait for a while, and are then told to ask again.
+ */
+const AT_ONCE: SlotLimits = {
+  max: 64,
+  maxPerCaller: 8,
+  maxWaiting: 256,
+  maxWaitingPerCaller: 128,
+  maxWaitMs: 5000,
+}
+/** Where the apiserver does not know the token, it is this long until the slot is free again. */
+const STRANGER_MS = 250
 
-/** The door of the exchangers: HTTPS with the authority's own certificate, TLS 1.2 or 1.3. */
+/** Pods come and go: each opens a connection of its own once in half an hour. */
+const CONNECTIONS: ConnectionLimits = {
+  unfinished: { max: 128, maxPerAddress: 64 }, // each of them makes a turn of the event loop longer
+  proven: { max: 384, maxPerAddress: 192 }, // more than work and wait, so that none of those is cut off
+  // A quarter of a core at most.
+  handshakes: { perSecond: 300, burst: 48, waiting: { max: 768, maxPerAddress: 512 } },
+  deadlines: { handshakeMs: 5000, firstRequestMs: 10_000, answerMs: 20_000 },
+}
+/** Bytes; a request takes at most one block. */
+const BODIES = { max: 16 * 1024 * 1024, maxPerAddress: 8 * 1024 * 1024 } as const
+
+/** The server that exchangers ask: HTTPS with the authority's own certificate, TLS 1.2 or 1.3. */
 export function createAuthorityServer(
   certificate: { readonly certPem: string; readonly keyPem: string },
   deps: ServerDeps,
+  note: NoteRefusal,
 ): Server {
+  const guarding = { server: 'certificates', clock: deps.clock, note }
+  const desk = {
+    bodies: createBodies(BODIES, guarding),
+    slots: createFairSlots(AT_ONCE, deps.clock),
+  }
   const server = createServer(
     {
       cert: certificate.certPem,
       key: certificate.keyPem,
       minVersion: 'TLSv1.2',
-      handshakeTimeout: 5000,
-      connectionsCheckingInterval: 2000, // how closely the limits below are kept
+      handshakeTimeout: CONNECTIONS.deadlines.handshakeMs,
+      pauseOnConnect: true,
+      connectionsCheckingInterval: 1000, // how closely the limits below are kept
     },
-    createAuthorityListener(deps),
+    createAuthorityListener(deps, desk),
   )
   server.headersTimeout = 5000
   server.requestTimeout = 10_000
   server.keepAliveTimeout = 5000 // a pod asks once in half an hour
-  server.maxConnections = MOST_CONNECTIONS
+  guardServer(server, CONNECTIONS, guarding)
   return server
 }
 
 /** Never throws, never leaves a request unanswered. */
-function createAuthorityListener(deps: ServerDeps): RequestListener {
-  const desk: Desk = { underWay: 0 }
+function createAuthorityListener(deps: ServerDeps, desk: Desk): RequestListener {
   return (request, response) => {
-    answer(request, deps, desk).then(
-      (issued) => {
-        send(response, 200, issued)
+    const answered = isForTrustBundle(request) ? trustBundle(deps) : answer(request, deps, desk)
+    answered.then(
+      (body) => {
+        send(response, 200, body)
       },
       (error: unknown) => {
         refuse(response, error)
@@ -59,20 +99,43 @@ function createAuthorityListener(deps: ServerDeps): RequestListener {
   }
 }
 
-/** Counts requests from the whole body to the answer, so that slow senders hold nobody up. */
-interface Desk {
-  underWay: number
+function isForTrustBundle({ url, method }: IncomingMessage): boolean {
+  return url === AUTHORITY.trustBundlePath && method === 'GET'
 }
 
-async function atDesk<T>(desk: Desk, work: () => Promise<T>): Promise<T> {
-  if (desk.underWay >= MOST_AT_ONCE) {
-    throw new Refusal('not-ready', `${MOST_AT_ONCE} requests are under way; ask again`)
-  }
-  desk.underWay += 1
+/** Public, and from memory: it costs no more than the connection, which is budgeted. @throws Refusal */
+function trustBundle({ current }: ServerDeps): Promise<TrustBundleAnswer> {
+  const ca = current()
+  if (ca !== undefined) return Promise.resolve({ trustBundle: ca.bundlePem })
+  return Promise.reject(new Refusal('not-ready', 'the authority has no CA yet'))
+}
+
+/** Work begins with the whole body, so that slow senders hold nobody up. */
+interface Desk {
+  readonly bodies: Bodies
+  readonly slots: FairSlots
+}
+
+/** @throws Refusal, also where too much is asked for at once */
+async function atDesk<T>(desk: Desk, caller: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await work()
-  } finally {
-    desk.underWay -= 1
+    return await desk.slots.run(caller, work)
+  } catch (error) {
+    if (!(error instanceof BusyError)) throw error
+    throw new Refusal('not-ready', `too much is asked for at once (${error.message}); ask again`)
+  }
+}
+
+/**
+ * Whose token it is. A token that the apiserver does not accept keeps its slot for a while: the address
+ * that sends such tokens gets few of them looked at, and all others do not wait for it.
+ */
+async function identify(token: string, { cluster, clock }: ServerDeps): Promise<Identity> {
+  try {
+    return await cluster.identify(token)
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'token-invalid') await sleep(clock, STRANGER_MS)
+    throw error
   }
 }
 
@@ -87,12 +150,13 @@ async function answer(
   try {
     requireRoute(request)
     const token = readToken(request.headers.authorization)
-    const text = await readText(request)
+    requirePlausible(token, clock.now())
+    const text = await readText(request, desk.bodies)
     startedAt = clock.monotonic()
     const { csr, durationSeconds } = readBody(text)
     const bytes = csrFromPem(csr)
-    return await atDesk(desk, async () => {
-      identity = await deps.cluster.identify(token)
+    return await atDesk(desk, addressOf(request.socket), async () => {
+      identity = await identify(token, deps)
       const asked: IssueRequest = {
         door: 'authority',
         identity,
@@ -113,44 +177,32 @@ async function answer(
 
 function requireRoute({ url, method, headers }: IncomingMessage): void {
   if (url !== AUTHORITY.path || method !== 'POST') {
-    throw new Refusal('request-invalid', `allowed: POST ${AUTHORITY.path}`)
+    const allowed = `POST ${AUTHORITY.path}, GET ${AUTHORITY.trustBundlePath}`
+    throw new Refusal('request-invalid', `allowed: ${allowed}`)
   }
   if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) {
     throw new Refusal('request-invalid', 'content-type must be application/json')
   }
 }
 
-function readText(request: IncomingMessage): Promise<string> {
-  const most = CERTIFICATE_LIMITS.requestBytes
-  const tooLarge = (): Refusal =>
-    new Refusal('too-large', `the body is larger than ${most} bytes, which is the most allowed`)
-  return new Promise((resolve, reject) => {
-    if (Number(request.headers['content-length'] ?? 0) > most) {
-      reject(tooLarge())
-      return
-    }
-    const chunks: Buffer[] = []
-    let size = 0
-    const take = (chunk: Buffer): void => {
-      size += chunk.length
-      if (size <= most) {
-        chunks.push(chunk)
-        return
-      }
-      request.off('data', take).resume()
-      reject(tooLarge())
-    }
-    request.on('data', take)
-    request.on('end', () => {
-      resolve(Buffer.concat(chunks).toString('utf8'))
-    })
-    const aborted = (): void => {
-      reject(new Refusal('request-invalid', 'the body ended early'))
-    }
-    request.on('aborted', aborted)
-    request.on('error', aborted)
-  })
+/** @throws Refusal */
+async function readText(request: IncomingMessage, bodies: Bodies): Promise<string> {
+  try {
+    const body = await bodies.read(request, CERTIFICATE_LIMITS.requestBytes)
+    const text = body.take().toString('utf8')
+    body.release() // what is left of it is bounded by the slots
+    return text
+  } catch (error) {
+    if (!(error instanceof BodyError)) throw error
+    throw new Refusal(REFUSAL_OF_BODY[error.code], error.message)
+  }
 }
+
+const REFUSAL_OF_BODY = {
+  ERR_BODY_TOO_LARGE: 'too-large',
+  ERR_BODY_ABORTED: 'request-invalid',
+  ERR_BODY_OVER_BUDGET: 'not-ready',
+} as const satisfies Readonly<Record<BodyError['code'], Reason>>
 
 function refuse(response: ServerResponse, error: unknown): void {
   const isRefusal = error instanceof Refusal
@@ -166,7 +218,7 @@ function refuse(response: ServerResponse, error: unknown): void {
 function send(
   response: ServerResponse,
   status: number,
-  body: IssuedCertificate | CertificateRefusal,
+  body: IssuedCertificate | TrustBundleAnswer | CertificateRefusal,
 ): void {
   const text = JSON.stringify(body)
   response.writeHead(status, {

@@ -57,13 +57,17 @@ function deployment(
   }
 }
 
-async function rolledOut({ kubectl }: Suite, { namespace }: Member, name: string): Promise<void> {
+async function rolledOut(
+  { kubectl }: Pick<Suite, 'kubectl'>,
+  { namespace }: Member,
+  name: string,
+): Promise<void> {
   const status = ['rollout', 'status', `deployment/${name}`, '--timeout=120s']
   await kubectl([...status, '--namespace', namespace])
 }
 
 /** The Deployment and Service `server`; gives its URL. */
-export async function startServer(suite: Suite, member: Member): Promise<string> {
+export async function startServer(suite: Pick<Suite, 'kubectl'>, member: Member): Promise<string> {
   const readinessProbe = { tcpSocket: { port: TLS_PORT }, periodSeconds: 1 }
   const container = { command: ['node', '/app/tls-server.mjs'], readinessProbe }
   const spec = { selector: { app: 'server' }, ports: [{ port: TLS_PORT }] }

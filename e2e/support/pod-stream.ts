@@ -5,7 +5,7 @@ import type { Apiserver } from './apiserver.ts'
 import { reached } from './reached.ts'
 import type { Team } from './suite.ts'
 
-const PAUSE_MS = 100
+const PAUSE_MS = 100 // which makes some twenty a second
 const AT_ONCE = 2
 
 /** What became of a stream of pod creations; two empty lists are what a test wants to see. */
@@ -32,7 +32,7 @@ export function isInjected(pod: Pod, role: string): boolean {
 }
 
 /**
- * Creates pods of a team until `work` is done, two at once and some twenty a second at most, without trying anything again. They are
+ * Creates pods of a team until `work` is done, two at once and then a pause, without trying anything again. They are
  * of a scheduler that does not exist, so none ever starts.
  *
  * @param work what happens meanwhile; its error ends the stream, and is thrown
@@ -41,6 +41,7 @@ export async function streamPodsDuring(
   api: Apiserver,
   team: Team,
   work: () => Promise<unknown>,
+  { pauseMs = PAUSE_MS } = {},
 ): Promise<Streamed> {
   const failed: string[] = []
   const withoutCredentials: string[] = []
@@ -67,7 +68,7 @@ export async function streamPodsDuring(
   const streaming = (async () => {
     while (!done.signal.aborted) {
       await Promise.all(Array.from({ length: AT_ONCE }, createOne))
-      await sleep(realClock, PAUSE_MS)
+      await sleep(realClock, pauseMs)
     }
   })()
   await Promise.all([working, streaming])

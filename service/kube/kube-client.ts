@@ -23,9 +23,14 @@ export interface KubeList {
   readonly items: readonly KubeObject[] | null
 }
 
-/** One line of a watch. Source: Kubernetes API concepts, "Efficient detection of changes". */
+/**
+ * One line of a watch. Source: Kubernetes API concepts, "Efficient detection of changes".
+ *
+ * `TOO_LARGE` is our own: the line was over the bound and is not read; the object's metadata has its name,
+ * namespace and resourceVersion alone.
+ */
 export interface WatchEvent {
-  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR'
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR' | 'TOO_LARGE'
   /** With `ERROR` a Status, whose `code` is 410 where the resourceVersion is too old. */
   readonly object: KubeObject & { readonly code?: number }
 }
@@ -42,6 +47,19 @@ export class KubeError extends NocredsError<'ERR_KUBE'> {
   }
 }
 
+/** An answer of more bytes than are read. */
+export class AnswerTooLargeError extends NocredsError<'ERR_KUBE_ANSWER_TOO_LARGE'> {
+  /** The list's own metadata, which stands before its items; undefined where it was not found. */
+  readonly list: KubeList['metadata'] | undefined
+
+  constructor(message: string, list?: KubeList['metadata']) {
+    super('ERR_KUBE_ANSWER_TOO_LARGE', message)
+    this.list = list
+  }
+}
+
+type List = (path: string, query: Query, maxBytes?: number) => Promise<KubeList>
+
 type Watch = (
   path: string,
   query: Query,
@@ -52,17 +70,17 @@ type Watch = (
 /**
  * The few verbs that nocreds needs, on plain JSON: typed deserialisation of 100,000 objects would
  * cost more than all decisions. `path` is an API path such as `/api/v1/namespaces/a`; every call
- * has its own time limit and throws KubeError.
+ * has its own time limit and throws KubeError, or AnswerTooLargeError where the object is over the bound.
  */
 export interface KubeClient {
   /** Undefined where there is none. */
   get(path: string): Promise<KubeObject | undefined>
   /** Metadata only; undefined where there is none. */
   getMetadata(path: string): Promise<KubeObject | undefined>
-  /** One page. */
-  list(path: string, query: Query): Promise<KubeList>
-  /** One page, metadata only. */
-  listMetadata(path: string, query: Query): Promise<KubeList>
+  /** One page. @throws AnswerTooLargeError where it has more than `maxBytes` */
+  readonly list: List
+  /** One page, metadata only. @throws as list */
+  readonly listMetadata: List
   /** Resolves when the apiserver ends the stream, or the signal does. */
   readonly watch: Watch
   /** Metadata only. */
@@ -71,8 +89,12 @@ export interface KubeClient {
   replace(path: string, object: KubeObject): Promise<KubeObject>
   /** Status 409 where there is one of this name already. @param path of the collection */
   create(path: string, object: unknown): Promise<KubeObject>
-  /** No error where there is none. */
-  remove(path: string): Promise<void>
+  /**
+   * No error where there is none; status 409 where another object has the name than the one of the uid.
+   *
+   * @param preconditions what the object must be, else it stays
+   */
+  remove(path: string, preconditions?: { readonly uid: string }): Promise<void>
   /** JSON Patch (RFC 6902). */
   patch(path: string, operations: readonly Operation[]): Promise<KubeObject>
 }

@@ -1,10 +1,10 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https'
-import { createInterface } from 'node:readline'
-import { text } from 'node:stream/consumers'
 import { KubeConfig } from '@kubernetes/client-node'
 import { codeOf, messageOf, UsageError } from '../../platform/errors.ts'
+import { readEvents, readText } from './bounded.ts'
 import {
+  AnswerTooLargeError,
   KubeError,
   type KubeClient,
   type KubeList,
@@ -20,6 +20,11 @@ const CALL_TIMEOUT_MS = 3000
 const LIST_TIMEOUT_MS = 60_000
 /** The apiserver sends a bookmark about once a minute; a watch that is silent for longer is dead. */
 const WATCH_SILENCE_MS = 150_000
+
+/** An object of 1.5 MiB in etcd is longer as JSON; one that is longer than this was made to be. */
+const MAX_OBJECT_BYTES = 4 * 1024 * 1024
+/** Of a refusal, which has a message of a few lines. */
+const MAX_STATUS_BYTES = 65_536
 
 /** Source: Kubernetes API concepts, "Metadata-only fetches". */
 const METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1'
@@ -61,6 +66,7 @@ interface Call {
   readonly contentType?: string
   readonly body?: unknown
   readonly timeoutMs?: number
+  readonly maxBytes?: number | undefined
   readonly signal?: AbortSignal
 }
 
@@ -68,8 +74,9 @@ export function createKubeClient(config: KubeConfig): KubeClient {
   const call = async <T>(options: Call): Promise<T> => {
     const response = await send(config, options)
     try {
-      return JSON.parse(await text(response)) as T
+      return JSON.parse(await readText(response, options.maxBytes ?? MAX_OBJECT_BYTES)) as T
     } catch (error) {
+      if (error instanceof AnswerTooLargeError) throw error
       throw unreachable(error) // the answer broke off
     }
   }
@@ -77,23 +84,24 @@ export function createKubeClient(config: KubeConfig): KubeClient {
     if (error instanceof KubeError && error.status === 404) return undefined
     throw error
   }
-  const list = (path: string, query: Query, accept?: string): Promise<KubeList> =>
-    call({ method: 'GET', path, query, accept, timeoutMs: LIST_TIMEOUT_MS })
+  const list = (of: Pick<Call, 'path' | 'query' | 'accept' | 'maxBytes'>): Promise<KubeList> =>
+    call({ ...of, method: 'GET', timeoutMs: LIST_TIMEOUT_MS })
   const watch = (of: Watched, onEvent: (event: WatchEvent) => void): Promise<void> =>
     follow(config, of, onEvent)
   return {
     get: (path) => call<KubeObject>({ method: 'GET', path }).catch(orUndefined),
     getMetadata: (path) =>
       call<KubeObject>({ method: 'GET', path, accept: METADATA }).catch(orUndefined),
-    list: (path, query) => list(path, query),
-    listMetadata: (path, query) => list(path, query, METADATA_LIST),
+    list: (path, query, maxBytes) => list({ path, query, maxBytes }),
+    listMetadata: (path, query, maxBytes) => list({ path, query, maxBytes, accept: METADATA_LIST }),
     watch: (path, query, onEvent, signal) => watch({ path, query, signal }, onEvent),
     watchMetadata: (path, query, onEvent, signal) =>
       watch({ path, query, signal, accept: METADATA }, onEvent),
     create: (path, object) =>
       call({ method: 'POST', path, body: object, contentType: 'application/json' }),
-    async remove(path) {
-      await call({ method: 'DELETE', path }).catch(orUndefined)
+    async remove(path, preconditions) {
+      const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions }
+      await call({ method: 'DELETE', path, body }).catch(orUndefined)
     },
     replace: (path, object) =>
       call({ method: 'PUT', path, body: object, contentType: 'application/json' }),
@@ -120,11 +128,10 @@ async function follow(
     signal,
   })
   try {
-    for await (const line of createInterface({ input: response })) {
-      if (line !== '') onEvent(JSON.parse(line) as WatchEvent)
-    }
+    await readEvents(response, MAX_OBJECT_BYTES, onEvent)
   } catch (error) {
-    if (!signal.aborted) throw unreachable(error)
+    if (signal.aborted) return
+    throw error instanceof AnswerTooLargeError ? error : unreachable(error)
   }
 }
 
@@ -147,7 +154,7 @@ async function send(config: KubeConfig, call: Call): Promise<IncomingMessage> {
   const response = await roundTrip(url, options, call)
   const status = response.statusCode ?? 0
   if (status >= 200 && status < 300) return response
-  const said = await text(response).catch(() => '')
+  const said = await readText(response, MAX_STATUS_BYTES).catch(() => '')
   throw new KubeError(status, `${call.method} ${call.path}: ${status} ${reasonOf(said)}`)
 }
 
@@ -185,8 +192,10 @@ function roundTrip(url: URL, options: RequestOptions, call: Call): Promise<Incom
       outgoing.end()
       return
     }
+    const body = Buffer.from(JSON.stringify(call.body))
     outgoing.setHeader('content-type', call.contentType ?? 'application/json')
-    outgoing.end(JSON.stringify(call.body))
+    outgoing.setHeader('content-length', body.length) // of a DELETE, Node would send none
+    outgoing.end(body)
   })
 }
 

@@ -2,15 +2,17 @@ import { sleep, type Clock, type Random } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import {
+  AnswerTooLargeError,
   KubeError,
   type KubeClient,
+  type KubeList,
   type KubeObject,
   type Query,
   type WatchEvent,
 } from './kube-client.ts'
 
-/** Objects in one page of a list. */
-const PAGE = 500
+/** A page of a list; what is in it is parsed whole, and takes ten times as much memory then. */
+const PAGE = { objects: 500, bytes: 2 * 1024 * 1024 } as const
 /** The apiserver ends a watch after about this long; spread, so that replicas do not return in step. */
 const WATCH_SECONDS = { least: 300, spread: 300 } as const
 const BACKOFF_MS = { first: 1000, cap: 30_000 } as const
@@ -26,11 +28,24 @@ export interface ReflectorDeps<Kept> {
   readonly whole?: boolean
   /** What is kept of an object. */
   readonly keep: (object: KubeObject) => Kept
+  /** Bounds of one page of a list; default 500 objects, 2 MiB. An object that is over the page alone is still read. */
+  readonly page?: { readonly objects: number; readonly bytes: number }
+  /** Bounds what is kept of all objects together. */
+  readonly memory?: Memory<Kept>
   /** Called after each change, and for each object of a new list; undefined: it is gone. */
   readonly onChange?: (key: string, kept: Kept | undefined) => void
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+}
+
+/** What tenants write may be more than there is memory for. */
+export interface Memory<Kept> {
+  /** In any unit. */
+  sizeOf(kept: Kept): number
+  readonly max: number
+  /** Kept in the place of what does not fit; of size 0. */
+  readonly instead: Kept
 }
 
 /**
@@ -41,12 +56,13 @@ export interface ReflectorDeps<Kept> {
 export class Reflector<Kept> {
   readonly #deps: ReflectorDeps<Kept>
   readonly #stop = new AbortController()
-  #objects = new Map<string, Kept>()
+  #objects: Copy<Kept>
   #failures = 0
   #ready = false
 
   constructor(deps: ReflectorDeps<Kept>) {
     this.#deps = deps
+    this.#objects = new Copy(deps.memory)
   }
 
   /** True from the first complete list on. */
@@ -104,19 +120,47 @@ export class Reflector<Kept> {
 
   /** Replaces the copy; gives the resourceVersion that a watch goes on from. */
   async #list(): Promise<string> {
-    const fresh = new Map<string, Kept>()
-    const { kube, path, selector = {}, whole = false, keep } = this.#deps
-    let query: Record<string, string> = { ...selector, limit: String(PAGE) }
+    const { keep, memory, page = PAGE } = this.#deps
+    const fresh = new Copy(memory)
+    const position: Position = { limit: page.objects, continue: undefined }
     for (;;) {
-      const page = await (whole ? kube.list(path, query) : kube.listMetadata(path, query))
-      for (const object of page.items ?? []) fresh.set(keyOf(object.metadata), keep(object))
-      if (!page.metadata.continue) {
+      const { metadata, items } = await this.#page(position)
+      for (const object of items ?? []) fresh.set(keyOf(object.metadata), keep(object))
+      if (!metadata.continue) {
         this.#replace(fresh)
         this.#ready = true
-        return page.metadata.resourceVersion ?? ''
+        return metadata.resourceVersion ?? ''
       }
-      query = { ...selector, limit: String(PAGE), continue: page.metadata.continue }
+      position.continue = metadata.continue
+      position.limit = Math.min(position.limit * 2, page.objects)
     }
+  }
+
+  /** One page; with fewer objects where it has too many bytes. */
+  async #page(position: Position): Promise<KubeList> {
+    const { kube, path, selector = {}, whole = false, page = PAGE } = this.#deps
+    for (;;) {
+      const query: Record<string, string> = { ...selector, limit: String(position.limit) }
+      if (position.continue !== undefined) query['continue'] = position.continue
+      // For one object the client's own bound holds.
+      const maxBytes = position.limit === 1 ? undefined : page.bytes
+      try {
+        const list = whole ? kube.list : kube.listMetadata
+        return await list(path, query, maxBytes)
+      } catch (error) {
+        if (!(error instanceof AnswerTooLargeError)) throw error
+        if (position.limit === 1) return this.#leaveOut(error)
+        position.limit = Math.max(1, Math.floor(position.limit / 4))
+      }
+    }
+  }
+
+  /** An object that is too large alone: the list goes on behind it. */
+  #leaveOut(error: AnswerTooLargeError): KubeList {
+    if (error.list === undefined) throw error
+    const { kind, log } = this.#deps
+    log.warn({ kind, reason: error.message }, 'an object is too large and is left out')
+    return { metadata: error.list, items: null }
   }
 
   /** Watches on and on; returns where only a new list can help. */
@@ -157,7 +201,7 @@ export class Reflector<Kept> {
     if (lastedMs < BACKOFF_MS.first) await sleep(clock, BACKOFF_MS.first - lastedMs)
   }
 
-  #replace(fresh: Map<string, Kept>): void {
+  #replace(fresh: Copy<Kept>): void {
     const before = this.#objects
     this.#objects = fresh
     const { onChange } = this.#deps
@@ -169,10 +213,48 @@ export class Reflector<Kept> {
   #apply({ type, object }: WatchEvent): void {
     const key = keyOf(object.metadata)
     if (type === 'BOOKMARK') return
-    const kept = type === 'DELETED' ? undefined : this.#deps.keep(object)
+    if (type === 'TOO_LARGE') {
+      const { kind, log } = this.#deps
+      log.warn({ kind, key }, 'an object is too large and is left out')
+    }
+    const isGone = type === 'DELETED' || type === 'TOO_LARGE'
+    const kept = isGone ? undefined : this.#deps.keep(object)
     if (kept === undefined) this.#objects.delete(key)
     else this.#objects.set(key, kept)
     this.#deps.onChange?.(key, kept)
+  }
+}
+
+interface Position {
+  /** Objects that are asked for. */
+  limit: number
+  continue: string | undefined
+}
+
+/** Objects by key, within a bound. */
+class Copy<Kept> extends Map<string, Kept> {
+  readonly #memory: Memory<Kept> | undefined
+  #size = 0
+
+  constructor(memory: Memory<Kept> | undefined) {
+    super()
+    this.#memory = memory
+  }
+
+  override set(key: string, kept: Kept): this {
+    const memory = this.#memory
+    if (memory === undefined) return super.set(key, kept)
+    this.delete(key)
+    const size = memory.sizeOf(kept)
+    const fits = this.#size + size <= memory.max
+    if (fits) this.#size += size
+    return super.set(key, fits ? kept : memory.instead)
+  }
+
+  override delete(key: string): boolean {
+    const before = this.get(key)
+    if (before !== undefined) this.#size -= this.#memory?.sizeOf(before) ?? 0
+    return super.delete(key)
   }
 }
 

@@ -7,9 +7,10 @@ import {
 import type { Clock, Random } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
+import { createFairSlots, type SlotLimits } from '../../service/budget/fair-slots.ts'
 import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
-import { keepOurs } from './our-annotations.ts'
-import { Reflector } from '../../service/kube/reflector.ts'
+import { keepOurs, NOTHING, sizeOf } from './our-annotations.ts'
+import { Reflector, type Memory } from '../../service/kube/reflector.ts'
 import { ClusterError, type Annotated, type ClusterReader } from './types.ts'
 
 export interface CachedReaderDeps {
@@ -24,6 +25,21 @@ export interface CachedReader extends ClusterReader {
   stop(): void
 }
 
+/** Characters of annotations, of each kind. What does not fit is asked for live, as if it said nothing. */
+const MEMORY: Memory<Annotated> = { sizeOf, max: 16 * 1024 * 1024, instead: NOTHING }
+
+/**
+ * A stranger may send reviews of names that nobody has. Whatever they send, the apiserver is asked no more
+ * than this at once, and of one caller's questions no more than half of it.
+ */
+const LIVE_GETS: SlotLimits = {
+  max: 16,
+  maxPerCaller: 8,
+  maxWaiting: 512,
+  maxWaitingPerCaller: 256,
+  maxWaitMs: 3000, // the review is denied soon after
+}
+
 /** The apiserver's Namespaces and ServiceAccounts, mostly from memory. */
 export function createCachedReader(deps: CachedReaderDeps): CachedReader {
   const { kube } = deps
@@ -31,12 +47,20 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
   const accounts = new Reflector({
     ...deps,
     keep,
+    memory: MEMORY,
     kind: 'ServiceAccount',
     path: '/api/v1/serviceaccounts',
   })
-  const namespaces = new Reflector({ ...deps, keep, kind: 'Namespace', path: '/api/v1/namespaces' })
-  const ask = shareCalls((path) => askLive(kube, path))
-  return {
+  const namespaces = new Reflector({
+    ...deps,
+    keep,
+    memory: MEMORY,
+    kind: 'Namespace',
+    path: '/api/v1/namespaces',
+  })
+  const slots = createFairSlots(LIVE_GETS, deps.clock)
+  const shared = shareCalls((path, caller) => slots.run(caller, () => askLive(kube, path)))
+  const readerFor = (ask: (path: string) => Promise<Annotated | undefined>): ClusterReader => ({
     serviceAccount(namespace, name) {
       const cached = accounts.get(`${namespace}/${name}`)
       if (cached !== undefined && says(cached, ROLE_ARN, CERTIFICATE)) return cached
@@ -53,6 +77,19 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
       return accounts.ready && namespaces.ready
     },
     counts: () => ({ ServiceAccount: accounts.size, Namespace: namespaces.size }),
+  })
+  let last = { caller: '', reader: readerFor((path) => shared(path, '')) }
+  return {
+    ...last.reader,
+    get ready() {
+      return accounts.ready && namespaces.ready
+    },
+    askedBy(caller) {
+      // Reviews that follow each other are mostly of one apiserver.
+      if (last.caller !== caller)
+        last = { caller, reader: readerFor((path) => shared(path, caller)) }
+      return last.reader
+    },
     start() {
       accounts.start()
       namespaces.start()
@@ -82,29 +119,33 @@ async function askLive(kube: KubeClient, path: string): Promise<Annotated | unde
 }
 
 /**
- * Callers that ask for the same thing at the same time share one call. A call that is already under
- * way may have read before the newest caller's write, so whoever comes then shares the next one.
+ * Questions of one caller for the same thing at the same time share one call. A call that is already under
+ * way may have read before the newest question's write, so what comes then shares the next one. Callers
+ * share nothing, else a stranger's question in a long queue would hold up another caller's.
  */
-function shareCalls<T>(call: (path: string) => Promise<T>): (path: string) => Promise<T> {
+function shareCalls<T>(
+  call: (path: string, caller: string) => Promise<T>,
+): (path: string, caller: string) => Promise<T> {
   const underWay = new Map<string, Promise<unknown>>()
   const waiting = new Map<string, Promise<T>>()
-  const start = (path: string): Promise<T> => {
-    const started = call(path).finally(() => underWay.delete(path))
-    underWay.set(path, started)
+  const start = (key: string, path: string, caller: string): Promise<T> => {
+    const started = call(path, caller).finally(() => underWay.delete(key))
+    underWay.set(key, started)
     return started
   }
-  return (path) => {
-    const shared = waiting.get(path)
+  return (path, caller) => {
+    const key = `${caller} ${path}`
+    const shared = waiting.get(key)
     if (shared !== undefined) return shared
-    const before = underWay.get(path)
-    if (before === undefined) return start(path)
+    const before = underWay.get(key)
+    if (before === undefined) return start(key, path, caller)
     const next = before
       .catch(() => undefined)
       .then(() => {
-        waiting.delete(path)
-        return start(path)
+        waiting.delete(key)
+        return start(key, path, caller)
       })
-    waiting.set(path, next)
+    waiting.set(key, next)
     return next
   }
 }

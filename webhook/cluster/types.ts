@@ -20,6 +20,8 @@ export interface ClusterReader {
   serviceAccount(namespace: string, name: string): Looked
   /** From the cache; a live GET on a miss, where it permits nothing, or where `fresh` is asked for. */
   namespace(name: string, options?: { readonly fresh?: boolean }): Looked
+  /** The same reader on behalf of a caller, among whom live GETs are shared fairly; absent if it asks nobody. */
+  askedBy?(caller: string): ClusterReader
   /** True once both caches are filled. */
   readonly ready: boolean
   counts(): { readonly ServiceAccount: number; readonly Namespace: number }

@@ -3,6 +3,21 @@ import { createServer, type Server } from 'node:https'
 import type { SecureContextOptions } from 'node:tls'
 import { WEBHOOK } from '../../contract/names.ts'
 import { codeOf, messageOf, NocredsError } from '../../platform/errors.ts'
+import {
+  BLOCK_BYTES,
+  BodyError,
+  createBodies,
+  type Bodies,
+  type Body,
+} from '../../service/budget/bodies.ts'
+import {
+  addressOf,
+  guardServer,
+  type ConnectionLimits,
+  type GuardDeps,
+} from '../../service/budget/guard.ts'
+import { createSingleFile } from '../../service/budget/turns.ts'
+import { memoryOfJson } from './review-cost.ts'
 import { answerReview, type AnswerDeps, type Resource } from './answer.ts'
 
 /** A pod is at most 1.5 MiB in etcd; a review may hold the object twice. */
@@ -19,7 +34,7 @@ const RESOURCES: Readonly<Record<string, Resource>> = {
 
 /** A request that is refused before any review is read; the answer is JSON with code and message. */
 class RequestError extends NocredsError<
-  'ERR_NO_SUCH_PATH' | 'ERR_METHOD' | 'ERR_CONTENT_TYPE' | 'ERR_BODY_TOO_LARGE' | 'ERR_BODY_ABORTED'
+  'ERR_NO_SUCH_PATH' | 'ERR_METHOD' | 'ERR_CONTENT_TYPE' | 'ERR_BODY_TOO_LARGE'
 > {
   readonly status: number
 
@@ -29,30 +44,68 @@ class RequestError extends NocredsError<
   }
 }
 
+/** HTTP status for each way in which a body is not read. */
+const STATUS_OF_BODY = {
+  ERR_BODY_TOO_LARGE: 413,
+  ERR_BODY_ABORTED: 400,
+  ERR_BODY_OVER_BUDGET: 503,
+} as const satisfies Readonly<Record<BodyError['code'], number>>
+
 /** What the server proves itself with, and, where `ca` is set, what callers must prove themselves with. */
 export type ServerTls = Pick<SecureContextOptions, 'cert' | 'key' | 'ca'>
 
 /** TLS 1.2 or 1.3. */
 export const OLDEST_TLS = { minVersion: 'TLSv1.2' } as const
 
+/** An apiserver keeps 25 connections, and opens one more for each review that comes while those are busy. */
+const CONNECTIONS: ConnectionLimits = {
+  unfinished: { max: 128, maxPerAddress: 64 }, // each of them makes a turn of the event loop longer
+  proven: { max: 320, maxPerAddress: 256 },
+  // A quarter of a core at most.
+  handshakes: { perSecond: 300, burst: 48, waiting: { max: 768, maxPerAddress: 640 } },
+  deadlines: { handshakeMs: 5000, firstRequestMs: 10_000, answerMs: 20_000 },
+}
+/** Bytes. One address may use up the largest body together with what it is parsed into. */
+const BODIES = { max: 32 * 1024 * 1024, maxPerAddress: 24 * 1024 * 1024 } as const
+const MAX_HEADER_BYTES = 8192
+
 /**
  * The admission server: `node:https` without a framework, because every pod creation of the cluster
  * waits for it. Certificates are swapped with `setSecureContext`, which leaves open connections alone.
  */
-export function createAdmissionServer(tls: ServerTls, deps: AnswerDeps): Server {
-  const requestCert = tls.ca !== undefined // a caller without a good one is refused in the handshake
-  const options = { ...tls, ...OLDEST_TLS, requestCert, rejectUnauthorized: true }
-  const server = createServer(options, createAdmissionListener(deps))
+export function createAdmissionServer(
+  tls: ServerTls,
+  deps: AnswerDeps,
+  note: GuardDeps['note'],
+): Server {
+  const guarding = { server: 'admission', clock: deps.clock, note }
+  const options = {
+    ...tls,
+    ...OLDEST_TLS,
+    requestCert: tls.ca !== undefined, // a caller without a good one is refused in the handshake
+    rejectUnauthorized: true,
+    handshakeTimeout: CONNECTIONS.deadlines.handshakeMs,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    pauseOnConnect: true,
+    connectionsCheckingInterval: 1000, // how closely the limits below are kept
+  }
+  const server = createServer(
+    options,
+    createAdmissionListener(deps, createBodies(BODIES, guarding)),
+  )
   server.headersTimeout = 5000
   server.requestTimeout = 10_000
   server.keepAliveTimeout = 120_000 // longer than the apiserver keeps idle connections
+  guardServer(server, CONNECTIONS, guarding)
   return server
 }
 
 /** The listener alone, for a server of any kind. Never throws, never leaves a request unanswered. */
-export function createAdmissionListener(deps: AnswerDeps): RequestListener {
+export function createAdmissionListener(deps: AnswerDeps, bodies: Bodies): RequestListener {
+  const large = createSingleFile()
+  const context = { deps, bodies, large }
   return (request, response) => {
-    answer(request, deps).then(
+    answer(request, context).then(
       (text) => {
         // After all that has arrived is decided: a write wakes its reader, which takes the core where
         // it can, so reviews that come together are answered sooner by writing at the end.
@@ -65,7 +118,14 @@ export function createAdmissionListener(deps: AnswerDeps): RequestListener {
   }
 }
 
-async function answer(request: IncomingMessage, deps: AnswerDeps): Promise<string> {
+interface Context {
+  readonly deps: AnswerDeps
+  readonly bodies: Bodies
+  /** Those with a large body wait here, one by one. */
+  readonly large: ReturnType<typeof createSingleFile>
+}
+
+async function answer(request: IncomingMessage, context: Context): Promise<string> {
   const [path = '', query] = (request.url ?? '').split('?', 2)
   const resource = Object.hasOwn(RESOURCES, path) ? RESOURCES[path] : undefined
   if (resource === undefined) {
@@ -78,8 +138,36 @@ async function answer(request: IncomingMessage, deps: AnswerDeps): Promise<strin
   if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
     throw new RequestError(415, 'ERR_CONTENT_TYPE', 'content-type must be application/json')
   }
-  const body = await readBody(request)
-  return answerReview(body, resource, deadlineMs(query), deps)
+  const body = await context.bodies.read(request, MAX_BODY_BYTES)
+  try {
+    const caller = addressOf(request.socket)
+    if (body.size > BLOCK_BYTES) await itsTurn(caller, context)
+    const bytes = takeReview(body)
+    return await answerReview(
+      { body: bytes, resource, caller, deadlineMs: deadlineMs(query) },
+      context.deps,
+    )
+  } finally {
+    body.release()
+  }
+}
+
+/** Smaller reviews that are complete come before larger ones, which take up to 50 ms each. */
+function itsTurn(address: string, { large }: Context): Promise<void> {
+  return new Promise((resolve) => {
+    large.add({ address, begin: resolve })
+  })
+}
+
+/** Charges the caller with what the review takes once it is parsed. @throws BodyError; RequestError */
+function takeReview(body: Body): Buffer {
+  const bytes = body.take()
+  const memory = memoryOfJson(bytes)
+  if (memory === undefined) {
+    throw new RequestError(413, 'ERR_BODY_TOO_LARGE', 'the review holds too many values')
+  }
+  body.charge(memory)
+  return bytes
 }
 
 /** The apiserver says how long it waits, as `?timeout=5s`. */
@@ -89,50 +177,21 @@ function deadlineMs(query: string | undefined): number {
   return timeoutMs * DEADLINE_PART
 }
 
-function readBody(request: IncomingMessage): Promise<Buffer> {
-  const tooLarge = (): RequestError =>
-    new RequestError(
-      413,
-      'ERR_BODY_TOO_LARGE',
-      `the body is larger than ${MAX_BODY_BYTES} bytes, which is the most allowed`,
-    )
-  return new Promise((resolve, reject) => {
-    if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
-      reject(tooLarge())
-      return
-    }
-    const chunks: Buffer[] = []
-    let size = 0
-    request.on('data', (chunk: Buffer) => {
-      size += chunk.length
-      if (size > MAX_BODY_BYTES) {
-        request.pause()
-        reject(tooLarge())
-        return
-      }
-      chunks.push(chunk)
-    })
-    request.on('end', () => {
-      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks))
-    })
-    const aborted = (): void => {
-      reject(new RequestError(400, 'ERR_BODY_ABORTED', 'the body ended early'))
-    }
-    request.on('aborted', aborted)
-    request.on('error', aborted)
-  })
-}
-
 function refuse(response: ServerResponse, error: unknown, deps: AnswerDeps): void {
   const code = codeOf(error) ?? 'ERR_INTERNAL'
-  const status =
-    error instanceof RequestError ? error.status : error instanceof NocredsError ? 400 : 500
+  const status = statusOf(error)
   if (status === 500) deps.log.error({ error: messageOf(error) }, 'fault while answering')
   const message = status === 500 ? 'fault inside the webhook, see its log' : messageOf(error)
   if (status === 405) response.setHeader('allow', 'POST')
-  // The rest of a refused body is not read, so the connection cannot be used again.
-  if (status === 413) response.setHeader('connection', 'close')
+  // The rest of a refused body is not taken, so the connection cannot be used again.
+  if (status === 413 || status === 503) response.setHeader('connection', 'close')
   send(response, status, JSON.stringify({ code, message }))
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof RequestError) return error.status
+  if (error instanceof BodyError) return STATUS_OF_BODY[error.code]
+  return error instanceof NocredsError ? 400 : 500
 }
 
 function send(response: ServerResponse, status: number, text: string): void {

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { createBodies, type Bodies } from '../../service/budget/bodies.ts'
 import { ClusterError, type ClusterReader } from '../cluster/types.ts'
 import { createAdmissionListener } from './admission-server.ts'
 import { CLUSTER, podReview, recordedDeps, type Recorded } from '../../testbed/webhook-answers.ts'
@@ -15,8 +16,15 @@ afterEach(async () => {
   await new Promise((resolve) => open.close(resolve))
 })
 
+const MIB = 1024 * 1024
+
+function bodies({ deps: { clock } }: Recorded): Bodies {
+  const limits = { max: 32 * MIB, maxPerAddress: 32 * MIB }
+  return createBodies(limits, { server: 'admission', clock, note: () => undefined })
+}
+
 async function serve(recorded: Recorded = recordedDeps()): Promise<string> {
-  server = createServer(createAdmissionListener(recorded.deps))
+  server = createServer(createAdmissionListener(recorded.deps, bodies(recorded)))
   await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve))
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }

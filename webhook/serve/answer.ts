@@ -20,6 +20,15 @@ export interface AnswerDeps {
 
 export type Resource = 'pods' | 'namespaces'
 
+/** A review as it came. */
+export interface Asked {
+  readonly body: Buffer
+  readonly resource: Resource
+  /** Address of the one who sends it. */
+  readonly caller: string
+  readonly deadlineMs: number
+}
+
 /**
  * Answers one AdmissionReview: read, decide, count, log, write.
  *
@@ -29,11 +38,10 @@ export type Resource = 'pods' | 'namespaces'
  * @throws ReviewError where the body is no review
  */
 export async function answerReview(
-  body: Buffer,
-  resource: Resource,
-  deadlineMs: number,
-  deps: AnswerDeps,
+  { body, resource, caller, deadlineMs }: Asked,
+  { cluster: shared, ...others }: AnswerDeps,
 ): Promise<string> {
+  const deps = { ...others, cluster: shared.askedBy?.(caller) ?? shared }
   const startedAt = deps.clock.monotonic()
   const request = readReview(body, resource === 'pods' ? 'Pod' : 'Namespace')
   const decided = await decideInTime(request, resource, deadlineMs, deps)
@@ -85,6 +93,12 @@ function deadline(clock: Clock, deadlineMs: number): Deadline {
 function verdictOf(error: unknown, log: Logger): Verdict {
   if (error instanceof DeadlineError) {
     return deniedForNow('deadline-exceeded', 'the apiserver did not answer in time; try again')
+  }
+  if (codeOf(error) === 'ERR_BUSY') {
+    return deniedForNow(
+      'apiserver-unreachable',
+      'too many reviews wait for the apiserver; try again',
+    )
   }
   if (codeOf(error) === 'ERR_APISERVER_UNREACHABLE') {
     return deniedForNow('apiserver-unreachable', `${messageOf(error)}; try again`)

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { createCa, issueLeaf, type Issued } from './certificates.ts'
 
@@ -60,9 +60,35 @@ describe('the serving certificate', () => {
     expect(certificate.subjectAltName).toBe(NAMES.map((name) => `DNS:${name}`).join(', '))
   })
 
-  test('comes with its own RSA key of 2048 bits', () => {
-    expect(read(leaf).publicKey.asymmetricKeyDetails).toMatchObject({ modulusLength: 2048 })
-    expect(leaf.keyPem).not.toBe(ca.keyPem)
+  test('comes with its own P-256 key, and is for that key', () => {
+    const certificate = read(leaf)
+    expect(certificate.publicKey.asymmetricKeyDetails).toEqual({ namedCurve: 'prime256v1' })
+    expect(certificate.checkPrivateKey(createPrivateKey(leaf.keyPem))).toBe(true)
+    // DER of keyUsage digitalSignature alone: BIT STRING, seven unused bits, 1 (RFC 5480, section 3).
+    expect(certificate.raw.includes(Buffer.from('03020780', 'hex'))).toBe(true)
+  })
+
+  test('holds together whatever the bits of the key look like', async () => {
+    // Some keys look like DER inside their BIT STRING; each of them must come through unchanged.
+    const more = await Promise.all(
+      Array.from({ length: 300 }, () =>
+        issueLeaf({ ca, dnsNames: NAMES, nowMs: NOW, lifetimeSeconds: DAY }),
+      ),
+    )
+    for (const one of more) {
+      expect(read(one).checkPrivateKey(createPrivateKey(one.keyPem))).toBe(true)
+      expect(read(one).verify(read(ca).publicKey)).toBe(true)
+    }
+  })
+
+  test('names key and CA by their identifiers (RFC 5280, 4.2.1.1 and 4.2.1.2)', () => {
+    const spki = read(leaf).publicKey.export({ type: 'spki', format: 'der' })
+    const keyId = createHash('sha256').update(spki.subarray(-65)).digest().subarray(0, 20)
+    expect(read(leaf).raw.includes(Buffer.concat([Buffer.from('04160414', 'hex'), keyId]))).toBe(
+      true,
+    )
+    const [, ofCa = ''] = /04160414(.{40})/.exec(read(ca).raw.toString('hex')) ?? []
+    expect(read(leaf).raw.toString('hex')).toContain(`30168014${ofCa}`)
   })
 
   test('never outlives its CA', async () => {

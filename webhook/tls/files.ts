@@ -24,10 +24,8 @@ export function createFilesSource(options: FilesOptions): CertificateSource {
     clock,
     log,
     async read(before) {
-      const [certPem, keyPem] = await Promise.all([
-        readPem('--tls-cert', certFile),
-        readPem('--tls-key', keyFile),
-      ])
+      const certPem = await readPem('--tls-cert', certFile)
+      const keyPem = await readPem('--tls-key', keyFile)
       const isUnchanged = certPem === before?.certPem && keyPem === before.keyPem
       return isUnchanged ? before : pairOf(certPem, keyPem, options)
     },

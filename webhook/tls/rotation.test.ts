@@ -1,7 +1,12 @@
-import { X509Certificate } from 'node:crypto'
+import { spawnSync } from 'node:child_process'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { createCa, issueLeaf } from './certificates.ts'
 import { carryOut } from './renewal.ts'
+import { readPair } from '../../service/pair.ts'
 import { splitPem } from '../../service/pem.ts'
 import { nextStep, type RotationPolicy, type TlsState } from './rotation.ts'
 
@@ -52,6 +57,59 @@ describe('a state at rest', () => {
   test('whose leaf is for other names gets a new leaf', () => {
     const dnsNames = [...POLICY.dnsNames, 'another.nocreds-system.svc']
     expect(nextStep(fresh, START, { ...POLICY, dnsNames })).toBe('renew-leaf')
+  })
+})
+
+/** With the leaf of a version whose serving certificates were RSA. */
+function withRsaLeaf(state: TlsState): TlsState {
+  const folder = mkdtempSync(join(tmpdir(), 'nocreds-rsa-'))
+  const file = (name: string, content = ''): string => {
+    writeFileSync(join(folder, name), content)
+    return join(folder, name)
+  }
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const csr = file('csr.pem')
+  const openssl = (...args: string[]): string => {
+    const { status, stdout, stderr } = spawnSync('openssl', args, { encoding: 'utf8' })
+    if (status !== 0) throw new Error(stderr)
+    return stdout
+  }
+  openssl('req', '-new', '-key', file('key.pem', keyPem), '-subj', '/CN=x', '-out', csr)
+  const certPem = openssl(
+    ...['x509', '-req', '-in', csr, '-sha256', '-days', '10000'],
+    ...['-CA', file('ca.pem', state.caCertPem), '-CAkey', file('ca.key', state.caKeyPem)],
+    ...[
+      '-extfile',
+      file('ext', `subjectAltName=${POLICY.dnsNames.map((n) => `DNS:${n}`).join(',')}`),
+    ],
+  )
+  rmSync(folder, { recursive: true })
+  expect(new X509Certificate(certPem).publicKey.equals(publicKey)).toBe(true)
+  return { ...state, certPem, keyPem }
+}
+
+describe('after an upgrade from RSA', () => {
+  test('the leaf can be served, and the next check replaces it, below the same CA', async () => {
+    const nowMs = Date.now() // openssl's leaf begins now
+    const policy = { ...POLICY, caLifetimeSeconds: 50 * 365 * 86_400 }
+    const ca = await carryOut('start-anew', undefined, nowMs, policy)
+    const state = withRsaLeaf(ca)
+    expect(() => readPair(state.certPem, state.keyPem)).not.toThrow()
+    expect(nextStep(state, nowMs, policy)).toBe('renew-leaf')
+    const renewed = await carryOut('renew-leaf', state, nowMs, policy)
+    expect(new X509Certificate(renewed.certPem).publicKey.asymmetricKeyType).toBe('ec')
+    expect(renewed.bundlePem).toBe(ca.bundlePem)
+    expect(nextStep(renewed, nowMs, policy)).toBe('keep')
+  })
+
+  test('but not before a new CA is everywhere', async () => {
+    const nowMs = Date.now()
+    const policy = { ...POLICY, caLifetimeSeconds: 50 * 365 * 86_400 }
+    const before = withRsaLeaf(await carryOut('start-anew', undefined, nowMs, policy))
+    const withNewCa = await carryOut('add-ca', before, nowMs, policy)
+    expect(nextStep(withNewCa, nowMs + 4 * MINUTE, policy)).toBe('keep')
+    expect(nextStep(withNewCa, nowMs + 5 * MINUTE, policy)).toBe('renew-leaf')
   })
 })
 

@@ -53,7 +53,7 @@ function leafStep(
   policy: RotationPolicy,
 ): RotationStep | undefined {
   if (isOver(leaf, nowMs) || !isFor(leaf, policy.dnsNames)) return 'renew-leaf'
-  if (leaf.checkIssued(ca)) return isDue(leaf, nowMs) ? 'renew-leaf' : undefined
+  if (leaf.checkIssued(ca)) return isDue(leaf, nowMs) || isCostly(leaf) ? 'renew-leaf' : undefined
   return isEverywhere(ca, nowMs, policy) ? 'renew-leaf' : 'keep'
 }
 
@@ -95,6 +95,11 @@ function readState(state: TlsState): ReadState | undefined {
   } catch {
     return undefined
   }
+}
+
+/** A leaf of an older version: RSA makes a handshake costly for us and cheap for a stranger. */
+function isCostly(leaf: X509Certificate): boolean {
+  return leaf.publicKey.asymmetricKeyType === 'rsa'
 }
 
 function isFor(leaf: X509Certificate, dnsNames: readonly string[]): boolean {
