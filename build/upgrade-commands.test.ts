@@ -70,7 +70,8 @@ beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'nocreds-test-'))
   const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
   const [, chapter = ''] = readme.split('\n### Upgrade\n')
-  commands = (chapter.split('\n## ')[0] ?? '').match(/^kubectl get (?:serviceaccounts,)?pods.*$/gm) ?? []
+  commands =
+    (chapter.split('\n## ')[0] ?? '').match(/^kubectl get (?:serviceaccounts,)?pods.*$/gm) ?? []
   server = createServer((request, response) => {
     const answer = ANSWERS[new URL(request.url ?? '', 'http://x').pathname]
     response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' })
