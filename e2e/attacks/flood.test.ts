@@ -56,6 +56,10 @@ beforeAll(async () => {
   // By the authority: with the cluster's own PodCertificateRequests no pod would need its port.
   await useDoor(suite, 'authority')
   team = await createTeam(suite, 'team', { annotations: { 'nocreds.dev/certificate': 'true' } })
+  // Nothing of an older rollout is left, which would be counted and flooded.
+  await waitFor('two replicas of webhook and authority', 120_000, async () =>
+    (await containersIn(SYSTEM)).length === 4 ? true : undefined,
+  )
   stranger = `${suite.prefix}-stranger`
   await suite.kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: stranger } })
 }, 300_000)
