@@ -1,5 +1,5 @@
 import { AUTHORITY } from '../contract/certificates.ts'
-import { isDnsName } from '../contract/dns-names.ts'
+import { DEFAULT_CLUSTER_DOMAIN, isDnsName } from '../contract/dns-names.ts'
 import * as values from '../contract/values.ts'
 import type { ValueKind } from '../contract/values.ts'
 import { UsageError } from '../platform/errors.ts'
@@ -27,6 +27,10 @@ export const FLAGS = {
     default: 'cluster.local',
     help: 'first part of every identity: spiffe://TRUST-DOMAIN/ns/NAMESPACE/sa/SERVICEACCOUNT',
   }),
+  'cluster-domain': flag(values.clusterDomain, {
+    default: DEFAULT_CLUSTER_DOMAIN,
+    help: "domain of the cluster's own DNS names; must be the webhook's",
+  }),
   'max-lifetime-seconds': flag(values.seconds(60, DAY_SECONDS), {
     default: DAY_SECONDS,
     help: 'longest life of a certificate, whatever is asked for (the kubelet gets an hour at least)',
@@ -48,7 +52,7 @@ export const FLAGS = {
     help: 'Secret that the replicas share',
   }),
   'extra-server-name': flag(dnsName, {
-    help: "one more name in the authority's own certificate, where --authority-url of the webhook is not the Service",
+    help: "one more name in the authority's own certificate, where --authority-url of the webhook is not the Service; no workload gets it",
   }),
   namespace: flag(values.objectName, {
     default: AUTHORITY.namespace,

@@ -6,14 +6,14 @@ import type { PresentCa } from './ca/keeper.ts'
 import type { Cluster } from './identity/ask.ts'
 import { requireAlive, type Identity } from './identity/identity.ts'
 import type { Door, Metrics } from './metrics.ts'
-import { requirePermitted } from './policy/policy.ts'
+import { requirePermitted, type PolicySettings } from './policy/policy.ts'
 import { Refusal } from './refusal.ts'
 import type { ReadCsr } from './request/csr.ts'
 
 export interface IssueDeps {
   readonly cluster: Cluster
   readonly current: () => PresentCa | undefined
-  readonly trustDomain: string
+  readonly names: PolicySettings
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics
@@ -44,7 +44,7 @@ export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Iss
   ])
   requireAlive(identity, pod)
   const { key, dnsNames, uris } = readCsr(pod)
-  const uri = requirePermitted({ identity, dnsNames, uris }, namespace, deps.trustDomain)
+  const uri = requirePermitted({ identity, dnsNames, uris }, namespace, deps.names)
   const ca = deps.current()
   if (ca === undefined) throw new Refusal('not-ready', 'the authority has no CA yet')
   const nowMs = deps.clock.now()

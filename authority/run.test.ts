@@ -19,7 +19,7 @@ afterEach(() => stage.close())
 describe('a pod asks', () => {
   test('and has a certificate for its identity and names, below the root in the bundle', async () => {
     const authority = await stage.start()
-    const dnsNames = ['web', 'web.team-a.svc', 'shop.example.com']
+    const dnsNames = ['web-1.web.team-a.svc', 'web.team-a.svc', 'shop.example.com']
     const { status, body } = await stage.ask(authority, {
       body: { csr: csrPem({ dnsNames }), durationSeconds: 7200 },
     })
@@ -86,6 +86,12 @@ describe('a pod asks', () => {
         'name-not-permitted',
         403,
         { body: { csr: csrPem({ dnsNames: ['web.team-b.svc'] }), durationSeconds: 3600 } },
+      ],
+      [
+        'the name of another pod',
+        'name-not-permitted',
+        403,
+        { body: { csr: csrPem({ dnsNames: ['web-2.web.team-a.svc'] }), durationSeconds: 3600 } },
       ],
       [
         'the name of the authority',
@@ -215,6 +221,28 @@ describe('a pod asks', () => {
     expect(new Set(serials).size).toBe(20)
     expect(new Set(answers.map(({ body }) => body.trustBundle)).size).toBe(1)
     expect(splitPem(answers[0]!.body.trustBundle)).toHaveLength(1)
+  })
+})
+
+describe('the trust bundle', () => {
+  test('is given to everyone who asks for it, with or without a token', async () => {
+    const authority = await stage.start()
+    const asked = { method: 'GET', path: AUTHORITY.trustBundlePath, token: 'none' } as const
+    expect(await stage.ask(authority, asked)).toEqual({
+      status: 200,
+      body: { trustBundle: stage.roots() },
+    })
+    expect(stage.linesOf('refused')).toEqual([])
+    expect(stage.api.requests.some(({ path }) => path.endsWith('/tokenreviews'))).toBe(false)
+  })
+
+  test.each([
+    ['POST', AUTHORITY.trustBundlePath],
+    ['GET', AUTHORITY.path],
+    ['GET', `${AUTHORITY.trustBundlePath}?a=b`],
+  ] as const)('is not behind %s %s', async (method, path) => {
+    const answer = await stage.ask(await stage.start(), { method, path })
+    expect(answer).toMatchObject({ status: 400, body: { code: 'request-invalid' } })
   })
 })
 

@@ -1,18 +1,19 @@
 import { CERTIFICATE_SECONDS } from '../contract/certificates.ts'
 import type { Clock, Random } from '../platform/clock.ts'
 import type { Logger } from '../platform/log.ts'
-import { listen } from '../platform/server.ts'
 import { closeServers, drain } from '../service/drain.ts'
 import type { KubeClient } from '../service/kube/kube-client.ts'
+import { listenWidely } from '../service/budget/listeners.ts'
 import { countRefusals } from '../service/budget/refusals.ts'
 import { createOpsServer } from '../service/ops-server.ts'
 import { createBundleWriter } from './bundle/bundle.ts'
 import { createClusterBundleWriter } from './bundle/cluster-bundle.ts'
-import { createCaKeeper, type CaKeeper } from './ca/keeper.ts'
+import { createCaKeeper, serverNames, type CaKeeper } from './ca/keeper.ts'
 import type { AuthorityConfig } from './config.ts'
 import { createCluster } from './identity/ask.ts'
 import { createKubeletDoor } from './kubelet/door.ts'
 import { createMetrics } from './metrics.ts'
+import type { PolicySettings } from './policy/policy.ts'
 import { createAuthorityServer } from './request/server.ts'
 
 export interface AuthorityDeps {
@@ -51,7 +52,7 @@ export async function startAuthority(
     ...deps,
     cluster: createCluster(kube),
     current,
-    trustDomain: config['trust-domain'],
+    names: namesOf(config),
     maxLifetimeSeconds: config['max-lifetime-seconds'],
     metrics,
   }
@@ -67,7 +68,7 @@ export async function startAuthority(
   const note = countRefusals(metrics.registry, { clock, log })
   const probes = { isReady, isLive: () => true }
   const ops = createOpsServer(metrics.registry, probes, { clock, note })
-  const metricsPort = await listen(ops, config['metrics-port'])
+  const metricsPort = await listenWidely(ops, config['metrics-port'])
   const first = await keeper.start()
   const door = createAuthorityServer(first.server, issuing, note)
   keeper.onChange(({ server }) => {
@@ -75,7 +76,7 @@ export async function startAuthority(
     bundles.wake()
     clusterBundle.wake()
   })
-  const port = await listen(door, config.port)
+  const port = await listenWidely(door, config.port)
   bundles.start()
   clusterBundle.start()
   kubelets.start()
@@ -96,12 +97,21 @@ export async function startAuthority(
   }
 }
 
+function namesOf(config: AuthorityConfig): PolicySettings {
+  const extra = config['extra-server-name']
+  return {
+    trustDomain: config['trust-domain'],
+    clusterDomain: config['cluster-domain'],
+    authorityNames: extra === undefined ? [] : [extra],
+  }
+}
+
 function openKeeper(config: AuthorityConfig, { kube, clock, log }: AuthorityDeps): CaKeeper {
   return createCaKeeper({
     kube,
     clock,
     log,
-    extraServerName: config['extra-server-name'],
+    serverNames: serverNames(namesOf(config)),
     path: `/api/v1/namespaces/${config.namespace}/secrets/${config['ca-secret']}`,
     policy: {
       rootLifetimeSeconds: config['root-lifetime-seconds'],

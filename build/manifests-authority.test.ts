@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { FLAGS, parseFlags } from '../authority/config.ts'
-import { SERVER_NAMES } from '../authority/ca/keeper.ts'
+import { serverNames } from '../authority/ca/keeper.ts'
 import { AUTHORITY, CLUSTER_TRUST_BUNDLE, TRUST_BUNDLE } from '../contract/certificates.ts'
 import { EXCHANGER, WEBHOOK } from '../contract/names.ts'
 import { at, installed, INSTALLED } from './manifests.test-data.ts'
@@ -11,7 +11,21 @@ const podSpec = at(deployment, 'spec', 'template', 'spec')
 const container = at(podSpec, 'containers', 0) as Record<string, unknown>
 
 test('the objects that flags and contract name are there', () => {
-  const config = parseFlags((container['args'] ?? []) as string[])
+  const args = (container['args'] as string[]).join('\n')
+  const settings = at(installed('ConfigMap', 'nocreds-settings'), 'data') as Record<string, string>
+  expect(container['env']).toEqual([
+    {
+      name: 'CLUSTER_DOMAIN',
+      valueFrom: {
+        configMapKeyRef: { name: 'nocreds-settings', key: 'clusterDomain', optional: true },
+      },
+    },
+  ])
+  const config = parseFlags(
+    args.replace('$(CLUSTER_DOMAIN)', settings['clusterDomain'] ?? '').split('\n'),
+  )
+  expect(config).toEqual(parseFlags([])) // what the README calls the defaults
+  expect(parseFlags(args.split('\n'))).toEqual(config) // the settings of an older installation
   expect(config.namespace).toBe(AUTHORITY.namespace)
   expect(installed('Secret', config['ca-secret']).metadata.namespace).toBe(config.namespace)
   expect(at(installed('Secret', config['ca-secret']), 'metadata')).not.toHaveProperty('data')
@@ -23,7 +37,8 @@ test('the Service leads to the port for pods, under the name in the server certi
   expect(service.metadata.namespace).toBe(AUTHORITY.namespace)
   expect(at(service, 'spec', 'ports', 0)).toMatchObject({ port: 443, targetPort: 'certificates' })
   expect(at(service, 'spec', 'selector')).toEqual(at(deployment, 'spec', 'selector', 'matchLabels'))
-  expect(SERVER_NAMES[0]).toBe(`${AUTHORITY.service}.${AUTHORITY.namespace}.svc`)
+  const [first] = serverNames({ clusterDomain: 'cluster.local', authorityNames: [] })
+  expect(first).toBe(`${AUTHORITY.service}.${AUTHORITY.namespace}.svc`)
 })
 
 test('ports, probes and NetworkPolicy', () => {

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { ANNOTATIONS } from '../contract/annotations.ts'
 import { AUTHORITY, AUTHORITY_VOLUME, TLS_VOLUME, TRUST_BUNDLE } from '../contract/certificates.ts'
@@ -24,7 +22,6 @@ import {
   installed,
   INSTALLED,
   kustomized,
-  ROOT,
   textOf,
   type Manifest,
 } from './manifests.test-data.ts'
@@ -386,52 +383,6 @@ describe('rights of the webhook', () => {
       key: `${folder}/tls.key`,
     })
     expect(overlay.filter(({ kind }) => kind === 'Secret')).toEqual([])
-  })
-})
-
-describe('Dockerfile', () => {
-  const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8')
-  const stage = (name: string): string =>
-    /^[^\n]*\n([\s\S]*?)(?=\nFROM |$(?![\s\S]))/.exec(
-      dockerfile.split(` AS ${name}`)[1] ?? '',
-    )?.[1] ?? ''
-
-  test('the images run the programs that the contract names, without a shell, as nobody', () => {
-    expect(stage('exchanger')).toContain(
-      `ENTRYPOINT ${JSON.stringify(EXCHANGER.program).replace(',', ', ')}`,
-    )
-    expect(stage('webhook')).toContain(
-      'ENTRYPOINT ["node", "--max-semi-space-size=8", "/nocreds/webhook.mjs"]',
-    )
-    expect(stage('authority')).toContain('ENTRYPOINT ["node", "/nocreds/authority.mjs"]')
-    expect(stage('runtime')).toContain(`USER ${EXCHANGER.userId}:${EXCHANGER.userId}`)
-    expect(
-      stage('runtime') + stage('webhook') + stage('authority') + stage('exchanger'),
-    ).not.toMatch(/^(RUN|ADD)/m)
-  })
-
-  test('the images hold the bundles and nothing else', () => {
-    const copied = [...dockerfile.matchAll(/^COPY --from=build (.*) \/nocreds\/$/gm)].map(
-      ([, files]) => files,
-    )
-    expect(copied).toEqual([
-      '/src/dist/webhook.mjs',
-      '/src/dist/authority.mjs',
-      '/src/dist/exchanger.mjs /src/dist/exchange.mjs /src/dist/certificate.mjs',
-    ])
-    expect(dockerfile.match(/^COPY --from/gm)).toHaveLength(copied.length)
-  })
-
-  test('what the build stage copies is what .dockerignore lets through', () => {
-    const letThrough = readFileSync(join(ROOT, '.dockerignore'), 'utf8')
-      .split('\n')
-      .filter((line) => line.startsWith('!'))
-      .map((line) => line.slice(1).replace(/\/$/, ''))
-    const copied = stage('build')
-      .split('\n')
-      .filter((line) => line.startsWith('COPY '))
-      .flatMap((line) => line.split(' ').slice(1, -1))
-    expect(copied.sort()).toEqual(letThrough.sort())
   })
 })
 

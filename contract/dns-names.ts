@@ -26,15 +26,3 @@ export function isDnsNameTemplate(text: string): boolean {
 export function fillInPod(name: string, podName: string): string {
   return name.startsWith(BEGINS_WITH_POD) ? podName + name.slice(POD_PLACEHOLDER.length) : name
 }
-
-/**
- * True for the name of a Service of this namespace: `web`, `web.team-a`, `web.team-a.svc`,
- * `web.team-a.svc.cluster.local`. Nobody but the namespace answers by these.
- * Source: Kubernetes, "DNS for Services and Pods".
- */
-export function isOwnName(name: string, namespace: string): boolean {
-  const [service = '', ...rest] = name.split('.')
-  if (!/^[a-z]/.test(service)) return false
-  const suffix = rest.join('.')
-  return ['', namespace, `${namespace}.svc`, `${namespace}.svc.cluster.local`].includes(suffix)
-}

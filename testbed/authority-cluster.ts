@@ -67,9 +67,7 @@ export async function authorityCluster(): Promise<FakeApiserver> {
   writePod(api, {})
   api.extra.set('POST /apis/authentication.k8s.io/v1/tokenreviews', (body) => {
     const { spec } = body as { spec: { token: string } }
-    return /\.signature$/.test(spec.token)
-      ? reviewed()
-      : reviewed({ authenticated: false })
+    return /\.signature$/.test(spec.token) ? reviewed() : reviewed({ authenticated: false })
   })
   api.extra.set('GET /apis/certificates.k8s.io/v1', () => ({
     metadata: {},

@@ -16,6 +16,7 @@ export interface Ask {
   readonly body?: unknown
   readonly token?: string
   readonly path?: string
+  readonly method?: 'POST' | 'GET'
 }
 
 export interface Answer {
@@ -95,7 +96,8 @@ export class AuthorityStage {
   ): ReturnType<typeof request> {
     const { body = { csr: csrPem(), durationSeconds: 3600 }, token = TOKEN } = asked
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
-    const to = { host: '127.0.0.1', port, path: asked.path ?? AUTHORITY.path, method: 'POST' }
+    const { path = AUTHORITY.path, method = 'POST' } = asked
+    const to = { host: '127.0.0.1', port, path, method }
     const outgoing = request(
       { ...to, headers, ca: this.roots(), servername: AUTHORITY.host },
       (response) => {
@@ -104,7 +106,8 @@ export class AuthorityStage {
         })
       },
     )
-    outgoing.end(typeof body === 'string' ? body : JSON.stringify(body))
+    if (method === 'GET') outgoing.end()
+    else outgoing.end(typeof body === 'string' ? body : JSON.stringify(body))
     return outgoing
   }
 

@@ -10,7 +10,7 @@ import { ApiserverStore } from '../../testbed/apiserver-store.ts'
 import { SECRET_PATH } from '../../testbed/authority-cluster.ts'
 import { closeAtOnce, listenOnLoopback } from '../../testbed/loopback-server.ts'
 import { VirtualClock } from '../../testbed/virtual-clock.ts'
-import { createCaKeeper, type CaKeeper } from './keeper.ts'
+import { createCaKeeper, serverNames, type CaKeeper } from './keeper.ts'
 import { carryOut, type RotationPolicy } from './rotation.ts'
 
 const POLICY: RotationPolicy = {
@@ -53,7 +53,15 @@ function keeper(): CaKeeper {
   }
   const log: Logger = { debug: note, info: note, warn: note, error: note }
   const kube = inMemoryKube(store, () => Promise.resolve())
-  const made = createCaKeeper({ kube, path: SECRET_PATH, policy: POLICY, clock, log })
+  const names = serverNames({ clusterDomain: 'prod.example.com', authorityNames: [] })
+  const made = createCaKeeper({
+    kube,
+    path: SECRET_PATH,
+    policy: POLICY,
+    serverNames: names,
+    clock,
+    log,
+  })
   keepers.push(made)
   return made
 }
@@ -131,7 +139,7 @@ test('the server certificate is for the names of the Service and is renewed in t
   await one.check()
   const first = one.current()!.server
   const leaf = new X509Certificate(first.certPem)
-  for (const name of [AUTHORITY.host, `${AUTHORITY.host}.cluster.local`, AUTHORITY.service]) {
+  for (const name of [AUTHORITY.host, `${AUTHORITY.host}.prod.example.com`, AUTHORITY.service]) {
     expect(leaf.checkHost(name)).toBe(name)
   }
   expect(leaf.checkPrivateKey(createPrivateKey(first.keyPem))).toBe(true)

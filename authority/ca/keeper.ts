@@ -3,6 +3,7 @@ import { AUTHORITY } from '../../contract/certificates.ts'
 import { sleepUnless, type Clock } from '../../platform/clock.ts'
 import { messageOf, NocredsError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
+import type { NameContext } from '../../service/dns-name-decision.ts'
 import type { KubeClient } from '../../service/kube/kube-client.ts'
 import { readPair, type ServingCertificate } from '../../service/pair.ts'
 import { issueLeaf, keyPemOf, newKey, type Issuer } from './certificate.ts'
@@ -15,8 +16,8 @@ export interface KeeperOptions {
   /** Path of the shared Secret. */
   readonly path: string
   readonly policy: RotationPolicy
-  /** Besides SERVER_NAMES. */
-  readonly extraServerName?: string | undefined
+  /** In the certificate of the authority's own server. */
+  readonly serverNames: readonly string[]
   readonly clock: Clock
   readonly log: Logger
 }
@@ -51,13 +52,19 @@ const CHECKS_PER_OVERLAP = 5
 const RETRY_MS = 2000
 const MOST_STEPS_PER_CHECK = 5
 
-/** Names by which pods may call the authority. */
-export const SERVER_NAMES = [
-  AUTHORITY.host,
-  `${AUTHORITY.host}.cluster.local`,
-  `${AUTHORITY.service}.${AUTHORITY.namespace}`,
-  AUTHORITY.service,
-]
+/** Names by which pods may call the authority; no workload gets any of them. */
+export function serverNames({
+  clusterDomain,
+  authorityNames,
+}: Pick<NameContext, 'clusterDomain' | 'authorityNames'>): string[] {
+  return [
+    AUTHORITY.host,
+    `${AUTHORITY.host}.${clusterDomain}`,
+    `${AUTHORITY.service}.${AUTHORITY.namespace}`,
+    AUTHORITY.service,
+    ...authorityNames,
+  ]
+}
 
 /**
  * The CA in one Secret that the replicas share; the first to write wins, so there is no leader. While
@@ -166,13 +173,13 @@ function rootOf({ roots }: ReadState): { readonly rootExpiresAtMs: number } {
 async function serverCertificate(
   issuer: Issuer,
   nowMs: number,
-  { policy, extraServerName }: KeeperOptions,
+  { policy, serverNames: dnsNames }: KeeperOptions,
 ): Promise<PresentCa['server']> {
   const key = await newKey()
   const { chainPem, notBeforeMs, notAfterMs } = issueLeaf({
     issuer,
     key: createPublicKey(key),
-    dnsNames: extraServerName === undefined ? SERVER_NAMES : [...SERVER_NAMES, extraServerName],
+    dnsNames,
     nowMs,
     lifetimeSeconds: policy.leafLifetimeSeconds,
   })

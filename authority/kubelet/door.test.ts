@@ -52,7 +52,7 @@ describe('a kubelet asks', () => {
 
   test('and finds the certificate in the status, once, from either replica', async () => {
     await Promise.all([stage.start(), stage.start()])
-    const unverifiedUserAnnotations = { [DNS_NAMES]: 'web, a.example.com' }
+    const unverifiedUserAnnotations = { [DNS_NAMES]: '{pod}.web.team-a.svc, a.example.com' }
     writeAsking(unverifiedUserAnnotations)
     write({ unverifiedUserAnnotations })
     await soon(() => {
@@ -61,7 +61,7 @@ describe('a kubelet asks', () => {
     const status = statusOf()
     const leaf = new X509Certificate(status['certificateChain'] as string)
     expect(leaf.subjectAltName).toBe(
-      'URI:spiffe://cluster.local/ns/team-a/sa/web, DNS:web, DNS:a.example.com',
+      'URI:spiffe://cluster.local/ns/team-a/sa/web, DNS:web-1.web.team-a.svc, DNS:a.example.com',
     )
     expect(Date.parse(status['notBefore'] as string)).toBe(leaf.validFromDate.getTime())
     expect(Date.parse(status['notAfter'] as string)).toBe(leaf.validToDate.getTime())

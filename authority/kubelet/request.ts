@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { AUTHORITY, CERTIFICATE_SECONDS } from '../../contract/certificates.ts'
+import { fillInPod } from '../../contract/dns-names.ts'
 import { CERTIFICATE_DNS_NAMES } from '../../contract/names.ts'
 import { dnsNames as dnsNamesKind } from '../../contract/values.ts'
 import type { KubeObject } from '../../service/kube/kube-client.ts'
@@ -70,7 +71,9 @@ export function csrOf(request: KubeObject): ReadCsr {
     throw new Refusal('csr-invalid', 'the request has no stubPKCS10Request')
   }
   const csr = readCsr(Buffer.from(stubPKCS10Request, 'base64'))
-  return { ...csr, dnsNames: [...new Set([...csr.dnsNames, ...dnsNames])] }
+  const { podName } = identityOf(request)
+  const filled = dnsNames.map((name) => fillInPod(name, podName))
+  return { ...csr, dnsNames: [...new Set([...csr.dnsNames, ...filled])] }
 }
 
 interface PodCertificateSource {

@@ -2,19 +2,33 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { INJECTION_LABEL, PERMITTED_DNS_NAMES } from '../../contract/names.ts'
+import { serverNames } from '../ca/keeper.ts'
 import { Refusal } from '../refusal.ts'
-import { requirePermitted } from './policy.ts'
+import { requirePermitted, type PolicySettings } from './policy.ts'
 
-function decide(
-  name: string,
-  { namespace = 'team-a', expression }: { namespace?: string; expression?: string } = {},
-): string {
+const SETTINGS: PolicySettings = {
+  trustDomain: 'cluster.local',
+  clusterDomain: 'cluster.local',
+  authorityNames: ['authority.example.com'],
+}
+
+interface Given {
+  readonly namespace?: string
+  readonly expression?: string
+  readonly settings?: Partial<PolicySettings>
+}
+
+function decide(name: string, { namespace = 'team-a', expression, settings }: Given = {}): string {
   const identity = { namespace, serviceAccount: 'web', podName: 'web-1', podUid: 'u' }
   const annotations = expression === undefined ? {} : { [PERMITTED_DNS_NAMES]: expression }
   const labels = { [INJECTION_LABEL.key]: INJECTION_LABEL.value }
   try {
     const wish = { identity, dnsNames: [name], uris: [] }
-    return requirePermitted(wish, { metadata: { labels, annotations } }, 'cluster.local')
+    return requirePermitted(
+      wish,
+      { metadata: { labels, annotations } },
+      { ...SETTINGS, ...settings },
+    )
   } catch (error) {
     if (error instanceof Refusal) return error.code
     throw error
@@ -25,10 +39,16 @@ const GIVEN = 'spiffe://cluster.local/ns/team-a/sa/web'
 
 describe('names', () => {
   test.each([
-    ['web', undefined, GIVEN],
+    ['web.team-a', undefined, GIVEN],
     ['web.team-a.svc.cluster.local', '', GIVEN],
+    ['web-1.web.team-a.svc', undefined, GIVEN], // of the pod itself
+    ['web-2.web.team-a.svc', undefined, 'name-not-permitted'],
     ['web.team-b.svc', undefined, 'name-not-permitted'],
-    ['team-b', 'x', GIVEN], // a Service of the own namespace
+    ['web', undefined, 'name-not-permitted'], // a Service of each namespace
+    ['web', 'web', GIVEN],
+    ['localhost', '.+', 'name-not-permitted'],
+    ['kubernetes', '.+', 'name-not-permitted'],
+    ['authority.example.com', '.+', 'name-not-permitted'],
     ['shop.example.com', undefined, 'name-not-permitted'],
     ['shop.example.com', '', 'name-not-permitted'],
     ['shop.example.com', 'shop\\.example\\.com|other', GIVEN],
@@ -39,14 +59,22 @@ describe('names', () => {
     expect(decide(name, expression === undefined ? {} : { expression })).toBe(expected)
   })
 
+  test('follow the domain of the cluster', () => {
+    const settings = { clusterDomain: 'prod.example.com' }
+    expect(decide('web.team-a.svc.prod.example.com', { settings })).toBe(GIVEN)
+    expect(decide('web.team-a.svc.cluster.local', { settings })).toBe('name-not-permitted')
+  })
+
   test('the authority own names are given to nobody, whatever is permitted', () => {
-    const own = `${AUTHORITY.service}.${AUTHORITY.namespace}`
-    for (const name of [own, `${own}.svc`, AUTHORITY.host, `${AUTHORITY.host}.cluster.local`]) {
-      for (const namespace of ['team-a', AUTHORITY.namespace]) {
+    for (const name of serverNames(SETTINGS)) {
+      // Of one label it is the authority's in its own namespace alone.
+      const namespaces = name.includes('.')
+        ? ['team-a', AUTHORITY.namespace]
+        : [AUTHORITY.namespace]
+      for (const namespace of namespaces) {
         expect(decide(name, { namespace, expression: '.*' })).toBe('name-not-permitted')
       }
     }
-    expect(decide(AUTHORITY.service, { namespace: AUTHORITY.namespace })).toBe('name-not-permitted')
   })
 
   test('without an expression, no name leads out of the namespace', () => {

@@ -1,6 +1,6 @@
-import { AUTHORITY, spiffeId } from '../../contract/certificates.ts'
-import { isOwnName } from '../../contract/dns-names.ts'
+import { spiffeId } from '../../contract/certificates.ts'
 import { INJECTION_LABEL, PERMITTED_DNS_NAMES } from '../../contract/names.ts'
+import { nameDecision, type NameContext } from '../../service/dns-name-decision.ts'
 import type { KubeObject } from '../../service/kube/kube-client.ts'
 import { permission } from '../../service/permission.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -13,6 +13,15 @@ export interface Wish {
   readonly uris: readonly string[]
 }
 
+/** What the names of the cluster are. */
+export interface PolicySettings {
+  readonly trustDomain: string
+  /** Such as `cluster.local`. */
+  readonly clusterDomain: string
+  /** Names of the authority besides those of its Service. */
+  readonly authorityNames: readonly string[]
+}
+
 /**
  * Lets through what the namespace permits, and the identity that the certificate is for.
  *
@@ -23,7 +32,7 @@ export interface Wish {
 export function requirePermitted(
   { identity, dnsNames, uris }: Wish,
   namespace: KubeObject | undefined,
-  trustDomain: string,
+  settings: PolicySettings,
 ): string {
   const labels = (namespace?.metadata['labels'] ?? {}) as Readonly<Record<string, string>>
   if (labels[INJECTION_LABEL.key] !== INJECTION_LABEL.value) {
@@ -33,8 +42,10 @@ export function requirePermitted(
     )
   }
   const expression = namespace?.metadata.annotations?.[PERMITTED_DNS_NAMES]
-  for (const name of dnsNames) requireName(name, identity.namespace, expression)
-  const id = spiffeId(trustDomain, identity.namespace, identity.serviceAccount)
+  const { namespace: own, podName } = identity
+  for (const name of dnsNames)
+    requireName(name, { ...settings, namespace: own, podName, expression })
+  const id = spiffeId(settings.trustDomain, identity.namespace, identity.serviceAccount)
   const foreign = uris.find((uri) => uri !== id)
   if (foreign !== undefined) {
     throw new Refusal(
@@ -45,28 +56,27 @@ export function requirePermitted(
   return id
 }
 
-function requireName(name: string, namespace: string, expression: string | undefined): void {
-  const refused = (why: string): Refusal =>
-    new Refusal(
-      'name-not-permitted',
-      `namespace "${namespace}" does not permit the DNS name ${name}: ${why}`,
-    )
-  if (isOfAuthority(name, namespace)) throw refused('it is the name of the authority itself')
-  if (isOwnName(name, namespace)) return
-  const permitted = permission(expression)
-  if (!permitted.valid)
-    throw refused(`its ${PERMITTED_DNS_NAMES} is no expression: ${permitted.why}`)
-  if (permitted.permits(name)) return
-  throw refused(
-    expression === undefined
-      ? `it has no annotation ${PERMITTED_DNS_NAMES}`
-      : `${PERMITTED_DNS_NAMES} is ${JSON.stringify(expression.slice(0, 200))}`,
+/** The webhook asks the same function, so that no pod is admitted that is refused here. */
+function requireName(name: string, context: NameContext): void {
+  const decision = nameDecision(name, context)
+  if (decision === 'own' || decision === 'permitted') return
+  const why =
+    decision === 'reserved'
+      ? 'it belongs to the cluster or to the authority itself, and is issued to nobody'
+      : whyNot(context.expression)
+  throw new Refusal(
+    'name-not-permitted',
+    `namespace "${context.namespace}" does not permit the DNS name ${shown(name)}: ${why}`,
   )
 }
 
-/** Nobody else may answer pods that ask for certificates. */
-function isOfAuthority(name: string, namespace: string): boolean {
-  const own = `${AUTHORITY.service}.${AUTHORITY.namespace}`
-  const isShort = namespace === AUTHORITY.namespace && name === AUTHORITY.service
-  return isShort || name === own || name.startsWith(`${own}.`)
+function whyNot(expression: string | undefined): string {
+  if (expression === undefined) return `it has no annotation ${PERMITTED_DNS_NAMES}`
+  const permitted = permission(expression)
+  if (!permitted.valid) return `its ${PERMITTED_DNS_NAMES} is no expression: ${permitted.why}`
+  return `its ${PERMITTED_DNS_NAMES} is ${shown(expression)}`
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.slice(0, 200))
 }

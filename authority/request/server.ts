@@ -5,6 +5,7 @@ import {
   CERTIFICATE_LIMITS,
   type CertificateRefusal,
   type IssuedCertificate,
+  type TrustBundleAnswer,
 } from '../../contract/certificates.ts'
 import { sleep } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
@@ -45,10 +46,10 @@ const STRANGER_MS = 250
 
 /** Pods come and go: each opens a connection of its own once in half an hour. */
 const CONNECTIONS: ConnectionLimits = {
-  unfinished: { max: 192, maxPerAddress: 128 },
+  unfinished: { max: 128, maxPerAddress: 64 }, // each of them makes a turn of the event loop longer
   proven: { max: 384, maxPerAddress: 192 }, // more than work and wait, so that none of those is cut off
   // A quarter of a core at most.
-  handshakes: { perSecond: 300, burst: 128, waiting: { max: 768, maxPerAddress: 512 } },
+  handshakes: { perSecond: 300, burst: 48, waiting: { max: 768, maxPerAddress: 512 } },
   deadlines: { handshakeMs: 5000, firstRequestMs: 10_000, answerMs: 20_000 },
 }
 /** Bytes; a request takes at most one block. */
@@ -86,15 +87,27 @@ export function createAuthorityServer(
 /** Never throws, never leaves a request unanswered. */
 function createAuthorityListener(deps: ServerDeps, desk: Desk): RequestListener {
   return (request, response) => {
-    answer(request, deps, desk).then(
-      (issued) => {
-        send(response, 200, issued)
+    const answered = isForTrustBundle(request) ? trustBundle(deps) : answer(request, deps, desk)
+    answered.then(
+      (body) => {
+        send(response, 200, body)
       },
       (error: unknown) => {
         refuse(response, error)
       },
     )
   }
+}
+
+function isForTrustBundle({ url, method }: IncomingMessage): boolean {
+  return url === AUTHORITY.trustBundlePath && method === 'GET'
+}
+
+/** Public, and from memory: it costs no more than the connection, which is budgeted. @throws Refusal */
+function trustBundle({ current }: ServerDeps): Promise<TrustBundleAnswer> {
+  const ca = current()
+  if (ca !== undefined) return Promise.resolve({ trustBundle: ca.bundlePem })
+  return Promise.reject(new Refusal('not-ready', 'the authority has no CA yet'))
 }
 
 /** Work begins with the whole body, so that slow senders hold nobody up. */
@@ -164,7 +177,8 @@ async function answer(
 
 function requireRoute({ url, method, headers }: IncomingMessage): void {
   if (url !== AUTHORITY.path || method !== 'POST') {
-    throw new Refusal('request-invalid', `allowed: POST ${AUTHORITY.path}`)
+    const allowed = `POST ${AUTHORITY.path}, GET ${AUTHORITY.trustBundlePath}`
+    throw new Refusal('request-invalid', `allowed: ${allowed}`)
   }
   if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) {
     throw new Refusal('request-invalid', 'content-type must be application/json')
@@ -204,7 +218,7 @@ function refuse(response: ServerResponse, error: unknown): void {
 function send(
   response: ServerResponse,
   status: number,
-  body: IssuedCertificate | CertificateRefusal,
+  body: IssuedCertificate | TrustBundleAnswer | CertificateRefusal,
 ): void {
   const text = JSON.stringify(body)
   response.writeHead(status, {

@@ -47,7 +47,7 @@ beforeAll(async () => {
     `--root-lifetime-seconds=${SECONDS.root}`,
     `--overlap-seconds=${SECONDS.overlap}`,
   ])
-  one = await createMember(suite, 'one', { 'nocreds.dev/certificate-dns-names': 'server' })
+  one = await createMember(suite, 'one')
   other = await createMember(suite, 'other')
   await suite.kubectl([
     ...['annotate', 'serviceaccount', 'app', '--namespace', one.namespace, '--overwrite'],

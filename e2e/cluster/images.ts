@@ -10,13 +10,16 @@ const JAVASCRIPT_APP = join(REPOSITORY, 'e2e', 'apps', 'javascript')
 /** Targets of the Dockerfile. */
 export const OURS = ['webhook', 'authority', 'exchanger'] as const
 
+/** The Dockerfile's own base is the published one, by its digest; here it may be one that was made. */
+const OURS_ON = ['--build-arg', `NODE_IMAGE=${IMAGES.node}`]
+
 /** Builds our images from the Dockerfile and the app of the suite, and brings them to the node. */
 export async function buildAndLoadImages(host: Host): Promise<void> {
   const { progress } = host
   const docker = await withBuilder(host)
   for (const target of OURS)
     await progress.step(`docker build of ${IMAGES[target]}`, () =>
-      dockerBuild(docker, REPOSITORY, ['--target', target, '--tag', IMAGES[target]]),
+      dockerBuild(docker, REPOSITORY, [...OURS_ON, '--target', target, '--tag', IMAGES[target]]),
     )
   await progress.step(`docker build of ${IMAGES.appJavascript}`, () => buildJavascriptApp(docker))
   const { appJavascript, node, versitygw } = IMAGES

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { ACCOUNT, awsAdmin, S3_ENDPOINT, STS_ENDPOINT, type AwsAdmin } from '../cluster/aws.ts'
+import { DELIVERIES } from '../../contract/values.ts'
 import { IMAGES } from '../versions.ts'
 import { hostOf, type Host } from './host.ts'
 import { kubectlOf, type Kubectl } from './kubectl.ts'
@@ -62,7 +63,10 @@ export async function createTeam(
 ): Promise<Team> {
   const namespace = `${prefix}-${name}`
   const role = await aws.createRole(namespace, `${namespace}:${trusts}`)
-  const permitted = { 'nocreds.dev/permitted-roles': `arn:aws:iam::[0-9]+:role/${prefix}-.*` }
+  const permitted = {
+    'nocreds.dev/permitted-roles': `arn:aws:iam::[0-9]+:role/${prefix}-.*`,
+    'nocreds.dev/permitted-deliveries': DELIVERIES.join(),
+  }
   await kubectl.apply({
     apiVersion: 'v1',
     kind: 'Namespace',

@@ -67,7 +67,8 @@ export function createBodies(limits: Limits, deps: GuardDeps): Bodies {
     for (let one = budget.excess(); one !== undefined; one = budget.excess()) {
       deps.note(deps.server, 'body-bytes', one.address)
       one.fail(new BodyError('ERR_BODY_OVER_BUDGET', 'too many bytes of bodies are held'))
-      one.request.destroy()
+      // Not at once: this may be in the midst of what Node's parser hands out of the same connection.
+      setImmediate(() => one.request.socket.destroy())
     }
   }
   /** Whether the body may go on. */

@@ -1,9 +1,11 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import { createBudget, type Budget, type Member } from './budget.ts'
 import type { Limits } from './first-to-go.ts'
+import { refusePipelining } from './pipelining.ts'
 import type { NoteRefusal, RefusalReason } from './refusals.ts'
 import { createTurns, type Ration, type Turns } from './turns.ts'
 
@@ -64,8 +66,6 @@ interface Connection extends Member {
 
 /** How closely deadlines are kept. */
 const SWEEP_MS = 500
-/** A caller that asks again may leave this much of earlier answers untaken. */
-const MAX_UNTAKEN_BYTES = 65_536
 /** Added to `sinceMs` of a connection whose request is being answered, so that it goes after all idle ones. */
 const BUSY_MS = 1e12
 
@@ -82,7 +82,7 @@ export function guardServer(
   limits: ConnectionLimits,
   deps: GuardDeps,
 ): void {
-  const guard = new ConnectionGuard(limits, deps)
+  const guard = new ConnectionGuard(limits, deps, server instanceof TlsServer)
   GUARDS.set(server, guard)
   // Node offers no way to refuse a connection before TLS takes it, so its listeners are called by us.
   const begin = takeOver(server, 'connection')
@@ -132,6 +132,7 @@ export function addressOf({ remoteAddress = '' }: Pick<Socket, 'remoteAddress'>)
 }
 
 class ConnectionGuard {
+  readonly #isTls: boolean
   readonly #limits: ConnectionLimits
   readonly #deps: GuardDeps
   /** Not begun: they wait for their handshake, and cost little but what the kernel holds for them. */
@@ -142,7 +143,8 @@ class ConnectionGuard {
   readonly #byName = new Map<string, Connection>()
   #cancelSweep: Cancel | undefined
 
-  constructor(limits: ConnectionLimits, deps: GuardDeps) {
+  constructor(limits: ConnectionLimits, deps: GuardDeps, isTls: boolean) {
+    this.#isTls = isTls
     this.#limits = limits
     this.#deps = deps
     this.#waiting = createBudget(limits.handshakes?.waiting ?? limits.unfinished)
@@ -180,7 +182,7 @@ class ConnectionGuard {
       sinceMs: nowMs,
       raw,
       acceptedMs: nowMs,
-      isSecure: this.#turns === undefined,
+      isSecure: !this.#isTls,
       busySinceMs: undefined,
       response: undefined,
       begin: () => {
@@ -198,6 +200,7 @@ class ConnectionGuard {
     this.#sweepSoon()
     if (this.#turns === undefined) {
       connection.begin()
+      if (!this.#isTls) this.#watchParser(raw, connection)
       return
     }
     this.#waiting.add(connection)
@@ -208,21 +211,17 @@ class ConnectionGuard {
   secured(socket: Socket): void {
     const connection = this.#of(socket)
     if (connection !== undefined) connection.isSecure = true
+    if (connection !== undefined) this.#watchParser(socket, connection)
     socket.resume() // Node leaves it as pauseOnConnect made it
   }
 
   /** Whether the request is to be answered. */
   request(request: IncomingMessage, response: ServerResponse): boolean {
-    const connection = this.#of(request.socket)
+    const { socket } = request
+    const connection = this.#of(socket)
     if (connection === undefined || connection.raw.destroyed) {
-      request.socket.destroy()
-      return false
-    }
-    // No client of ours sends a second request before the answer to the first, and each one would hold memory.
-    const { response: before } = connection
-    const isUntaken = request.socket.writableLength > MAX_UNTAKEN_BYTES
-    if (before !== undefined && (!before.writableEnded || isUntaken)) {
-      this.#refuse(connection, 'pipelining')
+      // What has arrived already is still parsed, and Node's parser must not lose its socket meanwhile.
+      setImmediate(() => socket.destroy())
       return false
     }
     connection.response = response
@@ -250,6 +249,13 @@ class ConnectionGuard {
           : '400 Bad Request'
       socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`, () => socket.destroy())
     } else socket.destroy()
+  }
+
+  /** No client of ours sends a second request before the answer to the first, and each would hold memory. */
+  #watchParser(socket: Socket, connection: Connection): void {
+    refusePipelining(socket, () => {
+      this.#refuse(connection, 'pipelining')
+    })
   }
 
   #of(socket: Socket): Connection | undefined {

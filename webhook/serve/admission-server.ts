@@ -59,10 +59,10 @@ export const OLDEST_TLS = { minVersion: 'TLSv1.2' } as const
 
 /** An apiserver keeps 25 connections, and opens one more for each review that comes while those are busy. */
 const CONNECTIONS: ConnectionLimits = {
-  unfinished: { max: 192, maxPerAddress: 128 },
+  unfinished: { max: 128, maxPerAddress: 64 }, // each of them makes a turn of the event loop longer
   proven: { max: 320, maxPerAddress: 256 },
   // A quarter of a core at most.
-  handshakes: { perSecond: 300, burst: 128, waiting: { max: 768, maxPerAddress: 640 } },
+  handshakes: { perSecond: 300, burst: 48, waiting: { max: 768, maxPerAddress: 640 } },
   deadlines: { handshakeMs: 5000, firstRequestMs: 10_000, answerMs: 20_000 },
 }
 /** Bytes. One address may use up the largest body together with what it is parsed into. */
