@@ -15,6 +15,8 @@ import { tryNamespace, tryPod } from '../support/tried.ts'
 import { waitFor } from '../support/wait.ts'
 import { REPOSITORY } from '../versions.ts'
 
+const CLUSTER_WIDE = join(REPOSITORY, 'manifests', 'overlays', 'guard-cluster-wide')
+
 let suite: Suite
 let api: Apiserver
 let team: Team
@@ -28,6 +30,8 @@ beforeAll(async () => {
   await admissionIsBack(api, team)
   plain = `${suite.prefix}-plain`
   await suite.kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: plain } })
+  // The widest guard that there is.
+  await suite.kubectl(['apply', '-k', CLUSTER_WIDE])
   await suite.kubectl(['delete', 'configmap', 'nocreds-settings', '--namespace', 'nocreds-system'])
   const before = await containerNamed(suite.host, 'kube-apiserver')
   await killContainer(suite.host, before)
@@ -39,6 +43,7 @@ beforeAll(async () => {
 }, 300_000)
 
 afterAll(async () => {
+  await suite.kubectl(['delete', '-f', join(CLUSTER_WIDE, 'sts-tokens.yaml')])
   await suite.kubectl(['apply', '-f', INSTALL])
   await admissionIsBack(api, team)
   await closeSuite(suite)
