@@ -8,6 +8,7 @@ import { bundlePrograms } from '../build/programs.ts'
 import { realClock } from '../platform/clock.ts'
 import { startAuthority, type TestAuthority } from '../testbed/authority/server.ts'
 import {
+  authorityToken,
   CERTIFICATE_CONFIG,
   makeCertifiedPod,
   type CertifiedPod,
@@ -16,7 +17,7 @@ import { makePod, start, until, type Pod, type Running } from '../testbed/exchan
 import { noteSecret } from '../testbed/ledger.ts'
 import { parseCertificateDocument } from './certificate-document.ts'
 
-const JWT = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJwcm9ncmFtIn0.c2lnbmF0dXJl'
+const JWT = authorityToken('program')
 const WHO = 'certificate for ServiceAccount team-a/app'
 const { namespace, serviceAccount } = CERTIFICATE_CONFIG
 
@@ -137,7 +138,7 @@ describe('a certificate alone', () => {
   })
 
   test('with a token that is not good: the next one is used at once', async () => {
-    await pod.putToken('eyJh.eyJh.b2xk')
+    await pod.putToken(authorityToken('old'))
     const resident = run('run')
     expect(await line(resident, 'certificate request failed')).toMatchObject({
       code: 'token-invalid',

@@ -1,3 +1,4 @@
+import { AUTHORITY } from '../../contract/certificates.ts'
 import {
   formatExpiration,
   publishedExpirationMs,
@@ -51,7 +52,9 @@ export async function exchange(
 /** What STS is sure to refuse is said at once, and in plainer words. */
 function refuseHopeless(config: ExchangerConfig, claims: Claims, nowMs: number): void {
   const { audiences, expiresAtMs } = claims
-  if (!audiences.includes(config.audience)) {
+  // A token for the authority is worth a certificate: it goes to nobody else, whatever the settings say.
+  const isOther = !audiences.includes(config.audience) || audiences.includes(AUTHORITY.audience)
+  if (isOther) {
     throw new ExchangeError(
       'refused',
       'WrongAudience',

@@ -16,8 +16,10 @@ import {
   ExchangeError,
   exchangeOf,
   parseFailure,
+  trustBundleFor,
   type Subject,
 } from '../failure.ts'
+import { parseTrustBundle, TRUST_BUNDLE_DOCUMENT_MAX_BYTES } from '../trust-bundle-document.ts'
 
 /** One line of JSON; more than this says nothing more. */
 const STDERR_MAX_BYTES = 16_384
@@ -70,9 +72,15 @@ export function runExchange(
   return run(command, errand, signal)
 }
 
-/** Asks the authority once for a certificate, as {@link run} does. @throws ExchangeError */
+/**
+ * Asks the authority once for a certificate, as {@link run} does.
+ *
+ * @param word `renewal` once something is published, by whose trust bundle the authority is known then
+ * @throws ExchangeError
+ */
 export function runCertify(
   command: ChildCommand,
+  word: 'certificate' | 'renewal',
   subject: Omit<Subject, 'roleArn'>,
   signal: AbortSignal,
 ): Promise<CertificateDocument> {
@@ -82,7 +90,26 @@ export function runCertify(
     parse: parseCertificateDocument,
     printed: 'key with its certificate',
   }
-  return run(command, errand, signal)
+  return run(withWord(command, word), errand, signal)
+}
+
+/** Asks the authority once for its trust bundle, as {@link run} does; gives PEM. @throws ExchangeError */
+export function runTrustBundle(
+  command: ChildCommand,
+  subject: Omit<Subject, 'roleArn'>,
+  signal: AbortSignal,
+): Promise<string> {
+  const errand: Errand<string> = {
+    wanted: trustBundleFor(subject),
+    maxBytes: TRUST_BUNDLE_DOCUMENT_MAX_BYTES,
+    parse: parseTrustBundle,
+    printed: 'trust bundle',
+  }
+  return run(withWord(command, 'trust-bundle'), errand, signal)
+}
+
+function withWord(command: ChildCommand, word: string): ChildCommand {
+  return { ...command, words: [...command.words, word] }
 }
 
 /**
