@@ -123,16 +123,23 @@ function record(
   deps.log.info(
     {
       resource,
-      namespace: subject.namespace,
-      name: subject.name,
-      serviceAccount: subject.serviceAccount,
+      namespace: shown(subject.namespace),
+      name: shown(subject.name),
+      serviceAccount: shown(subject.serviceAccount),
       role,
       decision,
       reason,
-      uid: request.uid,
+      uid: shown(request.uid),
       dryRun: request.dryRun === true ? true : undefined,
-      message: verdict.decision === 'denied' ? verdict.message : undefined,
+      message: verdict.decision === 'denied' ? shown(verdict.message) : undefined,
     },
     'decided',
   )
+}
+
+/** Longer than any name, and than any message about one; a stranger's review may hold a name of 3 MiB. */
+const MAX_SHOWN = 2000
+
+function shown(text: string | undefined): string | undefined {
+  return text !== undefined && text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
 }
