@@ -45,6 +45,9 @@ beforeAll(async () => {
     'nocreds-authority': [`--max-lifetime-seconds=${LEAF_SECONDS}`],
     'nocreds-webhook': ['--certificate-door=authority'],
   })
+  // First, so that no apiserver goes on with them: see "Remove" in the README.
+  const settings = ['configmap', 'nocreds-settings', '--namespace', 'nocreds-system']
+  await kubectl(['delete', '--ignore-not-found', ...settings])
   for (const command of await commandsOf('Remove')) await runAsRead(command, INSTALL)
   await kubectl(['apply', '-f', FORMER_INSTALL])
   await webhook.settled()

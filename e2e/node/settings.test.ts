@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { INSTALL } from '../cluster/names.ts'
 import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
-import { apiserverReady, containerNamed, killContainer } from '../support/node.ts'
+import { restartApiserver } from '../support/node.ts'
 import { webhookOf } from '../support/nocreds-webhook.ts'
 import { admissionIsBack } from '../support/pod-stream.ts'
 import { closeSuite, createTeam, openSuite, type Suite, type Team } from '../support/suite.ts'
@@ -33,13 +33,7 @@ beforeAll(async () => {
   // The widest guard that there is.
   await suite.kubectl(['apply', '-k', CLUSTER_WIDE])
   await suite.kubectl(['delete', 'configmap', 'nocreds-settings', '--namespace', 'nocreds-system'])
-  const before = await containerNamed(suite.host, 'kube-apiserver')
-  await killContainer(suite.host, before)
-  await waitFor('the apiserver to start again', 120_000, async () => {
-    const now = await containerNamed(suite.host, 'kube-apiserver')
-    return now === '' || now === before ? undefined : now
-  })
-  await apiserverReady(suite.kubectl)
+  await restartApiserver(suite.host, suite.kubectl)
 }, 300_000)
 
 afterAll(async () => {
