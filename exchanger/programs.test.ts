@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { bundlePrograms } from '../build/programs.ts'
 import { expirationOf, type CredentialDocument } from '../contract/credentials.ts'
 import { realClock, type Clock } from '../platform/clock.ts'
 import { startIssuer, type Issuer } from '../testbed/issuer.ts'
 import { startSts, type Sts } from '../testbed/sts/server.ts'
 import { trustPolicy } from '../testbed/sts/trust-policy.ts'
+import { bundleExchanger } from '../testbed/exchanger-programs.ts'
 import { makePod, start, until, type Pod, type Running } from '../testbed/exchanger-pod.ts'
 import { CONFIG } from '../testbed/exchanger-samples.ts'
 
@@ -20,7 +20,7 @@ let issuer: Issuer
 beforeAll(async () => {
   issuer = await startIssuer({ clock: realClock })
   dist = await mkdtemp(join(tmpdir(), 'nocreds-dist-'))
-  await bundlePrograms(dist, ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
+  await bundleExchanger(dist)
 })
 
 /** All that any process of this file said, and all that it must not have said. */
@@ -361,7 +361,7 @@ describe('command line and environment', () => {
       const one = world.run(name)
       expect(await one.exited).toBe(2)
       expect(one.said.stderr).toContain(
-        `"${name}"; allowed: run, wait, exchange, certificate, --help`,
+        `"${name}"; allowed: run, wait, exchange, certificate, trust-bundle, --help`,
       )
     },
   )
