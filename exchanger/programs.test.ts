@@ -1,3 +1,4 @@
+import { createServer } from 'node:https'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,11 +7,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { expirationOf, type CredentialDocument } from '../contract/credentials.ts'
 import { realClock, type Clock } from '../platform/clock.ts'
 import { startIssuer, type Issuer } from '../testbed/issuer.ts'
+import { closeAtOnce, listenOnLoopback } from '../testbed/loopback-server.ts'
 import { startSts, type Sts } from '../testbed/sts/server.ts'
 import { trustPolicy } from '../testbed/sts/trust-policy.ts'
 import { bundleExchanger } from '../testbed/exchanger-programs.ts'
 import { makePod, start, until, type Pod, type Running } from '../testbed/exchanger-pod.ts'
 import { CONFIG } from '../testbed/exchanger-samples.ts'
+import { throwawayCertificate } from '../testbed/throwaway-certificate.ts'
 
 const MINUTE = 60_000
 const { roleArn, namespace, serviceAccount, audience } = CONFIG
@@ -349,6 +352,25 @@ test.each([-10, 10])(
     expect(endMs).toBeLessThanOrEqual(Date.now() + 55 * MINUTE + 1000)
   },
 )
+
+test('an STS that proves itself by no public CA, wherever DNS leads, gets no token', async () => {
+  world = await makeWorld()
+  const { certPem: cert, keyPem: key } = await throwawayCertificate(['127.0.0.1'])
+  let asked = 0
+  let refused = 0
+  const server = createServer({ cert, key }, (_request, response) => {
+    asked += 1
+    response.end()
+  })
+  server.on('tlsClientError', () => (refused += 1))
+  const port = await listenOnLoopback(server, 0)
+  closing.push(() => closeAtOnce(server))
+  const one = world.run('exchange', { NOCREDS_STS_ENDPOINT: `https://127.0.0.1:${port}` })
+  expect(await one.exited).toBe(1)
+  expect(JSON.parse(one.said.stderr)).toMatchObject({ class: 'transient' })
+  await until(() => (refused > 0 ? true : undefined))
+  expect(asked).toBe(0)
+})
 
 describe('command line and environment', () => {
   beforeEach(async () => {
