@@ -16,6 +16,8 @@ export interface Ask {
   readonly body?: unknown
   readonly token?: string
   readonly path?: string
+  /** Of 127/8: where the request comes from. */
+  readonly from?: string
 }
 
 export interface Answer {
@@ -96,8 +98,9 @@ export class AuthorityStage {
     const { body = { csr: csrPem(), durationSeconds: 3600 }, token = TOKEN } = asked
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
     const to = { host: '127.0.0.1', port, path: asked.path ?? AUTHORITY.path, method: 'POST' }
+    const from = asked.from === undefined ? {} : { localAddress: asked.from, agent: false }
     const outgoing = request(
-      { ...to, headers, ca: this.roots(), servername: AUTHORITY.host },
+      { ...to, ...from, headers, ca: this.roots(), servername: AUTHORITY.host },
       (response) => {
         void text(response).then((said) => {
           seen({ status: response.statusCode ?? 0, body: JSON.parse(said) as Answer['body'] })
