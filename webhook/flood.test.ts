@@ -185,10 +185,9 @@ describe('under a flood', () => {
         ...onAdmission.map(([kind, connections]) => flood(kind, connections, 'admission')),
         ...onMetrics.map(([kind, connections]) => flood(kind, connections, 'metrics')),
       ]
-      let isOver = false
-      const giveUp = setTimeout(() => (isOver = true), 20_000) // a slow machine sends less
+      const giveUp = AbortSignal.timeout(20_000) // a slow machine sends less
       const isUnderWay = (): boolean =>
-        !isOver &&
+        !giveUp.aborted &&
         reports.some(
           ({ opened, bytesSent }) => opened < ENOUGH.opened && bytesSent < ENOUGH.bytesSent,
         )
@@ -197,7 +196,6 @@ describe('under a flood', () => {
         askWhile(isUnderWay, () => ask(opening, '127.0.0.3')),
         askWhile(isUnderWay, probe),
       ])
-      clearTimeout(giveUp)
       expect(new Set(kept)).toEqual(new Set(['allowed']))
       expect(new Set(opened)).toEqual(new Set(['allowed']))
       expect(new Set(probed)).toEqual(new Set(['ok\n']))

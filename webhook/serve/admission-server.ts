@@ -10,12 +10,8 @@ import {
   type Bodies,
   type Body,
 } from '../../service/budget/bodies.ts'
-import {
-  addressOf,
-  guardServer,
-  type ConnectionLimits,
-  type GuardDeps,
-} from '../../service/budget/guard.ts'
+import { addressOf } from '../../service/budget/sockets.ts'
+import { guardServer, type ConnectionLimits, type GuardDeps } from '../../service/budget/guard.ts'
 import { createSingleFile } from '../../service/budget/turns.ts'
 import { memoryOfJson } from './review-cost.ts'
 import { answerReview, type AnswerDeps, type Resource } from './answer.ts'
