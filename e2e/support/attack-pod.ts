@@ -85,7 +85,7 @@ export function askAuthority(
 
 /**
  * Answers for the authority, by name service and by TLS, and prints a line for each thing that comes: `dns NAME`,
- * `hello NAME` of a handshake, `request AUTHORIZATION`.
+ * `knock ADDRESS` of a connection, `hello NAME` of its handshake, `request AUTHORIZATION`.
  */
 const IMPOSTOR = `
 const { networkInterfaces } = require('os')
@@ -95,7 +95,9 @@ const SNICallback = (name, done) => { console.log('hello ' + name); done(null) }
 https.createServer({ cert, key, SNICallback }, (request, response) => {
   console.log('request ' + request.headers.authorization)
   response.end('{}')
-}).on('tlsClientError', () => {}).listen(443)
+}).on('tlsClientError', () => {}).on('connection', ({ remoteAddress }) => {
+  console.log('knock ' + remoteAddress.replace('::ffff:', ''))
+}).listen(443)
 const dns = require('dgram').createSocket('udp4')
 dns.on('message', (question, { address, port }) => {
   let end = 12
