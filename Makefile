@@ -9,7 +9,7 @@ BUNDLES := dist/webhook.mjs dist/authority.mjs dist/exchanger.mjs dist/exchange.
 
 SEED ?= 1
 
-.PHONY: help demo test simulate bench e2e e2e-matrix-report check unit openssl build manifests format clean
+.PHONY: help demo test simulate bench bench-guard e2e e2e-apiserver e2e-matrix-report check unit openssl build manifests format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -22,11 +22,17 @@ test: check unit ## all checks and tests
 bench: build ## what nocreds costs, side by side with the least it could: bench/RESULTS.md (an hour)
 	@npm run --silent bench
 
+bench-guard: build ## what the guard costs the apiserver: e2e/GUARD-COST.md
+	@npm run --silent bench-guard
+
 simulate: $(INSTALLED) ## fleets of up to 100,000 pods on a virtual clock: simulate/RESULTS.md and its pictures
 	@npm run --silent simulate -- $(SEED)
 
 e2e: $(INSTALLED) ## the suite on a kind cluster of its own (KEEP=1 keeps it)
 	@npm run --silent e2e
+
+e2e-apiserver: build ## webhook and guard on kube-apiserver and etcd alone, Kubernetes 1.37 and 1.30
+	@npm run --silent e2e-apiserver
 
 e2e-matrix-report: $(INSTALLED) ## e2e/REPORT.md from the verdicts of the last run
 	@npm run --silent e2e-matrix-report

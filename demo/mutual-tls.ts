@@ -14,6 +14,7 @@ import { spiffeId, TRUST_BUNDLE } from '../contract/certificates.ts'
 import { codeOf } from '../platform/errors.ts'
 import { eventually } from '../testbed/eventually.ts'
 import type { RunningContainer } from '../testbed/kubelet-containers.ts'
+import { onLoopback } from './app/loopback.ts'
 import { workloadPod, type Pod } from './pod.ts'
 import type { PodRun } from './pod-run.ts'
 import { say } from './show.ts'
@@ -27,7 +28,7 @@ type StartPod = (pod: Pod) => Promise<PodRun>
 /** Server and client run; resolves once a call went through and the strangers were refused. */
 export async function startMutualTls(world: World, startPod: StartPod): Promise<RunningContainer> {
   const port = await freePort()
-  const url = `https://localhost:${port}`
+  const url = `https://server.team-a.svc:${port}`
   const [server, client] = await Promise.all([
     startPod(
       await workloadPod('server', ['node', '/examples/server.mjs'], {
@@ -68,7 +69,7 @@ async function certificateIsThere({ sidecar }: PodRun): Promise<void> {
 /** How the server ends the connection. @throws Error where it answers */
 function refusalOf(url: string, options: object): Promise<string> {
   return new Promise((resolve, reject) => {
-    const request = get(url, { ...options, agent: false }, (response) => {
+    const request = get(url, { ...options, lookup: onLoopback, agent: false }, (response) => {
       response.resume()
       reject(new Error(`a stranger was answered with ${String(response.statusCode)}`))
     })

@@ -93,6 +93,7 @@ async function startWebhook(
     '--metrics-port': '0',
     '--default-region': 'eu-central-1',
     '--sts-endpoint': stsUrl,
+    '--sts-http': 'accepted', // the STS of the demo is on loopback
     '--certificate-door': 'authority',
     '--authority-url': authorityUrl,
   }

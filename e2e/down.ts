@@ -1,4 +1,4 @@
-/** `node e2e/down.ts`: deletes the cluster of the suite, and ends the Docker engine if it is our own. */
+/** `npm run e2e-down`: deletes the cluster of the suite, and ends the Docker engine if it is our own. */
 import { takeDown } from './cluster/take-down.ts'
 import { hostOf } from './support/host.ts'
 

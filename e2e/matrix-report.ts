@@ -9,6 +9,6 @@ try {
   await writeFile(report, reportOf(await readFile(VERDICTS, 'utf8')))
   console.log(`written: ${report}`)
 } catch (error) {
-  console.error(`e2e-matrix-report: ${messageOf(error)}; run node e2e/run.ts matrix first`)
+  console.error(`e2e-matrix-report: ${messageOf(error)}; run npm run e2e -- matrix first`)
   process.exitCode = 1
 }

@@ -1,6 +1,6 @@
 /**
  * `make e2e`: brings up the cluster, runs the suite on it, and takes it down. `KEEP=1` keeps it. Arguments
- * go to Jest: `node e2e/run.ts smoke` runs that file alone, not the stages.
+ * go to Jest: `npm run e2e -- smoke` runs that file alone, not the stages.
  */
 import { messageOf } from '../platform/errors.ts'
 import { bringUp } from './cluster/bring-up.ts'

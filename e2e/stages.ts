@@ -20,7 +20,9 @@ export function jest(host: Host, args: readonly string[]): Promise<number> {
 export async function everyStage(host: Host): Promise<number> {
   const stage = (...args: string[]): Promise<number> => jest(host, args)
   const outage = stage('e2e/slow/sts-outage')
-  const promises = await stage('e2e/(airgap|cluster|promises)/', '--maxWorkers=2')
+  const promises = await stage('e2e/(airgap|cluster|promises|support)/', '--maxWorkers=2')
+  // Each file hides its own Namespaces from webhook or guard, and changes nothing else of theirs.
+  const attacks = await stage('e2e/attacks/', '--maxWorkers=2')
   // They change the flags of webhook and authority, so one at a time.
   const certificates = await stage('e2e/certificates/')
   // It restarts the kubelet, which interrupts logs and exec; the faults use neither at length.
@@ -28,5 +30,5 @@ export async function everyStage(host: Host): Promise<number> {
   const faults = await stage('e2e/faults/')
   const slow = await Promise.all([outage, refresh])
   const node = await stage('e2e/node/')
-  return Math.max(promises, certificates, faults, ...slow, node)
+  return Math.max(promises, attacks, certificates, faults, ...slow, node)
 }

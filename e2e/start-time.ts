@@ -1,5 +1,5 @@
 /**
- * `node e2e/start-time.ts`, on a cluster that `node e2e/up.ts` brought up: how much later an app starts with
+ * `npm run e2e-start-time`, on a cluster that `npm run e2e-up` brought up: how much later an app starts with
  * nocreds than the same pod without it. Writes START-TIME.md.
  */
 import { writeFile } from 'node:fs/promises'
@@ -65,7 +65,7 @@ const rows = cases.map((one) => {
 })
 const page = `# From a pod's creation to its app
 
-Written by \`node e2e/start-time.ts\` on the kind cluster of the suite. Goal: at most ${GOAL_MS} ms more than the same
+Written by \`npm run e2e-start-time\` on the kind cluster of the suite. Goal: at most ${GOAL_MS} ms more than the same
 pod without nocreds. Medians of ${ROUNDS} pods each, in turn, with the least and the most in brackets.
 
 | delivery | ms | more | goal |

@@ -1,4 +1,4 @@
-/** `node e2e/up.ts`: brings up the cluster of the suite, and keeps it. */
+/** `npm run e2e-up`: brings up the cluster of the suite, and keeps it. */
 import { messageOf } from '../platform/errors.ts'
 import { bringUp } from './cluster/bring-up.ts'
 import { takeDown } from './cluster/take-down.ts'
@@ -18,7 +18,7 @@ try {
   host.progress.say('the cluster is up; to look into it:')
   for (const name of ['KUBECONFIG', 'DOCKER_HOST', 'PATH'])
     if (env[name] !== process.env[name]) console.log(`export ${name}=${env[name] ?? ''}`)
-  console.log('to remove it: node e2e/down.ts')
+  console.log('to remove it: npm run e2e-down')
 } catch (error) {
   console.error(`e2e: ${messageOf(error)}`)
   process.exitCode = 1

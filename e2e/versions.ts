@@ -11,6 +11,8 @@ const packageJson = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'u
 
 export const KIND = 'v0.33.0'
 export const KUBERNETES = 'v1.37.2'
+/** The oldest that nocreds supports, in its last patch. */
+export const OLDEST_KUBERNETES = 'v1.30.14'
 /** What the modules in e2e/tools ask for. */
 export const GO = '1.26.8'
 
@@ -43,4 +45,15 @@ export const IMAGES = {
   exchanger: `nocreds/exchanger:${packageJson.version}`,
   /** The app of the suite: JavaScript SDK on the Node base image. */
   appJavascript: 'nocreds-e2e/app-javascript:1',
+} as const
+
+/** The version that an upgrade is tested from: its commit, and names for its images that this version does not use. */
+export const FORMER = {
+  version: '0.1.0',
+  commit: 'fa89866ce6bb03830614d8b64628fe0d7a1bdc93',
+  images: {
+    webhook: 'nocreds/webhook:0.1.0-former',
+    authority: 'nocreds/authority:0.1.0-former',
+    exchanger: 'nocreds/exchanger:0.1.0-former',
+  },
 } as const

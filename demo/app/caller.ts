@@ -7,6 +7,7 @@ import { Agent, get } from 'node:https'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { TLSSocket } from 'node:tls'
+import { onLoopback } from './loopback.ts'
 
 const MOST_ROUNDS = 45
 
@@ -30,7 +31,7 @@ function agentOfNow(options: object): Agent {
 
 function call(agent: Agent): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const request = get(SERVER, { agent, timeout: 5000 }, (response) => {
+    const request = get(SERVER, { agent, lookup: onLoopback, timeout: 5000 }, (response) => {
       const { socket } = response
       if (!(socket instanceof TLSSocket)) throw new Error('the connection is not TLS')
       const serial = socket.getPeerCertificate().serialNumber

@@ -1,7 +1,7 @@
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Host } from '../support/host.ts'
-import { KUBERNETES } from '../versions.ts'
+import { KUBERNETES, OLDEST_KUBERNETES } from '../versions.ts'
 import { cached, recipeOf, recipeOfFiles, type Made } from './cache.ts'
 import { withGo } from './host-tools.ts'
 
@@ -16,8 +16,19 @@ interface Recipe {
   readonly renamed?: Readonly<Record<string, string>>
 }
 
-const KUBERNETES_VERSION = 'k8s.io/component-base/version'
-const [major = '', minor = ''] = KUBERNETES.replace('v', '').split('.')
+/** kubeadm and kubelet compare versions with each other; without these flags they have none. */
+function kubernetesVersion(version: string): string {
+  const [major = '', minor = ''] = version.replace('v', '').split('.')
+  const variables = {
+    gitVersion: version,
+    gitMajor: major,
+    gitMinor: minor,
+    gitTreeState: 'clean',
+  }
+  return Object.entries(variables)
+    .map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`)
+    .join(' ')
+}
 
 /** Each folder of e2e/tools is a Go module of its own: their dependencies do not agree. */
 const RECIPES = {
@@ -33,16 +44,10 @@ const RECIPES = {
     tags: 'no_btrfs,no_devmapper,no_zfs,no_aufs',
     ldflags: '-X github.com/containerd/containerd/v2/version.Version=v2.3.4',
   },
-  // kubeadm and kubelet compare versions with each other; without these flags they have none.
-  kubernetes: {
-    packages: 'tool',
-    ldflags: [
-      `-X ${KUBERNETES_VERSION}.gitVersion=${KUBERNETES}`,
-      `-X ${KUBERNETES_VERSION}.gitMajor=${major}`,
-      `-X ${KUBERNETES_VERSION}.gitMinor=${minor}`,
-      `-X ${KUBERNETES_VERSION}.gitTreeState=clean`,
-    ].join(' '),
-  },
+  kubernetes: { packages: 'tool', ldflags: kubernetesVersion(KUBERNETES) },
+  // For the apiserver alone, see e2e/apiserver.
+  'kubernetes-1.30': { packages: 'tool', ldflags: kubernetesVersion(OLDEST_KUBERNETES) },
+  'etcd-3.5': { packages: 'tool', renamed: { server: 'etcd' } },
 } satisfies Readonly<Record<string, Recipe>>
 
 export type GoModule = keyof typeof RECIPES

@@ -40,8 +40,8 @@ describe.each(['auto', 'authority'] as const)('certificates by the door: %s', (d
 
   beforeAll(async () => {
     await useDoor(suite, door)
-    const names = { 'nocreds.dev/certificate-dns-names': 'server, server.mtls.example' }
-    one = await createMember(suite, `${door}-one`, { ...names })
+    const names = `server.${suite.prefix}-${door}-one, server.mtls.example`
+    one = await createMember(suite, `${door}-one`, { 'nocreds.dev/certificate-dns-names': names })
     other = await createMember(suite, `${door}-other`)
   }, 300_000)
 
@@ -55,7 +55,7 @@ describe.each(['auto', 'authority'] as const)('certificates by the door: %s', (d
       ...['annotate', 'namespace', one.namespace, '--overwrite'],
       'nocreds.dev/permitted-dns-names=server\\.mtls\\.example',
     ])
-    const own = `server,server.${one.namespace}.svc,server.mtls.example`
+    const own = `server.${one.namespace},server.${one.namespace}.svc,server.mtls.example`
     await suite.kubectl([
       ...['annotate', 'serviceaccount', 'app', '--namespace', one.namespace, '--overwrite'],
       `nocreds.dev/certificate-dns-names=${own}`,
@@ -114,7 +114,7 @@ describe.each(['auto', 'authority'] as const)('certificates by the door: %s', (d
       const said = await host.run('go', ['run', program, chain, bundle])
       expect(said.split('\n')).toEqual([
         one.identity,
-        `server,server.${one.namespace}.svc,server.mtls.example`,
+        `server.${one.namespace},server.${one.namespace}.svc,server.mtls.example`,
       ])
     } finally {
       await rm(folder, { recursive: true })

@@ -80,7 +80,10 @@ const asking = (wish: CsrWish = {}, durationSeconds = 3600): object => ({
 })
 
 test('a token of a living pod gets a certificate, else the refusals below would show nothing', async () => {
-  const answer = await post(await sign(pod), asking({ dnsNames: ['server'] }))
+  const answer = await post(
+    await sign(pod),
+    asking({ dnsNames: [`server.${member.namespace}.svc`] }),
+  )
   expect(answer).toMatchObject({ status: 200, certificate: expect.stringContaining('BEGIN') })
 })
 
@@ -136,6 +139,7 @@ test.each<[string, () => object | string, string]>([
     () => asking({ dnsNames: ['www.example.com'] }),
     'name-not-permitted',
   ],
+  ['a single label', () => asking({ dnsNames: ['server'] }), 'name-not-permitted'],
   ['a life too short', () => asking({}, 60), 'duration-out-of-bounds'],
   ['a life too long', () => asking({}, 90_000), 'duration-out-of-bounds'],
   ['a wrong signature', () => ({ csr: broken(), durationSeconds: 3600 }), 'csr-invalid'],

@@ -14,6 +14,7 @@ import {
   callOnce,
   createMember,
   filesOf,
+  restartAuthority,
   setAuthorityFlags,
   startClient,
   startServer,
@@ -46,7 +47,7 @@ beforeAll(async () => {
     `--root-lifetime-seconds=${SECONDS.root}`,
     `--overlap-seconds=${SECONDS.overlap}`,
   ])
-  one = await createMember(suite, 'one', { 'nocreds.dev/certificate-dns-names': 'server' })
+  one = await createMember(suite, 'one')
   other = await createMember(suite, 'other')
   await suite.kubectl([
     ...['annotate', 'serviceaccount', 'app', '--namespace', one.namespace, '--overwrite'],
@@ -60,9 +61,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await setAuthorityFlags(suite, []) // first, so that the next CA has a full life
   await useCa()
-  const deployment = `deployment/${AUTHORITY.service}`
-  await suite.kubectl(['rollout', 'restart', deployment, ...SYSTEM])
-  await suite.kubectl(['rollout', 'status', deployment, '--timeout=180s', ...SYSTEM])
+  await restartAuthority(suite)
   await useDoor(suite, 'auto')
   await closeSuite(suite)
 }, 300_000)

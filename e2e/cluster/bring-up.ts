@@ -49,7 +49,7 @@ export async function hasCluster(host: Host): Promise<boolean> {
 async function needNoCluster(host: Host): Promise<void> {
   if (await hasCluster(host))
     throw new MachineError(
-      `a kind cluster ${CLUSTER} is already there; remove it with: node e2e/down.ts`,
+      `a kind cluster ${CLUSTER} is already there; remove it with: npm run e2e-down`,
     )
 }
 

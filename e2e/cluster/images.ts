@@ -8,7 +8,10 @@ import { CLUSTER } from './names.ts'
 const JAVASCRIPT_APP = join(REPOSITORY, 'e2e', 'apps', 'javascript')
 
 /** Targets of the Dockerfile. */
-const OURS = ['webhook', 'authority', 'exchanger'] as const
+export const OURS = ['webhook', 'authority', 'exchanger'] as const
+
+/** The Dockerfile's own base is the published one, by its digest; here it may be one that was made. */
+const OURS_ON = ['--build-arg', `NODE_IMAGE=${IMAGES.node}`]
 
 /** Builds our images from the Dockerfile and the app of the suite, and brings them to the node. */
 export async function buildAndLoadImages(host: Host): Promise<void> {
@@ -16,7 +19,7 @@ export async function buildAndLoadImages(host: Host): Promise<void> {
   const docker = await withBuilder(host)
   for (const target of OURS)
     await progress.step(`docker build of ${IMAGES[target]}`, () =>
-      dockerBuild(docker, REPOSITORY, ['--target', target, '--tag', IMAGES[target]]),
+      dockerBuild(docker, REPOSITORY, [...OURS_ON, '--target', target, '--tag', IMAGES[target]]),
     )
   await progress.step(`docker build of ${IMAGES.appJavascript}`, () => buildJavascriptApp(docker))
   const { appJavascript, node, versitygw } = IMAGES
@@ -64,7 +67,7 @@ export async function bundleApp(entry: string, outfile: string): Promise<void> {
 async function buildJavascriptApp(host: Host): Promise<void> {
   const context = await mkdtemp(join(host.cache, 'app.unfinished.'))
   try {
-    for (const app of ['main', 'forever', 'tls-server', 'tls-client'])
+    for (const app of ['main', 'forever', 'flood', 'tls-server', 'tls-client'])
       await bundleApp(join(JAVASCRIPT_APP, `${app}.ts`), join(context, `${app}.mjs`))
     await cp(join(JAVASCRIPT_APP, 'Dockerfile'), join(context, 'Dockerfile'))
     await dockerBuild(host, context, ['--tag', IMAGES.appJavascript])

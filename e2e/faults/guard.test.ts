@@ -7,6 +7,7 @@ import type { Operation } from 'rfc6902'
 import { realClock, sleep } from '../../platform/clock.ts'
 import { apiserverOf, type ApiAnswer, type Apiserver } from '../support/apiserver.ts'
 import { objectOf, type KubernetesObject } from '../support/guard-cases.ts'
+import { webhookOf } from '../support/nocreds-webhook.ts'
 import { closeSuite, createTeam, openSuite, type Suite, type Team } from '../support/suite.ts'
 import { waitFor } from '../support/wait.ts'
 
@@ -203,7 +204,6 @@ test('while the webhook is scaled to zero: nothing is admitted, ordinary tokens 
     refusedByGuard(await TOKEN_REQUEST.send(), TOKEN_REQUEST.message)
     await ordinaryTokensAreUntouched()
   } finally {
-    await kubectl(['scale', ...WEBHOOK, `--replicas=${spec.replicas}`])
-    await kubectl(['rollout', 'status', ...WEBHOOK, '--timeout=120s'])
+    await webhookOf(kubectl).scale(spec.replicas)
   }
 }, 240_000)

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { TRUST_BUNDLE } from '../../contract/certificates.ts'
 import { CLUSTER, INSTALL } from '../cluster/names.ts'
 import { apiserverOf } from '../support/apiserver.ts'
+import { authoritySettled } from '../support/certificates.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
 import { streamPodsDuring } from '../support/pod-stream.ts'
 import { closeSuite, createTeam, openSuite, podSpec, type Suite } from '../support/suite.ts'
@@ -104,6 +105,7 @@ test('kubectl delete leaves nothing behind, and pods start as if it had never be
     expect(pod.spec.initContainers).toBeUndefined()
   } finally {
     await suite.kubectl(['apply', '-f', INSTALL])
+    await authoritySettled(suite)
     await webhook.settled()
   }
 }, 600_000)

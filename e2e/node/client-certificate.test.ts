@@ -53,10 +53,10 @@ afterAll(async () => {
   await webhook.settled()
   await undoFlag?.()
   await apiserverReady(suite.kubectl)
+  await webhook.settled()
   const inSystem = ['--namespace', 'nocreds-system', '--ignore-not-found']
   await suite.kubectl(['delete', 'secret', SECRET, ...inSystem])
-  // Of a team that the webhook cannot know yet: it has to reach the apiserver again, by a Service that was led to
-  // nobody meanwhile.
+  // Of a team that the webhook cannot know yet: it has to reach the apiserver again.
   await admissionIsBack(await apiserverOf(suite.kubectl), await createTeam(suite, 'later'))
   await closeSuite(suite)
 }, 600_000)

@@ -51,7 +51,13 @@ describe('annotate, apply, credentials', () => {
     await kubectl.apply({
       apiVersion: 'v1',
       kind: 'Namespace',
-      metadata: { name: namespace, annotations: { 'nocreds.dev/permitted-roles': role } },
+      metadata: {
+        name: namespace,
+        annotations: {
+          'nocreds.dev/permitted-roles': role,
+          'nocreds.dev/permitted-deliveries': delivery,
+        },
+      },
     })
     await kubectl.apply({
       apiVersion: 'v1',

@@ -31,28 +31,37 @@ interface Kubeconfig {
   readonly users: readonly [
     {
       readonly user: {
-        readonly 'client-certificate-data': string
-        readonly 'client-key-data': string
+        readonly 'client-certificate-data'?: string
+        readonly 'client-key-data'?: string
+        readonly token?: string
       }
     },
   ]
 }
 
-/** The apiserver by the client certificate of a kubeconfig such as kind writes: one cluster, one user. */
+/** The apiserver by the client certificate or token of a kubeconfig such as kind writes: one cluster, one user. */
 export async function apiserverOf(kubectl: Kubectl): Promise<Apiserver> {
   const raw = await kubectl(['config', 'view', '--raw', '--minify', '--output', 'json'])
   const { clusters, users } = JSON.parse(raw) as Kubeconfig
   const { server, 'certificate-authority-data': ca } = clusters[0].cluster
-  const { 'client-certificate-data': cert, 'client-key-data': key } = users[0].user
-  const read = (base64: string): Buffer => Buffer.from(base64, 'base64')
-  const agent = new Agent({ ca: read(ca), cert: read(cert), key: read(key), keepAlive: true })
-  return (asked) => send(agent, server, asked)
+  const { 'client-certificate-data': cert, 'client-key-data': key, token } = users[0].user
+  const read = (base64 = ''): Buffer => Buffer.from(base64, 'base64')
+  const proof = cert === undefined ? {} : { cert: read(cert), key: read(key) }
+  const agent = new Agent({ ca: read(ca), ...proof, keepAlive: true })
+  return (asked) => send({ agent, server, token }, asked)
 }
 
-function send(agent: Agent, server: string, asked: ApiRequest): Promise<ApiAnswer> {
+interface Connection {
+  readonly agent: Agent
+  readonly server: string
+  readonly token: string | undefined
+}
+
+function send({ agent, server, token }: Connection, asked: ApiRequest): Promise<ApiAnswer> {
   const { method, path, body, contentType = 'application/json', as } = asked
   const headers = {
     'content-type': contentType,
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
     ...(as && { 'impersonate-user': as.user, 'impersonate-group': [...as.groups] }),
   }
   return new Promise((resolve, reject) => {

@@ -1,5 +1,7 @@
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { IMAGES } from '../versions.ts'
+import { webhookOf } from './nocreds-webhook.ts'
+import { authorityReached } from './reached.ts'
 import type { Suite } from './suite.ts'
 import { waitFor } from './wait.ts'
 
@@ -55,13 +57,17 @@ function deployment(
   }
 }
 
-async function rolledOut({ kubectl }: Suite, { namespace }: Member, name: string): Promise<void> {
+async function rolledOut(
+  { kubectl }: Pick<Suite, 'kubectl'>,
+  { namespace }: Member,
+  name: string,
+): Promise<void> {
   const status = ['rollout', 'status', `deployment/${name}`, '--timeout=120s']
   await kubectl([...status, '--namespace', namespace])
 }
 
 /** The Deployment and Service `server`; gives its URL. */
-export async function startServer(suite: Suite, member: Member): Promise<string> {
+export async function startServer(suite: Pick<Suite, 'kubectl'>, member: Member): Promise<string> {
   const readinessProbe = { tcpSocket: { port: TLS_PORT }, periodSeconds: 1 }
   const container = { command: ['node', '/app/tls-server.mjs'], readinessProbe }
   const spec = { selector: { app: 'server' }, ports: [{ port: TLS_PORT }] }
@@ -170,10 +176,11 @@ export async function setAuthorityFlags(suite: Suite, flags: readonly string[]):
 
 /** The manifest's own arguments come first and stay; a flag given twice counts as it was given last. */
 async function setArguments(
-  { kubectl }: Suite,
-  name: string,
+  suite: Suite,
+  name: 'nocreds-webhook' | typeof AUTHORITY.service,
   wanted: readonly string[],
 ): Promise<void> {
+  const { kubectl } = suite
   const inSystem = ['--namespace', AUTHORITY.namespace]
   const { metadata, spec } = await kubectl.get<{
     readonly metadata: { readonly annotations?: Readonly<Record<string, string>> }
@@ -195,10 +202,24 @@ async function setArguments(
     JSON.stringify(patch),
     ...inSystem,
   ])
-  await kubectl(['rollout', 'status', `deployment/${name}`, '--timeout=180s', ...inSystem])
-  await waitFor(`older replicas of ${name} to end`, 90_000, async () => {
-    const selector = ['--selector', `app.kubernetes.io/name=${name}`]
+  await (name === AUTHORITY.service ? authoritySettled(suite) : webhookOf(kubectl).settled())
+}
+
+export async function restartAuthority(suite: Suite): Promise<void> {
+  const deployment = `deployment/${AUTHORITY.service}`
+  await suite.kubectl(['rollout', 'restart', deployment, '--namespace', AUTHORITY.namespace])
+  await authoritySettled(suite)
+}
+
+/** Waits until both replicas are ready, nothing of an older rollout is left, and pods reach them. */
+export async function authoritySettled({ host, kubectl }: Suite): Promise<void> {
+  const inSystem = ['--namespace', AUTHORITY.namespace]
+  const deployment = `deployment/${AUTHORITY.service}`
+  await kubectl(['rollout', 'status', deployment, '--timeout=180s', ...inSystem])
+  await waitFor('older replicas of the authority to end', 90_000, async () => {
+    const selector = ['--selector', `app.kubernetes.io/name=${AUTHORITY.service}`]
     const pods = await kubectl.get<{ items: unknown[] }>(['pods', ...selector, ...inSystem])
     return pods.items.length === 2 ? true : undefined
   })
+  await authorityReached(host)
 }

@@ -17,13 +17,15 @@ interface Changes {
   readonly audience?: string
   /** Seconds from now to the token's end; may be negative. */
   readonly endsInSeconds?: number
+  /** Seconds from its beginning to its end; default: one hour, as kubelets ask for. */
+  readonly lifetimeSeconds?: number
 }
 
 /** Signs tokens as a cluster does: claims of `pod`, but for what is to be wrong about them. */
 export type TokenSigner = (pod: BoundPod, changes?: Changes) => Promise<string>
 
 /** With the cluster's own key, so that nothing but what is wrong can be the reason of a refusal. */
-export async function clusterSigner({ host }: Suite): Promise<TokenSigner> {
+export async function clusterSigner({ host }: Pick<Suite, 'host'>): Promise<TokenSigner> {
   return signerOf(createPrivateKey(await signingKeyPem(host)))
 }
 
@@ -33,8 +35,10 @@ export function otherClusterSigner(): TokenSigner {
 }
 
 function signerOf(key: KeyObject): TokenSigner {
-  return (pod, { audience = 'nocreds.dev/authority', endsInSeconds = 3600 } = {}) => {
-    const now = Math.floor(realClock.now() / 1000)
+  return (pod, changes = {}) => {
+    const { audience = 'nocreds.dev/authority', endsInSeconds = 3600 } = changes
+    const ends = Math.floor(realClock.now() / 1000) + endsInSeconds
+    const begins = ends - (changes.lifetimeSeconds ?? 3600)
     const { namespace, name, uid, serviceAccountUid } = pod
     const claims = {
       'kubernetes.io': {
@@ -48,9 +52,9 @@ function signerOf(key: KeyObject): TokenSigner {
       .setIssuer(`https://${ISSUER}`)
       .setSubject(`system:serviceaccount:${namespace}:app`)
       .setAudience(audience)
-      .setIssuedAt(now - 7200)
-      .setNotBefore(now - 7200)
-      .setExpirationTime(now + endsInSeconds)
+      .setIssuedAt(begins)
+      .setNotBefore(begins)
+      .setExpirationTime(ends)
       .sign(key)
   }
 }

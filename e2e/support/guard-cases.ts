@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { applyPatch, type Operation } from 'rfc6902'
 import { parse, parseAllDocuments } from 'yaml'
 import { REPOSITORY } from '../versions.ts'
+import { largest } from './largest-pod.ts'
 
 const CASES = join(REPOSITORY, 'manifests', 'guard', 'cases')
 const GOLDENS = join(REPOSITORY, 'webhook', 'admit', 'testdata')
@@ -15,8 +16,12 @@ const GOLDEN = {
   'certificate-and-role': 'certificate-and-role',
   'certificate-and-web-identity': 'certificate-and-web-identity',
   'certificate-by-kubelet': 'certificate-by-kubelet',
+  'certificate-dns-names': 'certificate-dns-names',
+  'certificate-dns-names-by-kubelet': 'certificate-dns-names-by-kubelet',
+  largest: 'certificate-and-role',
 } as const
 
+export type Golden = keyof typeof GOLDEN
 export type Data = Readonly<Record<string, string>>
 
 export interface KubernetesObject {
@@ -26,31 +31,71 @@ export interface KubernetesObject {
   spec?: Record<string, unknown>
 }
 
+/** User and groups of a request, by impersonation. */
+export interface Impersonated {
+  readonly user: string
+  readonly groups: readonly string[]
+}
+
 /** One case of manifests/guard/cases; README.md there says what each field means. */
 export interface GuardCase {
   readonly name: string
-  readonly from: keyof typeof GOLDEN | KubernetesObject
+  readonly from: Golden | KubernetesObject
   readonly change?: readonly Operation[]
   readonly namespace?: string
   readonly settings?: Data
-  readonly as?: { readonly user: string; readonly groups: readonly string[] }
+  readonly needs?: string
+  readonly as?: Impersonated
+  readonly createdBy?: Impersonated
+  readonly exists?: boolean
+  readonly apply?: boolean
   readonly subresource?: string
+  readonly pod?: Golden
   readonly container?: string
   readonly update?: readonly Operation[]
-  readonly between?: { readonly permittedRoles?: string; readonly settings?: Data }
+  readonly delete?: 'one' | 'all'
+  readonly between?: {
+    readonly permittedRoles?: string
+    readonly settings?: Data
+    readonly isEnabled?: false
+    readonly ending?: true
+  }
   readonly verdict: 'allowed' | 'denied'
   readonly message?: string
 }
 
+/** Files of cases; each is about the policy `nocreds-<file>`. */
 export const CASE_FILES = [
   'service-accounts',
-  'token-requests',
+  'namespaces',
+  'reserved-names',
   'pods',
+  'exchangers',
+  'former-pods',
   'pod-updates',
   'pod-exec',
+  'bindings',
+  'token-requests',
+  'authority-tokens',
+  'trust-bundles',
+  'pod-certificate-requests',
+  'control-parts-authority',
+  'control-parts-webhook',
 ] as const
+export type CaseFile = (typeof CASE_FILES)[number]
 
-export function readCases(file: (typeof CASE_FILES)[number]): GuardCase[] {
+/** Files about a policy of another name. */
+const POLICY_OF: Partial<Record<CaseFile, string>> = {
+  exchangers: 'nocreds-pods',
+  'former-pods': 'nocreds-pods',
+}
+
+/** Name of the policy that refuses what is denied in a file. */
+export function policyOf(file: CaseFile): string {
+  return POLICY_OF[file] ?? `nocreds-${file}`
+}
+
+export function readCases(file: CaseFile): GuardCase[] {
   return parse(readFileSync(join(CASES, `${file}.yaml`), 'utf8')) as GuardCase[]
 }
 
@@ -61,14 +106,23 @@ export function readCaseObjects(): KubernetesObject[] {
 }
 
 /** The object that a case sends. A pod is of a scheduler that does not exist, so none ever starts. */
-export function objectOf({ from, change = [] }: GuardCase): KubernetesObject {
-  const object = copyOf(typeof from === 'string' ? goldenPod(from) : from)
-  for (const failed of applyPatch(object, copyOf([...change]))) if (failed !== null) throw failed
-  if (object.metadata.name !== undefined && object.kind !== 'TokenRequest')
-    object.metadata.name = 'case'
+export function objectOf({
+  from,
+  change = [],
+}: Pick<GuardCase, 'from'> & Partial<GuardCase>): KubernetesObject {
+  const object = changed(typeof from === 'string' ? goldenPod(from) : from, change)
+  const isOfAnyName = object.kind === 'Pod' || object.kind === 'ServiceAccount'
+  if (object.metadata.name !== undefined && isOfAnyName) object.metadata.name = 'case'
   delete object.metadata.namespace
   if (object.kind === 'Pod') object.spec = { ...object.spec, schedulerName: 'none' }
   return object
+}
+
+/** A copy of the object with a JSON patch (RFC 6902). @throws Error where the patch does not apply */
+export function changed(object: KubernetesObject, patch: readonly Operation[]): KubernetesObject {
+  const copy = copyOf(object)
+  for (const failed of applyPatch(copy, copyOf([...patch]))) if (failed !== null) throw failed
+  return copy
 }
 
 /** Unlike structuredClone, it makes arrays of Jest's realm, as which alone rfc6902 knows arrays. */
@@ -76,9 +130,10 @@ function copyOf<T>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T
 }
 
-function goldenPod(name: keyof typeof GOLDEN): KubernetesObject {
+function goldenPod(name: Golden): KubernetesObject {
   const text = readFileSync(join(GOLDENS, `${GOLDEN[name]}.want.yaml`), 'utf8')
   const [, pod] = parseAllDocuments(text)
   if (pod === undefined) throw new Error(`${GOLDEN[name]}.want.yaml has no pod`)
-  return pod.toJS() as KubernetesObject
+  const golden = pod.toJS() as KubernetesObject
+  return name === 'largest' ? largest(golden) : golden
 }

@@ -1,4 +1,5 @@
 import type { Kubectl } from './kubectl.ts'
+import { webhookReached } from './reached.ts'
 import { waitFor } from './wait.ts'
 
 const SYSTEM = ['--namespace', 'nocreds-system']
@@ -18,9 +19,9 @@ interface Replica {
 /** The webhook's Deployment as its operator handles it. */
 export interface Webhook {
   replicas(): Promise<readonly Replica[]>
-  /** Waits until both replicas are ready and nothing of an older rollout is left. */
+  /** Waits until both replicas are ready, nothing of an older rollout is left, and the apiserver reaches them. */
   settled(): Promise<void>
-  /** Waits until as many are there, or gone. */
+  /** Waits until as many are there and reached, or gone. */
   scale(replicas: number): Promise<void>
   restart(): Promise<void>
   /** When the certificate of each replica ends, in milliseconds since the epoch, by its own metric. */
@@ -35,6 +36,7 @@ export function webhookOf(kubectl: Kubectl): Webhook {
     await waitFor('replicas of older rollouts to end', 90_000, async () =>
       (await replicas()).length === 2 ? true : undefined,
     )
+    await webhookReached(kubectl)
   }
   const endsMs = async ({ metadata }: Replica): Promise<number> => {
     const proxy = `/api/v1/namespaces/nocreds-system/pods/${metadata.name}:9090/proxy/metrics`

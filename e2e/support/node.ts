@@ -6,7 +6,7 @@ import type { Suite } from './suite.ts'
 import { waitFor } from './wait.ts'
 
 /** Runs a program on the node. */
-function onNode(host: Host, ...args: readonly string[]): Promise<string> {
+export function onNode(host: Host, ...args: readonly string[]): Promise<string> {
   return host.run('docker', ['exec', NODE_CONTAINER, ...args])
 }
 

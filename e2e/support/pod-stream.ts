@@ -2,10 +2,10 @@ import { realClock, sleep } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { EXCHANGER, INJECTED_ROLE } from '../../contract/names.ts'
 import type { Apiserver } from './apiserver.ts'
+import { reached } from './reached.ts'
 import type { Team } from './suite.ts'
-import { waitFor } from './wait.ts'
 
-const PAUSE_MS = 100
+const PAUSE_MS = 100 // which makes some twenty a second
 const AT_ONCE = 2
 
 /** What became of a stream of pod creations; two empty lists are what a test wants to see. */
@@ -32,7 +32,7 @@ export function isInjected(pod: Pod, role: string): boolean {
 }
 
 /**
- * Creates pods of a team until `work` is done, two at once and some twenty a second at most, without trying anything again. They are
+ * Creates pods of a team until `work` is done, two at once and then a pause, without trying anything again. They are
  * of a scheduler that does not exist, so none ever starts.
  *
  * @param work what happens meanwhile; its error ends the stream, and is thrown
@@ -41,6 +41,7 @@ export async function streamPodsDuring(
   api: Apiserver,
   team: Team,
   work: () => Promise<unknown>,
+  { pauseMs = PAUSE_MS } = {},
 ): Promise<Streamed> {
   const failed: string[] = []
   const withoutCredentials: string[] = []
@@ -67,22 +68,20 @@ export async function streamPodsDuring(
   const streaming = (async () => {
     while (!done.signal.aborted) {
       await Promise.all(Array.from({ length: AT_ONCE }, createOne))
-      await sleep(realClock, PAUSE_MS)
+      await sleep(realClock, pauseMs)
     }
   })()
   await Promise.all([working, streaming])
   return { created, failed, withoutCredentials }
 }
 
-/**
- * Waits until a pod of the team is admitted with credentials. A Service leads to replicas that came after none only once the node's
- * kube-proxy has heard of them, which is later than their being ready.
- */
+/** Waits until each replica admits pods of the team with credentials: all have heard of it from the apiserver. */
 export async function admissionIsBack(api: Apiserver, team: Team): Promise<void> {
   const path = `/api/v1/namespaces/${team.namespace}/pods?dryRun=All`
-  await waitFor('the Service to lead to the webhook', 60_000, async () => {
-    const answer = await api({ method: 'POST', path, body: unscheduledPod() })
-    return answer.status === 201 && isInjected(answer.body as Pod, team.role) ? true : undefined
+  await reached('injection', async () => {
+    const { status, message, body } = await api({ method: 'POST', path, body: unscheduledPod() })
+    if (status !== 201) throw new Error(`${status} ${message}`)
+    if (!isInjected(body as Pod, team.role)) throw new Error('a pod had no credentials')
   })
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { ACCOUNT, awsAdmin, S3_ENDPOINT, STS_ENDPOINT, type AwsAdmin } from '../cluster/aws.ts'
+import { DELIVERIES } from '../../contract/values.ts'
 import { IMAGES } from '../versions.ts'
 import { hostOf, type Host } from './host.ts'
 import { kubectlOf, type Kubectl } from './kubectl.ts'
@@ -16,13 +17,22 @@ export interface Suite {
 
 /** @param name of the test file, with which everything that it makes begins */
 export async function openSuite(name: string): Promise<Suite> {
+  const suite = openSuiteWithoutAws(name)
+  return { ...suite, aws: await awsAdmin(suite.host) }
+}
+
+/** The same for a file that needs no AWS, so that any cluster with nocreds will do. */
+export function openSuiteWithoutAws(name: string): Omit<Suite, 'aws'> {
   const host = hostOf(process.env, (line) => process.stdout.write(line))
   const prefix = `${name}-${randomBytes(3).toString('hex')}`
-  return { host, kubectl: kubectlOf(host), aws: await awsAdmin(host), prefix }
+  return { host, kubectl: kubectlOf(host), prefix }
 }
 
 /** Deletes the suite's Namespaces, and does not wait until they are gone. */
-export async function closeSuite({ kubectl, prefix }: Suite): Promise<void> {
+export async function closeSuite({
+  kubectl,
+  prefix,
+}: Pick<Suite, 'kubectl' | 'prefix'>): Promise<void> {
   const all = await kubectl(['get', 'namespaces', '--output', 'name'])
   const ours = all.split('\n').filter((name) => name.startsWith(`namespace/${prefix}`))
   if (ours.length > 0) await kubectl(['delete', '--wait=false', ...ours])
@@ -53,7 +63,10 @@ export async function createTeam(
 ): Promise<Team> {
   const namespace = `${prefix}-${name}`
   const role = await aws.createRole(namespace, `${namespace}:${trusts}`)
-  const permitted = { 'nocreds.dev/permitted-roles': `arn:aws:iam::[0-9]+:role/${prefix}-.*` }
+  const permitted = {
+    'nocreds.dev/permitted-roles': `arn:aws:iam::[0-9]+:role/${prefix}-.*`,
+    'nocreds.dev/permitted-deliveries': DELIVERIES.join(),
+  }
   await kubectl.apply({
     apiVersion: 'v1',
     kind: 'Namespace',

@@ -47,7 +47,8 @@ export const checkPod = checkInPlace(podSchema)
 
 export const namespaceSchema = z.looseObject({
   metadata: z.looseObject({
-    name: z.string(),
+    name: z.string().nullish(),
+    generateName: z.string().nullish(),
     annotations: annotations.nullish(),
     labels: z.record(z.string(), z.string()).nullish(),
   }),
@@ -60,9 +61,9 @@ export type Volume = Readonly<z.infer<typeof volume>>
 export type Pod = Readonly<z.infer<typeof podSchema>>
 export type Namespace = Readonly<z.infer<typeof namespaceSchema>>
 
-/** The pod's own name, or the prefix that the apiserver will make one of. */
-export function nameOf(pod: Pod): string {
-  return pod.metadata.name ?? pod.metadata.generateName ?? ''
+/** The object's own name, or the prefix that the apiserver will make one of. */
+export function nameOf({ metadata }: Pod | Namespace): string {
+  return metadata.name ?? metadata.generateName ?? ''
 }
 
 /** All containers that run as part of the pod; init containers first, as they start. */

@@ -91,6 +91,18 @@ describe('a good review', () => {
     expect(answer.response).toMatchObject({ allowed: true, patchType: 'JSONPatch' })
   })
 
+  test('of a Namespace whose name is still to be generated, too', async () => {
+    const annotations = { 'nocreds.dev/permitted-roles': '.+' }
+    const namespace = { metadata: { generateName: 'team-', annotations } }
+    const review = podReview('u', {}, { kind: { kind: 'Namespace' }, object: namespace })
+    const recorded = recordedDeps()
+    const [, answer] = await post(`${await serve(recorded)}/mutate/namespaces`, review)
+    expect(answer.response).toMatchObject({ allowed: true, patchType: 'JSONPatch' })
+    expect(recorded.lines).toContainEqual(
+      expect.objectContaining({ resource: 'namespaces', name: 'team-', reason: 'label-added' }),
+    )
+  })
+
   test('1,000 at once are all answered, each with its own uid', async () => {
     const url = `${await serve()}/mutate/pods`
     const uids = Array.from({ length: 1000 }, (_, index) => `u-${index}`)

@@ -1,0 +1,159 @@
+/** The ServiceAccounts of webhook and authority, taken over (M4). */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import type { ApiAnswer } from '../support/apiserver.ts'
+import { expectAdmitted, expectStopped, stopperOf } from '../support/attack.ts'
+import { closeGround, openGround, type Ground, type User } from '../support/attackers.ts'
+
+const DRY_RUN = 'dryRun=All'
+const TYPES = {
+  json: 'application/json-patch+json',
+  merge: 'application/merge-patch+json',
+  apply: 'application/apply-patch+yaml',
+} as const
+
+let ground: Ground
+
+beforeAll(async () => {
+  ground = await openGround('parts')
+}, 90_000)
+
+afterAll(() => closeGround(ground))
+
+const partOf = (name: string): User => ({
+  user: `system:serviceaccount:nocreds-system:${name}`,
+  groups: [
+    'system:serviceaccounts',
+    'system:serviceaccounts:nocreds-system',
+    'system:authenticated',
+  ],
+})
+const WEBHOOK = partOf('nocreds-webhook')
+const AUTHORITY = partOf('nocreds-authority')
+
+describe('M4: the ServiceAccount of the webhook', () => {
+  const path = `/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/nocreds?${DRY_RUN}`
+  const change = (...operations: readonly object[]): Promise<ApiAnswer> =>
+    ground.api({ method: 'PATCH', path, body: operations, contentType: TYPES.json, as: WEBHOOK })
+  const replace = (field: string, value: unknown): object => ({
+    op: 'replace',
+    path: `/webhooks/0/${field}`,
+    value,
+  })
+  const ALL = { apiGroups: ['*'], apiVersions: ['*'], resources: ['*/*'], operations: ['*'] }
+
+  test.each<[string, object[]]>([
+    ['all objects', [replace('rules', [ALL])]],
+    ['all namespaces', [replace('namespaceSelector', {})]],
+    ['failures that let pods through', [replace('failurePolicy', 'Ignore')]],
+    [
+      'a condition',
+      [
+        {
+          op: 'add',
+          path: '/webhooks/0/matchConditions',
+          value: [{ name: 'x', expression: 'false' }],
+        },
+      ],
+    ],
+    ['some objects only', [replace('objectSelector', { matchLabels: { a: 'b' } })]],
+    ['no second call', [replace('reinvocationPolicy', 'Never')]],
+    ['another policy of matching', [replace('matchPolicy', 'Exact')]],
+    ['another deadline', [replace('timeoutSeconds', 30)]],
+    ['another Service', [replace('clientConfig/service/name', 'another')]],
+    ['another path', [replace('clientConfig/service/path', '/another')]],
+    [
+      'an address',
+      [
+        { op: 'remove', path: '/webhooks/0/clientConfig/service' },
+        { op: 'add', path: '/webhooks/0/clientConfig/url', value: 'https://attacker.example' },
+      ],
+    ],
+    ['one webhook less', [{ op: 'remove', path: '/webhooks/1' }]],
+    [
+      'one webhook more',
+      [
+        { op: 'copy', from: '/webhooks/0', path: '/webhooks/-' },
+        { op: 'replace', path: '/webhooks/2/name', value: 'mine.nocreds.dev' },
+      ],
+    ],
+    ['a label', [{ op: 'add', path: '/metadata/labels/mine', value: 'x' }]],
+    [
+      'another owner',
+      [
+        {
+          op: 'add',
+          path: '/metadata/ownerReferences',
+          value: [{ apiVersion: 'v1', kind: 'Namespace', name: 'default', uid: 'x' }],
+        },
+      ],
+    ],
+  ])('refused: %s', async (_what, operations) => {
+    const answer = await change(...operations)
+    expect({ by: stopperOf(answer), message: answer.message }).toMatchObject({
+      by: expect.stringMatching(/^nocreds-control-parts-/),
+    })
+  })
+  test('refused: any other configuration', async () => {
+    const other = path.replace('/nocreds?', '/another?')
+    const answer = await ground.api({
+      method: 'PATCH',
+      path: other,
+      body: [],
+      contentType: TYPES.json,
+      as: WEBHOOK,
+    })
+    expectStopped(answer, 'RBAC', 'cannot patch')
+  })
+  test('admitted: its caBundle', async () => {
+    const caBundle = Buffer.from('-----BEGIN CERTIFICATE-----').toString('base64')
+    const { webhooks } = await ground.kubectl.get<{
+      readonly webhooks: readonly { readonly clientConfig: { readonly caBundle: string } }[]
+    }>(['mutatingwebhookconfiguration', 'nocreds'])
+    expect(caBundle).not.toBe('')
+    expectAdmitted(
+      await change(replace('clientConfig/caBundle', webhooks[1]?.clientConfig.caBundle)),
+    )
+  })
+})
+
+describe('M4: the ServiceAccount of the authority', () => {
+  const configMap = (name: string | undefined, more: object = {}): object => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      ...(name === undefined ? { generateName: 'nocreds-trust-bundle' } : { name }),
+      ...more,
+    },
+    data: { 'ca.crt': 'x' },
+  })
+  const create = (namespace: string, body: object): Promise<ApiAnswer> =>
+    ground.api({
+      method: 'POST',
+      path: `/api/v1/namespaces/${namespace}/configmaps?${DRY_RUN}`,
+      body,
+      as: AUTHORITY,
+    })
+
+  test.each<[string, string | undefined]>([
+    ['kube-system', 'aws-auth'],
+    ['kube-system', 'extension-apiserver-authentication'],
+    ['kube-system', 'nocreds-trust-bundle'],
+    ['kube-public', 'cluster-info'],
+    ['nocreds-system', 'nocreds-settings'],
+    ['default', undefined],
+  ])('refused in %s: %s', async (namespace, name) => {
+    const answer = await create(namespace, configMap(name))
+    expect({ by: stopperOf(answer), message: answer.message }).toMatchObject({
+      by: expect.stringMatching(/^nocreds-(?:control-parts-|trust-bundles$)/),
+    })
+  })
+  test('refused: the bundle in a namespace that is not enabled', async () => {
+    const answer = await create(ground.ns('tobe'), configMap('nocreds-trust-bundle'))
+    expect(stopperOf(answer)).toMatch(/^nocreds-(?:control-parts-|trust-bundles$)/)
+  })
+  test('admitted: the bundle in an enabled one', async () => {
+    // It is there already, which comes after admission.
+    const answer = await create(ground.ns('team-a'), configMap('nocreds-trust-bundle'))
+    expect([201, 409]).toContain(answer.status)
+  })
+})

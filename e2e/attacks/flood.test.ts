@@ -1,0 +1,202 @@
+/**
+ * A stranger who may do nothing but run pods, in a namespace that is not enabled, floods every port of nocreds, while
+ * a team rolls out thirty pods with roles and certificates. No container restarts, memory stays, and every pod starts.
+ */
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { realClock, sleep } from '../../platform/clock.ts'
+import { AUTHORITY } from '../../contract/certificates.ts'
+import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
+import { useDoor } from '../support/certificates.ts'
+import { startFlood, type Connections, type FloodPart } from '../support/flood.ts'
+import { memoryDuring, type Watched } from '../support/node-memory.ts'
+import { streamPodsDuring } from '../support/pod-stream.ts'
+import {
+  closeSuite,
+  createTeam,
+  openSuite,
+  podSpec,
+  type Suite,
+  type Team,
+} from '../support/suite.ts'
+import { waitFor } from '../support/wait.ts'
+import { IMAGES } from '../versions.ts'
+
+const SECONDS = 60
+const REPLICAS = 30
+/** The limit of the manifests, less a fifth. */
+const MEMORY_BYTES = 0.8 * 256 * 1024 * 1024
+const SYSTEM = ['--namespace', AUTHORITY.namespace]
+
+interface Pods {
+  readonly items: readonly {
+    readonly metadata: { readonly name: string }
+    readonly status: Readonly<
+      Partial<Record<'initContainerStatuses' | 'containerStatuses', readonly Container[]>>
+    >
+  }[]
+}
+
+interface Container {
+  readonly name: string
+  readonly containerID: string
+  readonly restartCount: number
+  readonly ready: boolean
+  readonly lastState: { readonly terminated?: { readonly message?: string } }
+}
+
+let suite: Suite
+let api: Apiserver
+let team: Team
+let stranger: string
+
+beforeAll(async () => {
+  suite = await openSuite('flood')
+  api = await apiserverOf(suite.kubectl)
+  // By the authority: with the cluster's own PodCertificateRequests no pod would need its port.
+  await useDoor(suite, 'authority')
+  team = await createTeam(suite, 'team', { annotations: { 'nocreds.dev/certificate': 'true' } })
+  stranger = `${suite.prefix}-stranger`
+  await suite.kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: stranger } })
+}, 300_000)
+
+afterAll(async () => {
+  await closeSuite(suite)
+  await useDoor(suite, 'auto')
+}, 300_000)
+
+async function containersIn(inNamespace: readonly string[]): Promise<(Container & Watched)[]> {
+  const { items } = await suite.kubectl.get<Pods>(['pods', ...inNamespace])
+  return items.flatMap(({ metadata, status }) =>
+    [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])].map((one) => ({
+      ...one,
+      containerId: one.containerID,
+      name: `${metadata.name}/${one.name}`,
+    })),
+  )
+}
+
+const restarts = (containers: readonly Container[]): Record<string, number> =>
+  Object.fromEntries(containers.map(({ name, restartCount }) => [name, restartCount]))
+
+/** Thirty pods, each with a role and a certificate; comes back when all of them run. */
+async function rollOut(name: string): Promise<void> {
+  const labels = { app: name }
+  const app = { name: 'app', image: IMAGES.appJavascript, command: ['sleep', '3600'] }
+  const template = { metadata: { labels }, spec: podSpec(app) }
+  const spec = { replicas: REPLICAS, selector: { matchLabels: labels }, template }
+  const metadata = { name, namespace: team.namespace }
+  await suite.kubectl.apply({ apiVersion: 'apps/v1', kind: 'Deployment', metadata, spec })
+  const status = ['rollout', 'status', `deployment/${name}`, '--timeout=240s']
+  await suite.kubectl([...status, '--namespace', team.namespace])
+}
+
+async function removed(name: string): Promise<void> {
+  const inTeam = ['--namespace', team.namespace]
+  await suite.kubectl(['delete', 'deployment', name, '--wait=false', ...inTeam])
+  await waitFor('its pods to be gone', 120_000, async () => {
+    const left = ['pods', `--selector=app=${name}`, '--output', 'name', ...inTeam]
+    return (await suite.kubectl(['get', ...left])) === '' ? true : undefined
+  })
+}
+
+/** As Prometheus asks, by the apiserver; gives how often each replica was asked in vain. */
+async function scrapeDuring(
+  containers: readonly Watched[],
+  isOver: () => boolean,
+): Promise<object> {
+  const counts: Record<string, { asked: number; inVain: number }> = {}
+  while (!isOver()) {
+    for (const { name } of containers) {
+      const pod = name.split('/')[0]!
+      const port = pod.startsWith('nocreds-webhook') ? 9090 : 9091
+      const path = `/api/v1/namespaces/${AUTHORITY.namespace}/pods/${pod}:${port}/proxy/metrics`
+      const count = (counts[pod] ??= { asked: 0, inVain: 0 })
+      count.asked += 1
+      const answer = await api({ method: 'GET', path }).catch(() => ({ status: 0 }))
+      if (answer.status !== 200) count.inVain += 1
+    }
+    await sleep(realClock, 5000)
+  }
+  return counts
+}
+
+/** Of one pod, to each server of a kind. */
+const NONE: Connections = { body: 0, headers: 0, tls: 0, tcp: 0 }
+
+const CASES: Readonly<Record<string, readonly FloodPart[]>> = {
+  'one pod': [
+    {
+      pods: 1,
+      toServices: { body: 160, headers: 100, tls: 200, tcp: 400 },
+      toPods: { body: 20, headers: 20, tls: 50, tcp: 100 },
+      toMetrics: { body: 20, headers: 100, tls: 0, tcp: 200 },
+      opensPerSecond: 250,
+      cpu: '300m',
+    },
+  ],
+  'ten pods, two of them from the address of the apiserver and the kubelet': [
+    {
+      pods: 8,
+      toServices: { body: 100, headers: 40, tls: 60, tcp: 100 },
+      toPods: { body: 10, headers: 10, tls: 10, tcp: 20 },
+      toMetrics: { body: 5, headers: 20, tls: 0, tcp: 40 },
+      opensPerSecond: 40,
+      cpu: '30m',
+    },
+    {
+      pods: 2,
+      hostNetwork: true,
+      toServices: NONE,
+      toPods: { body: 100, headers: 40, tls: 60, tcp: 100 },
+      toMetrics: { body: 5, headers: 20, tls: 0, tcp: 40 },
+      opensPerSecond: 40,
+      cpu: '30m',
+    },
+  ],
+}
+
+test.each(Object.entries(CASES))(
+  '%s',
+  async (_, parts) => {
+    const name = `rolls-out-${Object.keys(CASES).indexOf(_)}`
+    const ours = await containersIn(SYSTEM)
+    const { result, peaks } = await memoryDuring(suite.host, ours, async () => {
+      const flood = await startFlood(suite, stranger, SECONDS, parts)
+      const startedMs = realClock.monotonic()
+      const seconds = (): number => Math.round((realClock.monotonic() - startedMs) / 1000)
+      let isOver = false
+      const scraped = scrapeDuring(ours, () => isOver)
+      const rolledOut = rollOut(name).then(seconds)
+      const ended = flood.ended()
+      const streamed = streamPodsDuring(api, team, () => ended, { pauseMs: 1000 })
+      try {
+        const [took, stream, did] = await Promise.all([rolledOut, streamed, ended])
+        return { tookSeconds: took, stream, did, endedSeconds: seconds() }
+      } finally {
+        isOver = true
+        suite.host.progress.say(`metrics: ${JSON.stringify(await scraped)}`)
+      }
+    })
+    const say = (line: string): void => {
+      suite.host.progress.say(line)
+    }
+    say(JSON.stringify({ ...result, did: undefined }))
+    for (const peak of peaks) say(JSON.stringify(peak))
+
+    // The flood was one: each way to each server was open at least once, and megabytes went in.
+    for (const did of result.did) say(JSON.stringify(did))
+    const ways = result.did.flatMap((did) => Object.entries(did))
+    expect(ways.filter(([, { opened }]) => opened === 0).map(([way]) => way)).toEqual([])
+    expect(restarts(await containersIn(SYSTEM))).toEqual(restarts(ours))
+    const pods = await containersIn(['--namespace', team.namespace, `--selector=app=${name}`])
+    expect(pods).toHaveLength(2 * REPLICAS)
+    expect(pods.filter(({ ready }) => !ready).map((one) => one.name)).toEqual([])
+    // An STS of this node that was too slow is no fault of nocreds; every other end of an exchanger is.
+    const ends = pods.flatMap((one) => one.lastState.terminated?.message ?? [])
+    expect(ends.filter((message) => !message.startsWith('ETIMEDOUT: no exchange'))).toEqual([])
+    expect(peaks.filter(({ samples }) => samples < SECONDS / 2)).toEqual([])
+    expect(peaks.filter(({ chargedBytes }) => chargedBytes > MEMORY_BYTES)).toEqual([])
+    await removed(name)
+  },
+  600_000,
+)

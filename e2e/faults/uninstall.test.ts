@@ -1,0 +1,159 @@
+/**
+ * nocreds is taken away, its objects in several orders. At each step pods of namespaces that are not enabled are
+ * created, and after the last one those of all; and while it is there, an administrator is locked out of nothing.
+ */
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { parseAllDocuments } from 'yaml'
+import { TRUST_BUNDLE } from '../../contract/certificates.ts'
+import { PERMITTED_ROLES } from '../../contract/names.ts'
+import { INSTALL } from '../cluster/names.ts'
+import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
+import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
+import { admissionIsBack } from '../support/pod-stream.ts'
+import { closeSuite, createTeam, openSuite, type Suite, type Team } from '../support/suite.ts'
+import { tryNamespace, tryPod } from '../support/tried.ts'
+import { waitFor } from '../support/wait.ts'
+
+const PART = ['--selector', 'app.kubernetes.io/part-of=nocreds']
+const SYSTEM = ['--namespace', 'nocreds-system']
+
+type Piece = 'settings' | 'rights' | 'bindings' | 'policies' | 'namespace' | 'webhook' | 'rest'
+
+/** What an administrator deletes at a time: arguments of kubectl delete. */
+const PIECES: Readonly<Record<Piece, readonly string[]>> = {
+  settings: ['configmap', 'nocreds-settings', ...SYSTEM],
+  rights: ['clusterroles,clusterrolebindings', ...PART],
+  bindings: [
+    'validatingadmissionpolicybindings',
+    '--selector=app.kubernetes.io/name=nocreds-guard',
+  ],
+  policies: ['validatingadmissionpolicies', ...policyNames()],
+  namespace: ['namespace', 'nocreds-system', '--timeout=120s'],
+  webhook: ['mutatingwebhookconfiguration', 'nocreds'],
+  /** Whatever is left. */
+  rest: ['-f', INSTALL, '--timeout=180s'],
+}
+
+const ORDERS: readonly (readonly Piece[])[] = [
+  ['settings', 'rights', 'namespace', 'bindings', 'policies', 'rest'],
+  ['namespace', 'policies', 'rights', 'bindings', 'webhook', 'rest'],
+  ['bindings', 'rights', 'settings', 'namespace', 'policies', 'webhook', 'rest'],
+]
+
+function policyNames(): string[] {
+  const all = parseAllDocuments(readFileSync(INSTALL, 'utf8'))
+  return all.flatMap((one) => {
+    const { kind, metadata } = one.toJS() as { kind: string; metadata: { name: string } }
+    return kind === 'ValidatingAdmissionPolicy' ? [metadata.name] : []
+  })
+}
+
+let suite: Suite
+let api: Apiserver
+let webhook: Webhook
+let plain: string
+
+beforeAll(async () => {
+  suite = await openSuite('uninstall')
+  api = await apiserverOf(suite.kubectl)
+  webhook = webhookOf(suite.kubectl)
+  await webhook.settled()
+  plain = `${suite.prefix}-plain`
+  await suite.kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: plain } })
+}, 300_000)
+
+afterAll(async () => {
+  await suite.kubectl(['apply', '-f', INSTALL])
+  await webhook.settled()
+  await closeSuite(suite)
+}, 300_000)
+
+const remove = (piece: Piece): Promise<string> =>
+  suite.kubectl(['delete', '--ignore-not-found', ...PIECES[piece]])
+
+/** What must come of everyone who has nothing to do with nocreds. */
+async function bystanders(): Promise<object> {
+  return {
+    plain: await tryPod(api, plain),
+    default: await tryPod(api, 'default'),
+    system: await tryPod(api, 'kube-system'),
+    namespace: await tryNamespace(api, plain, { labels: { changed: 'yes' } }),
+  }
+}
+const UNDISTURBED = {
+  plain: 'admitted',
+  default: 'admitted',
+  system: 'admitted',
+  namespace: 'changed',
+}
+
+async function bundleIn({ namespace }: Team): Promise<void> {
+  const get = ['get', 'configmap', TRUST_BUNDLE.configMap, '--namespace', namespace]
+  await waitFor(`the trust bundle of ${namespace}`, 60_000, () => suite.kubectl(get))
+}
+
+describe('an administrator', () => {
+  test('may delete each object of nocreds', async () => {
+    await suite.kubectl(['delete', '--dry-run=server', '-f', INSTALL])
+  })
+
+  test('deletes an enabled Namespace, with the trust bundle in it', async () => {
+    const team = await createTeam(suite, 'leaves')
+    await bundleIn(team)
+    await suite.kubectl(['delete', 'namespace', team.namespace, '--timeout=60s'])
+  })
+
+  test('changes what a Namespace permits, and takes it away', async () => {
+    const { namespace } = await createTeam(suite, 'changes')
+    const change = (value: string | null): Promise<string> =>
+      tryNamespace(api, namespace, { annotations: { [PERMITTED_ROLES]: value } })
+    expect(await change('arn:aws:iam::111122223333:role/other')).toBe('changed')
+    expect(await change(null)).toBe('changed')
+  })
+
+  test('takes the bindings away, and then edits and deletes a trust bundle', async () => {
+    const team = await createTeam(suite, 'edits')
+    await bundleIn(team)
+    await remove('bindings')
+    try {
+      const bundle = ['configmap', TRUST_BUNDLE.configMap, '--namespace', team.namespace]
+      await waitFor('the guard to be gone', 20_000, () =>
+        suite.kubectl(['label', ...bundle, '--overwrite', 'edited=yes']),
+      )
+      await suite.kubectl(['delete', ...bundle])
+    } finally {
+      await suite.kubectl(['apply', '-f', INSTALL])
+    }
+  })
+})
+
+test.each(ORDERS.map((order) => [order.join(', '), order] as const))(
+  'without %s',
+  async (_, order) => {
+    const nth = ORDERS.indexOf(order)
+    const team = await createTeam(suite, `team-${nth}`)
+    await bundleIn(team)
+    try {
+      for (const piece of order) {
+        await remove(piece)
+        expect({ piece, ...(await bystanders()) }).toEqual({ piece, ...UNDISTURBED })
+      }
+      // The apiserver forgets bindings and webhook configuration a moment after they are gone.
+      const last = await waitFor('pods of an enabled namespace', 20_000, async () => {
+        const said = await tryPod(api, team.namespace, 'app')
+        if (said !== 'admitted') throw new Error(said)
+        return said
+      })
+      expect(last).toBe('admitted')
+      const annotations = { [PERMITTED_ROLES]: null }
+      expect(await tryNamespace(api, team.namespace, { annotations })).toBe('changed')
+      await suite.kubectl(['delete', 'namespace', team.namespace, '--timeout=60s'])
+    } finally {
+      await suite.kubectl(['apply', '-f', INSTALL])
+      await webhook.settled()
+    }
+    await admissionIsBack(api, await createTeam(suite, `again-${nth}`))
+  },
+  400_000,
+)

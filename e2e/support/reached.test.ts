@@ -1,0 +1,75 @@
+import { expect, test } from '@jest/globals'
+import { VirtualClock } from '../../testbed/virtual-clock.ts'
+import type { ApiAnswer, Apiserver } from './apiserver.ts'
+import { allStay, askWebhook, reached } from './reached.ts'
+
+const MINUTE = { limitMs: 60_000 }
+
+/** How long it takes until `attempt` counts as reached, by a clock that moves by itself; undefined: an error. */
+async function msUntilReached(attempt: (atMs: number) => Promise<void>) {
+  const clock = new VirtualClock(0)
+  let endedMs: number | undefined
+  const waiting = reached('it', () => attempt(clock.monotonic()), { clock, ...MINUTE }).then(() => {
+    endedMs = clock.monotonic()
+  })
+  waiting.catch(() => undefined)
+  await clock.advance(2 * MINUTE.limitMs)
+  await waiting
+  return endedMs
+}
+
+const refused = (): Promise<void> => Promise.reject(new Error('connection refused'))
+const answered = (): Promise<void> => Promise.resolve()
+
+test('reached: six rounds in sequence, half a second apart', async () => {
+  expect(await msUntilReached(answered)).toBe(2500)
+})
+
+test('one failure among many at once begins the count again', async () => {
+  let asked = 0
+  const last = (atMs: number): Promise<void> =>
+    atMs === 2500 && (asked += 1) === 3 ? refused() : answered()
+  expect(await msUntilReached(last)).toBe(3000 + 2500)
+})
+
+test('what never answers is not reached, and the error says what and why', async () => {
+  await expect(msUntilReached(refused)).rejects.toThrow(
+    'it was not reached in 60 s: connection refused',
+  )
+})
+
+test('what answers every other time is not reached', async () => {
+  const flapping = (atMs: number): Promise<void> => (atMs % 1000 < 500 ? answered() : refused())
+  await expect(msUntilReached(flapping)).rejects.toThrow('it was not reached in 60 s')
+})
+
+test.each<[string, Parameters<typeof allStay>[0], boolean]>([
+  ['no slice', [], false],
+  ['a slice without endpoints', [{ endpoints: null }], false],
+  ['a ready one', [{ endpoints: [{ conditions: { ready: true } }] }], true],
+  ['one of unknown readiness, which counts as ready', [{ endpoints: [{}] }], true],
+  ['one that is not ready', [{ endpoints: [{}, { conditions: { ready: false } }] }], false],
+  [
+    'one that goes, in another slice',
+    [{ endpoints: [{}] }, { endpoints: [{ conditions: { ready: true, terminating: true } }] }],
+    false,
+  ],
+])('endpoints that stay: %s', (_, slices, expected) => {
+  expect(allStay(slices)).toBe(expected)
+})
+
+const answering =
+  (answer: ApiAnswer): Apiserver =>
+  () =>
+    Promise.resolve(answer)
+const namespace = (labels?: object): object => ({ metadata: { labels } })
+
+test('the webhook answered if the Namespace has its label, and not otherwise', async () => {
+  const ours = namespace({ 'nocreds.dev/injection': 'enabled' })
+  await askWebhook(answering({ status: 201, message: '', body: ours }))
+  const unlabelled = answering({ status: 201, message: '', body: namespace() })
+  await expect(askWebhook(unlabelled)).rejects.toThrow('did not ask the webhook')
+  const message = 'failed calling webhook "namespaces.nocreds.dev": connection refused'
+  const refusal = answering({ status: 500, message, body: {} })
+  await expect(askWebhook(refusal)).rejects.toThrow(`500 ${message}`)
+})

@@ -1,0 +1,120 @@
+/**
+ * Ready is not reached. `kubectl rollout status` returns when pods are ready; after that the EndpointSlice is
+ * written, and kube-proxy hears of it and writes its rules, at most once a second. Until then a Service that led
+ * to nobody refuses connections, and one whose pods were replaced may lead to those that have gone. So after each
+ * rollout, restart and scaling the suite waits for what is here.
+ */
+import { realClock, sleep, type Clock } from '../../platform/clock.ts'
+import { messageOf } from '../../platform/errors.ts'
+import { AUTHORITY } from '../../contract/certificates.ts'
+import { NODE_CONTAINER } from '../cluster/names.ts'
+import { apiserverOf, type Apiserver } from './apiserver.ts'
+import type { Host } from './host.ts'
+import { kubectlOf, type Kubectl } from './kubectl.ts'
+import { waitFor } from './wait.ts'
+
+const NAMESPACE = 'nocreds-system'
+const WEBHOOK = 'nocreds-webhook'
+const LIMIT_MS = 60_000
+
+/** Together more than two periods of kube-proxy. */
+const ROUNDS = 6
+const PAUSE_MS = 500
+/** Each on a connection of its own unless one is idle, so more than one endpoint is met. */
+const AT_ONCE = 8
+
+/**
+ * Waits until `attempt` succeeds AT_ONCE times at once in ROUNDS rounds, one after the other and without a failure
+ * between them.
+ *
+ * @param what is to be reached, as the error says
+ * @param attempt rejects if it is not reached
+ * @throws Error after `limitMs`, with the last reason of `attempt`
+ */
+export async function reached(
+  what: string,
+  attempt: () => Promise<void>,
+  { clock = realClock, limitMs = LIMIT_MS }: { clock?: Clock; limitMs?: number } = {},
+): Promise<void> {
+  const endMs = clock.monotonic() + limitMs
+  let inSequence = 0
+  for (;;) {
+    const round = await Promise.allSettled(Array.from({ length: AT_ONCE }, attempt))
+    const failed = round.find((one) => one.status === 'rejected')
+    inSequence = failed === undefined ? inSequence + 1 : 0
+    if (inSequence === ROUNDS) return
+    if (clock.monotonic() >= endMs) {
+      const why = failed === undefined ? 'not often enough in sequence' : messageOf(failed.reason)
+      throw new Error(`${what} was not reached in ${limitMs / 1000} s: ${why}`)
+    }
+    await sleep(clock, PAUSE_MS)
+  }
+}
+
+interface Endpoint {
+  readonly conditions?: { readonly ready?: boolean; readonly terminating?: boolean }
+}
+
+/** True if there are endpoints, and each of them is ready and stays. */
+export function allStay(slices: readonly { readonly endpoints?: readonly Endpoint[] | null }[]) {
+  const endpoints = slices.flatMap((slice) => slice.endpoints ?? [])
+  const stays = ({ conditions }: Endpoint): boolean =>
+    conditions?.ready !== false && conditions?.terminating !== true
+  return endpoints.length > 0 && endpoints.every(stays)
+}
+
+/**
+ * A Namespace that asks for injection, which is not kept: only the webhook gives it the label, and without the
+ * webhook the apiserver refuses it.
+ *
+ * @throws Error with the apiserver's message, or if the label is missing
+ */
+export async function askWebhook(api: Apiserver): Promise<void> {
+  const { status, message, body } = await api({
+    method: 'POST',
+    path: '/api/v1/namespaces?dryRun=All',
+    body: {
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: {
+        name: 'nocreds-reached',
+        annotations: { 'nocreds.dev/permitted-roles': 'arn:aws:iam::000000000000:role/reached' },
+      },
+    },
+  })
+  if (status !== 201) throw new Error(`${status} ${message}`)
+  const { labels } = (body as { readonly metadata: { readonly labels?: Record<string, string> } })
+    .metadata
+  if (labels?.['nocreds.dev/injection'] !== 'enabled')
+    throw new Error('the apiserver did not ask the webhook')
+}
+
+/** Waits until the apiserver reaches the webhook by its Service. */
+export async function webhookReached(kubectl: Kubectl): Promise<void> {
+  await endpointsStay(kubectl, WEBHOOK)
+  const api = await apiserverOf(kubectl)
+  await reached('the webhook', () => askWebhook(api))
+}
+
+/** Waits until the node, and so each of its pods, reaches the authority by its Service. */
+export async function authorityReached(host: Host): Promise<void> {
+  const kubectl = kubectlOf(host)
+  await endpointsStay(kubectl, AUTHORITY.service)
+  const { spec } = await kubectl.get<{ readonly spec: { readonly clusterIP: string } }>([
+    ...['service', AUTHORITY.service, '--namespace', NAMESPACE],
+  ])
+  const connect = ['timeout', '5', 'bash', '-c', `: </dev/tcp/${spec.clusterIP}/443`]
+  await reached('the authority', async () => {
+    await host.run('docker', ['exec', NODE_CONTAINER, ...connect])
+  })
+}
+
+async function endpointsStay(kubectl: Kubectl, service: string): Promise<void> {
+  const selector = ['--selector', `kubernetes.io/service-name=${service}`]
+  await waitFor(`the endpoints of ${service} to be those that stay`, LIMIT_MS, async () => {
+    const { items } = await kubectl.get<{ readonly items: Parameters<typeof allStay>[0] }>([
+      ...['endpointslices', ...selector, '--namespace', NAMESPACE],
+    ])
+    return allStay(items) ? true : undefined
+  })
+}
