@@ -1,9 +1,9 @@
 import { CERTIFICATE_SECONDS } from '../contract/certificates.ts'
 import type { Clock, Random } from '../platform/clock.ts'
 import type { Logger } from '../platform/log.ts'
-import { listen } from '../platform/server.ts'
 import { closeServers, drain } from '../service/drain.ts'
 import type { KubeClient } from '../service/kube/kube-client.ts'
+import { listenWidely } from '../service/budget/listeners.ts'
 import { countRefusals } from '../service/budget/refusals.ts'
 import { createOpsServer } from '../service/ops-server.ts'
 import { createBundleWriter } from './bundle/bundle.ts'
@@ -69,7 +69,7 @@ export async function startAuthority(
   const note = countRefusals(metrics.registry, { clock, log })
   const probes = { isReady, isLive: () => true }
   const ops = createOpsServer(metrics.registry, probes, { clock, note })
-  const metricsPort = await listen(ops, config['metrics-port'])
+  const metricsPort = await listenWidely(ops, config['metrics-port'])
   const first = await keeper.start()
   const door = createAuthorityServer(first.server, issuing, note)
   keeper.onChange(({ server }) => {
@@ -77,7 +77,7 @@ export async function startAuthority(
     bundles.wake()
     clusterBundle.wake()
   })
-  const port = await listen(door, config.port)
+  const port = await listenWidely(door, config.port)
   bundles.start()
   clusterBundle.start()
   kubelets.start()

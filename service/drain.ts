@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import { sleep, type Clock } from '../platform/clock.ts'
 import { dropUnfinished } from './budget/guard.ts'
+import { closeFurther } from './budget/listeners.ts'
 
 /** After a process is unready, kube-proxies need a moment to send nobody here any more. */
 const DRAIN_MS = 5000
@@ -22,7 +23,10 @@ export async function closeServers(
 }
 
 async function close(server: Server | HttpsServer, clock: Clock): Promise<void> {
-  const closed = new Promise((resolve) => server.close(resolve))
+  const closed = Promise.all([
+    new Promise((resolve) => server.close(resolve)),
+    closeFurther(server),
+  ])
   server.closeIdleConnections()
   const cancel = clock.after(CLOSE_MS, () => {
     server.closeAllConnections()

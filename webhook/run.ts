@@ -1,7 +1,6 @@
 import type { Clock, Random } from '../platform/clock.ts'
 import { UsageError } from '../platform/errors.ts'
 import type { Logger } from '../platform/log.ts'
-import { listen } from '../platform/server.ts'
 import { closeServers, drain } from '../service/drain.ts'
 import type { Settings } from './admit/decide-pod.ts'
 import { createCachedReader } from './cluster/cached-reader.ts'
@@ -13,6 +12,7 @@ import type { ClusterReader } from './cluster/types.ts'
 import type { WebhookConfig } from './config.ts'
 import { createAdmissionServer, OLDEST_TLS, type ServerTls } from './serve/admission-server.ts'
 import { createMetrics } from './serve/metrics.ts'
+import { listenWidely } from '../service/budget/listeners.ts'
 import { countRefusals } from '../service/budget/refusals.ts'
 import { createOpsServer } from '../service/ops-server.ts'
 import { isClusterAudienceGuarded, warnOfDefaultDelivery } from './start-checks.ts'
@@ -66,9 +66,9 @@ export async function startWebhook(
   const note = countRefusals(metrics.registry, { clock, log })
   const probes = { isReady, isLive: () => true }
   const ops = createOpsServer(metrics.registry, probes, { clock, note })
-  const metricsPort = await listen(ops, config['metrics-port'])
+  const metricsPort = await listenWidely(ops, config['metrics-port'])
   const tls = await startTls(config, deps, certificates).catch((error: unknown) => {
-    ops.close()
+    void closeServers([ops], clock)
     throw error
   })
   const settings = settingsOf(config, {
@@ -80,7 +80,7 @@ export async function startWebhook(
   tls.onChange(() => {
     admission.setSecureContext({ ...tls.current(), ...OLDEST_TLS })
   })
-  const port = await listen(admission, config.port)
+  const port = await listenWidely(admission, config.port)
   state.listening = true
   log.info({ port, metricsPort, standalone: config.objects !== undefined }, 'webhook listens')
 

@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { NocredsError } from '../../platform/errors.ts'
 import { createBudget, type Budget, type Member } from './budget.ts'
 import type { Limits } from './first-to-go.ts'
-import { addressOf, type GuardDeps } from './guard.ts'
+import { addressOf } from './sockets.ts'
+import { type GuardDeps } from './guard.ts'
 
 /** A body that is not read to its end. */
 export class BodyError extends NocredsError<
@@ -67,7 +68,8 @@ export function createBodies(limits: Limits, deps: GuardDeps): Bodies {
     for (let one = budget.excess(); one !== undefined; one = budget.excess()) {
       deps.note(deps.server, 'body-bytes', one.address)
       one.fail(new BodyError('ERR_BODY_OVER_BUDGET', 'too many bytes of bodies are held'))
-      one.request.destroy()
+      // Not at once: this may be in the midst of what Node's parser hands out of the same connection.
+      setImmediate(() => one.request.socket.destroy())
     }
   }
   /** Whether the body may go on. */

@@ -1,10 +1,13 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import { createBudget, type Budget, type Member } from './budget.ts'
 import type { Limits } from './first-to-go.ts'
+import { refusePipelining } from './pipelining.ts'
 import type { NoteRefusal, RefusalReason } from './refusals.ts'
+import { addressOf, nameOf, takeOver } from './sockets.ts'
 import { createTurns, type Ration, type Turns } from './turns.ts'
 
 /** What callers of one server may hold of it, all of them and each address. */
@@ -64,8 +67,12 @@ interface Connection extends Member {
 
 /** How closely deadlines are kept. */
 const SWEEP_MS = 500
-/** A caller that asks again may leave this much of earlier answers untaken. */
-const MAX_UNTAKEN_BYTES = 65_536
+/**
+ * A handshake and a request are done sooner, even by a server that is short of CPU; until then a connection
+ * is not let go for one that waits for its handshake, else many honest callers at once would all begin and
+ * none would end.
+ */
+const GRACE_MS = 1000
 /** Added to `sinceMs` of a connection whose request is being answered, so that it goes after all idle ones. */
 const BUSY_MS = 1e12
 
@@ -82,7 +89,7 @@ export function guardServer(
   limits: ConnectionLimits,
   deps: GuardDeps,
 ): void {
-  const guard = new ConnectionGuard(limits, deps)
+  const guard = new ConnectionGuard(limits, deps, server instanceof TlsServer)
   GUARDS.set(server, guard)
   // Node offers no way to refuse a connection before TLS takes it, so its listeners are called by us.
   const begin = takeOver(server, 'connection')
@@ -106,32 +113,8 @@ export function guardServer(
   })
 }
 
-/** Takes the listeners of an event away; gives a function that calls them. */
-function takeOver(server: Server | HttpsServer, event: string): (...args: unknown[]) => void {
-  const listeners = server.listeners(event)
-  server.removeAllListeners(event)
-  return (...args) => {
-    for (const listener of listeners) Reflect.apply(listener, server, args)
-  }
-}
-
-/** Both ends, as TLS shows the same ones as the connection below it. */
-function nameOf({
-  remoteAddress,
-  remotePort,
-  localAddress,
-  localPort,
-}: Socket): string | undefined {
-  if (remoteAddress === undefined) return undefined // the other end is gone
-  return `${remoteAddress} ${remotePort ?? 0} ${localAddress ?? ''} ${localPort ?? 0}`
-}
-
-/** As addresses are counted: IPv4 is the same whichever way it comes. */
-export function addressOf({ remoteAddress = '' }: Pick<Socket, 'remoteAddress'>): string {
-  return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress
-}
-
 class ConnectionGuard {
+  readonly #isTls: boolean
   readonly #limits: ConnectionLimits
   readonly #deps: GuardDeps
   /** Not begun: they wait for their handshake, and cost little but what the kernel holds for them. */
@@ -142,14 +125,17 @@ class ConnectionGuard {
   readonly #byName = new Map<string, Connection>()
   #cancelSweep: Cancel | undefined
 
-  constructor(limits: ConnectionLimits, deps: GuardDeps) {
+  constructor(limits: ConnectionLimits, deps: GuardDeps, isTls: boolean) {
+    this.#isTls = isTls
     this.#limits = limits
     this.#deps = deps
     this.#waiting = createBudget(limits.handshakes?.waiting ?? limits.unfinished)
     this.#unfinished = createBudget(limits.unfinished)
     this.#proven = createBudget(limits.proven)
     this.#turns =
-      limits.handshakes === undefined ? undefined : createTurns(limits.handshakes, deps.clock)
+      limits.handshakes === undefined
+        ? undefined
+        : createTurns(limits.handshakes, deps.clock, (address) => this.#mayBegin(address))
   }
 
   counts(): { unfinished: number; proven: number } {
@@ -180,11 +166,12 @@ class ConnectionGuard {
       sinceMs: nowMs,
       raw,
       acceptedMs: nowMs,
-      isSecure: this.#turns === undefined,
+      isSecure: !this.#isTls,
       busySinceMs: undefined,
       response: undefined,
       begin: () => {
         this.#waiting.delete(connection)
+        connection.sinceMs = this.#deps.clock.monotonic()
         this.#unfinished.add(connection)
         this.#evict(this.#unfinished)
         if (!raw.destroyed) begin()
@@ -198,6 +185,7 @@ class ConnectionGuard {
     this.#sweepSoon()
     if (this.#turns === undefined) {
       connection.begin()
+      if (!this.#isTls) this.#watchParser(raw, connection)
       return
     }
     this.#waiting.add(connection)
@@ -205,24 +193,26 @@ class ConnectionGuard {
     this.#evict(this.#waiting)
   }
 
+  /** Whether there is room for one more handshake, or a connection that had its time. */
+  #mayBegin(address: string): boolean {
+    const gone = this.#unfinished.wouldGo(address)
+    return gone === undefined || this.#deps.clock.monotonic() - gone.sinceMs >= GRACE_MS
+  }
+
   secured(socket: Socket): void {
     const connection = this.#of(socket)
     if (connection !== undefined) connection.isSecure = true
+    if (connection !== undefined) this.#watchParser(socket, connection)
     socket.resume() // Node leaves it as pauseOnConnect made it
   }
 
   /** Whether the request is to be answered. */
   request(request: IncomingMessage, response: ServerResponse): boolean {
-    const connection = this.#of(request.socket)
+    const { socket } = request
+    const connection = this.#of(socket)
     if (connection === undefined || connection.raw.destroyed) {
-      request.socket.destroy()
-      return false
-    }
-    // No client of ours sends a second request before the answer to the first, and each one would hold memory.
-    const { response: before } = connection
-    const isUntaken = request.socket.writableLength > MAX_UNTAKEN_BYTES
-    if (before !== undefined && (!before.writableEnded || isUntaken)) {
-      this.#refuse(connection, 'pipelining')
+      // What has arrived already is still parsed, and Node's parser must not lose its socket meanwhile.
+      setImmediate(() => socket.destroy())
       return false
     }
     connection.response = response
@@ -252,6 +242,13 @@ class ConnectionGuard {
     } else socket.destroy()
   }
 
+  /** No client of ours sends a second request before the answer to the first, and each would hold memory. */
+  #watchParser(socket: Socket, connection: Connection): void {
+    refusePipelining(socket, () => {
+      this.#refuse(connection, 'pipelining')
+    })
+  }
+
   #of(socket: Socket): Connection | undefined {
     const name = nameOf(socket)
     return name === undefined ? undefined : this.#byName.get(name)
@@ -264,6 +261,7 @@ class ConnectionGuard {
     this.#unfinished.delete(connection)
     this.#proven.add(connection)
     this.#evict(this.#proven)
+    this.#turns?.goOn()
   }
 
   #evict(budget: Budget<Connection>): void {
@@ -284,6 +282,7 @@ class ConnectionGuard {
     this.#unfinished.delete(connection)
     this.#proven.delete(connection)
     this.#turns?.delete(connection)
+    this.#turns?.goOn()
   }
 
   #sweepSoon(): void {

@@ -20,6 +20,7 @@ export function servable(pod: Pod, injection: Injection): Denied | undefined {
 }
 
 const CHECKS: readonly Check[] = [
+  hasFewContainers,
   runsOnLinux,
   endpointHasItsOwnLoopback,
   sessionNameFits,
@@ -27,6 +28,18 @@ const CHECKS: readonly Check[] = [
   containersAreOurs,
   mountsAreOurs,
 ]
+
+/** Each of them gets variables and mounts: 3 MiB of short ones would become a patch of more than 100. */
+const MAX_CONTAINERS = 500
+
+function hasFewContainers(pod: Pod): Denied | undefined {
+  const count = containersOf(pod).length
+  if (count <= MAX_CONTAINERS) return undefined
+  return denied(
+    'invalid-object',
+    `the pod has ${count} containers; allowed: ${MAX_CONTAINERS} in a pod that nocreds gives anything`,
+  )
+}
 
 function runsOnLinux(pod: Pod): Denied | undefined {
   const os = pod.spec.os?.name ?? pod.spec.nodeSelector?.['kubernetes.io/os']
