@@ -1,8 +1,8 @@
 /**
  * `make demo`: the whole main job with real processes on loopback. Only AWS, the cluster's issuer, the
  * apiserver and the kubelet are played (testbed/); webhook, authority and exchanger are the built programs (the
- * exchanger but for the one path of its termination message), and the
- * app is a plain program with the AWS SDK's default chain.
+ * exchanger but for the path of its termination message), and the app is a plain program with the AWS SDK's
+ * default chain.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
