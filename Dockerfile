@@ -28,6 +28,8 @@ FROM ${RUNTIME_IMAGE} AS runtime
 ENV NODE_ENV=production PATH=/usr/local/bin:/usr/bin:/bin:/nodejs/bin
 WORKDIR /
 USER 65532:65532
+# OpenSSL inside Node reads a configuration at start, and loads the modules that it names: none is wanted.
+ENV OPENSSL_CONF=/dev/null
 
 FROM runtime AS webhook
 COPY --from=build /src/dist/webhook.mjs /nocreds/

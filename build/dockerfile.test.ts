@@ -21,6 +21,7 @@ describe('Dockerfile', () => {
         `ENTRYPOINT ["node", "--max-semi-space-size=8", "--max-old-space-size=160", "/nocreds/${server}.mjs"]`,
       )
     }
+    expect(stage('runtime')).toContain('ENV OPENSSL_CONF=/dev/null')
     expect(stage('runtime')).toContain(`USER ${EXCHANGER.userId}:${EXCHANGER.userId}`)
     expect(
       stage('runtime') + stage('webhook') + stage('authority') + stage('exchanger'),

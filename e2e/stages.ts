@@ -22,13 +22,16 @@ export async function everyStage(host: Host): Promise<number> {
   const outage = stage('e2e/slow/sts-outage')
   const promises = await stage('e2e/(airgap|cluster|promises|support)/', '--maxWorkers=2')
   // Each file hides its own Namespaces from webhook or guard, and changes nothing else of theirs.
-  const attacks = await stage('e2e/attacks/', '--maxWorkers=2')
+  const attacks = await stage('e2e/attacks/(?!flood)', '--maxWorkers=2')
   // They change the flags of webhook and authority, so one at a time.
   const certificates = await stage('e2e/certificates/')
+  // It wants every processor, so nothing else goes on meanwhile.
+  const before = await outage
+  const flood = await stage('e2e/attacks/flood')
   // It restarts the kubelet, which interrupts logs and exec; the faults use neither at length.
   const refresh = stage('e2e/slow/refresh')
   const faults = await stage('e2e/faults/')
-  const slow = await Promise.all([outage, refresh])
+  const slow = Math.max(before, await refresh)
   const node = await stage('e2e/node/')
-  return Math.max(promises, attacks, certificates, faults, ...slow, node)
+  return Math.max(promises, attacks, certificates, flood, faults, slow, node)
 }

@@ -82,14 +82,13 @@ export function createBundleWriter(deps: BundleDeps): BundleWriter {
   }
   const removeFrom = (namespace: string): Action[] => {
     const seen = configMaps.get(keyIn(namespace))
-    if (namespaces.get(namespace) !== undefined || seen === undefined || seen.isEnding) return []
+    if (namespaces.get(namespace) !== undefined || seen === undefined) return []
+    if (seen.isEnding && !seen.hasFinalizers) return []
     const run = async (): Promise<void> => {
       // The watch of namespaces may lag behind the one of ConfigMaps.
       if (await isEnabled(kube, namespace)) return
-      await remove(kube, `${collectionOf(namespace)}/${TRUST_BUNDLE.configMap}`, {
-        ...seen,
-        hasFinalizers: false, // nobody mounts it here; they go once the namespace is enabled
-      })
+      // Finalizers too: a pod that is created with the enabling would mount what they hold.
+      await remove(kube, `${collectionOf(namespace)}/${TRUST_BUNDLE.configMap}`, seen)
     }
     return [{ namespace, run }]
   }

@@ -24,6 +24,8 @@ const SERVICE_RANGE = '127.96.0.0/12'
 /** As in the kind cluster of the suite. */
 const ISSUER = 'https://203.0.113.10'
 const START_LIMIT_MS = 60_000
+/** It waits a minute for those that watch; they are to see what they see if it is killed. */
+const APISERVER_GRACE_MS = 2000
 
 export interface ControlPlane {
   /** Its programs, with KUBECONFIG of an administrator. */
@@ -77,7 +79,10 @@ export async function startControlPlane(
   const startApiserver = async (): Promise<Running> => {
     const flags = apiserverFlags(files, folder, { etcdPort, port })
     const log = join(folder, 'kube-apiserver.log')
-    const running = await startProgram(programs.apiserver, flags, { log })
+    const running = await startProgram(programs.apiserver, flags, {
+      log,
+      graceMs: APISERVER_GRACE_MS,
+    })
     try {
       await waitFor('the apiserver to be ready', START_LIMIT_MS, async () => {
         if (!running.isRunning() || !etcd.isRunning()) return true

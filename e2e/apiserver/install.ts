@@ -31,7 +31,8 @@ type Part = keyof typeof PARTS
 export interface Installed {
   /** Ends one program and starts it again, with the settings as they are now and further flags. */
   restart(part: Part, flags?: readonly string[]): Promise<void>
-  stop(): Promise<void>
+  /** Ends one program, or all. */
+  stop(part?: Part): Promise<void>
 }
 
 /**
@@ -72,7 +73,7 @@ export async function installNocreds(plane: ControlPlane): Promise<Installed> {
       await start(part, flags)
       await webhookAnswers()
     },
-    stop: stopAll,
+    stop: (part) => (part === undefined ? stopAll() : stop(part)),
   }
 }
 

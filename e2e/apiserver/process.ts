@@ -4,8 +4,7 @@ import { open, readFile } from 'node:fs/promises'
 import { realClock } from '../../platform/clock.ts'
 import { CommandError, type Environment } from '../support/command.ts'
 
-/** Programs have this long to end by themselves. */
-const GRACE_MS = 15_000
+const DEFAULT_GRACE_MS = 15_000
 const LAST_LINES = 15
 
 /** A program that runs beside us. */
@@ -16,7 +15,7 @@ export interface Running {
   isRunning(): boolean
   /** What it printed at last; for errors. */
   lastLines(): Promise<string>
-  /** Ends it: SIGTERM, and after 15 s SIGKILL. No error if it has ended already. */
+  /** Ends it: SIGTERM, and after the grace SIGKILL. No error if it has ended already. */
   stop(): Promise<void>
 }
 
@@ -24,6 +23,8 @@ export interface ProgramOptions {
   readonly env?: Environment
   /** File that gets everything it prints. */
   readonly log: string
+  /** How long it has to end by itself; default: 15 s. */
+  readonly graceMs?: number
 }
 
 /**
@@ -34,7 +35,7 @@ export interface ProgramOptions {
 export async function startProgram(
   command: string,
   args: readonly string[],
-  { env = {}, log }: ProgramOptions,
+  { env = {}, log, graceMs = DEFAULT_GRACE_MS }: ProgramOptions,
 ): Promise<Running> {
   const file = await open(log, 'a')
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], {
@@ -43,12 +44,12 @@ export async function startProgram(
   })
   const ended = once(child, 'exit')
   ended.catch(() => undefined) // a program that cannot be started is reported below
-  await new Promise((resolve, reject) => {
+  const spawned = new Promise((resolve, reject) => {
     child.on('spawn', resolve).on('error', (error) => {
       reject(new CommandError(command, `cannot be started: ${error.message}`, ''))
     })
   })
-  await file.close()
+  await spawned.finally(() => file.close())
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null
   return {
     isRunning,
@@ -58,7 +59,7 @@ export async function startProgram(
     async stop() {
       if (!isRunning()) return
       child.kill('SIGTERM')
-      const cancel = realClock.after(GRACE_MS, () => child.kill('SIGKILL'))
+      const cancel = realClock.after(graceMs, () => child.kill('SIGKILL'))
       await ended
       cancel()
     },

@@ -7,7 +7,7 @@ import { findEngine } from '../airgap/engine.ts'
 import { findImage, RECIPE_LABEL } from '../airgap/made-image.ts'
 import { MachineError, type Host } from '../support/host.ts'
 import { FORMER, IMAGES, REPOSITORY } from '../versions.ts'
-import { dockerBuild, OURS, withBuilder } from './images.ts'
+import { dockerBuild, OURS, OURS_ON, withBuilder } from './images.ts'
 import { withSts } from './install.ts'
 import { ARTIFACTS, CLUSTER } from './names.ts'
 import { withKind } from './programs.ts'
@@ -85,7 +85,8 @@ async function buildAndLoad(host: Host, source: string): Promise<void> {
   for (const target of OURS) {
     const image = FORMER.images[target]
     if ((await findImage(docker, image))?.recipe === recipe) continue
-    const flags = ['--target', target, '--tag', image, '--label', `${RECIPE_LABEL}=${recipe}`]
+    const label = ['--label', `${RECIPE_LABEL}=${recipe}`]
+    const flags = [...OURS_ON, '--target', target, '--tag', image, ...label]
     await docker.progress.step(`docker build of ${image}`, () => dockerBuild(docker, source, flags))
   }
   const kind = await withKind(engine)

@@ -11,7 +11,7 @@ const JAVASCRIPT_APP = join(REPOSITORY, 'e2e', 'apps', 'javascript')
 export const OURS = ['webhook', 'authority', 'exchanger'] as const
 
 /** The Dockerfile's own base is the published one, by its digest; here it may be one that was made. */
-const OURS_ON = ['--build-arg', `NODE_IMAGE=${IMAGES.node}`]
+export const OURS_ON = ['--build-arg', `NODE_IMAGE=${IMAGES.node}`]
 
 /** Builds our images from the Dockerfile and the app of the suite, and brings them to the node. */
 export async function buildAndLoadImages(host: Host): Promise<void> {

@@ -41,7 +41,8 @@ afterAll(() => closeSuite(suite))
 /** A pod as the webhook writes it, with a role that the namespace permits, and the attacker's change. */
 function injectedPod(...change: Operation[]): KubernetesObject {
   const pod = JSON.stringify(objectOf({ name: '', from: 'process', verdict: 'denied', change }))
-  return JSON.parse(pod.replaceAll(GOLDEN_ROLE, team.role)) as KubernetesObject
+  const ours = pod.replaceAll(GOLDEN_ROLE, team.role).replaceAll('"team-a"', `"${team.namespace}"`)
+  return JSON.parse(ours) as KubernetesObject
 }
 
 function podWithToken(audience: string): KubernetesObject {

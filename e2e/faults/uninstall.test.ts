@@ -10,10 +10,12 @@ import { PERMITTED_ROLES } from '../../contract/names.ts'
 import { INSTALL } from '../cluster/names.ts'
 import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
+import { restartApiserver } from '../support/node.ts'
 import { admissionIsBack } from '../support/pod-stream.ts'
 import { closeSuite, createTeam, openSuite, type Suite, type Team } from '../support/suite.ts'
 import { tryNamespace, tryPod } from '../support/tried.ts'
 import { waitFor } from '../support/wait.ts'
+import { IMAGES } from '../versions.ts'
 
 const PART = ['--selector', 'app.kubernetes.io/part-of=nocreds']
 const SYSTEM = ['--namespace', 'nocreds-system']
@@ -112,10 +114,10 @@ describe('an administrator', () => {
     expect(await change(null)).toBe('changed')
   })
 
-  test('takes the bindings away, and then edits and deletes a trust bundle', async () => {
+  test('takes its binding away, and then edits and deletes a trust bundle', async () => {
     const team = await createTeam(suite, 'edits')
     await bundleIn(team)
-    await remove('bindings')
+    await suite.kubectl(['delete', 'validatingadmissionpolicybinding', 'nocreds-trust-bundles'])
     try {
       const bundle = ['configmap', TRUST_BUNDLE.configMap, '--namespace', team.namespace]
       await waitFor('the guard to be gone', 20_000, () =>
@@ -157,3 +159,20 @@ test.each(ORDERS.map((order) => [order.join(', '), order] as const))(
   },
   400_000,
 )
+
+test('installed again and with the apiserver restarted, the guard follows the settings', async () => {
+  const team = await createTeam(suite, 'restarted')
+  const use = async (exchangerImage: string): Promise<void> => {
+    const patch = JSON.stringify({ data: { exchangerImage } })
+    const settings = ['configmap', 'nocreds-settings', ...SYSTEM]
+    await suite.kubectl(['patch', ...settings, '--type=merge', '--patch', patch])
+  }
+  await restartApiserver(suite.host, suite.kubectl)
+  await admissionIsBack(api, team)
+  await use('another/exchanger:1')
+  await waitFor('the guard to want another image', 20_000, async () =>
+    (await tryPod(api, team.namespace, 'app')).includes('another/exchanger:1') ? true : undefined,
+  )
+  await use(IMAGES.exchanger)
+  await admissionIsBack(api, team)
+}, 300_000)

@@ -13,7 +13,7 @@ import { apiserverOf } from '../support/apiserver.ts'
 import { filesOf } from '../support/certificates.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
 import { restartKubelet, tokenDigest } from '../support/node.ts'
-import { streamKindsDuring, type PodKind } from '../support/pod-kinds.ts'
+import { STREAMED, streamKindsDuring, type PodKind } from '../support/pod-kinds.ts'
 import { admissionIsBack } from '../support/pod-stream.ts'
 import { commandsOf } from '../support/readme.ts'
 import { closeSuite, createTeam, openSuite, podSpec, whoAmI } from '../support/suite.ts'
@@ -45,11 +45,17 @@ beforeAll(async () => {
     'nocreds-authority': [`--max-lifetime-seconds=${LEAF_SECONDS}`],
     'nocreds-webhook': ['--certificate-door=authority'],
   })
+  // First, so that no apiserver goes on with them: see "Remove" in the README.
+  const settings = ['configmap', 'nocreds-settings', '--namespace', 'nocreds-system']
+  await kubectl(['delete', '--ignore-not-found', ...settings])
   for (const command of await commandsOf('Remove')) await runAsRead(command, INSTALL)
   await kubectl(['apply', '-f', FORMER_INSTALL])
   await webhook.settled()
-  team = await createTeam(suite, 'team')
-  web = await createTeam(suite, 'web', { annotations: { 'nocreds.dev/delivery': 'web-identity' } })
+  // The former webhook refuses an annotation that it does not know.
+  const deliveries: string[] = []
+  const annotations = { 'nocreds.dev/delivery': 'web-identity' }
+  team = await createTeam(suite, 'team', { deliveries })
+  web = await createTeam(suite, 'web', { deliveries, annotations })
   kinds = await createKinds()
   await admissionIsBack(await apiserverOf(kubectl), team)
   for (const kind of RUNNING) await start(kind)
@@ -58,6 +64,9 @@ beforeAll(async () => {
 afterAll(async () => {
   await suite.kubectl(['apply', '-f', INSTALL])
   await webhook.settled()
+  const streamed = Object.entries(STREAMED).map(([key, value]) => `${key}=${value}`)
+  const inSystem = ['--namespace', 'kube-system', '--wait=false']
+  await suite.kubectl(['delete', 'pods', '--selector', streamed.join(), ...inSystem])
   await closeSuite(suite)
 }, 300_000)
 

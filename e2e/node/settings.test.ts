@@ -7,13 +7,15 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { INSTALL } from '../cluster/names.ts'
 import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
-import { apiserverReady, containerNamed, killContainer } from '../support/node.ts'
+import { restartApiserver } from '../support/node.ts'
 import { webhookOf } from '../support/nocreds-webhook.ts'
 import { admissionIsBack } from '../support/pod-stream.ts'
 import { closeSuite, createTeam, openSuite, type Suite, type Team } from '../support/suite.ts'
 import { tryNamespace, tryPod } from '../support/tried.ts'
 import { waitFor } from '../support/wait.ts'
 import { REPOSITORY } from '../versions.ts'
+
+const CLUSTER_WIDE = join(REPOSITORY, 'manifests', 'overlays', 'guard-cluster-wide')
 
 let suite: Suite
 let api: Apiserver
@@ -28,17 +30,14 @@ beforeAll(async () => {
   await admissionIsBack(api, team)
   plain = `${suite.prefix}-plain`
   await suite.kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: plain } })
+  // The widest guard that there is.
+  await suite.kubectl(['apply', '-k', CLUSTER_WIDE])
   await suite.kubectl(['delete', 'configmap', 'nocreds-settings', '--namespace', 'nocreds-system'])
-  const before = await containerNamed(suite.host, 'kube-apiserver')
-  await killContainer(suite.host, before)
-  await waitFor('the apiserver to start again', 120_000, async () => {
-    const now = await containerNamed(suite.host, 'kube-apiserver')
-    return now === '' || now === before ? undefined : now
-  })
-  await apiserverReady(suite.kubectl)
+  await restartApiserver(suite.host, suite.kubectl)
 }, 300_000)
 
 afterAll(async () => {
+  await suite.kubectl(['delete', '-f', join(CLUSTER_WIDE, 'sts-tokens.yaml')])
   await suite.kubectl(['apply', '-f', INSTALL])
   await admissionIsBack(api, team)
   await closeSuite(suite)

@@ -35,11 +35,10 @@ export interface FloodPart {
   readonly hostNetwork?: boolean
 }
 
-/** What one pod did to one server in one way. */
+/** What was done to one server in one way, by all pods. */
 interface Did {
-  readonly opened: number
-  readonly openAtMost: number
-  readonly sentBytes: number
+  opened: number
+  sentBytes: number
 }
 
 interface NocredsPods {
@@ -107,8 +106,8 @@ function floodPod(
 
 /** A flood that has begun; it ends by itself. */
 export interface Flood {
-  /** What each pod did, by server and way, once all are done. */
-  ended(): Promise<readonly Readonly<Record<string, Did>>[]>
+  /** What was done, by server and way, once all pods are done. */
+  ended(): Promise<Readonly<Record<string, Did>>>
 }
 
 /**
@@ -155,9 +154,19 @@ export async function startFlood(
     async ended() {
       const all = await waitFor('every flood to end', (seconds + 120) * 1000, linesOfEach(2))
       await kubectl(['delete', 'pods', '--selector=app=flood', '--wait=false', ...inNamespace])
-      return all.map((log) => JSON.parse(log[1] ?? '{}') as Record<string, Did>)
+      return sumOf(all.map((log) => JSON.parse(log[1] ?? '{}') as Record<string, Did>))
     },
   }
+}
+
+function sumOf(pods: readonly Readonly<Record<string, Did>>[]): Record<string, Did> {
+  const sums: Record<string, Did> = {}
+  for (const [way, { opened, sentBytes }] of pods.flatMap((pod) => Object.entries(pod))) {
+    const sum = (sums[way] ??= { opened: 0, sentBytes: 0 })
+    sum.opened += opened
+    sum.sentBytes += sentBytes
+  }
+  return sums
 }
 
 function streamsTo(servers: readonly Server[], connections: Connections): object[] {

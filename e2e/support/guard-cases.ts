@@ -21,7 +21,7 @@ const GOLDEN = {
   largest: 'certificate-and-role',
 } as const
 
-export type Golden = keyof typeof GOLDEN
+type Golden = keyof typeof GOLDEN
 export type Data = Readonly<Record<string, string>>
 
 export interface KubernetesObject {

@@ -53,6 +53,17 @@ export async function apiserverReady(kubectl: Kubectl): Promise<void> {
   )
 }
 
+/** Kills the apiserver, and waits until the one that the kubelet starts in its place is ready. */
+export async function restartApiserver(host: Host, kubectl: Kubectl): Promise<void> {
+  const before = await containerNamed(host, 'kube-apiserver')
+  await killContainer(host, before)
+  await waitFor('the apiserver to start again', 120_000, async () => {
+    const now = await containerNamed(host, 'kube-apiserver')
+    return now === '' || now === before ? undefined : now
+  })
+  await apiserverReady(kubectl)
+}
+
 const APISERVER_MANIFEST = '/etc/kubernetes/manifests/kube-apiserver.yaml'
 
 /** The apiserver sees it, as its own certificates are beside it. */

@@ -36,13 +36,16 @@ interface Pod {
   readonly spec: { readonly volumes?: readonly { readonly name: string }[] }
 }
 
+/** On every pod of a stream. */
+export const STREAMED = { 'nocreds-e2e/streamed': 'yes' } as const
+
 /** A pod of a kind; of a scheduler that does not exist, so that it never starts. */
-export function podOf({ serviceAccountName = 'default', annotations = {} }: PodKind): object {
+function podOf({ serviceAccountName = 'default', annotations = {} }: PodKind): object {
   const containers = [{ name: 'app', image: 'example/app:1' }]
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { generateName: 'stream-', annotations },
+    metadata: { generateName: 'stream-', labels: STREAMED, annotations },
     spec: { serviceAccountName, schedulerName: 'none', containers },
   }
 }

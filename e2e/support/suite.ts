@@ -53,19 +53,21 @@ export interface TeamOptions {
   readonly annotations?: Readonly<Record<string, string>>
   /** Name of the ServiceAccount that the role trusts; default: the team's own, `app`. */
   readonly trusts?: string
+  /** Deliveries that the Namespace permits, default: every one. None: it does not say, as before there was a way to. */
+  readonly deliveries?: readonly string[]
 }
 
 /** A team in the Namespace PREFIX-NAME, with the role of that name. */
 export async function createTeam(
   { kubectl, aws, prefix }: Suite,
   name: string,
-  { labels = {}, annotations = {}, trusts = 'app' }: TeamOptions = {},
+  { labels = {}, annotations = {}, trusts = 'app', deliveries = DELIVERIES }: TeamOptions = {},
 ): Promise<Team> {
   const namespace = `${prefix}-${name}`
   const role = await aws.createRole(namespace, `${namespace}:${trusts}`)
   const permitted = {
     'nocreds.dev/permitted-roles': `arn:aws:iam::[0-9]+:role/${prefix}-.*`,
-    'nocreds.dev/permitted-deliveries': DELIVERIES.join(),
+    ...(deliveries.length > 0 && { 'nocreds.dev/permitted-deliveries': deliveries.join() }),
   }
   await kubectl.apply({
     apiVersion: 'v1',

@@ -31,8 +31,16 @@ export interface ChildCommand {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Where TLS trust comes from, where it is not the built-in one. */
-const TLS_TRUST: readonly string[] = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR']
+/**
+ * What an image may set: where TLS trust comes from if it is not the built-in one, and OpenSSL's own
+ * configuration. The guard refuses all of them in a pod.
+ */
+const OF_IMAGE: readonly string[] = [
+  'NODE_EXTRA_CA_CERTS',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'OPENSSL_CONF',
+]
 
 /** What of the sidecar's environment an exchange needs, and nothing else. */
 export function exchangeEnv(
@@ -40,7 +48,7 @@ export function exchangeEnv(
 ): Record<string, string> {
   const needed: Record<string, string> = {}
   for (const [name, value] of Object.entries(env)) {
-    const isNeeded = name === 'PATH' || name.startsWith('NOCREDS_') || TLS_TRUST.includes(name)
+    const isNeeded = name === 'PATH' || name.startsWith('NOCREDS_') || OF_IMAGE.includes(name)
     if (isNeeded && value !== undefined) needed[name] = value
   }
   return needed

@@ -4,7 +4,7 @@ import type { NocredsError } from '../../platform/errors.ts'
 import { readIfPresent } from '../../platform/files.ts'
 
 /** A pod's messages share 12 KiB; half of the 4096 that one container may have says it all. */
-export const TERMINATION_MAX_BYTES = 2048
+const TERMINATION_MAX_BYTES = 2048
 
 /**
  * What `kubectl describe pod` shows as the reason: `AccessDenied: STS refused arn:… Hint: …`, at most
