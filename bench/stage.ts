@@ -10,7 +10,7 @@ import { freePort, portInLog, startNode, type Running } from './processes.ts'
 
 const REPOSITORY = join(import.meta.dirname, '..')
 /** Node's flags in the image, which are part of what is measured. */
-const NODE_FLAGS = ['--max-semi-space-size=8'] as const
+const NODE_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=160'] as const
 const REVIEW = JSON.stringify(podReview())
 const PATH = '/mutate/pods?timeout=5s'
 const CONNECTIONS = 16

@@ -16,10 +16,12 @@ describe('Dockerfile', () => {
     expect(stage('exchanger')).toContain(
       `ENTRYPOINT ${JSON.stringify(EXCHANGER.program).replace(',', ', ')}`,
     )
-    expect(stage('webhook')).toContain(
-      'ENTRYPOINT ["node", "--max-semi-space-size=8", "/nocreds/webhook.mjs"]',
-    )
-    expect(stage('authority')).toContain('ENTRYPOINT ["node", "/nocreds/authority.mjs"]')
+    for (const server of ['webhook', 'authority']) {
+      expect(stage(server)).toContain(
+        `ENTRYPOINT ["node", "--max-semi-space-size=8", "--max-old-space-size=160", "/nocreds/${server}.mjs"]`,
+      )
+    }
+    expect(stage('runtime')).toContain('ENV OPENSSL_CONF=/dev/null')
     expect(stage('runtime')).toContain(`USER ${EXCHANGER.userId}:${EXCHANGER.userId}`)
     expect(
       stage('runtime') + stage('webhook') + stage('authority') + stage('exchanger'),

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { INJECTED_ROLE } from '../contract/names.ts'
 import { isNamespaced } from '../contract/session-name.ts'
 import { closeAtOnce, listenOnLoopback } from '../testbed/loopback-server.ts'
 import { HAS_KUBECTL, ROOT } from './manifests.test-data.ts'
@@ -31,10 +32,14 @@ const ACCOUNTS = [
   object('ServiceAccount', 'last-label', { [DNS_NAMES]: 'web.last-label.svc,web' }),
   object('ServiceAccount', 'long-names', { [DNS_NAMES]: 'web.long-names, web.long-names.svc' }),
 ]
+const ROLE = { [INJECTED_ROLE]: 'arn:aws:iam::111122223333:role/app' }
 const PODS = [
   object('Pod', 'web-identity-by-pod', { [DELIVERY]: 'web-identity' }),
   object('Pod', 'web-identity-by-pod', { [DELIVERY]: 'web-identity' }),
   object('Pod', 'nothing', { 'example.com/delivery': 'web-identity' }),
+  { ...object('Pod', 'one-process-namespace', ROLE), spec: { shareProcessNamespace: true } },
+  { ...object('Pod', 'own-process-namespaces', ROLE), spec: { shareProcessNamespace: false } },
+  { ...object('Pod', 'without-a-role'), spec: { shareProcessNamespace: true } },
 ]
 
 const list = (kind: string, items: object[]): object => ({ apiVersion: 'v1', kind, items })
@@ -66,7 +71,9 @@ beforeAll(async () => {
   const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
   const [, chapter = ''] = readme.split('\n### Upgrade\n')
   commands =
-    (chapter.split(/\n##+ /)[0] ?? '').match(/(?<=^ +)kubectl get serviceaccounts.*$/gm) ?? []
+    (chapter.split(/\n##+ /)[0] ?? '').match(
+      /(?<=^ +)kubectl get (?:serviceaccounts,)?pods.*$/gm,
+    ) ?? []
   server = createServer((request, response) => {
     const answer = ANSWERS[new URL(request.url ?? '', 'http://x').pathname]
     response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' })
@@ -92,8 +99,8 @@ async function lines(command: string): Promise<string[]> {
 const whereKubectlIs = HAS_KUBECTL ? test : test.skip
 
 whereKubectlIs('list the namespaces that need an annotation, and no others', async () => {
-  expect(commands).toHaveLength(3)
-  const [deliveries, sessionNames, dnsNames] = await Promise.all(commands.map(lines))
+  expect(commands).toHaveLength(4)
+  const [deliveries, sessionNames, dnsNames, shared] = await Promise.all(commands.map(lines))
   expect(deliveries).toEqual(['web-identity-by-account', 'web-identity-by-pod'])
   expect(sessionNames).toEqual(['near-name {namespace}-{pod}', 'process {pod}'])
   expect(sessionNames?.some((line) => isNamespaced(line.split(' ')[1] ?? ''))).toBe(false)
@@ -101,4 +108,5 @@ whereKubectlIs('list the namespaces that need an annotation, and no others', asy
     'first-label web, web.first-label.svc',
     'last-label web.last-label.svc,web',
   ])
+  expect(shared).toEqual(['one-process-namespace arn:aws:iam::111122223333:role/app'])
 })

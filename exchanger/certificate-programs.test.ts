@@ -8,15 +8,18 @@ import { bundlePrograms } from '../build/programs.ts'
 import { realClock } from '../platform/clock.ts'
 import { startAuthority, type TestAuthority } from '../testbed/authority/server.ts'
 import {
+  authorityToken,
   CERTIFICATE_CONFIG,
   makeCertifiedPod,
   type CertifiedPod,
 } from '../testbed/exchanger-certificates.ts'
+import { bundleExchanger } from '../testbed/exchanger-programs.ts'
 import { makePod, start, until, type Pod, type Running } from '../testbed/exchanger-pod.ts'
 import { noteSecret } from '../testbed/ledger.ts'
 import { parseCertificateDocument } from './certificate-document.ts'
+import { parseTrustBundle } from './trust-bundle-document.ts'
 
-const JWT = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJwcm9ncmFtIn0.c2lnbmF0dXJl'
+const JWT = authorityToken('program')
 const WHO = 'certificate for ServiceAccount team-a/app'
 const { namespace, serviceAccount } = CERTIFICATE_CONFIG
 
@@ -24,7 +27,7 @@ let dist: string
 beforeAll(async () => {
   noteSecret(JWT)
   dist = await mkdtemp(join(tmpdir(), 'nocreds-dist-'))
-  await bundlePrograms(dist, ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
+  await bundleExchanger(dist)
 })
 afterAll(() => rm(dist, { recursive: true }))
 
@@ -137,7 +140,7 @@ describe('a certificate alone', () => {
   })
 
   test('with a token that is not good: the next one is used at once', async () => {
-    await pod.putToken('eyJh.eyJh.b2xk')
+    await pod.putToken(authorityToken('old'))
     const resident = run('run')
     expect(await line(resident, 'certificate request failed')).toMatchObject({
       code: 'token-invalid',
@@ -242,5 +245,142 @@ describe('credentials and a certificate in one sidecar', () => {
     )
     resident.kill('SIGTERM')
     expect(await resident.exited).toBe(1)
+  })
+})
+
+describe('a ConfigMap that an attacker replaced', () => {
+  let evil: TestAuthority
+
+  /** An attacker answers at the address of the authority, as hostAliases, dnsConfig or a Service can arrange. */
+  async function takeOver(): Promise<void> {
+    await authority.stop()
+    const port = Number(new URL(authority.url).port)
+    const who = { clock: realClock, namespace, serviceAccount, isGood: () => true }
+    evil = await startAuthority({ ...who, port })
+    closing.push(() => evil.stop())
+  }
+
+  test.each(['alone', 'appended'])(
+    '%s: no renewal, no token and no CA goes its way',
+    async (how) => {
+      await arrange(15)
+      const resident = run('run')
+      expect(await run('wait').exited).toBe(0)
+      await takeOver()
+      const real = authority.trustBundle
+      await pod.putTrustBundle(how === 'alone' ? evil.trustBundle : real + evil.trustBundle)
+      expect(await line(resident, 'certificate request failed')).toMatchObject({
+        code: expect.stringMatching(/CERT|SIGNATURE/),
+        class: 'transient',
+      })
+      expect((await pod.file('ca.crt')).trim()).toBe(real.trim())
+      const asked = run('trust-bundle')
+      expect(await asked.exited).toBe(1)
+      expect(JSON.parse(asked.said.stderr)).toMatchObject({
+        message: expect.stringContaining('no trust bundle for ServiceAccount team-a/app: '),
+      })
+      await until(() => (evil.refusedHandshakes() >= 2 ? true : undefined))
+      expect([evil.calls, evil.bundleCalls]).toEqual([[], []])
+    },
+  )
+
+  test('and a CA in the environment: no token goes its way', async () => {
+    await arrange()
+    await takeOver()
+    const file = join(pod.config.authorityFolder, 'evil.crt')
+    await writeFile(file, evil.trustBundle)
+    const trust = {
+      NODE_EXTRA_CA_CERTS: file,
+      SSL_CERT_FILE: file,
+      NODE_TLS_REJECT_UNAUTHORIZED: '0',
+    }
+    const asked = start(join(dist, 'exchanger.mjs'), 'certificate', { ...pod.env, ...trust })
+    running.add(asked)
+    expect(await asked.exited).toBe(1)
+    expect(asked.said.stdout).toBe('')
+    expect(evil.calls).toEqual([])
+  })
+
+  test('a restart of the sidecar keeps trusting what was published', async () => {
+    await arrange(20)
+    const first = run('run')
+    expect(await run('wait').exited).toBe(0)
+    first.kill('SIGKILL')
+    await first.exited
+    await takeOver()
+    await pod.putTrustBundle(evil.trustBundle)
+    const second = run('run')
+    await line(second, 'certificate request failed')
+    expect(evil.calls).toEqual([])
+    expect((await pod.file('ca.crt')).trim()).toBe(authority.trustBundle.trim())
+  })
+})
+
+describe('a new root of the authority', () => {
+  test('is given by `trust-bundle` while the old one still proves the authority', async () => {
+    await arrange()
+    run('run')
+    expect(await run('wait').exited).toBe(0)
+    authority.giveTrustBundle(authority.trustBundle + authority.trustBundle)
+    const asked = run('trust-bundle')
+    expect(await asked.exited).toBe(0)
+    expect(parseTrustBundle(asked.said.stdout)).toBe(authority.trustBundle.repeat(2))
+  })
+
+  test('that this pod never heard of: the mounted one counts again once the certificate has expired', async () => {
+    await arrange(8)
+    const resident = run('run')
+    expect(await run('wait').exited).toBe(0)
+    const next = authority.useNewRoot()
+    authority.giveTrustBundle(next)
+    await pod.putTrustBundle(next)
+    await line(resident, 'certificate request failed')
+    expect((await pod.file('ca.crt')).trim()).toBe(authority.trustBundle.trim())
+    await line(resident, 'certificate has ended and is withdrawn')
+    await until(() =>
+      pod
+        .file('ca.crt')
+        .then((pem) => pem.trim() === next.trim() || undefined)
+        .catch(() => undefined),
+    )
+  })
+})
+
+test('`trust-bundle` needs something published, and no token', async () => {
+  await arrange()
+  const asked = run('trust-bundle')
+  expect(await asked.exited).toBe(1)
+  expect(JSON.parse(asked.said.stderr)).toMatchObject({ code: 'PublishedUnreadable' })
+})
+
+describe('the program of the image', () => {
+  /** Not the one of the other tests, whose termination message is where the environment says. */
+  let image: string
+  beforeAll(async () => {
+    image = await mkdtemp(join(tmpdir(), 'nocreds-image-'))
+    await bundlePrograms(image, ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
+  })
+  afterAll(() => rm(image, { recursive: true }))
+
+  function runImage(command: string, env: Readonly<Record<string, string>>): Running {
+    const one = start(join(image, 'exchanger.mjs'), command, { ...pod.env, ...env })
+    running.add(one)
+    return one
+  }
+
+  test('takes the place of its termination message from nobody: a file that the environment names is neither printed nor written', async () => {
+    await arrange()
+    const token = join(pod.config.authorityFolder, 'token')
+    const env = { NOCREDS_TERMINATION_MESSAGE_FILE: token }
+    const gate = runImage('wait', env)
+    const bad = runImage('run', { ...env, NOCREDS_COLOUR: 'red' })
+    await until(() => bad.said.stderr || undefined)
+    authority.fault({ kind: 'refusal', status: 403, code: 'name-not-permitted', message: 'no' })
+    const resident = runImage('run', env)
+    await line(resident, 'no first certificate can be had; the sidecar ends')
+    for (const one of [bad, resident]) one.kill('SIGTERM')
+    expect([await bad.exited, await resident.exited]).toEqual([2, 1])
+    expect(await readFile(token, 'utf8')).toBe(JWT)
+    expect(gate.said).toEqual({ stdout: '', stderr: '' })
   })
 })

@@ -44,6 +44,11 @@ export function certificateFor({ namespace, serviceAccount }: Omit<Subject, 'rol
   return `certificate for ServiceAccount ${namespace}/${serviceAccount}`
 }
 
+/** The same for what peers are known by: `trust bundle for ServiceAccount team-a/app`. */
+export function trustBundleFor({ namespace, serviceAccount }: Omit<Subject, 'roleArn'>): string {
+  return `trust bundle for ServiceAccount ${namespace}/${serviceAccount}`
+}
+
 /** As the exchange hands a failure to the resident process: one line of JSON on stderr. */
 export function formatFailure({ code, failureClass, message, hint }: ExchangeError): string {
   return JSON.stringify({ code, class: failureClass, message, hint })

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { bundlePrograms } from '../build/programs.ts'
 import { makeCertifiedPod } from '../testbed/exchanger-certificates.ts'
+import { bundleExchanger } from '../testbed/exchanger-programs.ts'
 import { makePod } from '../testbed/exchanger-pod.ts'
 
 /** Modules of Node, of which a program that does nothing has 105. Each costs every pod some 10 KiB. */
@@ -26,7 +26,7 @@ const NEVER = [
 let dist: string
 beforeAll(async () => {
   dist = await mkdtemp(join(tmpdir(), 'nocreds-modules-'))
-  await bundlePrograms(dist, ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
+  await bundleExchanger(dist)
 })
 afterAll(() => rm(dist, { recursive: true }))
 

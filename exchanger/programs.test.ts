@@ -1,16 +1,19 @@
+import { createServer } from 'node:https'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { bundlePrograms } from '../build/programs.ts'
 import { expirationOf, type CredentialDocument } from '../contract/credentials.ts'
 import { realClock, type Clock } from '../platform/clock.ts'
 import { startIssuer, type Issuer } from '../testbed/issuer.ts'
+import { closeAtOnce, listenOnLoopback } from '../testbed/loopback-server.ts'
 import { startSts, type Sts } from '../testbed/sts/server.ts'
 import { trustPolicy } from '../testbed/sts/trust-policy.ts'
+import { bundleExchanger } from '../testbed/exchanger-programs.ts'
 import { makePod, start, until, type Pod, type Running } from '../testbed/exchanger-pod.ts'
 import { CONFIG } from '../testbed/exchanger-samples.ts'
+import { throwawayCertificate } from '../testbed/throwaway-certificate.ts'
 
 const MINUTE = 60_000
 const { roleArn, namespace, serviceAccount, audience } = CONFIG
@@ -20,7 +23,7 @@ let issuer: Issuer
 beforeAll(async () => {
   issuer = await startIssuer({ clock: realClock })
   dist = await mkdtemp(join(tmpdir(), 'nocreds-dist-'))
-  await bundlePrograms(dist, ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
+  await bundleExchanger(dist)
 })
 
 /** All that any process of this file said, and all that it must not have said. */
@@ -350,6 +353,25 @@ test.each([-10, 10])(
   },
 )
 
+test('an STS that proves itself by no public CA, wherever DNS leads, gets no token', async () => {
+  world = await makeWorld()
+  const { certPem: cert, keyPem: key } = await throwawayCertificate(['127.0.0.1'])
+  let asked = 0
+  let refused = 0
+  const server = createServer({ cert, key }, (_request, response) => {
+    asked += 1
+    response.end()
+  })
+  server.on('tlsClientError', () => (refused += 1))
+  const port = await listenOnLoopback(server, 0)
+  closing.push(() => closeAtOnce(server))
+  const one = world.run('exchange', { NOCREDS_STS_ENDPOINT: `https://127.0.0.1:${port}` })
+  expect(await one.exited).toBe(1)
+  expect(JSON.parse(one.said.stderr)).toMatchObject({ class: 'transient' })
+  await until(() => (refused > 0 ? true : undefined))
+  expect(asked).toBe(0)
+})
+
 describe('command line and environment', () => {
   beforeEach(async () => {
     world = await makeWorld()
@@ -361,7 +383,7 @@ describe('command line and environment', () => {
       const one = world.run(name)
       expect(await one.exited).toBe(2)
       expect(one.said.stderr).toContain(
-        `"${name}"; allowed: run, wait, exchange, certificate, --help`,
+        `"${name}"; allowed: run, wait, exchange, certificate, trust-bundle, --help`,
       )
     },
   )

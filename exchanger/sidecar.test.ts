@@ -7,7 +7,6 @@ import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { bundlePrograms } from '../build/programs.ts'
 import { parseCredentialDocument, type CredentialDocument } from '../contract/credentials.ts'
 import { IN_POD, toEnv } from '../contract/exchanger-env.ts'
 import { CREDENTIALS_VOLUME, ENDPOINT, EXCHANGER, TOKEN_VOLUME } from '../contract/names.ts'
@@ -20,6 +19,7 @@ import type { KubeletPod } from '../testbed/kubelet-pod.ts'
 import { preparePod, type PreparedPod } from '../testbed/kubelet-volumes.ts'
 import { startSts, type Sts } from '../testbed/sts/server.ts'
 import { trustPolicy } from '../testbed/sts/trust-policy.ts'
+import { bundleExchanger } from '../testbed/exchanger-programs.ts'
 import { until } from '../testbed/exchanger-pod.ts'
 import { CONFIG, type LogLine } from '../testbed/exchanger-samples.ts'
 
@@ -48,7 +48,7 @@ beforeAll(async () => {
       return jwt
     },
   }
-  await bundlePrograms(join(folder, 'image'), ['exchanger.mjs', 'exchange.mjs'])
+  await bundleExchanger(join(folder, 'image'))
 })
 afterAll(async () => {
   await issuer.close()

@@ -3,18 +3,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { formatCredentialDocument } from '../contract/credentials.ts'
-import type { CertificateConfig } from '../contract/exchanger-env.ts'
+import type { CertificateConfig, SidecarConfig } from '../contract/exchanger-env.ts'
 import { CERTIFICATE_CONFIG, certificateIssued } from '../testbed/exchanger-certificates.ts'
 import { VirtualClock } from '../testbed/virtual-clock.ts'
 import { CONFIG, documentEnding } from '../testbed/exchanger-samples.ts'
+import { ExchangeError } from './failure.ts'
 import { openTlsFolder } from './publish/tls-folder.ts'
-import { waitUntilReady } from './wait.ts'
+import { writeTerminationMessage } from './resident/termination.ts'
+import { waitUntilReady, type NotReady } from './wait.ts'
 
 let folder: string
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nocreds-wait-'))
 })
 afterEach(() => rm(folder, { recursive: true }))
+
+const messageFile = (): string => join(folder, 'termination-log')
 
 /** Advances until the wait is over, and says how it ended and after how long. */
 async function outcome(
@@ -23,11 +27,13 @@ async function outcome(
 ): Promise<{ reason: string | undefined; elapsedMs: number }> {
   const clock = new VirtualClock()
   const over = new AbortController()
-  const terminationMessageFile = join(folder, 'termination-log')
-  const credentials = { ...CONFIG, credentialsFolder: folder, terminationMessageFile, delivery }
-  const done = waitUntilReady({ credentials, certificate: undefined }, clock).finally(() => {
-    over.abort()
-  })
+  const credentials = { ...CONFIG, credentialsFolder: folder, delivery }
+  const sidecar = { credentials, certificate: undefined }
+  const done = waitUntilReady(sidecar, { clock, terminationMessageFile: messageFile() }).finally(
+    () => {
+      over.abort()
+    },
+  )
   let elapsedMs = 0
   for (; elapsedMs < 60_000; elapsedMs += 50) {
     await before(elapsedMs, clock)
@@ -72,6 +78,38 @@ describe('the gate', () => {
     expect(elapsedMs).toBeLessThan(2200)
   })
 
+  test.each([
+    ['a token', 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln'],
+    ['a token behind a code', 'Code: eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln'],
+    ['credentials', '{"Version":1,"SecretAccessKey":"hidden"}'],
+    ['a key', '-----BEGIN PRIVATE KEY-----\nhidden\n-----END PRIVATE KEY-----\n'],
+    ['a key behind a code', 'Code: -----BEGIN PRIVATE KEY----- hidden'],
+    ['the authorization of the endpoint', 'a'.repeat(43)],
+    ['lines', 'Code: one\ntwo'],
+    ['more than a message', `Code: ${'a'.repeat(2048)}`],
+    ['a message that is not whole yet', 'AccessDenied'],
+  ])('prints nothing of a file that is no message: %s', async (_, content) => {
+    const { reason } = await outcome('process', async (ms) => {
+      if (ms === 0) await writeFile(messageFile(), content)
+    })
+    expect(reason).toBe('see the log of the sidecar')
+  })
+
+  test('prints what the sidecar wrote, whatever STS had said', async () => {
+    await writeFile(messageFile(), '')
+    const error = new ExchangeError('refused', 'AccessDenied', 'no\u001b[31m\nred', 'Look €.')
+    await writeTerminationMessage(messageFile(), error)
+    const { reason } = await outcome('process')
+    expect(reason).toBe('AccessDenied: no [31m red. Hint: Look €.')
+  })
+
+  test('the message is written into the file of the kubelet, and no other is made', async () => {
+    const error = new ExchangeError('refused', 'AccessDenied', 'no')
+    await expect(writeTerminationMessage(messageFile(), error)).rejects.toMatchObject({
+      code: 'ENOENT',
+    })
+  })
+
   test('stays shut after 45 s', async () => {
     const { reason, elapsedMs } = await outcome('process')
     expect(reason).toBe('see the log of the sidecar')
@@ -84,18 +122,19 @@ describe('the gate of a sidecar with a certificate', () => {
   const config = (): CertificateConfig => ({
     ...CERTIFICATE_CONFIG,
     tlsFolder: folder,
-    terminationMessageFile: join(folder, 'termination-log'),
   })
+  const ready = (sidecar: SidecarConfig, clock: VirtualClock): Promise<NotReady | undefined> =>
+    waitUntilReady(sidecar, { clock, terminationMessageFile: messageFile() })
 
   test('opens with an unexpired certificate', async () => {
     const clock = new VirtualClock()
     const store = await openTlsFolder(folder, clock.now())
     await store.publish(certificateIssued(clock.now(), 1000))
     const sidecar = { credentials: undefined, certificate: config() }
-    expect(await waitUntilReady(sidecar, clock)).toBeUndefined()
+    expect(await ready(sidecar, clock)).toBeUndefined()
     clock.jumpWall(1000)
     await writeFile(join(folder, 'termination-log'), 'not-ready: no')
-    expect(await waitUntilReady(sidecar, clock)).toEqual({
+    expect(await ready(sidecar, clock)).toEqual({
       wanted: 'certificate for ServiceAccount team-a/app',
       reason: 'not-ready: no',
     })
@@ -106,16 +145,16 @@ describe('the gate of a sidecar with a certificate', () => {
     const store = await openTlsFolder(folder, clock.now())
     await store.publish(certificateIssued(clock.now(), 1000))
     await writeFile(join(folder, 'termination-log'), 'AccessDenied: no')
-    const credentials = { ...CONFIG, ...config(), credentialsFolder: folder }
+    const credentials = { ...CONFIG, credentialsFolder: folder }
     const sidecar = { credentials, certificate: config() }
-    expect(await waitUntilReady(sidecar, clock)).toEqual({
+    expect(await ready(sidecar, clock)).toEqual({
       wanted: `credentials of ${CONFIG.roleArn} for ServiceAccount team-a/app`,
       reason: 'AccessDenied: no',
     })
     await publish(clock.now() + 1000)
-    expect(await waitUntilReady(sidecar, clock)).toBeUndefined()
+    expect(await ready(sidecar, clock)).toBeUndefined()
     await store.withdraw(store.current()!)
-    expect(await waitUntilReady(sidecar, clock)).toMatchObject({
+    expect(await ready(sidecar, clock)).toMatchObject({
       wanted: 'certificate for ServiceAccount team-a/app',
     })
   })

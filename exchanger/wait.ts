@@ -5,13 +5,12 @@ import type {
   SidecarConfig,
 } from '../contract/exchanger-env.ts'
 import { sleep, type Clock } from '../platform/clock.ts'
-import { readIfPresent } from '../platform/files.ts'
 import { notAfterOf } from './certificate-document.ts'
 import { certificateFor, nameOf } from './failure.ts'
 import { readAuthorization } from './publish/authorization.ts'
 import { readDocument } from './publish/store.ts'
 import { readCertificate } from './publish/tls-folder.ts'
-import { TERMINATION_MAX_BYTES } from './resident/termination.ts'
+import { readTerminationMessage } from './resident/termination.ts'
 
 const POLL_MS = 50
 /** Above the 30 s after which the resident process gives up, whose reason is the better one. */
@@ -25,10 +24,16 @@ export interface NotReady {
   readonly reason: string
 }
 
+interface GateDeps {
+  readonly clock: Clock
+  /** Where the sidecar says why it gives up. */
+  readonly terminationMessageFile: string
+}
+
 /** The gate: it opens, with undefined, once an app can start with all that it was promised. */
 export async function waitUntilReady(
   { credentials, certificate }: SidecarConfig,
-  clock: Clock,
+  { clock, terminationMessageFile }: GateDeps,
 ): Promise<NotReady | undefined> {
   const endMs = clock.monotonic() + LIMIT_MS
   for (;;) {
@@ -36,9 +41,8 @@ export async function waitUntilReady(
       (credentials && (await missingCredentials(credentials, clock))) ??
       (certificate && (await missingCertificate(certificate, clock)))
     if (wanted === undefined) return undefined
-    const file = (credentials ?? certificate)?.terminationMessageFile ?? ''
-    const givenUp = await readIfPresent(file, TERMINATION_MAX_BYTES)
-    if (givenUp !== undefined && givenUp !== '') return { wanted, reason: givenUp }
+    const givenUp = await readTerminationMessage(terminationMessageFile)
+    if (givenUp !== undefined) return { wanted, reason: givenUp }
     if (clock.monotonic() >= endMs) return { wanted, reason: 'see the log of the sidecar' }
     await sleep(clock, POLL_MS)
   }

@@ -17,6 +17,8 @@ export interface Ask {
   readonly token?: string
   readonly path?: string
   readonly method?: 'POST' | 'GET'
+  /** Of 127/8: where the request comes from. */
+  readonly from?: string
 }
 
 export interface Answer {
@@ -98,8 +100,9 @@ export class AuthorityStage {
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
     const { path = AUTHORITY.path, method = 'POST' } = asked
     const to = { host: '127.0.0.1', port, path, method }
+    const from = asked.from === undefined ? {} : { localAddress: asked.from, agent: false }
     const outgoing = request(
-      { ...to, headers, ca: this.roots(), servername: AUTHORITY.host },
+      { ...to, ...from, headers, ca: this.roots(), servername: AUTHORITY.host },
       (response) => {
         void text(response).then((said) => {
           seen({ status: response.statusCode ?? 0, body: JSON.parse(said) as Answer['body'] })

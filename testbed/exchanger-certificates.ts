@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { AUTHORITY } from '../contract/certificates.ts'
 import { toEnv, type CertificateConfig, type ExchangerConfig } from '../contract/exchanger-env.ts'
 import { writeAtomically } from '../platform/files.ts'
 import type { CertificateDocument } from '../exchanger/certificate-document.ts'
@@ -16,6 +17,12 @@ export const CERTIFICATE_CONFIG: CertificateConfig = {
   tlsFolder: '/nowhere/tls',
   durationSeconds: 3600,
   dnsNames: ['web', 'web.team-a.svc'],
+}
+
+/** A token for the authority, whose signature nobody looks at. @param name tells it from others */
+export function authorityToken(name: string): string {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+  return [part({ alg: 'RS256' }), part({ aud: [AUTHORITY.audience], sub: name }), 'c2ln'].join('.')
 }
 
 /** A document with such a life, issued at that moment; its texts only look like PEM. */

@@ -31,10 +31,15 @@ export interface FloodOptions {
   readonly path?: string
 }
 
-export interface Flood {
-  /** Connections that were opened so far, those that were replaced too. */
+/** What a flood has done so far. */
+export interface FloodReport {
+  /** Connections that were opened, those that were replaced too. */
   readonly opened: number
   readonly bytesSent: number
+}
+
+export interface Flood {
+  report(): FloodReport
   stop(): void
 }
 
@@ -69,11 +74,9 @@ export function flood(options: FloodOptions): Flood {
   }
   for (let index = 0; index < options.connections; index += 1) open()
   return {
-    get opened() {
-      return counts.opened
-    },
-    get bytesSent() {
-      return [...sockets].reduce((sum, { bytesWritten }) => sum + bytesWritten, counts.bytesSent)
+    report() {
+      const ofOpen = [...sockets].reduce((sum, { bytesWritten }) => sum + bytesWritten, 0)
+      return { opened: counts.opened, bytesSent: counts.bytesSent + ofOpen }
     },
     stop() {
       isStopped = true

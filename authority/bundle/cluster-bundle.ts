@@ -13,7 +13,7 @@ import { settle } from './settle.ts'
 const RESOURCE = 'clustertrustbundles'
 
 /** The ClusterTrustBundle as it is to be. @param pem of every CA that peers accept */
-export function wantedClusterBundle(pem: string, owner: Owner | undefined): KubeObject {
+function wantedClusterBundle(pem: string, owner: Owner | undefined): KubeObject {
   return {
     apiVersion: 'certificates.k8s.io/v1',
     kind: 'ClusterTrustBundle',

@@ -3,7 +3,7 @@ import type { Logger } from '../../platform/log.ts'
 import { KubeError } from '../../service/kube/kube-client.ts'
 
 /** Calls of the apiserver under way at once; their answers may be as large as what a tenant wrote. */
-export const MAX_AT_ONCE = 4
+const MAX_AT_ONCE = 4
 
 /** One thing that a pass does, and where. */
 export interface Action {

@@ -8,6 +8,7 @@ import {
   type TrustBundleAnswer,
 } from '../../contract/certificates.ts'
 import { sleep } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/log.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { BodyError, createBodies, type Bodies } from '../../service/budget/bodies.ts'
 import {
@@ -16,7 +17,9 @@ import {
   type FairSlots,
   type SlotLimits,
 } from '../../service/budget/fair-slots.ts'
-import { addressOf, guardServer, type ConnectionLimits } from '../../service/budget/guard.ts'
+import { addressOf } from '../../service/budget/sockets.ts'
+import { guardServer, type ConnectionLimits } from '../../service/budget/guard.ts'
+import { quietLog } from '../../service/budget/quiet-log.ts'
 import type { NoteRefusal } from '../../service/budget/refusals.ts'
 import type { Identity } from '../identity/identity.ts'
 import { issue, noteIssued, noteRefused, type IssueDeps, type IssueRequest } from '../issue.ts'
@@ -65,6 +68,7 @@ export function createAuthorityServer(
   const desk = {
     bodies: createBodies(BODIES, guarding),
     slots: createFairSlots(AT_ONCE, deps.clock),
+    strangersLog: quietLog(deps.log, deps.clock),
   }
   const server = createServer(
     {
@@ -114,6 +118,8 @@ function trustBundle({ current }: ServerDeps): Promise<TrustBundleAnswer> {
 interface Desk {
   readonly bodies: Bodies
   readonly slots: FairSlots
+  /** For refusals of nobody that the apiserver knows. */
+  readonly strangersLog: Logger
 }
 
 /** @throws Refusal, also where too much is asked for at once */
@@ -168,7 +174,8 @@ async function answer(
       return { certificate: issued.chainPem, trustBundle: issued.bundlePem }
     })
   } catch (error) {
-    noteRefused('authority', identity, error, deps)
+    const log = identity === undefined ? desk.strangersLog : deps.log
+    noteRefused('authority', identity, error, { metrics, log })
     throw error
   } finally {
     metrics.observe('authority', (clock.monotonic() - startedAt) / 1000)

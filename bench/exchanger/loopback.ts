@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createServer, type Server } from 'node:tls'
 import { imageEnv } from '../../build/image-env.ts'
+import { AUTHORITY } from '../../contract/certificates.ts'
 import { realClock } from '../../platform/clock.ts'
 import { listen } from '../../platform/server.ts'
 import { startAuthority } from '../../testbed/authority/server.ts'
@@ -49,7 +50,8 @@ export async function startLoopback(lifetimeSeconds = 3600): Promise<Loopback> {
   const stsEndpoint = `https://127.0.0.1:${await listen(front, 0, '127.0.0.1')}`
   const request = { namespace, serviceAccount, pod: name, audience, expiresInSeconds: 86_400 }
   const token = await issuer.mintToken(request)
-  const isGood = (jwt: string): boolean => jwt === token
+  const forAuthority = await issuer.mintToken({ ...request, audience: AUTHORITY.audience })
+  const isGood = (jwt: string): boolean => jwt === forAuthority
   const who = { namespace, serviceAccount, isGood }
   const authority = await startAuthority({ clock: realClock, ...who, lifetimeSeconds })
   return {
@@ -64,7 +66,7 @@ export async function startLoopback(lifetimeSeconds = 3600): Promise<Loopback> {
       writeFileSync(ca, caPem)
       const place = { authorityUrl: authority.url, tlsFolder: join(memory, 'tls') }
       const certified = await makeCertifiedPod(place, delivery && pod.config)
-      await certified.putToken(token)
+      await certified.putToken(forAuthority)
       await certified.putTrustBundle(authority.trustBundle)
       const { env } = certificate ? certified : pod
       return {

@@ -188,6 +188,7 @@ export const CHANGES: Readonly<Record<string, Change>> = {
     name: 'nocreds-token',
     mountPath: '/t',
   }),
+  '05: one process namespace with the app': add('/spec/shareProcessNamespace', true),
   'the credentials in the app, writable': add('/spec/containers/0/volumeMounts/-', {
     name: 'nocreds-credentials',
     mountPath: '/c',

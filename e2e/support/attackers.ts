@@ -24,7 +24,7 @@ export const OWNER = person('owner')
  * | unseen     | as team-a; the webhook sees no pod of it, so only the guard is left | victim |
  * | tobe       | nothing: it is not enabled            | victim                        |
  */
-export const PLACES = ['team-a', 'certs-only', 'unseen', 'tobe'] as const
+const PLACES = ['team-a', 'certs-only', 'unseen', 'tobe'] as const
 export type Place = (typeof PLACES)[number]
 
 const ENABLED: readonly Place[] = ['team-a', 'certs-only', 'unseen']

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { sleep } from '../../platform/clock.ts'
 import { VirtualClock } from '../../testbed/virtual-clock.ts'
 import type { ApiAnswer, Apiserver } from './apiserver.ts'
 import { allStay, askWebhook, reached } from './reached.ts'
@@ -40,7 +41,17 @@ test('what never answers is not reached, and the error says what and why', async
 
 test('what answers every other time is not reached', async () => {
   const flapping = (atMs: number): Promise<void> => (atMs % 1000 < 500 ? answered() : refused())
-  await expect(msUntilReached(flapping)).rejects.toThrow('it was not reached in 60 s')
+  await expect(msUntilReached(flapping)).rejects.toThrow(
+    'it was not reached in 60 s: connection refused',
+  )
+})
+
+test('what answers slowly is reached, however long its rounds take', async () => {
+  const clock = new VirtualClock(0)
+  const slowly = (): Promise<void> => sleep(clock, 20_000)
+  const waiting = reached('it', slowly, { clock, ...MINUTE })
+  await clock.advance(6 * 20_000 + 5 * 500)
+  await waiting
 })
 
 test.each<[string, Parameters<typeof allStay>[0], boolean]>([

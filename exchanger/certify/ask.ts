@@ -18,43 +18,59 @@ export interface Answer {
 /** No answer: `code` is Node's (`ECONNREFUSED`, `CERT_HAS_EXPIRED`), `Timeout` or `AnswerTooLarge`. */
 export class NoAnswerError extends NocredsError {}
 
-export interface AskOptions {
+/** Which authority is asked, and how it proves that it is the one. */
+export interface Whom {
   /** `https://host[:port]`. */
   readonly authorityUrl: string
   /** PEM; these CAs alone are trusted, and none of Node or the image. */
   readonly trustBundle: string
+}
+
+export interface AskOptions extends Whom {
   readonly jwt: string
   readonly body: CertificateRequest
 }
 
 /**
- * One `POST` to the authority, not repeated: the resident process does that.
+ * One `POST` to the authority, not repeated: the resident process does that. The token goes to a server that
+ * has proved itself by the trust bundle, and to no other, wherever DNS leads.
  *
  * @param signal ends it: the time is up
  * @throws NoAnswerError
  */
-export function ask(
-  { authorityUrl, trustBundle, jwt, body }: AskOptions,
-  signal: AbortSignal,
-): Promise<Answer> {
+export function ask({ jwt, body, ...whom }: AskOptions, signal: AbortSignal): Promise<Answer> {
   const text = JSON.stringify(body)
-  const options: RequestOptions = {
-    method: 'POST',
-    ca: trustBundle,
-    minVersion: 'TLSv1.2',
-    agent: false,
-    headers: {
-      authorization: `Bearer ${jwt}`,
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(text),
-    },
-    signal,
+  const headers = {
+    authorization: `Bearer ${jwt}`,
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
   }
+  return call(AUTHORITY.path, whom, { method: 'POST', headers, signal }, text)
+}
+
+/** One `GET` of the trust bundle, without a token. @throws NoAnswerError */
+export function askForTrustBundle(whom: Whom, signal: AbortSignal): Promise<Answer> {
+  return call(AUTHORITY.trustBundlePath, whom, { method: 'GET', signal })
+}
+
+type CallOptions = Required<Pick<RequestOptions, 'method'>> & {
+  readonly headers?: Readonly<Record<string, string | number>>
+  readonly signal: AbortSignal
+}
+
+function call(
+  path: string,
+  { authorityUrl, trustBundle }: Whom,
+  options: CallOptions,
+  text?: string,
+): Promise<Answer> {
+  const trust = { ca: trustBundle, minVersion: 'TLSv1.2', rejectUnauthorized: true } as const
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
-      reject(signal.aborted ? timeout() : noAnswer(error))
+      reject(options.signal.aborted ? timeout() : noAnswer(error))
     }
-    const asked = request(new URL(AUTHORITY.path, authorityUrl), options, (response) => {
+    const to = new URL(path, authorityUrl)
+    const asked = request(to, { ...options, ...trust, agent: false }, (response) => {
       const chunks: Buffer[] = []
       let size = 0
       response.on('error', fail)

@@ -1,8 +1,12 @@
 import { X509Certificate } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { realClock } from '../../platform/clock.ts'
+import { ensureFolder } from '../../platform/files.ts'
 import { startAuthority, type TestAuthority } from '../../testbed/authority/server.ts'
 import {
+  authorityToken,
   CERTIFICATE_CONFIG,
   makeCertifiedPod,
   type CertifiedPod,
@@ -12,11 +16,15 @@ import { thrownBy } from '../../testbed/exchanger-samples.ts'
 import { noteSecret } from '../../testbed/ledger.ts'
 import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { lifeMsOf, notAfterOf, type CertificateDocument } from '../certificate-document.ts'
-import { ask } from './ask.ts'
+import { formatFailure, type ExchangeError } from '../failure.ts'
+import { openTlsFolder, readCertificate } from '../publish/tls-folder.ts'
+import { ask, askForTrustBundle } from './ask.ts'
 import { certify } from './certify.ts'
+import { fetchTrustBundle } from './trust-bundle.ts'
+import type { TrustSource } from './trust.ts'
 
 const WHO = 'certificate for ServiceAccount team-a/app'
-const JWT = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhcHAifQ.c2lnbmF0dXJl'
+const JWT = authorityToken('app')
 const { namespace, serviceAccount } = CERTIFICATE_CONFIG
 
 let authority: TestAuthority
@@ -41,13 +49,16 @@ afterEach(async () => {
   await pod.remove()
 })
 
-const run = (settings: Partial<CertificateConfig> = {}): Promise<CertificateDocument> =>
-  certify(
-    { ...pod.config, ...settings },
-    { ask: (options) => ask(options, time.signal), now: () => Date.now() },
-  )
-const failure = (settings?: Partial<CertificateConfig>): Promise<unknown> =>
-  thrownBy(() => run(settings))
+const run = (
+  settings: Partial<CertificateConfig> = {},
+  source: TrustSource = 'mounted',
+): Promise<CertificateDocument> =>
+  certify({ ...pod.config, ...settings }, source, {
+    ask: (options) => ask(options, time.signal),
+    now: () => Date.now(),
+  })
+const failure = (settings?: Partial<CertificateConfig>, source?: TrustSource): Promise<unknown> =>
+  thrownBy(() => run(settings, source))
 
 describe('a certificate', () => {
   test('is for the new key and has the names, by a request that OpenSSL reads', async () => {
@@ -72,6 +83,17 @@ describe('a certificate', () => {
     const dnsNames = Array.from({ length: 20 }, (_, n) => `n${n}.${label}.${label}.${label}`)
     await run({ dnsNames })
     expect(authority.calls.map((call) => call.dnsNames)).toEqual([[], dnsNames])
+  })
+
+  test('has the name of the pod where a name asks for it', async () => {
+    await run({ dnsNames: ['{pod}.web.team-a.svc'] })
+    expect(authority.calls.map((call) => call.dnsNames)).toEqual([['app-1.web.team-a.svc']])
+    const pod = 'a'.repeat(64)
+    expect(await failure({ dnsNames: ['{pod}.web.team-a.svc'], pod })).toMatchObject({
+      code: 'NameMalformed',
+      failureClass: 'refused',
+      message: expect.stringContaining(`${pod}.web.team-a.svc`),
+    })
   })
 
   test('has another key each time', async () => {
@@ -210,5 +232,140 @@ describe('the way to it', () => {
     })
     await pod.putToken('x'.repeat(20_001))
     expect(await failure()).toMatchObject({ code: 'TokenMalformed', failureClass: 'token' })
+  })
+})
+
+describe('the token', () => {
+  const jwt = (claims: object): string =>
+    `eyJhbGciOiJub25lIn0.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`
+
+  test.each([
+    ['of STS', jwt({ aud: ['sts.amazonaws.com'], sub: 'secret-subject' })],
+    ['of the apiserver', jwt({ aud: 'https://kubernetes.default.svc' })],
+    ['without audience', jwt({})],
+    ['that is a password', 'hunter2-hunter2'],
+    ['that is a key', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'],
+  ])('%s never leaves the pod, and nothing of it is said', async (_, content) => {
+    await pod.putToken(content)
+    const error = (await failure()) as ExchangeError
+    expect(error).toMatchObject({ code: 'WrongAudience', failureClass: 'refused' })
+    const said = `${formatFailure(error)} ${error.stack ?? ''}`
+    for (const part of content.split(/[.\n]/))
+      expect(said.includes(part) && part !== '').toBe(false)
+    expect(said).not.toContain('secret-subject')
+    expect(authority.calls).toEqual([])
+  })
+})
+
+describe('once a certificate is published', () => {
+  const EVERYWHERE = ['alone', 'appended', 'put first'] as const
+  let evil: TestAuthority
+
+  /** An attacker answers at the address of the authority, as hostAliases, dnsConfig or a Service can arrange. */
+  async function takeOver(): Promise<void> {
+    await authority.stop()
+    const port = Number(new URL(authority.url).port)
+    const who = { clock: realClock, namespace, serviceAccount, isGood: () => true }
+    evil = await startAuthority({ ...who, port })
+  }
+  function mountedWith(how: (typeof EVERYWHERE)[number]): string {
+    const real = authority.trustBundle
+    if (how === 'alone') return evil.trustBundle
+    return how === 'appended' ? real + evil.trustBundle : evil.trustBundle + real
+  }
+
+  beforeEach(async () => {
+    await ensureFolder(pod.config.tlsFolder)
+    const store = await openTlsFolder(pod.config.tlsFolder, Date.now())
+    await store.publish(await run())
+  })
+  afterEach(() => evil.stop())
+
+  test.each(EVERYWHERE)('a CA in the ConfigMap, %s, gets no token', async (how) => {
+    await takeOver()
+    await pod.putTrustBundle(mountedWith(how))
+    expect(await failure({}, 'published')).toMatchObject({ failureClass: 'transient' })
+    expect(await thrownBy(() => fetchBundle())).toMatchObject({ failureClass: 'transient' })
+    expect([evil.calls, evil.bundleCalls]).toEqual([[], []])
+    await until(() => (evil.refusedHandshakes() === 2 ? true : undefined))
+  })
+
+  test('what is published and cannot be read never means what is mounted', async () => {
+    await takeOver()
+    await pod.putTrustBundle(evil.trustBundle)
+    await rm(join(pod.config.tlsFolder, '..data'))
+    expect(await failure({}, 'published')).toMatchObject({ code: 'PublishedUnreadable' })
+    expect(await thrownBy(() => fetchBundle())).toMatchObject({ code: 'PublishedUnreadable' })
+    expect(evil.refusedHandshakes()).toBe(0)
+  })
+
+  test('the attacker would have it by the mounted one: only the first connection believes that', async () => {
+    await takeOver()
+    await pod.putTrustBundle(evil.trustBundle)
+    await run({}, 'mounted')
+    expect(evil.calls).toHaveLength(1)
+  })
+})
+
+const fetchBundle = (): Promise<string> =>
+  fetchTrustBundle(pod.config, {
+    askForTrustBundle: (whom) => askForTrustBundle(whom, time.signal),
+  })
+
+describe('the trust bundle', () => {
+  beforeEach(async () => {
+    await ensureFolder(pod.config.tlsFolder)
+    const store = await openTlsFolder(pod.config.tlsFolder, Date.now())
+    await store.publish(await run())
+    await rm(pod.config.authorityFolder, { recursive: true }) // nothing mounted is needed, no token either
+  })
+
+  test('is the one of the authority, asked for without a token', async () => {
+    const other = await startAuthority({
+      clock: realClock,
+      namespace,
+      serviceAccount,
+      isGood: () => true,
+    })
+    await other.stop()
+    authority.giveTrustBundle(`# new\n${other.trustBundle}${authority.trustBundle}`)
+    expect(await fetchBundle()).toBe(other.trustBundle + authority.trustBundle)
+    expect(authority.bundleCalls).toHaveLength(1)
+    expect(authority.bundleCalls[0]).not.toHaveProperty('authorization')
+  })
+
+  test.each([
+    ['garbage', 'MalformedResponse'],
+    ['huge', 'AnswerTooLarge'],
+    ['reset', 'ECONNRESET'],
+  ] as const)('that is %s is none', async (kind, code) => {
+    authority.fault({ kind })
+    expect(await thrownBy(() => fetchBundle())).toMatchObject({
+      code,
+      failureClass: 'transient',
+      message: expect.stringContaining('no trust bundle for ServiceAccount team-a/app: '),
+    })
+  })
+
+  test.each([
+    ['nothing', ''],
+    ['no certificate', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'],
+    ['a leaf', 'leaf'],
+    ['too many', 'many'],
+  ])('that holds %s is none', async (_, given) => {
+    const leaf = (await readCertificate(pod.config.tlsFolder))!.certificate
+    const pem =
+      given === 'leaf' ? leaf : given === 'many' ? authority.trustBundle.repeat(101) : given
+    authority.giveTrustBundle(pem)
+    expect(await thrownBy(() => fetchBundle())).toMatchObject({ code: 'TrustBundleMalformed' })
+  })
+
+  test('of an authority that refuses is asked for again', async () => {
+    const message = 'no CA yet'
+    authority.fault({ kind: 'refusal', status: 503, code: 'not-ready', message })
+    expect(await thrownBy(() => fetchBundle())).toMatchObject({
+      code: 'not-ready',
+      failureClass: 'transient',
+    })
   })
 })

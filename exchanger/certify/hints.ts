@@ -27,6 +27,10 @@ const HINTS: Readonly<Record<string, Hint>> = {
     `${PREFIX}certificate-duration is ${durationSeconds} s; allowed: ${CERTIFICATE_SECONDS.min} to ${CERTIFICATE_SECONDS.max}, or less where the authority says so.`,
   'token-invalid': () =>
     `The token must be of this cluster, for ${AUTHORITY.audience}; the kubelet renews it.`,
+  'token-lifetime-too-long': () =>
+    `The token must be the one that the kubelet writes, of at most ${AUTHORITY_VOLUME.tokenExpirationSeconds} s.`,
+  WrongAudience: () =>
+    `The volume ${AUTHORITY_VOLUME.name} must be the one that the webhook writes, with a token for ${AUTHORITY.audience}.`,
   'pod-gone': ({ pod, namespace }) => `Is pod ${namespace}/${pod} being deleted?`,
   TrustBundleMissing: trustBundle,
   TrustBundleMalformed: trustBundle,
@@ -38,9 +42,9 @@ const HINTS: Readonly<Record<string, Hint>> = {
   Timeout: service,
 }
 
-function trustBundle({ namespace, authorityFolder }: CertificateConfig): string {
+function trustBundle({ namespace, authorityFolder, tlsFolder }: CertificateConfig): string {
   const { configMap, key } = TRUST_BUNDLE
-  return `The authority is known by ${key} of ConfigMap ${namespace}/${configMap}, which it keeps itself; here it is ${authorityFolder}/${AUTHORITY_VOLUME.files.trustBundle}.`
+  return `The first time, the authority is known by ${key} of ConfigMap ${namespace}/${configMap}, which it keeps itself; here it is ${authorityFolder}/${AUTHORITY_VOLUME.files.trustBundle}. Afterwards it is known by what it gave for ${tlsFolder}, until that has expired.`
 }
 
 function service({ authorityUrl }: CertificateConfig): string {

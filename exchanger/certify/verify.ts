@@ -56,6 +56,12 @@ export function verifyIssue(
   }
 }
 
+/** The CAs of a bundle, written again; undefined where there are none, or something that is not a CA. */
+export function verifyTrustBundle(pem: string): string | undefined {
+  const roots = parse(pem, MOST.bundle) ?? []
+  return roots.length > 0 && roots.every(({ ca }) => ca) ? toPem(roots) : undefined
+}
+
 /** Undefined where a part cannot be read, or there are too many. */
 function parse(pem: string, most: number): X509Certificate[] | undefined {
   const parts = pem.match(CERTIFICATE) ?? []

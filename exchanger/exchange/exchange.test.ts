@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { AUTHORITY } from '../../contract/certificates.ts'
 import { CONFIG, thrownBy } from '../../testbed/exchanger-samples.ts'
 import { exchange, type ExchangeDeps } from './exchange.ts'
 import type { Claims } from './token.ts'
@@ -127,6 +128,18 @@ describe('without asking STS', () => {
       message: `no exchange of ${WHO}: the token is for vault, not for sts.amazonaws.com`,
     })
     expect(made.asked).toBe(0)
+  })
+
+  test('a token for the authority, whatever the audience is said to be', async () => {
+    for (const audiences of [[AUTHORITY.audience], ['sts.amazonaws.com', AUTHORITY.audience]]) {
+      const made = deps({ claims: { audiences } })
+      const config = { ...CONFIG, audience: audiences[0]! }
+      expect(await thrownBy(() => exchange(config, made))).toMatchObject({
+        code: 'WrongAudience',
+        failureClass: 'refused',
+      })
+      expect(made.asked).toBe(0)
+    }
   })
 
   test('but a clock that runs 10 minutes ahead does not stop a good token', async () => {

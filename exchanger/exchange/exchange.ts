@@ -1,3 +1,4 @@
+import { AUTHORITY } from '../../contract/certificates.ts'
 import {
   formatExpiration,
   publishedExpirationMs,
@@ -51,6 +52,14 @@ export async function exchange(
 /** What STS is sure to refuse is said at once, and in plainer words. */
 function refuseHopeless(config: ExchangerConfig, claims: Claims, nowMs: number): void {
   const { audiences, expiresAtMs } = claims
+  if (audiences.includes(AUTHORITY.audience)) {
+    throw new ExchangeError(
+      'refused',
+      'WrongAudience',
+      `no exchange of ${nameOf(config)}: the token is for ${AUTHORITY.audience}, and goes to nobody else`,
+      'The volume of the token must be the one that the webhook writes.',
+    )
+  }
   if (!audiences.includes(config.audience)) {
     throw new ExchangeError(
       'refused',

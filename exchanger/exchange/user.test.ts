@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, test } from '@jest/globals'
-import { bundlePrograms } from '../../build/programs.ts'
+import { bundleExchanger } from '../../testbed/exchanger-programs.ts'
 import { parseCredentialDocument } from '../../contract/credentials.ts'
 import { EXCHANGER } from '../../contract/names.ts'
 import { realClock } from '../../platform/clock.ts'
@@ -33,7 +33,7 @@ const isPossible = spawnSync(process.execPath, ['--version'], SIDECAR_USER).stat
   const sts = await startSts({ clock: realClock, issuers: [issuer], roles })
   const folder = await mkdtemp(join(tmpdir(), 'nocreds-user-'))
   try {
-    await bundlePrograms(folder, ['exchanger.mjs', 'exchange.mjs'])
+    await bundleExchanger(folder)
     const pod = await makePod({ stsEndpoint: sts.url })
     const { namespace, serviceAccount, pod: name, audience } = CONFIG
     const bound = { namespace, serviceAccount, pod: name, audience, expiresInSeconds: 600 }

@@ -66,6 +66,7 @@ function run(exchange: string, certify: string): LogLine[] {
       exchange: command(exchange),
       certify: command(certify),
       endpointPort: 0,
+      terminationMessageFile: credentials.config.terminationMessageFile,
       releaseMemory: () => undefined,
       signal: stop.signal,
     },

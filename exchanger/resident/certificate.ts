@@ -4,7 +4,7 @@ import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { ensureFolder } from '../../platform/files.ts'
 import { certificateFor } from '../failure.ts'
 import { openTlsFolder } from '../publish/tls-folder.ts'
-import { runCertify } from './child.ts'
+import { runCertify, runTrustBundle } from './child.ts'
 import { CERTIFICATE } from './kind.ts'
 import { runAlone, versionOf, type Part, type PartDeps } from './part.ts'
 import { Refresher } from './refresher.ts'
@@ -27,11 +27,23 @@ export async function openCertificate(config: CertificateConfig, deps: PartDeps)
     random,
     store,
     log,
-    exchange: (abort) => runAlone(deps, () => runCertify(certify, config, abort)),
+    exchange: (abort) =>
+      runAlone(deps, () => {
+        // Once there is something that the authority gave, the mounted trust bundle has no say.
+        const errand = store.current() === undefined ? 'certificate' : 'renewal'
+        return runCertify(certify, errand, config, abort)
+      }),
     tokenVersion: () => versionOf(tokenFile),
     onGiveUp,
   })
   const trustBundle = join(authorityFolder, AUTHORITY_VOLUME.files.trustBundle)
-  const stopFollowing = followTrustBundle({ clock, file: trustBundle, store, log })
+  const stopFollowing = followTrustBundle({
+    clock,
+    random,
+    file: trustBundle,
+    fetch: (abort) => runAlone(deps, () => runTrustBundle(certify, config, abort)),
+    store,
+    log,
+  })
   return { wanted, refresher, close: stopFollowing }
 }

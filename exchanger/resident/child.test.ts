@@ -93,6 +93,7 @@ test('of the sidecar`s env an exchange gets NOCREDS_*, TLS trust and PATH', () =
     PATH: '/bin',
     NODE_EXTRA_CA_CERTS: '/ca.pem',
     SSL_CERT_FILE: '/ca.pem',
+    OPENSSL_CONF: '/dev/null',
     SSL_CERT_DIR: '/certs',
   }
   const other = { HOME: '/root', AWS_ACCESS_KEY_ID: 'x', NODE_OPTIONS: '--inspect', X: undefined }

@@ -16,8 +16,10 @@ import {
   ExchangeError,
   exchangeOf,
   parseFailure,
+  trustBundleFor,
   type Subject,
 } from '../failure.ts'
+import { parseTrustBundle, TRUST_BUNDLE_DOCUMENT_MAX_BYTES } from '../trust-bundle-document.ts'
 
 /** One line of JSON; more than this says nothing more. */
 const STDERR_MAX_BYTES = 16_384
@@ -29,8 +31,16 @@ export interface ChildCommand {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Where TLS trust comes from, where it is not the built-in one. */
-const TLS_TRUST: readonly string[] = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR']
+/**
+ * What an image may set: where TLS trust comes from if it is not the built-in one, and OpenSSL's own
+ * configuration. The guard refuses all of them in a pod.
+ */
+const OF_IMAGE: readonly string[] = [
+  'NODE_EXTRA_CA_CERTS',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+  'OPENSSL_CONF',
+]
 
 /** What of the sidecar's environment an exchange needs, and nothing else. */
 export function exchangeEnv(
@@ -38,7 +48,7 @@ export function exchangeEnv(
 ): Record<string, string> {
   const needed: Record<string, string> = {}
   for (const [name, value] of Object.entries(env)) {
-    const isNeeded = name === 'PATH' || name.startsWith('NOCREDS_') || TLS_TRUST.includes(name)
+    const isNeeded = name === 'PATH' || name.startsWith('NOCREDS_') || OF_IMAGE.includes(name)
     if (isNeeded && value !== undefined) needed[name] = value
   }
   return needed
@@ -70,9 +80,15 @@ export function runExchange(
   return run(command, errand, signal)
 }
 
-/** Asks the authority once for a certificate, as {@link run} does. @throws ExchangeError */
+/**
+ * Asks the authority once for a certificate, as {@link run} does.
+ *
+ * @param word `renewal` once something is published, by whose trust bundle the authority is known then
+ * @throws ExchangeError
+ */
 export function runCertify(
   command: ChildCommand,
+  word: 'certificate' | 'renewal',
   subject: Omit<Subject, 'roleArn'>,
   signal: AbortSignal,
 ): Promise<CertificateDocument> {
@@ -82,7 +98,26 @@ export function runCertify(
     parse: parseCertificateDocument,
     printed: 'key with its certificate',
   }
-  return run(command, errand, signal)
+  return run(withWord(command, word), errand, signal)
+}
+
+/** Asks the authority once for its trust bundle, as {@link run} does; gives PEM. @throws ExchangeError */
+export function runTrustBundle(
+  command: ChildCommand,
+  subject: Omit<Subject, 'roleArn'>,
+  signal: AbortSignal,
+): Promise<string> {
+  const errand: Errand<string> = {
+    wanted: trustBundleFor(subject),
+    maxBytes: TRUST_BUNDLE_DOCUMENT_MAX_BYTES,
+    parse: parseTrustBundle,
+    printed: 'trust bundle',
+  }
+  return run(withWord(command, 'trust-bundle'), errand, signal)
+}
+
+function withWord(command: ChildCommand, word: string): ChildCommand {
+  return { ...command, words: [...command.words, word] }
 }
 
 /**

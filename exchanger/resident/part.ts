@@ -16,6 +16,8 @@ export interface ResidentDeps {
   /** One request to the authority. */
   readonly certify: ChildCommand
   readonly endpointPort: number
+  /** Where it says why it gives up; the gate reads it. */
+  readonly terminationMessageFile: string
   /** Hands memory that is not needed any more back to the system; takes some milliseconds. */
   readonly releaseMemory: () => void
   /** Ends the resident process. */

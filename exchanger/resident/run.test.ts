@@ -39,6 +39,7 @@ class Sidecar {
         exchange: { program: process.execPath, words: ['--eval', script], env: {} },
         certify: { program: '/nowhere', words: [], env: {} },
         endpointPort,
+        terminationMessageFile: pod.config.terminationMessageFile,
         releaseMemory: () => (this.releases += 1),
         signal: this.stop.signal,
       },

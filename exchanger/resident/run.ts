@@ -19,11 +19,11 @@ export async function runResident(config: SidecarConfig, deps: ResidentDeps): Pr
   const parts: Part[] = []
   try {
     const reason = await keepFresh(config, deps, parts)
-    return reason === undefined ? 0 : await giveUp(fileOf(config), deps, log, reason)
+    return reason === undefined ? 0 : await giveUp(deps, log, reason)
   } catch (error) {
     const { code, message, hint } = error as NocredsError // which opened() makes of anything
     log.error({ code, reason: message, hint }, 'exchanger cannot start')
-    return await giveUp(fileOf(config), deps, log, error as NocredsError)
+    return await giveUp(deps, log, error as NocredsError)
   } finally {
     for (const part of parts) part.close()
   }
@@ -93,14 +93,9 @@ function missing(parts: readonly Part[]): ExchangeError | undefined {
   return part.refresher.lastFailure ?? new ExchangeError('transient', 'Stopped', text)
 }
 
-function fileOf({ credentials, certificate }: SidecarConfig): string {
-  return (credentials ?? certificate)?.terminationMessageFile ?? ''
-}
-
 /** Says why, and waits to be stopped. */
 async function giveUp(
-  file: string,
-  { clock, signal }: Pick<ResidentDeps, 'clock' | 'signal'>,
+  { clock, signal, terminationMessageFile: file }: ResidentDeps,
   log: Logger,
   reason: NocredsError,
 ): Promise<number> {

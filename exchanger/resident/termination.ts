@@ -1,25 +1,52 @@
-import { writeFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { sleepUnless, type Clock } from '../../platform/clock.ts'
 import type { NocredsError } from '../../platform/errors.ts'
+import { readIfPresent } from '../../platform/files.ts'
 
 /** A pod's messages share 12 KiB; half of the 4096 that one container may have says it all. */
-export const TERMINATION_MAX_BYTES = 2048
+const TERMINATION_MAX_BYTES = 2048
 
 /**
  * What `kubectl describe pod` shows as the reason: `AccessDenied: STS refused arn:… Hint: …`, at most
  * 2048 bytes. Source: Kubernetes, "Determine the Reason for Pod Failure".
  */
 export function terminationMessage({ code, message, hint }: NocredsError): string {
-  const text = `${code}: ${message}${hint === undefined ? '' : `. Hint: ${hint}`}`
+  const whole = `${code}: ${message}${hint === undefined ? '' : `. Hint: ${hint}`}`
+  const text = whole.replaceAll(/\p{Cc}+/gu, ' ')
   const bytes = Buffer.from(text)
   if (bytes.length <= TERMINATION_MAX_BYTES) return text
   // Streaming holds back the bytes of a character that was cut in half.
   return new TextDecoder().decode(bytes.subarray(0, TERMINATION_MAX_BYTES), { stream: true })
 }
 
-/** Written in place: the kubelet mounts the very file into the container. */
+/** Written in place: the kubelet made the file, and mounts that very one into the container. */
 export async function writeTerminationMessage(path: string, error: NocredsError): Promise<void> {
-  await writeFile(path, terminationMessage(error))
+  const file = await open(path, 'r+')
+  try {
+    await file.truncate()
+    await file.writeFile(terminationMessage(error))
+  } finally {
+    await file.close()
+  }
+}
+
+/** One line that begins with a code, as {@link terminationMessage} makes it. */
+const FORM = /^[A-Za-z][A-Za-z0-9_-]{0,63}: \P{Cc}+$/u
+/** What no message holds: a token, a document of credentials, a key. */
+const SECRET = /\bey[\w-]+\.[\w-]+|"SecretAccessKey"|-----BEGIN/
+
+/**
+ * What {@link writeTerminationMessage} wrote; undefined where there is nothing, or anything else. The gate
+ * prints it, and the kubelet shows that to everyone who may read events, so no other file may pass for it.
+ */
+export async function readTerminationMessage(path: string): Promise<string | undefined> {
+  let text: string | undefined
+  try {
+    text = await readIfPresent(path, TERMINATION_MAX_BYTES)
+  } catch {
+    return undefined // too large, or not a file
+  }
+  return text !== undefined && FORM.test(text) && !SECRET.test(text) ? text : undefined
 }
 
 /** Longer than the gate stays open for its reason. */

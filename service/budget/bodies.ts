@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { NocredsError } from '../../platform/errors.ts'
 import { createBudget, type Budget, type Member } from './budget.ts'
 import type { Limits } from './first-to-go.ts'
-import { addressOf, type GuardDeps } from './guard.ts'
+import { addressOf } from './sockets.ts'
+import { type GuardDeps } from './guard.ts'
 
 /** A body that is not read to its end. */
 export class BodyError extends NocredsError<

@@ -22,6 +22,8 @@ export interface Budget<M extends Member> {
   delete(member: M): void
   /** Whether the sum of all, and that of the address, are within the limits. */
   isWithin(address: string): boolean
+  /** Who would have to go for one more of weight 1 of this address; undefined where there is room. */
+  wouldGo(address: string): M | undefined
   /** The next member that must go; undefined while all is within the limits. It stays until it is deleted. */
   excess(): M | undefined
 }
@@ -64,6 +66,12 @@ export function createBudget<M extends Member>(limits: Limits): Budget<M> {
     },
     isWithin: (address) =>
       total <= limits.max && (perAddress.get(address) ?? 0) <= limits.maxPerAddress,
+    wouldGo(address) {
+      const perThis = perAddress.get(address) ?? 0
+      if (total < limits.max && perThis < limits.maxPerAddress && greedy === 0) return undefined
+      const newcomer: Holder = { address, weight: 1, sinceMs: Infinity }
+      return firstToGo<Holder>([...members, newcomer], limits) as M | undefined
+    },
     excess: () => (total > limits.max || greedy > 0 ? firstToGo(members, limits) : undefined),
   }
 }

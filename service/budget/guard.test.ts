@@ -245,6 +245,28 @@ describe('handshakes', () => {
     await first[1]!.send(GET).answers(1)
   })
 
+  test('as many as come at once all end: none is let go for the next one before its time', async () => {
+    const waiting = { max: 99, maxPerAddress: 99 }
+    await serve({ handshakes: { perSecond: 1e6, burst: 99, waiting } })
+    const callers = Array.from({ length: 40 }, () => begin({ port, isTls: true }))
+    await Promise.all(callers.map((caller) => caller.send(GET).answers(1)))
+    expect(notes.filter((note) => !note.startsWith('connections'))).toEqual([])
+    expect(callers.every(({ received }) => received.includes('200 OK'))).toBe(true)
+  })
+
+  test('one that does nothing makes room for the next after a while', async () => {
+    const limits = { max: 2, maxPerAddress: 2 }
+    await serve({ unfinished: limits, handshakes: RATION })
+    const idle = await callAll(2, '127.0.0.1', true)
+    const caller = begin({ port, isTls: true })
+    await eventually(() => connectionsOf(server).unfinished === 3)
+    await clock.advance(900)
+    expect(open(idle)).toEqual([true, true])
+    await clock.advance(200)
+    await caller.send(GET).answers(1)
+    expect(open(idle)).toEqual([false, true])
+  })
+
   test('an address that floods waits for its own; another one comes first', async () => {
     await serve({ handshakes })
     await callAll(2, STRANGER, true)

@@ -7,6 +7,7 @@ import { createBudget, type Budget, type Member } from './budget.ts'
 import type { Limits } from './first-to-go.ts'
 import { refusePipelining } from './pipelining.ts'
 import type { NoteRefusal, RefusalReason } from './refusals.ts'
+import { addressOf, nameOf, takeOver } from './sockets.ts'
 import { createTurns, type Ration, type Turns } from './turns.ts'
 
 /** What callers of one server may hold of it, all of them and each address. */
@@ -21,7 +22,7 @@ export interface ConnectionLimits {
 }
 
 /** Milliseconds. */
-export interface Deadlines {
+interface Deadlines {
   /** From the connection to the end of the handshake. */
   readonly handshakeMs: number
   /** From the connection to the whole first request. */
@@ -66,6 +67,12 @@ interface Connection extends Member {
 
 /** How closely deadlines are kept. */
 const SWEEP_MS = 500
+/**
+ * A handshake and a request are done sooner, even by a server that is short of CPU; until then a connection
+ * is not let go for one that waits for its handshake, else many honest callers at once would all begin and
+ * none would end.
+ */
+const GRACE_MS = 1000
 /** Added to `sinceMs` of a connection whose request is being answered, so that it goes after all idle ones. */
 const BUSY_MS = 1e12
 
@@ -106,31 +113,6 @@ export function guardServer(
   })
 }
 
-/** Takes the listeners of an event away; gives a function that calls them. */
-function takeOver(server: Server | HttpsServer, event: string): (...args: unknown[]) => void {
-  const listeners = server.listeners(event)
-  server.removeAllListeners(event)
-  return (...args) => {
-    for (const listener of listeners) Reflect.apply(listener, server, args)
-  }
-}
-
-/** Both ends, as TLS shows the same ones as the connection below it. */
-function nameOf({
-  remoteAddress,
-  remotePort,
-  localAddress,
-  localPort,
-}: Socket): string | undefined {
-  if (remoteAddress === undefined) return undefined // the other end is gone
-  return `${remoteAddress} ${remotePort ?? 0} ${localAddress ?? ''} ${localPort ?? 0}`
-}
-
-/** As addresses are counted: IPv4 is the same whichever way it comes. */
-export function addressOf({ remoteAddress = '' }: Pick<Socket, 'remoteAddress'>): string {
-  return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress
-}
-
 class ConnectionGuard {
   readonly #isTls: boolean
   readonly #limits: ConnectionLimits
@@ -151,7 +133,9 @@ class ConnectionGuard {
     this.#unfinished = createBudget(limits.unfinished)
     this.#proven = createBudget(limits.proven)
     this.#turns =
-      limits.handshakes === undefined ? undefined : createTurns(limits.handshakes, deps.clock)
+      limits.handshakes === undefined
+        ? undefined
+        : createTurns(limits.handshakes, deps.clock, (address) => this.#mayBegin(address))
   }
 
   counts(): { unfinished: number; proven: number } {
@@ -187,6 +171,7 @@ class ConnectionGuard {
       response: undefined,
       begin: () => {
         this.#waiting.delete(connection)
+        connection.sinceMs = this.#deps.clock.monotonic()
         this.#unfinished.add(connection)
         this.#evict(this.#unfinished)
         if (!raw.destroyed) begin()
@@ -206,6 +191,12 @@ class ConnectionGuard {
     this.#waiting.add(connection)
     this.#turns.add(connection)
     this.#evict(this.#waiting)
+  }
+
+  /** Whether there is room for one more handshake, or a connection that had its time. */
+  #mayBegin(address: string): boolean {
+    const gone = this.#unfinished.wouldGo(address)
+    return gone === undefined || this.#deps.clock.monotonic() - gone.sinceMs >= GRACE_MS
   }
 
   secured(socket: Socket): void {
@@ -270,6 +261,7 @@ class ConnectionGuard {
     this.#unfinished.delete(connection)
     this.#proven.add(connection)
     this.#evict(this.#proven)
+    this.#turns?.goOn()
   }
 
   #evict(budget: Budget<Connection>): void {
@@ -290,6 +282,7 @@ class ConnectionGuard {
     this.#unfinished.delete(connection)
     this.#proven.delete(connection)
     this.#turns?.delete(connection)
+    this.#turns?.goOn()
   }
 
   #sweepSoon(): void {

@@ -91,7 +91,7 @@ describe('turns', () => {
       ['c', 2],
     ])
     expect(nextInTurn(waiting, lately)).toBe(waiting[1])
-    expect(nextInTurn([], lately)).toBeUndefined()
+    expect(nextInTurn<Waiting>([], lately)).toBeUndefined()
   })
 })
 

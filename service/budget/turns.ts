@@ -20,6 +20,8 @@ export interface Turns<W extends Waiting> {
   add(one: W): void
   /** It no longer waits. */
   delete(one: W): void
+  /** Something has changed that `mayBegin` depends on. */
+  goOn(): void
   stop(): void
 }
 
@@ -74,9 +76,16 @@ export function createSingleFile<W extends Waiting>(): Pick<Turns<W>, 'add' | 'w
   }
 }
 
+/** How often `mayBegin` is asked again where nobody says that something has changed. */
+const AGAIN_MS = 50
+
+/**
+ * @param mayBegin whether one of this address may begin now, apart from the ration; all if absent
+ */
 export function createTurns<W extends Waiting>(
   { perSecond, burst }: Ration,
   clock: Clock,
+  mayBegin: (address: string) => boolean = () => true,
 ): Turns<W> {
   const waiting = new Set<W>()
   const lately = new Map<string, number>()
@@ -102,20 +111,29 @@ export function createTurns<W extends Waiting>(
     lately.set(one.address, (lately.get(one.address) ?? 0) + 1)
     one.begin()
   }
+  const next = (): W | undefined => {
+    const answers = new Map<string, boolean>()
+    const mayGo = ({ address }: W): boolean => {
+      const answer = answers.get(address) ?? mayBegin(address)
+      answers.set(address, answer)
+      return answer
+    }
+    return nextInTurn([...waiting].filter(mayGo), lately)
+  }
   const goOn = (): void => {
+    cancel?.()
     cancel = undefined
+    if (waiting.size === 0) return
     fill(clock.monotonic())
     while (tokens >= 1) {
-      const next = nextInTurn(waiting, lately)
-      if (next === undefined) return
-      waiting.delete(next)
-      begin(next)
+      const one = next()
+      if (one === undefined) break
+      waiting.delete(one)
+      begin(one)
     }
-    wait()
-  }
-  const wait = (): void => {
-    if (waiting.size === 0 || cancel !== undefined) return
-    cancel = clock.after(Math.max(1, ((1 - tokens) * 1000) / perSecond), goOn)
+    if (waiting.size === 0) return
+    const untilTokenMs = ((1 - tokens) * 1000) / perSecond
+    cancel = clock.after(untilTokenMs > 0 ? Math.max(1, untilTokenMs) : AGAIN_MS, goOn)
   }
   return {
     get waiting() {
@@ -123,15 +141,18 @@ export function createTurns<W extends Waiting>(
     },
     add(one) {
       fill(clock.monotonic())
-      if (tokens >= 1 && waiting.size === 0) {
+      if (tokens >= 1 && waiting.size === 0 && mayBegin(one.address)) {
         begin(one)
         return
       }
       waiting.add(one)
-      wait()
+      if (cancel === undefined) goOn()
     },
     delete(one) {
       waiting.delete(one)
+    },
+    goOn() {
+      if (waiting.size > 0 && tokens >= 1) goOn()
     },
     stop() {
       cancel?.()

@@ -127,6 +127,10 @@ export class Reflector<Kept> {
       const { metadata, items } = await this.#page(position)
       for (const object of items ?? []) fresh.set(keyOf(object.metadata), keep(object))
       if (!metadata.continue) {
+        if (fresh.leftOut > 0) {
+          const { kind, log } = this.#deps
+          log.warn({ kind, objects: fresh.leftOut }, 'there is more than may be kept in memory')
+        }
         this.#replace(fresh)
         this.#ready = true
         return metadata.resourceVersion ?? ''
@@ -235,6 +239,8 @@ interface Position {
 class Copy<Kept> extends Map<string, Kept> {
   readonly #memory: Memory<Kept> | undefined
   #size = 0
+  /** Objects that did not fit when they came. */
+  leftOut = 0
 
   constructor(memory: Memory<Kept> | undefined) {
     super()
@@ -248,6 +254,7 @@ class Copy<Kept> extends Map<string, Kept> {
     const size = memory.sizeOf(kept)
     const fits = this.#size + size <= memory.max
     if (fits) this.#size += size
+    else this.leftOut += 1
     return super.set(key, fits ? kept : memory.instead)
   }
 

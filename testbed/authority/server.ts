@@ -1,6 +1,6 @@
 /** Test double: the authority of a cluster, with real certificates and faults at will. Never shipped. */
 import { createServer } from 'node:https'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import {
   AUTHORITY,
@@ -11,7 +11,7 @@ import {
 import { sleep, type Clock } from '../../platform/clock.ts'
 import { closeAtOnce, listenOnLoopback } from '../loopback-server.ts'
 import { readCsr, type ReadCsr } from './csr.ts'
-import { createCa, issueLeaf, newKeyPair, type Ca } from './x509.ts'
+import { createCa, issueLeaf, newKeyPair, type Ca, type Life } from './x509.ts'
 
 type AuthorityFault =
   /** A refusal such as 403 name-not-permitted, or 503 not-ready. */
@@ -48,6 +48,14 @@ export interface TestAuthority {
   /** The root, by which it is known and which its answers hold; PEM. */
   readonly trustBundle: string
   readonly calls: readonly AuthorityCall[]
+  /** How often it was asked for its trust bundle alone, with what headers. */
+  readonly bundleCalls: readonly IncomingHttpHeaders[]
+  /** Callers who left during the handshake, most of them because of the certificate. */
+  refusedHandshakes(): number
+  /** From now on its answers hold these CAs; its own certificate stays. */
+  giveTrustBundle(pem: string): void
+  /** From now on it is replaced by one below a new root, whose PEM is given; the answers stay. */
+  useNewRoot(): string
   /** From now on; undefined ends it. */
   fault(fault: AuthorityFault | undefined): void
   /** Listens again on the same port. */
@@ -63,6 +71,8 @@ export interface AuthorityOptions {
   readonly isGood: (jwt: string) => boolean
   /** From issue to end, instead of what is asked for. */
   readonly lifetimeSeconds?: number
+  /** Where it listens; a free port where not given. */
+  readonly port?: number
 }
 
 const YEAR_MS = 365 * 86_400_000
@@ -72,32 +82,38 @@ export async function startAuthority(options: AuthorityOptions): Promise<TestAut
   const nowMs = options.clock.now()
   const life = { notBeforeMs: nowMs - YEAR_MS, notAfterMs: nowMs + YEAR_MS }
   const root = createCa('test root', life)
-  const intermediate = createCa('test intermediate', life, root)
+  let intermediate = createCa('test intermediate', life, root)
   const stranger = createCa('test intermediate', life, createCa('test root', life))
-  const own = newKeyPair()
-  const leaf = { ...life, issuer: intermediate, publicKey: own.publicKey, addresses: ['127.0.0.1'] }
   const calls: AuthorityCall[] = []
+  const bundleCalls: IncomingHttpHeaders[] = []
+  let trustBundle = root.certificate
+  let refused = 0
   let fault: AuthorityFault | undefined
-  const server = createServer(
-    {
-      key: own.privateKey.export({ type: 'pkcs8', format: 'pem' }),
-      cert: issueLeaf(leaf) + intermediate.certificate,
-    },
-    (request, response) => {
-      void answer(request, response, {
-        ...options,
-        intermediate: fault?.kind === 'wrong' && fault.what === 'ca' ? stranger : intermediate,
-        trustBundle: root.certificate,
-        fault,
-        calls,
-      })
-    },
-  )
-  const port = await listenOnLoopback(server, 0)
+  const server = createServer(servingBelow(intermediate, life), (request, response) => {
+    void answer(request, response, {
+      ...options,
+      intermediate: fault?.kind === 'wrong' && fault.what === 'ca' ? stranger : intermediate,
+      trustBundle,
+      fault,
+      calls,
+      bundleCalls,
+    })
+  })
+  server.on('tlsClientError', () => (refused += 1))
+  const port = await listenOnLoopback(server, options.port ?? 0)
   return {
     url: `https://127.0.0.1:${port}`,
     trustBundle: root.certificate,
     calls,
+    bundleCalls,
+    refusedHandshakes: () => refused,
+    giveTrustBundle: (pem) => (trustBundle = pem),
+    useNewRoot() {
+      const next = createCa('new root', life)
+      intermediate = createCa('new intermediate', life, next)
+      server.setSecureContext(servingBelow(intermediate, life))
+      return next.certificate
+    },
     fault: (one) => (fault = one),
     async start() {
       await listenOnLoopback(server, port)
@@ -106,11 +122,20 @@ export async function startAuthority(options: AuthorityOptions): Promise<TestAut
   }
 }
 
+/** A certificate for 127.0.0.1, and its key. */
+function servingBelow(issuer: Ca, life: Life): { readonly key: string; readonly cert: string } {
+  const { publicKey, privateKey } = newKeyPair()
+  const leaf = issueLeaf({ ...life, issuer, publicKey, addresses: ['127.0.0.1'] })
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+  return { key, cert: leaf + issuer.certificate }
+}
+
 interface Desk extends AuthorityOptions {
   readonly intermediate: Ca
   readonly trustBundle: string
   readonly fault: AuthorityFault | undefined
   readonly calls: AuthorityCall[]
+  readonly bundleCalls: IncomingHttpHeaders[]
 }
 
 async function answer(
@@ -119,6 +144,10 @@ async function answer(
   desk: Desk,
 ): Promise<void> {
   const { fault, clock, calls } = desk
+  if (isForTrustBundle(request)) {
+    answerTrustBundle(request, response, desk)
+    return
+  }
   const body = await text(request)
   const jwt = (request.headers.authorization ?? '').replace(/^Bearer /, '')
   if (fault?.kind === 'slow') await sleep(clock, fault.delayMs)
@@ -133,6 +162,22 @@ async function answer(
     response.end(JSON.stringify(content))
   }
   calls.push({ jwt, status: response.statusCode, dnsNames: csr?.dnsNames, durationSeconds })
+}
+
+function isForTrustBundle({ method, url }: IncomingMessage): boolean {
+  return method === 'GET' && url === AUTHORITY.trustBundlePath
+}
+
+function answerTrustBundle(
+  { headers }: IncomingMessage,
+  response: ServerResponse,
+  { fault, bundleCalls, trustBundle }: Desk,
+): void {
+  bundleCalls.push(headers)
+  if (fault !== undefined && answeredByFault(fault, response)) return
+  const isRefusal = fault?.kind === 'refusal'
+  response.writeHead(isRefusal ? fault.status : 200, { 'content-type': 'application/json' })
+  response.end(JSON.stringify(isRefusal ? fault : { trustBundle }))
 }
 
 /** Status and body. */

@@ -8,7 +8,7 @@ import {
 } from '../../contract/names.ts'
 import { diff } from './json-patch.ts'
 import { permission } from '../../service/permission.ts'
-import type { Namespace } from './pod.ts'
+import { nameOf, type Namespace } from './pod.ts'
 import { quoted } from './said.ts'
 import { denied, unchanged, type Denied, type Verdict } from './verdict.ts'
 
@@ -43,7 +43,8 @@ function isUntouched(namespace: Namespace, before: Namespace): boolean {
 }
 
 function invalid(namespace: Namespace, before: Namespace | undefined): Denied | undefined {
-  const { name, annotations } = namespace.metadata
+  const { annotations } = namespace.metadata
+  const name = nameOf(namespace)
   try {
     readAnnotations('Namespace', name, annotations ?? {})
   } catch (error) {

@@ -62,7 +62,7 @@ function deniedRole(
  * Namespace says so. A part of the annotation that is not a delivery permits nothing.
  */
 function deniedDelivery(
-  { namespace, namespaceAnnotations }: PermittingNamespace,
+  { namespace, namespaceAnnotations, pod }: PermissionFacts,
   { credentials }: InjectionRequest,
 ): Denied | undefined {
   if (credentials === undefined) return undefined
@@ -70,16 +70,26 @@ function deniedDelivery(
   const text = namespaceAnnotations?.[PERMITTED_DELIVERIES]
   const deliveries: readonly string[] =
     text === undefined ? DEFAULT_PERMITTED_DELIVERIES : partsOf(text)
-  if (deliveries.includes(delivery)) return undefined
+  const isPermitted = deliveries.includes(delivery)
+  if (isPermitted && (!sharesProcesses(pod) || deliveries.includes('web-identity')))
+    return undefined
+  const what = isPermitted
+    ? 'delivery web-identity, and with shareProcessNamespace the other containers can read the token of the sidecar'
+    : `delivery ${delivery}`
   const is =
     text === undefined
       ? `not set, which permits ${DEFAULT_PERMITTED_DELIVERIES.join(' and ')}`
       : quoted(text)
   return denied(
     'delivery-not-permitted',
-    `namespace "${namespace}" does not permit delivery ${delivery}: ${PERMITTED_DELIVERIES} is ${is}; ${CHANGED_BY}`,
+    `namespace "${namespace}" does not permit ${what}: ${PERMITTED_DELIVERIES} is ${is}; ${CHANGED_BY}`,
     role.arn,
   )
+}
+
+/** Whether processes of one container see those of another, and so read their files by /proc. */
+function sharesProcesses({ spec }: Pod): boolean {
+  return spec.shareProcessNamespace === true
 }
 
 /** Else one team's sessions could bear another's name in CloudTrail and in `aws:userid`. */

@@ -34,6 +34,7 @@ export const podSchema = z.looseObject({
   spec: z.looseObject({
     serviceAccountName: z.string().nullish(),
     hostNetwork: z.boolean().nullish(),
+    shareProcessNamespace: z.boolean().nullish(),
     os: z.looseObject({ name: z.string() }).nullish(),
     nodeSelector: z.record(z.string(), z.string()).nullish(),
     volumes: z.array(volume).nullish(),
@@ -47,7 +48,8 @@ export const checkPod = checkInPlace(podSchema)
 
 export const namespaceSchema = z.looseObject({
   metadata: z.looseObject({
-    name: z.string(),
+    name: z.string().nullish(),
+    generateName: z.string().nullish(),
     annotations: annotations.nullish(),
     labels: z.record(z.string(), z.string()).nullish(),
   }),
@@ -60,9 +62,9 @@ export type Volume = Readonly<z.infer<typeof volume>>
 export type Pod = Readonly<z.infer<typeof podSchema>>
 export type Namespace = Readonly<z.infer<typeof namespaceSchema>>
 
-/** The pod's own name, or the prefix that the apiserver will make one of. */
-export function nameOf(pod: Pod): string {
-  return pod.metadata.name ?? pod.metadata.generateName ?? ''
+/** The object's own name, or the prefix that the apiserver will make one of. */
+export function nameOf({ metadata }: Pod | Namespace): string {
+  return metadata.name ?? metadata.generateName ?? ''
 }
 
 /** All containers that run as part of the pod; init containers first, as they start. */

@@ -20,6 +20,7 @@ export function servable(pod: Pod, injection: Injection): Denied | undefined {
 }
 
 const CHECKS: readonly Check[] = [
+  hasFewContainers,
   runsOnLinux,
   endpointHasItsOwnLoopback,
   sessionNameFits,
@@ -27,6 +28,18 @@ const CHECKS: readonly Check[] = [
   containersAreOurs,
   mountsAreOurs,
 ]
+
+/** Each of them gets variables and mounts: 3 MiB of short ones would become a patch of more than 100. */
+const MAX_CONTAINERS = 500
+
+function hasFewContainers(pod: Pod): Denied | undefined {
+  const count = containersOf(pod).length
+  if (count <= MAX_CONTAINERS) return undefined
+  return denied(
+    'invalid-object',
+    `the pod has ${count} containers; allowed: ${MAX_CONTAINERS} in a pod that nocreds gives anything`,
+  )
+}
 
 function runsOnLinux(pod: Pod): Denied | undefined {
   const os = pod.spec.os?.name ?? pod.spec.nodeSelector?.['kubernetes.io/os']
@@ -56,22 +69,26 @@ function sessionNameFits(pod: Pod, injection: Injection): Denied | undefined {
 }
 
 function volumesAreOurs(pod: Pod, injection: Injection): Denied | undefined {
-  // While replicas with different flags run, one may have put in the other source of the trust bundle.
-  const ours = TRUST_BUNDLE_SOURCES.flatMap((trustBundle) =>
-    ourVolumes({ ...injection, trustBundle }),
+  const foreign = pod.spec.volumes?.find(
+    (volume) =>
+      isOfOurDriver(volume) ||
+      (OUR_VOLUME_NAMES.includes(volume.name) && !isOurVolume(volume, injection)),
   )
-  const isForeign = (volume: Volume): boolean => {
-    if (isOfOurDriver(volume)) return true
-    if (!OUR_VOLUME_NAMES.includes(volume.name)) return false
-    return !ours.some((one) => one.name === volume.name && isSame(volume, one))
-  }
-  const foreign = pod.spec.volumes?.find(isForeign)
   if (foreign === undefined) return undefined
   return denied(
     'foreign-volume',
     isOfOurDriver(foreign)
       ? `the pod brings volume ${foreign.name} of CSI driver ${CSI_DRIVER} that nocreds did not write; remove it`
       : `the pod brings a volume named ${foreign.name} that nocreds did not write; rename it`,
+  )
+}
+
+/** While replicas with different flags run, one may have put in the other source of the trust bundle. */
+function isOurVolume(volume: Volume, injection: Injection): boolean {
+  return TRUST_BUNDLE_SOURCES.some((trustBundle) =>
+    ourVolumes({ ...injection, trustBundle }).some(
+      (one) => one.name === volume.name && isSame(volume, one),
+    ),
   )
 }
 

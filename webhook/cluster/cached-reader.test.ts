@@ -197,3 +197,71 @@ describe('calls at the same time', () => {
     expect(await reader.serviceAccount('team-a', 'app')).toEqual({ annotations: {} })
   })
 })
+
+describe('a stranger whose reviews have to be looked up', () => {
+  const STRANGER = '10.0.0.66'
+  /** They are there, so that the apiserver's answer can be held back; they say nothing, so it is asked. */
+  beforeEach(() => {
+    for (let n = 0; n < 1000; n += 1) {
+      api.store.write(`/api/v1/namespaces/made-up-${n}/serviceaccounts/app`, {
+        metadata: { name: 'app', namespace: `made-up-${n}` },
+      })
+    }
+  })
+  /** Answers are held back; gives how many the apiserver works on, and lets them go. */
+  function hold(): { readonly atOnce: () => number; readonly release: () => void } {
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    let atOnce = 0
+    api.afterRead = async ({ query }) => {
+      if (query.has('limit') || query.has('watch')) return
+      atOnce += 1
+      await promise
+      atOnce -= 1
+    }
+    return {
+      atOnce: () => atOnce,
+      release: () => {
+        resolve(undefined)
+      },
+    }
+  }
+  const madeUp = (count: number, caller: string): Promise<string>[] =>
+    Array.from({ length: count }, async (_, n) => {
+      try {
+        await reader.askedBy?.(caller).serviceAccount(`made-up-${n}`, 'app')
+        return 'answered'
+      } catch (error) {
+        return (error as { code: string }).code
+      }
+    })
+
+  test('has few of them asked at once, and the rest refused', async () => {
+    await started()
+    const { atOnce, release } = hold()
+    const answers = madeUp(1000, STRANGER)
+    await eventually(() => atOnce() === 8)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(atOnce()).toBe(8)
+    release()
+    const outcomes = await Promise.all(answers)
+    expect(outcomes.filter((one) => one === 'answered')).toHaveLength(8 + 256)
+    expect(outcomes.filter((one) => one === 'ERR_BUSY')).toHaveLength(1000 - 264)
+  })
+
+  test('all callers together have few, and one who asks little comes first', async () => {
+    annotate(ACCOUNT, {})
+    await started()
+    const { atOnce, release } = hold()
+    const floods = [STRANGER, '10.0.0.67', '10.0.0.68'].flatMap((caller) => madeUp(100, caller))
+    await eventually(() => atOnce() === 16)
+    const order: string[] = []
+    const honest = Promise.resolve(reader.askedBy?.('10.0.0.1').serviceAccount('team-a', 'app'))
+    void honest.then(() => order.push('honest'))
+    for (const answer of floods) void answer.then(() => order.push('made up'))
+    release()
+    expect(await honest).toEqual({ annotations: {} })
+    // Of 300, the 16 that were under way, and those of the same turn.
+    expect(order.indexOf('honest')).toBeLessThan(50)
+    await Promise.all(floods)
+  })
+})

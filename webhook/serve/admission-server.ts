@@ -10,12 +10,8 @@ import {
   type Bodies,
   type Body,
 } from '../../service/budget/bodies.ts'
-import {
-  addressOf,
-  guardServer,
-  type ConnectionLimits,
-  type GuardDeps,
-} from '../../service/budget/guard.ts'
+import { addressOf } from '../../service/budget/sockets.ts'
+import { guardServer, type ConnectionLimits, type GuardDeps } from '../../service/budget/guard.ts'
 import { createSingleFile } from '../../service/budget/turns.ts'
 import { memoryOfJson } from './review-cost.ts'
 import { answerReview, type AnswerDeps, type Resource } from './answer.ts'
@@ -140,34 +136,39 @@ async function answer(request: IncomingMessage, context: Context): Promise<strin
   }
   const body = await context.bodies.read(request, MAX_BODY_BYTES)
   try {
-    const caller = addressOf(request.socket)
-    if (body.size > BLOCK_BYTES) await itsTurn(caller, context)
-    const bytes = takeReview(body)
-    return await answerReview(
-      { body: bytes, resource, caller, deadlineMs: deadlineMs(query) },
-      context.deps,
-    )
+    return await answerBody(body, { request, resource, deadlineMs: deadlineMs(query) }, context)
   } finally {
     body.release()
   }
 }
 
-/** Smaller reviews that are complete come before larger ones, which take up to 50 ms each. */
-function itsTurn(address: string, { large }: Context): Promise<void> {
-  return new Promise((resolve) => {
-    large.add({ address, begin: resolve })
-  })
+/** A request whose body is whole. */
+interface Whole {
+  readonly request: IncomingMessage
+  readonly resource: Resource
+  readonly deadlineMs: number
 }
 
-/** Charges the caller with what the review takes once it is parsed. @throws BodyError; RequestError */
-function takeReview(body: Body): Buffer {
+async function answerBody(
+  body: Body,
+  { request, ...asked }: Whole,
+  context: Context,
+): Promise<string> {
+  const caller = addressOf(request.socket)
+  const isLarge = body.size > BLOCK_BYTES
+  if (isLarge) await itsTurn(caller, context)
   const bytes = body.take()
-  const memory = memoryOfJson(bytes)
-  if (memory === undefined) {
-    throw new RequestError(413, 'ERR_BODY_TOO_LARGE', 'the review holds too many values')
+  const charge = (): void => {
+    const memory = memoryOfJson(bytes)
+    if (memory === undefined) {
+      throw new RequestError(413, 'ERR_BODY_TOO_LARGE', 'the review holds too many values')
+    }
+    body.charge(memory)
   }
-  body.charge(memory)
-  return bytes
+  if (isLarge) charge()
+  // A small one is answered at once, or it waits for the apiserver, with all that it was parsed into.
+  const beforeWaiting = isLarge ? undefined : charge
+  return answerReview({ ...asked, body: bytes, caller, beforeWaiting }, context.deps)
 }
 
 /** The apiserver says how long it waits, as `?timeout=5s`. */
@@ -175,6 +176,13 @@ function deadlineMs(query: string | undefined): number {
   const [, seconds] = /(?:^|&)timeout=([1-9]\d?)s(?:&|$)/.exec(query ?? '') ?? []
   const timeoutMs = seconds === undefined ? DEFAULT_TIMEOUT_MS : Number(seconds) * 1000
   return timeoutMs * DEADLINE_PART
+}
+
+/** Smaller reviews that are complete come before larger ones, which take up to 50 ms each. */
+function itsTurn(address: string, { large }: Context): Promise<void> {
+  return new Promise((resolve) => {
+    large.add({ address, begin: resolve })
+  })
 }
 
 function refuse(response: ServerResponse, error: unknown, deps: AnswerDeps): void {

@@ -91,6 +91,18 @@ describe('a good review', () => {
     expect(answer.response).toMatchObject({ allowed: true, patchType: 'JSONPatch' })
   })
 
+  test('of a Namespace whose name is still to be generated, too', async () => {
+    const annotations = { 'nocreds.dev/permitted-roles': '.+' }
+    const namespace = { metadata: { generateName: 'team-', annotations } }
+    const review = podReview('u', {}, { kind: { kind: 'Namespace' }, object: namespace })
+    const recorded = recordedDeps()
+    const [, answer] = await post(`${await serve(recorded)}/mutate/namespaces`, review)
+    expect(answer.response).toMatchObject({ allowed: true, patchType: 'JSONPatch' })
+    expect(recorded.lines).toContainEqual(
+      expect.objectContaining({ resource: 'namespaces', name: 'team-', reason: 'label-added' }),
+    )
+  })
+
   test('1,000 at once are all answered, each with its own uid', async () => {
     const url = `${await serve()}/mutate/pods`
     const uids = Array.from({ length: 1000 }, (_, index) => `u-${index}`)
@@ -195,6 +207,61 @@ describe('bad input', () => {
     expect(status).toBe(200)
     expect(answer.response).toMatchObject({ allowed: false, status: { code: 403 } })
     expect(answer.response?.status?.message).toContain('(invalid-object)')
+  })
+})
+
+describe('a review that is made to cost much', () => {
+  test('a pod of so many containers that its patch would be a hundred times as long', async () => {
+    const containers = Array.from({ length: 60_000 }, () => ({ name: 'a' }))
+    const review = podReview(
+      'u',
+      {},
+      { object: { metadata: {}, spec: { serviceAccountName: 'app', containers } } },
+    )
+    const [status, answer] = await post(`${await serve()}/mutate/pods`, review)
+    expect(status).toBe(200)
+    expect(answer.response).toMatchObject({ allowed: false, status: { code: 403 } })
+    expect(answer.response?.status?.message).toContain('60000 containers; allowed: 500')
+  })
+
+  test('names of a mebibyte fill neither the log nor the answer', async () => {
+    const name = 'x'.repeat(900_000)
+    const recorded = recordedDeps()
+    const spec = {
+      serviceAccountName: 'app',
+      containers: [{ name, volumeMounts: [{ name: 'nocreds-token', mountPath: '/x' }] }],
+    }
+    const review = podReview(name, {}, { object: { metadata: { name }, spec } })
+    const [, answer] = await post(`${await serve(recorded)}/mutate/pods`, review)
+    expect(answer.response).toMatchObject({ uid: name, allowed: false })
+    expect(answer.response?.status?.message.length).toBeLessThan(11_000)
+    expect(JSON.stringify(recorded.lines).length).toBeLessThan(10_000)
+  })
+
+  test('too many values', async () => {
+    const [status, answer] = await post(
+      `${await serve()}/mutate/pods`,
+      `[${'{},'.repeat(900_000)}{}]`,
+    )
+    expect([status, answer.code]).toEqual([413, 'ERR_BODY_TOO_LARGE'])
+  })
+
+  test('more reviews that wait for the apiserver than there is memory for', async () => {
+    const recorded = recordedDeps({ ...CLUSTER, namespace: () => new Promise(() => undefined) })
+    const budget = { max: 200_000, maxPerAddress: 200_000 }
+    const { clock } = recorded.deps
+    const few = createBodies(budget, { server: 'admission', clock, note: () => undefined })
+    server = createServer(createAdmissionListener(recorded.deps, few))
+    await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mutate/pods?timeout=1s`
+    const labels = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`k${n}`, 'v']))
+    const review = podReview('u', { labels })
+    const answers = await Promise.all(Array.from({ length: 8 }, () => post(url, review)))
+    const codes = answers.map(([status, { code }]) => code ?? String(status)).sort()
+    // About 60 KB each once they are parsed: three of them may wait, until their own deadline.
+    expect(codes.filter((code) => code === '200')).toHaveLength(3)
+    expect(codes.filter((code) => code === 'ERR_BODY_OVER_BUDGET')).toHaveLength(5)
+    expect(few.charged).toBe(0)
   })
 })
 

@@ -27,6 +27,8 @@ export interface Asked {
   /** Address of the one who sends it. */
   readonly caller: string
   readonly deadlineMs: number
+  /** Called where the decision waits for the apiserver; what it throws is thrown instead of an answer. */
+  readonly beforeWaiting?: (() => void) | undefined
 }
 
 /**
@@ -35,16 +37,18 @@ export interface Asked {
  * A fault while deciding denies this review and no other; a decision that is not there at the
  * deadline is a denial that controllers retry, given before the apiserver gives up on us.
  *
- * @throws ReviewError where the body is no review
+ * @throws ReviewError where the body is no review; what `beforeWaiting` throws
  */
 export async function answerReview(
-  { body, resource, caller, deadlineMs }: Asked,
+  { body, resource, caller, deadlineMs, beforeWaiting }: Asked,
   { cluster: shared, ...others }: AnswerDeps,
 ): Promise<string> {
   const deps = { ...others, cluster: shared.askedBy?.(caller) ?? shared }
   const startedAt = deps.clock.monotonic()
   const request = readReview(body, resource === 'pods' ? 'Pod' : 'Namespace')
-  const decided = await decideInTime(request, resource, deadlineMs, deps)
+  const decision = decideInTime(request, resource, deadlineMs, deps)
+  if (decision instanceof Promise) beforeWaiting?.()
+  const decided = await decision
   const durationMs = deps.clock.monotonic() - startedAt
   record(request, resource, decided, { durationMs, deps })
   return writeReview(request.uid, decided.verdict)
@@ -119,16 +123,23 @@ function record(
   deps.log.info(
     {
       resource,
-      namespace: subject.namespace,
-      name: subject.name,
-      serviceAccount: subject.serviceAccount,
+      namespace: shown(subject.namespace),
+      name: shown(subject.name),
+      serviceAccount: shown(subject.serviceAccount),
       role,
       decision,
       reason,
-      uid: request.uid,
+      uid: shown(request.uid),
       dryRun: request.dryRun === true ? true : undefined,
-      message: verdict.decision === 'denied' ? verdict.message : undefined,
+      message: verdict.decision === 'denied' ? shown(verdict.message) : undefined,
     },
     'decided',
   )
+}
+
+/** Longer than any name, and than any message about one; a stranger's review may hold a name of 3 MiB. */
+const MAX_SHOWN = 2000
+
+function shown(text: string | undefined): string | undefined {
+  return text !== undefined && text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
 }

@@ -1,11 +1,7 @@
-import { BLOCK_BYTES } from '../../service/budget/bodies.ts'
-
 /** Bytes that one value of JSON takes in memory at most, its key included; measured: 8 to 92. */
 const VALUE_BYTES = 96
 /** A pod of 1.5 MiB has about a tenth of it. */
 const MAX_VALUES = 200_000
-/** Small bodies are not looked through: the shortest value is `0,`. */
-const SMALL_FACTOR = 16
 
 const COMMA = 0x2c
 const BRACKET = 0x5b
@@ -17,7 +13,6 @@ const BRACE = 0x7b
  * so never too low.
  */
 export function memoryOfJson(text: Buffer): number | undefined {
-  if (text.length <= BLOCK_BYTES) return text.length * SMALL_FACTOR
   let values = 0
   for (let index = 0; index < text.length; index += 1) {
     const byte = text[index]

@@ -1,5 +1,5 @@
 import { decideNamespace } from '../admit/decide-namespace.ts'
-import { namespaceSchema } from '../admit/pod.ts'
+import { nameOf, namespaceSchema } from '../admit/pod.ts'
 import { denied, unchanged } from '../admit/verdict.ts'
 import { firstProblem, type AdmissionRequest } from './review.ts'
 import type { Decided } from './review-pod.ts'
@@ -18,5 +18,5 @@ export function reviewNamespace(request: AdmissionRequest): Decided {
     return { verdict, subject }
   }
   const facts = { namespace: namespace.data, before: before.success ? before.data : undefined }
-  return { verdict: decideNamespace(facts), subject: { name: namespace.data.metadata.name } }
+  return { verdict: decideNamespace(facts), subject: { name: nameOf(namespace.data) } }
 }

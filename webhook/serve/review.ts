@@ -73,6 +73,9 @@ const STATUS_REASON: Readonly<Record<number, string>> = {
   503: 'ServiceUnavailable',
 }
 
+/** Characters; a message may quote what is as long as the review itself. */
+const MAX_MESSAGE = 10_000
+
 /**
  * The answer to a review, as JSON text.
  * Source: Kubernetes, "Dynamic Admission Control", Response.
@@ -86,7 +89,7 @@ export function writeReview(uid: string, verdict: Verdict): string {
           status: {
             code: verdict.status,
             reason: STATUS_REASON[verdict.status],
-            message: `nocreds: ${verdict.message} (${verdict.reason})`,
+            message: `nocreds: ${verdict.message.slice(0, MAX_MESSAGE)} (${verdict.reason})`,
           },
         }
       : {
