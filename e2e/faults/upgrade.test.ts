@@ -12,7 +12,7 @@ import { ARTIFACTS, INSTALL } from '../cluster/names.ts'
 import { apiserverOf } from '../support/apiserver.ts'
 import { filesOf } from '../support/certificates.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
-import { restartKubelet, tokenDigest } from '../support/node.ts'
+import { restartApiserver, restartKubelet, tokenDigest } from '../support/node.ts'
 import { STREAMED, streamKindsDuring, type PodKind } from '../support/pod-kinds.ts'
 import { admissionIsBack } from '../support/pod-stream.ts'
 import { commandsOf } from '../support/readme.ts'
@@ -46,10 +46,8 @@ beforeAll(async () => {
     'nocreds-authority': [`--max-lifetime-seconds=${LEAF_SECONDS}`],
     'nocreds-webhook': ['--certificate-door=authority'],
   })
-  // First, so that no apiserver goes on with them: see "Remove" in the README.
-  const settings = ['configmap', 'nocreds-settings', '--namespace', 'nocreds-system']
-  await kubectl(['delete', '--ignore-not-found', ...settings])
   for (const command of await commandsOf('Remove')) await runAsRead(command, INSTALL)
+  await restartApiserver(host, kubectl) // as the README says
   await kubectl(['apply', '-f', FORMER_INSTALL])
   await webhook.settled()
   // The former webhook refuses an annotation that it does not know.
