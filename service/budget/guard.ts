@@ -22,7 +22,7 @@ export interface ConnectionLimits {
 }
 
 /** Milliseconds. */
-export interface Deadlines {
+interface Deadlines {
   /** From the connection to the end of the handshake. */
   readonly handshakeMs: number
   /** From the connection to the whole first request. */
