@@ -71,8 +71,6 @@ function debuggersAreRefused(): void {
       { ...mounts('nocreds-credentials'), securityContext: { runAsUser: 65_532 } },
     ],
     ['the credentials, read only', mounts('nocreds-credentials', { readOnly: true })],
-    ['one file of the credentials', mounts('nocreds-credentials', { subPath: 'credentials.json' })],
-    ['the token', mounts('nocreds-token')],
     ['the processes of the exchanger', { targetContainerName: 'nocreds-exchanger' }],
     ['the name of the exchanger', { name: 'nocreds-exchanger' }],
   ])('refused, for an ephemeral container: %s', async (_what, container) => {

@@ -49,8 +49,12 @@ async function start(name: string, spec: object): Promise<void> {
   })
 }
 
-const logOf = (pod: string): Promise<string> =>
-  ground.kubectl(['logs', pod, '--namespace', ground.ns('unseen'), '-c', 'nocreds-exchanger'])
+/** Its log, as soon as the kubelet gives it: a container that ended and is to start again has that of before. */
+async function whyNot(pod: string): Promise<string | undefined> {
+  const logs = ['logs', pod, '--namespace', ground.ns('unseen'), '-c', 'nocreds-exchanger']
+  const log = await ground.kubectl(logs).catch(() => ground.kubectl([...logs, '--previous']))
+  return log === '' ? undefined : log
+}
 
 test('a pod that is not led astray has its certificate, by the same exchanger', async () => {
   await start('honest', {})
@@ -112,7 +116,8 @@ test.each<[string, string, () => object]>([
   )
   expect(await impostor.log()).not.toContain('request')
   // It says why, and the app does not start.
-  expect(await logOf(name)).toMatch(/certificate|CERT|TLS/)
+  const why = await waitFor('the exchanger to say why', 60_000, () => whyNot(name))
+  expect(why).toMatch(/certificate|CERT|TLS/)
   const { status } = await ground.kubectl.get<{ readonly status: { readonly phase: string } }>([
     ...['pod', name, '--namespace', ground.ns('unseen')],
   ])

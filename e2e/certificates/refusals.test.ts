@@ -170,41 +170,6 @@ test.each<[string, () => object | string, string]>([
   expect(answer.message?.length).toBeGreaterThan(15)
 })
 
-test('a hand-made volume that asks for a name of another namespace: the kubelet is told no', async () => {
-  const { namespace } = member
-  const podCertificate = {
-    signerName: AUTHORITY.signerName,
-    keyType: 'ECDSAP256',
-    credentialBundlePath: 'all',
-    userAnnotations: { 'nocreds.dev/certificate-dns-names': 'web.other.svc' },
-  }
-  const spec = {
-    serviceAccountName: 'app',
-    containers: [
-      {
-        name: 'app',
-        image: IMAGES.appJavascript,
-        volumeMounts: [{ name: 'own', mountPath: '/own' }],
-      },
-    ],
-    volumes: [{ name: 'own', projected: { sources: [{ podCertificate }] } }],
-  }
-  const metadata = { name: 'by-hand', namespace }
-  await suite.kubectl.apply({ apiVersion: 'v1', kind: 'Pod', metadata, spec })
-  const denied = await waitFor('the request to be denied', 60_000, async () => {
-    const { items } = await suite.kubectl.get<{
-      readonly items: readonly {
-        readonly status?: { readonly conditions?: readonly Readonly<Record<string, string>>[] }
-      }[]
-    }>(['podcertificaterequests', '--namespace', namespace])
-    return items.flatMap(({ status }) => status?.conditions ?? [])[0]
-  })
-  expect(denied).toMatchObject({
-    type: 'Denied',
-    message: expect.stringContaining('web.other.svc'),
-  })
-})
-
 test('every refusal is counted', async () => {
   const selector = ['--selector', 'app.kubernetes.io/name=nocreds-authority']
   const inSystem = ['--namespace', AUTHORITY.namespace]

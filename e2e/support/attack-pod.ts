@@ -47,16 +47,24 @@ export async function startAttackPod(
   }
 }
 
-/** Posts `{ token, body }` of standard input to the authority, without looking at who answers. */
+/** Posts each body of `{ token, bodies }` to the authority, one after the other, without looking at who answers. */
 const POST = `
-const { token, body } = JSON.parse(fs.readFileSync(0, 'utf8'))
+const { token, bodies } = JSON.parse(fs.readFileSync(0, 'utf8'))
 const headers = { authorization: 'Bearer ' + token, 'content-type': 'application/json' }
-const end = (said) => { console.log(JSON.stringify(said)); process.exit() }
 const options = { method: 'POST', rejectUnauthorized: false, headers }
-https.request('https://${AUTHORITY.host}${AUTHORITY.path}', options, (answer) => {
-  let text = ''
-  answer.on('data', (part) => { text += part }).on('end', () => end({ status: answer.statusCode, ...JSON.parse(text) }))
-}).on('error', ({ code }) => end({ code })).end(JSON.stringify(body))
+const post = (body) => new Promise((resolve) => {
+  https.request('https://${AUTHORITY.host}${AUTHORITY.path}', options, (answer) => {
+    let text = ''
+    answer.on('data', (part) => { text += part }).on('end', () => resolve({ status: answer.statusCode, ...JSON.parse(text) }))
+  }).on('error', ({ code }) => resolve({ code })).end(JSON.stringify(body))
+})
+const all = async () => {
+  const answers = []
+  for (const body of bodies) answers.push(await post(body))
+  console.log(JSON.stringify(answers))
+  process.exit()
+}
+all()
 `
 
 export interface CertificateAnswer {
@@ -66,13 +74,13 @@ export interface CertificateAnswer {
   readonly certificate?: string
 }
 
-/** What the authority says to an attacker with a token. */
+/** What the authority says to an attacker with a token, for each body. */
 export function askAuthority(
   pod: AttackPod,
   token: string,
-  body: object,
-): Promise<CertificateAnswer> {
-  return pod.node<CertificateAnswer>(POST, { token, body })
+  bodies: readonly object[],
+): Promise<readonly CertificateAnswer[]> {
+  return pod.node<readonly CertificateAnswer[]>(POST, { token, bodies })
 }
 
 /**
