@@ -71,7 +71,7 @@ describe('a review', () => {
         return clock.after(delayMs, action)
       },
     }
-    const asked = { body, resource: 'pods', caller: '127.0.0.1', deadlineMs: 4000 } as const
+    const asked = { body, resource: 'pods', deadlineMs: 4000 } as const
     await answerReview(asked, recordedDeps(CLUSTER, watched).deps)
     expect(after).toEqual([])
     const asking = { ...CLUSTER, namespace: () => Promise.resolve(CLUSTER.namespace()) }

@@ -1,15 +1,17 @@
 /**
  * `make demo`: the whole main job with real processes on loopback. Only AWS, the cluster's issuer, the
- * apiserver and the kubelet are played (testbed/); webhook and exchanger are the built programs, and the
- * app is a plain program with the AWS SDK's default chain.
+ * apiserver and the kubelet are played (testbed/); webhook, authority and exchanger are the built programs (the
+ * exchanger but for the path of its termination message), and the app is a plain program with the AWS SDK's
+ * default chain.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { messageOf } from '../platform/errors.ts'
+import { bundleExchanger } from '../testbed/exchanger-programs.ts'
 import { admit } from './admission.ts'
 import { startMutualTls, watchRenewal } from './mutual-tls.ts'
-import { follow, runPod, type PodRun } from './pod-run.ts'
+import { exchangerImage, follow, runPod, type PodRun } from './pod-run.ts'
 import { podFor, type Pod } from './pod.ts'
 import { act, say, showDiff } from './show.ts'
 import { ROLE, startWorld, type World } from './world.ts'
@@ -112,6 +114,7 @@ async function main(): Promise<void> {
   let world: World | undefined
   try {
     act('AWS, the issuer of the cluster, authority and webhook start on loopback')
+    await bundleExchanger(exchangerImage(folder))
     world = await startWorld(folder)
     say(`issuer    ${world.issuer.url}`)
     say(`STS       ${world.sts.url}`)

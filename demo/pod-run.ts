@@ -7,12 +7,15 @@ import { startContainer, type RunningContainer } from '../testbed/kubelet-contai
 import { preparePod, type PreparedPod } from '../testbed/kubelet-volumes.ts'
 import type { Pod } from './pod.ts'
 import { say } from './show.ts'
-import { DIST } from './program.ts'
 import type { World } from './world.ts'
 
-/** Where the images' folders are here. */
+/** Where the image of the exchanger is here; many of them run at once, so it is that of the tests. */
+export function exchangerImage(folder: string): string {
+  return join(folder, 'exchanger-image')
+}
+
+/** Where the folders of the other images are here. */
 const IMAGE_ROOT = {
-  '/nocreds/': DIST,
   '/app/': join(import.meta.dirname, 'app'),
   '/examples/': join(import.meta.dirname, '..', 'examples', 'mutual-tls', 'node'),
 }
@@ -37,10 +40,11 @@ export async function runPod(pod: Pod, world: World, folder: string): Promise<Po
     clock: realClock,
     configMap: authority.configMap,
   })
+  const imageRoot = { ...IMAGE_ROOT, '/nocreds/': exchangerImage(folder) }
   const running: RunningContainer[] = []
   const start = async (container: string): Promise<RunningContainer> => {
     const path = process.env['PATH'] ?? ''
-    const started = await startContainer({ prepared, container, imageRoot: IMAGE_ROOT, path })
+    const started = await startContainer({ prepared, container, imageRoot, path })
     running.push(started)
     return started
   }

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
-export const DIST = join(import.meta.dirname, '..', 'dist')
+const DIST = join(import.meta.dirname, '..', 'dist')
 
 /** A program of `dist/` that runs with these flags and this env, and nothing else. */
 export function startProgram(

@@ -38,7 +38,7 @@ export interface FloodReport {
   readonly bytesSent: number
 }
 
-export interface Flood {
+interface Flood {
   report(): FloodReport
   stop(): void
 }

@@ -10,8 +10,10 @@ import { ApiserverStore } from '../../testbed/apiserver-store.ts'
 import { SECRET_PATH } from '../../testbed/authority-cluster.ts'
 import { closeAtOnce, listenOnLoopback } from '../../testbed/loopback-server.ts'
 import { VirtualClock } from '../../testbed/virtual-clock.ts'
-import { createCaKeeper, serverNames, type CaKeeper } from './keeper.ts'
+import { createCaKeeper, type CaKeeper } from './keeper.ts'
+import { serverNames } from './own-certificate.ts'
 import { carryOut, type RotationPolicy } from './rotation.ts'
+import { isSignedBy } from './state.ts'
 
 const POLICY: RotationPolicy = {
   rootLifetimeSeconds: 3650 * 86_400,
@@ -131,6 +133,86 @@ describe('a CA of the operator', () => {
       await replica.check()
       expect(replica.current()?.bundlePem).toBe(after['ca.crt'])
     }
+  })
+})
+
+/** Whether a client that trusts the bundle alone takes the certificate of the authority's server. */
+function takes(bundlePem: string, { certPem }: { readonly certPem: string }): boolean {
+  const chain = splitPem(certPem).map((pem) => new X509Certificate(pem))
+  const roots = splitPem(bundlePem).map((pem) => new X509Certificate(pem))
+  return chain.every((one, index) => {
+    const above = chain[index + 1]
+    const signers = above === undefined ? roots : [above]
+    return (
+      one.validToDate.getTime() > clock.now() && signers.some((signer) => isSignedBy(one, signer))
+    )
+  })
+}
+
+describe('the server certificate while the root is replaced', () => {
+  const LEAF_MS = POLICY.leafLifetimeSeconds * 1000
+
+  test('is good for who knows the old root alone, for the life of a leaf, and for who knows both', async () => {
+    const one = keeper()
+    await one.check()
+    const old = one.current()!.bundlePem
+    // The new root is in the bundle; an overlap later it signs.
+    while (one.current()!.bundlePem === old) {
+      await clock.advance(20 * 86_400_000)
+      await one.check()
+    }
+    const issuerBefore = one.current()!.issuer.chainPem
+    expect(splitPem(one.current()!.bundlePem)).toHaveLength(2)
+    await clock.advance(POLICY.overlapMs)
+    await one.check()
+    expect(one.current()!.issuer.chainPem).not.toBe(issuerBefore)
+    for (let hour = 0; hour < 24; hour += 1) {
+      await one.check()
+      const { server, bundlePem } = one.current()!
+      expect([takes(old, server), takes(bundlePem, server)]).toEqual([true, true])
+      await clock.advance(LEAF_MS / 24)
+    }
+    await one.check()
+    const after = one.current()!
+    expect(after.former).toBeUndefined()
+    expect([takes(old, after.server), takes(after.bundlePem, after.server)]).toEqual([false, true])
+    // All the time, what it issues is below the new root.
+    expect(after.server.signedBy).toBe(after.issuer.chainPem)
+  })
+
+  test('of an operator, too', async () => {
+    const [before, after] = [await ownCa(), await ownCa()]
+    write(before)
+    const one = keeper()
+    await one.check()
+    write(after)
+    await one.check()
+    const { server, bundlePem, issuer } = one.current()!
+    expect(issuer.chainPem).toBe(after['ca-signing.crt'])
+    expect([takes(before['ca.crt']!, server), takes(bundlePem, server)]).toEqual([true, true])
+    await clock.advance(LEAF_MS)
+    await one.check()
+    expect(takes(after['ca.crt']!, one.current()!.server)).toBe(true)
+  })
+
+  test('is below the new root at once where the old one is trusted no more', async () => {
+    const one = keeper()
+    await one.check()
+    const old = one.current()!.bundlePem
+    write({}) // the operator wants another CA
+    await one.check()
+    const { server, bundlePem } = one.current()!
+    expect([takes(old, server), takes(bundlePem, server)]).toEqual([false, true])
+  })
+
+  test('follows the intermediate at once where the root stays', async () => {
+    const one = keeper()
+    await one.check()
+    await clock.advance(((POLICY.intermediateLifetimeSeconds * 2) / 3) * 1000)
+    await one.check()
+    const { server, issuer, former } = one.current()!
+    expect(former).toBeUndefined()
+    expect(server.signedBy).toBe(issuer.chainPem)
   })
 })
 

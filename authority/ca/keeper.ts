@@ -1,15 +1,19 @@
-import { createPublicKey, X509Certificate } from 'node:crypto'
-import { AUTHORITY } from '../../contract/certificates.ts'
 import { sleepUnless, type Clock } from '../../platform/clock.ts'
 import { messageOf, NocredsError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
-import type { NameContext } from '../../service/dns-name-decision.ts'
 import type { KubeClient } from '../../service/kube/kube-client.ts'
-import { readPair, type ServingCertificate } from '../../service/pair.ts'
-import { issueLeaf, keyPemOf, newKey, type Issuer } from './certificate.ts'
+import type { Issuer } from './certificate.ts'
+import {
+  formerOf,
+  IssuerError,
+  ownCertificate,
+  type Former,
+  type OwnCertificate,
+  type OwnRequest,
+} from './own-certificate.ts'
 import { carryOut, nextStep, type RotationPolicy } from './rotation.ts'
 import { readStoredCa } from './secret-store.ts'
-import { bundleOf, isSignedBy, readState, type CaState, type ReadState } from './state.ts'
+import { bundleOf, readState, type CaState, type ReadState } from './state.ts'
 
 export interface KeeperOptions {
   readonly kube: KubeClient
@@ -30,7 +34,9 @@ export interface PresentCa {
   /** PEM of every CA that peers accept. */
   readonly bundlePem: string
   /** For the authority's own server; replaced after half of its life. */
-  readonly server: ServingCertificate & { readonly dueAtMs: number }
+  readonly server: OwnCertificate
+  /** The CA before, as long as it signs the server's certificate. */
+  readonly former: Former | undefined
 }
 
 export interface CaKeeper {
@@ -51,20 +57,6 @@ const CHECKS_PER_OVERLAP = 5
 /** While something is missing. */
 const RETRY_MS = 2000
 const MOST_STEPS_PER_CHECK = 5
-
-/** Names by which pods may call the authority; no workload gets any of them. */
-export function serverNames({
-  clusterDomain,
-  authorityNames,
-}: Pick<NameContext, 'clusterDomain' | 'authorityNames'>): string[] {
-  return [
-    AUTHORITY.host,
-    `${AUTHORITY.host}.${clusterDomain}`,
-    `${AUTHORITY.service}.${AUTHORITY.namespace}`,
-    AUTHORITY.service,
-    ...authorityNames,
-  ]
-}
 
 /**
  * The CA in one Secret that the replicas share; the first to write wins, so there is no leader. While
@@ -96,7 +88,7 @@ export function createCaKeeper(options: KeeperOptions): CaKeeper {
         await check()
       } catch (error) {
         pauseMs = Math.min(RETRY_MS, checkMs)
-        log.warn({ reason: messageOf(error) }, 'the CA cannot be brought in step')
+        log.warn({ reason: messageOf(error) }, 'the CA cannot be brought in sync')
       }
       await sleepUnless(clock, pauseMs, stopping.signal)
     }
@@ -143,8 +135,6 @@ async function ensureState(
   )
 }
 
-class IssuerError extends NocredsError<'ERR_ISSUER'> {}
-
 /** The same object while nothing changed and the server's certificate is not due. */
 async function presentOf(
   state: CaState,
@@ -153,40 +143,43 @@ async function presentOf(
 ): Promise<PresentCa> {
   const nowMs = options.clock.now()
   const read = readState(state)
-  if (nowMs >= read.issuer.certificate.validToDate.getTime()) {
+  const { issuer } = read
+  if (nowMs >= issuer.certificate.validToDate.getTime()) {
     throw new IssuerError('ERR_ISSUER', 'ca-signing.crt has ended; put a new one into the Secret')
   }
   const bundlePem = bundleOf(state)
-  const isSame = before?.issuer.chainPem === read.issuer.chainPem
-  if (before !== undefined && isSame && nowMs < before.server.dueAtMs) {
-    return before.bundlePem === bundlePem ? before : { ...before, bundlePem, ...rootOf(read) }
-  }
-  const server = await serverCertificate(read.issuer, nowMs, options)
-  return { issuer: read.issuer, bundlePem, server, ...rootOf(read) }
+  const lifetimeSeconds = options.policy.leafLifetimeSeconds
+  const isSame = before?.issuer.chainPem === issuer.chainPem
+  const former = formerOf(before, { issuer, bundlePem, nowMs, lifetimeSeconds })
+  const request = { dnsNames: options.serverNames, nowMs, lifetimeSeconds }
+  // A new CA first proves that what it signs can be verified.
+  const own = isSame ? undefined : await ownCertificate(issuer, request)
+  const server = await serverBy(former?.issuer ?? issuer, [before?.server, own], request)
+  const next = { issuer, bundlePem, server, former, ...rootOf(read) }
+  return before !== undefined && isUnchanged(before, next) ? before : next
+}
+
+/** The first of those at hand that this CA signed and that is not due; else a new one. */
+async function serverBy(
+  signer: Issuer,
+  atHand: readonly (OwnCertificate | undefined)[],
+  request: OwnRequest,
+): Promise<OwnCertificate> {
+  const good = atHand.find(
+    (one) => one?.signedBy === signer.chainPem && request.nowMs < one.dueAtMs,
+  )
+  return good ?? ownCertificate(signer, request)
+}
+
+function isUnchanged(before: PresentCa, next: PresentCa): boolean {
+  return (
+    before.issuer.chainPem === next.issuer.chainPem &&
+    before.bundlePem === next.bundlePem &&
+    before.server === next.server &&
+    before.former === next.former
+  )
 }
 
 function rootOf({ roots }: ReadState): { readonly rootExpiresAtMs: number } {
   return { rootExpiresAtMs: roots[0]?.validToDate.getTime() ?? 0 }
-}
-
-/** Like a workload's; kept in memory only. It also proves that what is issued can be verified. */
-async function serverCertificate(
-  issuer: Issuer,
-  nowMs: number,
-  { policy, serverNames: dnsNames }: KeeperOptions,
-): Promise<PresentCa['server']> {
-  const key = await newKey()
-  const { chainPem, notBeforeMs, notAfterMs } = issueLeaf({
-    issuer,
-    key: createPublicKey(key),
-    dnsNames,
-    nowMs,
-    lifetimeSeconds: policy.leafLifetimeSeconds,
-  })
-  const pair = readPair(chainPem, keyPemOf(key))
-  const leaf = new X509Certificate(chainPem)
-  if (!isSignedBy(leaf, issuer.certificate)) {
-    throw new IssuerError('ERR_ISSUER', 'what ca-signing.key signs cannot be verified')
-  }
-  return { ...pair, dueAtMs: (notBeforeMs + notAfterMs) / 2 }
 }

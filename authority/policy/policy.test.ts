@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { INJECTION_LABEL, PERMITTED_DNS_NAMES } from '../../contract/names.ts'
-import { serverNames } from '../ca/keeper.ts'
+import { serverNames } from '../ca/own-certificate.ts'
 import { Refusal } from '../refusal.ts'
 import { requirePermitted, type PolicySettings } from './policy.ts'
 

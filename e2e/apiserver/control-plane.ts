@@ -31,7 +31,7 @@ export interface ControlPlane {
   /** Its programs, with KUBECONFIG of an administrator. */
   readonly host: Host
   readonly kubectl: Kubectl
-  /** As the administrator; impersonates whoever is asked for. */
+  /** As the administrator; may impersonate any other. */
   readonly api: Apiserver
   /** Where it keeps its files and logs. */
   readonly folder: string

@@ -159,7 +159,7 @@ export function costRow(name: string, without: Cost, withGuard: Cost): string {
     name,
     times(without),
     times(withGuard),
-    more.toFixed(1),
+    more.toFixed(1).replace('-0.0', '0.0'),
     cpu(without),
     cpu(withGuard),
   ]

@@ -7,12 +7,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { parseAllDocuments } from 'yaml'
 import { TRUST_BUNDLE } from '../../contract/certificates.ts'
 import { PERMITTED_ROLES } from '../../contract/names.ts'
-import { INSTALL } from '../cluster/names.ts'
+import { CLUSTER, INSTALL } from '../cluster/names.ts'
 import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
+import { authoritySettled } from '../support/certificates.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
 import { restartApiserver } from '../support/node.ts'
 import { admissionIsBack } from '../support/pod-stream.ts'
-import { closeSuite, createTeam, openSuite, type Suite, type Team } from '../support/suite.ts'
+import { closeSuite, createTeam, openSuite, podSpec } from '../support/suite.ts'
+import type { Suite, Team } from '../support/suite.ts'
 import { tryNamespace, tryPod } from '../support/tried.ts'
 import { waitFor } from '../support/wait.ts'
 import { IMAGES } from '../versions.ts'
@@ -40,7 +42,6 @@ const PIECES: Readonly<Record<Piece, readonly string[]>> = {
 const ORDERS: readonly (readonly Piece[])[] = [
   ['settings', 'rights', 'namespace', 'bindings', 'policies', 'rest'],
   ['namespace', 'policies', 'rights', 'bindings', 'webhook', 'rest'],
-  ['bindings', 'rights', 'settings', 'namespace', 'policies', 'webhook', 'rest'],
 ]
 
 function policyNames(): string[] {
@@ -66,10 +67,15 @@ beforeAll(async () => {
 }, 300_000)
 
 afterAll(async () => {
-  await suite.kubectl(['apply', '-f', INSTALL])
-  await webhook.settled()
+  await installedAgain()
   await closeSuite(suite)
 }, 300_000)
+
+async function installedAgain(): Promise<void> {
+  await suite.kubectl(['apply', '-f', INSTALL])
+  await authoritySettled(suite)
+  await webhook.settled()
+}
 
 const remove = (piece: Piece): Promise<string> =>
   suite.kubectl(['delete', '--ignore-not-found', ...PIECES[piece]])
@@ -152,13 +158,51 @@ test.each(ORDERS.map((order) => [order.join(', '), order] as const))(
       expect(await tryNamespace(api, team.namespace, { annotations })).toBe('changed')
       await suite.kubectl(['delete', 'namespace', team.namespace, '--timeout=60s'])
     } finally {
-      await suite.kubectl(['apply', '-f', INSTALL])
-      await webhook.settled()
+      await installedAgain()
     }
     await admissionIsBack(api, await createTeam(suite, `again-${nth}`))
   },
   400_000,
 )
+
+/** Every object of any kind whose name says nocreds; those of the cluster's own name are no part of it. */
+async function leftovers(): Promise<string[]> {
+  const kinds = await suite.kubectl(['api-resources', '--verbs=list', '--output', 'name'])
+  const searched = kinds.split('\n').filter((kind) => !/^events(\.|$)/.test(kind))
+  const all = await suite.kubectl([
+    ...['get', searched.join(','), '--all-namespaces', '--ignore-not-found', '--output', 'name'],
+  ])
+  const names = all.split('\n').filter((name) => name.includes('nocreds'))
+  return names.filter((name) => !name.includes(CLUSTER))
+}
+
+test('kubectl delete leaves nothing behind, and pods start as if it had never been there', async () => {
+  const team = await createTeam(suite, 'after')
+  // The search finds what is there.
+  const bundle = `configmap/${TRUST_BUNDLE.configMap}`
+  expect(await leftovers()).toEqual(
+    expect.arrayContaining(['deployment.apps/nocreds-webhook', bundle]),
+  )
+  try {
+    await suite.kubectl(['delete', '-f', INSTALL, '--timeout=180s'])
+    // The trust bundles go with the role that owns them, by the cluster's garbage collection.
+    await waitFor('nothing to be left', 90_000, async () => {
+      const left = await leftovers()
+      if (left.length > 0) throw new Error(left.join(', '))
+      return true
+    })
+    const metadata = { name: 'app', namespace: team.namespace }
+    const container = { name: 'app', image: 'example/app:1' }
+    const spec = { ...podSpec(container), schedulerName: 'none' }
+    await suite.kubectl.apply({ apiVersion: 'v1', kind: 'Pod', metadata, spec })
+    const pod = await suite.kubectl.get<{ readonly spec: { readonly initContainers?: unknown } }>([
+      ...['pod', 'app', '--namespace', team.namespace],
+    ])
+    expect(pod.spec.initContainers).toBeUndefined()
+  } finally {
+    await installedAgain()
+  }
+}, 600_000)
 
 test('installed again and with the apiserver restarted, the guard follows the settings', async () => {
   const team = await createTeam(suite, 'restarted')

@@ -12,7 +12,7 @@ import { ARTIFACTS, INSTALL } from '../cluster/names.ts'
 import { apiserverOf } from '../support/apiserver.ts'
 import { filesOf } from '../support/certificates.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
-import { restartKubelet, tokenDigest } from '../support/node.ts'
+import { restartApiserver, restartKubelet, tokenDigest } from '../support/node.ts'
 import { STREAMED, streamKindsDuring, type PodKind } from '../support/pod-kinds.ts'
 import { admissionIsBack } from '../support/pod-stream.ts'
 import { commandsOf } from '../support/readme.ts'
@@ -34,8 +34,9 @@ let webhook: Webhook
 let team: Team
 let web: Team
 let kinds: Record<string, PodKind>
-/** What the README's first command printed. */
+/** What the README's first commands printed: who needs permitted-deliveries, and who needs something else. */
 let listed: string
+let others: string
 
 beforeAll(async () => {
   suite = await openSuite('upgrade')
@@ -45,10 +46,8 @@ beforeAll(async () => {
     'nocreds-authority': [`--max-lifetime-seconds=${LEAF_SECONDS}`],
     'nocreds-webhook': ['--certificate-door=authority'],
   })
-  // First, so that no apiserver goes on with them: see "Remove" in the README.
-  const settings = ['configmap', 'nocreds-settings', '--namespace', 'nocreds-system']
-  await kubectl(['delete', '--ignore-not-found', ...settings])
   for (const command of await commandsOf('Remove')) await runAsRead(command, INSTALL)
+  await restartApiserver(host, kubectl) // as the README says
   await kubectl(['apply', '-f', FORMER_INSTALL])
   await webhook.settled()
   // The former webhook refuses an annotation that it does not know.
@@ -81,9 +80,13 @@ async function createKinds(): Promise<Record<string, PodKind>> {
   const plain = `${suite.prefix}-plain`
   const certificate = { 'nocreds.dev/certificate': 'true' }
   const certified = { name: 'certified', namespace, annotations: certificate }
+  // It has no pod; the new version wants permissions for it.
+  const names = { 'nocreds.dev/session-name': '{pod}', 'nocreds.dev/certificate-dns-names': 'web' }
+  const named = { name: 'named', namespace, annotations: names }
   await suite.kubectl.apply(
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: plain } },
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: certified },
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: named },
   )
   const app = { namespace, serviceAccountName: 'app' }
   return {
@@ -130,33 +133,41 @@ async function edit(): Promise<void> {
 }
 
 test('the upgrade, as the README says: no pod is refused that either version admits', async () => {
-  const [list = '', apply = '', annotate = '', again = ''] = await commandsOf('Upgrade')
+  const commands = await commandsOf('Upgrade')
+  const that = (says: string): string => {
+    const found = commands.filter((command) => command.includes(says))
+    if (found.length !== 1) throw new Error(`README, Upgrade: ${found.length} commands: ${says}`)
+    return found.join()
+  }
   await edit()
   const api = await apiserverOf(suite.kubectl)
   const streamed = await streamKindsDuring(api, kinds, async () => {
-    listed = await runAsRead(list, EDITED)
-    await runAsRead(apply, EDITED)
+    listed = await runAsRead(that('delivery=='), EDITED)
+    others = await runAsRead(that('session-name'), EDITED)
+    await runAsRead(that('rollout resume'), EDITED)
     await webhook.settled()
-    await runAsRead(annotate.replaceAll('NAMESPACE', web.namespace), EDITED)
+    await runAsRead(that('annotate').replaceAll('NAMESPACE', web.namespace), EDITED)
     await waitFor('web-identity to be permitted', 20_000, async () => {
       const said = await tryPod(api, web.namespace, 'app')
       if (said !== 'admitted') throw new Error(said)
       return said
     })
-    await runAsRead(again, INSTALL)
+    await runAsRead(commands.at(-1) ?? '', INSTALL)
   })
-  const { 'web-identity': ofWeb, ...others } = streamed
+  const { 'web-identity': ofWeb, ...ofAll } = streamed
   suite.host.progress.say(JSON.stringify(streamed))
-  for (const [name, { denied, wrong }] of Object.entries(others))
+  for (const [name, { denied, wrong }] of Object.entries(ofAll))
     expect({ name, denied, wrong }).toEqual({ name, denied: [], wrong: [] })
-  for (const { admitted } of Object.values(others)) expect(admitted).toBeGreaterThan(20)
+  for (const { admitted } of Object.values(ofAll)) expect(admitted).toBeGreaterThan(20)
   expect(ofWeb?.last).toBe('admitted')
   expect(ofWeb?.denied.filter((why) => !why.includes('web-identity'))).toEqual([])
 }, 600_000)
 
-test('its first command lists the namespaces that need permitted-deliveries, and no other of this test', () => {
-  const ours = listed.split('\n').filter((name) => name.startsWith(suite.prefix))
-  expect(ours).toEqual([web.namespace])
+test('its first commands list the namespaces that need something, and no other of this test', () => {
+  const ours = (text: string): string[] =>
+    text.split('\n').filter((line) => line.startsWith(suite.prefix))
+  expect(ours(listed)).toEqual([web.namespace])
+  expect(ours(others)).toEqual([`${team.namespace} {pod}`, `${team.namespace} web`])
 })
 
 describe('a pod of the former version', () => {

@@ -212,7 +212,10 @@ export async function restartAuthority(suite: Suite): Promise<void> {
 }
 
 /** Waits until both replicas are ready, nothing of an older rollout is left, and pods reach them. */
-export async function authoritySettled({ host, kubectl }: Suite): Promise<void> {
+export async function authoritySettled({
+  host,
+  kubectl,
+}: Pick<Suite, 'host' | 'kubectl'>): Promise<void> {
   const inSystem = ['--namespace', AUTHORITY.namespace]
   const deployment = `deployment/${AUTHORITY.service}`
   await kubectl(['rollout', 'status', deployment, '--timeout=180s', ...inSystem])

@@ -70,7 +70,7 @@ export function runGuardCases(
   beforeAll(async () => {
     kubectl = await open()
     world = await setUp()
-  }, 60_000)
+  }, 180_000)
   afterAll(tearDown, 60_000)
   describe.each(CASE_FILES)('guard: %s', (file) => {
     runFile(file, lacks)

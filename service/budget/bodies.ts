@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Clock } from '../../platform/clock.ts'
 import { NocredsError } from '../../platform/errors.ts'
 import { createBudget, type Budget, type Member } from './budget.ts'
 import type { Limits } from './first-to-go.ts'
@@ -10,8 +11,10 @@ export class BodyError extends NocredsError<
   'ERR_BODY_TOO_LARGE' | 'ERR_BODY_ABORTED' | 'ERR_BODY_OVER_BUDGET'
 > {}
 
-/** A whole body. It stays charged until `release`. */
+/** A whole body. What it is charged with stays until `release`. */
 export interface Body {
+  /** Of the caller. */
+  readonly address: string
   /** In bytes. */
   readonly size: number
   /** Its bytes; call it once, at the moment when they are needed, as they are copied where they came in parts. */
@@ -41,15 +44,6 @@ export interface Bodies {
  */
 export const BLOCK_BYTES = 65_536
 
-interface Reading extends Member {
-  readonly request: IncomingMessage
-  readonly blocks: Buffer[]
-  size: number
-  /** The only part so far, if it may be the whole body. */
-  whole: Buffer | undefined
-  fail(error: BodyError): void
-}
-
 /**
  * Over the budget, the connection whose body has not grown for the longest time is destroyed, of the
  * address whose bodies hold the most. A body that is whole stays until it is answered.
@@ -58,116 +52,152 @@ interface Reading extends Member {
  */
 export function createBodies(limits: Limits, deps: GuardDeps): Bodies {
   const budget: Budget<Reading> = createBudget(limits)
-  const spare: Buffer[] = []
-  const free = (reading: Reading): void => {
-    budget.delete(reading)
-    spare.push(...reading.blocks.splice(0))
-    reading.whole = undefined
-  }
-  const evict = (): void => {
-    for (let one = budget.excess(); one !== undefined; one = budget.excess()) {
-      deps.note(deps.server, 'body-bytes', one.address)
-      one.fail(new BodyError('ERR_BODY_OVER_BUDGET', 'too many bytes of bodies are held'))
-      // Not at once: this may be in the midst of what Node's parser hands out of the same connection.
-      setImmediate(() => one.request.socket.destroy())
-    }
-  }
-  /** Whether the body may go on. */
-  const grow = (reading: Reading, chunk: Buffer): boolean => {
-    reading.sinceMs = deps.clock.monotonic()
-    let rest = chunk
-    while (rest.length > 0) {
-      const used = reading.size % BLOCK_BYTES
-      if (used === 0) {
-        budget.weigh(reading, (reading.blocks.length + 1) * BLOCK_BYTES)
-        evict()
-        if (!budget.has(reading)) return false
-        reading.blocks.push(spare.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES))
+  const store: Store = {
+    budget,
+    spare: [],
+    clock: deps.clock,
+    evict() {
+      for (let one = budget.excess(); one !== undefined; one = budget.excess()) {
+        deps.note(deps.server, 'body-bytes', one.address)
+        one.drop()
       }
-      const copied = rest.copy(reading.blocks.at(-1) ?? rest, used)
-      reading.size += copied
-      rest = rest.subarray(copied)
-    }
-    return true
+    },
   }
-  const take = (reading: Reading): Buffer => {
-    const { whole, blocks, size } = reading
-    const bytes = whole ?? Buffer.concat(blocks, size)
-    spare.push(...blocks.splice(0))
-    reading.whole = undefined
-    return bytes
-  }
-  const bodyOf = (reading: Reading): Body => {
-    reading.sinceMs = Infinity
-    return {
-      size: reading.size,
-      take: () => take(reading),
-      charge(bytes) {
-        budget.weigh(reading, bytes)
-        evict()
-        if (budget.isWithin(reading.address)) return // else only whole bodies are left
-        free(reading)
-        throw new BodyError('ERR_BODY_OVER_BUDGET', 'too many bytes of bodies are held; ask again')
-      },
-      release() {
-        free(reading)
-      },
-    }
-  }
-
   return {
     get charged() {
       return budget.total
     },
-    read(request, maxBytes) {
-      return new Promise((resolve, reject) => {
-        const announced = Number(request.headers['content-length'] ?? NaN)
-        const reading: Reading = {
-          address: addressOf(request.socket),
-          weight: 0,
-          sinceMs: deps.clock.monotonic(),
-          request,
-          blocks: [],
-          size: 0,
-          whole: undefined,
-          fail(error) {
-            request.off('data', onData)
-            free(reading)
-            reject(error)
-          },
-        }
-        const tooLarge = (): void => {
-          const allowed = `the body is larger than ${maxBytes} bytes, which is the most allowed`
-          reading.fail(new BodyError('ERR_BODY_TOO_LARGE', allowed))
-        }
-        const onData = (chunk: Buffer): void => {
-          if (reading.size + chunk.length > maxBytes) {
-            tooLarge()
-          } else if (reading.size === 0 && chunk.length === announced) {
-            // Most reviews: nothing is copied, and the end is there, too.
-            reading.whole = chunk
-            reading.size = announced
-            budget.weigh(reading, announced)
-            evict()
-          } else grow(reading, chunk)
-        }
-        if (announced > maxBytes) {
-          tooLarge()
-          return
-        }
-        budget.add(reading)
-        request.on('data', onData)
-        request.on('end', () => {
-          if (budget.has(reading)) resolve(bodyOf(reading))
-        })
-        const aborted = (): void => {
-          if (request.complete || !budget.has(reading)) return
-          reading.fail(new BodyError('ERR_BODY_ABORTED', 'the body ended early'))
-        }
-        request.on('aborted', aborted)
-        request.on('error', aborted)
-        request.on('close', aborted)
-      })
-    },
+    read: (request, maxBytes) =>
+      new Promise((resolve, reject) => {
+        new Reading(request, maxBytes, store).start(resolve, reject)
+      }),
+  }
+}
+
+interface Store {
+  readonly budget: Budget<Reading>
+  /** Blocks that nobody uses. */
+  readonly spare: Buffer[]
+  readonly clock: Clock
+  readonly evict: () => void
+}
+
+/** One body, on its way and afterwards. A class, as every review makes one. */
+class Reading implements Member, Body {
+  readonly address: string
+  weight = 0
+  sinceMs = 0
+  size = 0
+  readonly #request: IncomingMessage
+  readonly #maxBytes: number
+  readonly #store: Store
+  #blocks: Buffer[] = []
+  /** The only part, where it is the whole body. */
+  #whole: Buffer | undefined
+  #onData: ((chunk: Buffer) => void) | undefined
+  #reject: ((error: BodyError) => void) | undefined
+
+  constructor(request: IncomingMessage, maxBytes: number, store: Store) {
+    this.address = addressOf(request.socket)
+    this.#request = request
+    this.#maxBytes = maxBytes
+    this.#store = store
+  }
+
+  start(resolve: (body: Body) => void, reject: (error: BodyError) => void): void {
+    const request = this.#request
+    const announced = Number(request.headers['content-length'] ?? NaN)
+    this.#reject = reject
+    if (announced > this.#maxBytes) {
+      this.#tooLarge()
+      return
+    }
+    this.#onData = (chunk) => {
+      this.#take(chunk, announced)
+    }
+    request.on('data', this.#onData)
+    request.on('end', () => {
+      this.sinceMs = Infinity
+      resolve(this)
+    })
+    request.on('close', () => {
+      if (!request.complete) this.#fail('ERR_BODY_ABORTED', 'the body ended early')
+    })
+  }
+
+  #take(chunk: Buffer, announced: number): void {
+    if (this.size + chunk.length > this.#maxBytes) this.#tooLarge()
+    else if (this.size === 0 && chunk.length === announced) {
+      // Most reviews: the end is there, too, so nothing is copied, and nothing charged as long as it need not wait.
+      this.#whole = chunk
+      this.size = announced
+    } else this.#append(chunk)
+  }
+
+  #append(chunk: Buffer): void {
+    this.sinceMs = this.#store.clock.monotonic()
+    let rest = chunk
+    while (rest.length > 0) {
+      const used = this.size % BLOCK_BYTES
+      if (used === 0) {
+        this.#hold((this.#blocks.length + 1) * BLOCK_BYTES)
+        if (this.#onData === undefined) return // it was let go itself
+        this.#blocks.push(this.#store.spare.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES))
+      }
+      const copied = rest.copy(this.#blocks.at(-1) ?? rest, used)
+      this.size += copied
+      rest = rest.subarray(copied)
+    }
+  }
+
+  #hold(bytes: number): void {
+    const { budget, evict } = this.#store
+    budget.weigh(this, bytes)
+    budget.add(this)
+    evict()
+  }
+
+  take(): Buffer {
+    const bytes = this.#whole ?? Buffer.concat(this.#blocks, this.size)
+    this.#giveBack()
+    return bytes
+  }
+
+  charge(bytes: number): void {
+    this.#hold(bytes)
+    if (this.#store.budget.isWithin(this.address)) return // else only whole bodies are left
+    this.release()
+    throw new BodyError('ERR_BODY_OVER_BUDGET', 'too many bytes of bodies are held; ask again')
+  }
+
+  release(): void {
+    this.#giveBack()
+    this.#store.budget.delete(this)
+  }
+
+  /** Ends it and its connection. */
+  drop(): void {
+    const { socket } = this.#request
+    this.#fail('ERR_BODY_OVER_BUDGET', 'too many bytes of bodies are held')
+    // Not at once: this may be in the midst of what Node's parser hands out of the same connection.
+    setImmediate(() => socket.destroy())
+  }
+
+  #tooLarge(): void {
+    const allowed = `the body is larger than ${this.#maxBytes} bytes, which is the most allowed`
+    this.#fail('ERR_BODY_TOO_LARGE', allowed)
+  }
+
+  #fail(code: BodyError['code'], message: string): void {
+    if (this.#onData !== undefined) this.#request.off('data', this.#onData)
+    this.#onData = undefined
+    this.release()
+    this.#reject?.(new BodyError(code, message))
+  }
+
+  #giveBack(): void {
+    if (this.#blocks.length > 0) this.#store.spare.push(...this.#blocks)
+    this.#blocks = []
+    this.#whole = undefined
   }
 }

@@ -122,7 +122,9 @@ class ConnectionGuard {
   readonly #unfinished: Budget<Connection>
   readonly #proven: Budget<Connection>
   readonly #turns: Turns<Connection> | undefined
+  /** Until TLS has its own socket, by both ends; from then on by the socket that Node's HTTP server has. */
   readonly #byName = new Map<string, Connection>()
+  readonly #bySocket = new WeakMap<Socket, Connection>()
   #cancelSweep: Cancel | undefined
 
   constructor(limits: ConnectionLimits, deps: GuardDeps, isTls: boolean) {
@@ -177,7 +179,8 @@ class ConnectionGuard {
         if (!raw.destroyed) begin()
       },
     }
-    this.#byName.set(name, connection)
+    if (this.#isTls) this.#byName.set(name, connection)
+    else this.#bySocket.set(raw, connection)
     raw.on('close', () => {
       if (this.#byName.get(name) === connection) this.#byName.delete(name)
       this.#forget(connection)
@@ -200,37 +203,40 @@ class ConnectionGuard {
   }
 
   secured(socket: Socket): void {
-    const connection = this.#of(socket)
-    if (connection !== undefined) connection.isSecure = true
-    if (connection !== undefined) this.#watchParser(socket, connection)
+    const connection = this.#byName.get(nameOf(socket) ?? '')
+    if (connection !== undefined) {
+      connection.isSecure = true
+      this.#bySocket.set(socket, connection)
+      this.#watchParser(socket, connection)
+    }
     socket.resume() // Node leaves it as pauseOnConnect made it
   }
 
   /** Whether the request is to be answered. */
   request(request: IncomingMessage, response: ServerResponse): boolean {
     const { socket } = request
-    const connection = this.#of(socket)
+    const connection = this.#bySocket.get(socket)
     if (connection === undefined || connection.raw.destroyed) {
       // What has arrived already is still parsed, and Node's parser must not lose its socket meanwhile.
       setImmediate(() => socket.destroy())
       return false
     }
     connection.response = response
-    request.once('end', () => {
-      if (connection.response === response && !response.writableFinished) {
-        connection.busySinceMs = this.#deps.clock.monotonic()
-      }
-      this.#hasProven(connection)
+    request.on('end', () => {
+      const nowMs = this.#deps.clock.monotonic()
+      const isBusy = connection.response === response && !response.writableFinished
+      if (isBusy) connection.busySinceMs = nowMs
+      this.#hasProven(connection, nowMs)
     })
-    response.once('finish', () => {
+    response.on('finish', () => {
       if (connection.response === response) connection.busySinceMs = undefined
-      if (request.complete) this.#hasProven(connection)
+      if (request.complete) this.#hasProven(connection, this.#deps.clock.monotonic())
     })
     return true
   }
 
   failed(error: NodeJS.ErrnoException, socket: Socket): void {
-    const connection = this.#of(socket)
+    const connection = this.#bySocket.get(socket)
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && connection !== undefined) {
       this.#refuse(connection, 'deadline')
     } else if (socket.writable && error.code !== 'ECONNRESET') {
@@ -249,14 +255,8 @@ class ConnectionGuard {
     })
   }
 
-  #of(socket: Socket): Connection | undefined {
-    const name = nameOf(socket)
-    return name === undefined ? undefined : this.#byName.get(name)
-  }
-
-  #hasProven(connection: Connection): void {
-    const isBusy = connection.busySinceMs !== undefined
-    connection.sinceMs = this.#deps.clock.monotonic() + (isBusy ? BUSY_MS : 0)
+  #hasProven(connection: Connection, nowMs: number): void {
+    connection.sinceMs = nowMs + (connection.busySinceMs === undefined ? 0 : BUSY_MS)
     if (!this.#unfinished.has(connection)) return
     this.#unfinished.delete(connection)
     this.#proven.add(connection)

@@ -78,18 +78,12 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
     },
     counts: () => ({ ServiceAccount: accounts.size, Namespace: namespaces.size }),
   })
-  let last = { caller: '', reader: readerFor((path) => shared(path, '')) }
   return {
-    ...last.reader,
+    ...readerFor((path) => shared(path, '')),
     get ready() {
       return accounts.ready && namespaces.ready
     },
-    askedBy(caller) {
-      // Reviews that follow each other are mostly of one apiserver.
-      if (last.caller !== caller)
-        last = { caller, reader: readerFor((path) => shared(path, caller)) }
-      return last.reader
-    },
+    askedBy: (caller) => readerFor((path) => shared(path, caller)),
     start() {
       accounts.start()
       namespaces.start()

@@ -10,7 +10,6 @@ import {
   type Bodies,
   type Body,
 } from '../../service/budget/bodies.ts'
-import { addressOf } from '../../service/budget/sockets.ts'
 import { guardServer, type ConnectionLimits, type GuardDeps } from '../../service/budget/guard.ts'
 import { createSingleFile } from '../../service/budget/turns.ts'
 import { memoryOfJson } from './review-cost.ts'
@@ -98,8 +97,7 @@ export function createAdmissionServer(
 
 /** The listener alone, for a server of any kind. Never throws, never leaves a request unanswered. */
 export function createAdmissionListener(deps: AnswerDeps, bodies: Bodies): RequestListener {
-  const large = createSingleFile()
-  const context = { deps, bodies, large }
+  const context = { bodies, large: createSingleFile(), depsFor: dependenciesByCaller(deps) }
   return (request, response) => {
     answer(request, context).then(
       (text) => {
@@ -115,7 +113,7 @@ export function createAdmissionListener(deps: AnswerDeps, bodies: Bodies): Reque
 }
 
 interface Context {
-  readonly deps: AnswerDeps
+  readonly depsFor: (caller: string) => AnswerDeps
   readonly bodies: Bodies
   /** Those with a large body wait here, one by one. */
   readonly large: ReturnType<typeof createSingleFile>
@@ -136,39 +134,38 @@ async function answer(request: IncomingMessage, context: Context): Promise<strin
   }
   const body = await context.bodies.read(request, MAX_BODY_BYTES)
   try {
-    return await answerBody(body, { request, resource, deadlineMs: deadlineMs(query) }, context)
+    const isLarge = body.size > BLOCK_BYTES
+    if (isLarge) await itsTurn(body.address, context)
+    const bytes = body.take()
+    if (isLarge) charge(body, bytes)
+    // A small one is answered at once, or waits for the apiserver, with all that it was parsed into.
+    const beforeWaiting = isLarge ? undefined : charge.bind(undefined, body, bytes)
+    const asked = { body: bytes, resource, deadlineMs: deadlineMs(query), beforeWaiting }
+    return await answerReview(asked, context.depsFor(body.address))
   } finally {
     body.release()
   }
 }
 
-/** A request whose body is whole. */
-interface Whole {
-  readonly request: IncomingMessage
-  readonly resource: Resource
-  readonly deadlineMs: number
+/** Reviews that follow each other are mostly of one apiserver. */
+function dependenciesByCaller(deps: AnswerDeps): (caller: string) => AnswerDeps {
+  let last = { caller: '', deps }
+  return (caller) => {
+    if (last.caller !== caller) {
+      const cluster = deps.cluster.askedBy?.(caller) ?? deps.cluster
+      last = { caller, deps: { ...deps, cluster } }
+    }
+    return last.deps
+  }
 }
 
-async function answerBody(
-  body: Body,
-  { request, ...asked }: Whole,
-  context: Context,
-): Promise<string> {
-  const caller = addressOf(request.socket)
-  const isLarge = body.size > BLOCK_BYTES
-  if (isLarge) await itsTurn(caller, context)
-  const bytes = body.take()
-  const charge = (): void => {
-    const memory = memoryOfJson(bytes)
-    if (memory === undefined) {
-      throw new RequestError(413, 'ERR_BODY_TOO_LARGE', 'the review holds too many values')
-    }
-    body.charge(memory)
+/** With what the review takes once it is parsed. @throws BodyError over the budget; RequestError */
+function charge(body: Body, bytes: Buffer): void {
+  const memory = memoryOfJson(bytes)
+  if (memory === undefined) {
+    throw new RequestError(413, 'ERR_BODY_TOO_LARGE', 'the review holds too many values')
   }
-  if (isLarge) charge()
-  // A small one is answered at once, or it waits for the apiserver, with all that it was parsed into.
-  const beforeWaiting = isLarge ? undefined : charge
-  return answerReview({ ...asked, body: bytes, caller, beforeWaiting }, context.deps)
+  body.charge(memory)
 }
 
 /** The apiserver says how long it waits, as `?timeout=5s`. */

@@ -24,8 +24,6 @@ export type Resource = 'pods' | 'namespaces'
 export interface Asked {
   readonly body: Buffer
   readonly resource: Resource
-  /** Address of the one who sends it. */
-  readonly caller: string
   readonly deadlineMs: number
   /** Called where the decision waits for the apiserver; what it throws is thrown instead of an answer. */
   readonly beforeWaiting?: (() => void) | undefined
@@ -40,10 +38,9 @@ export interface Asked {
  * @throws ReviewError where the body is no review; what `beforeWaiting` throws
  */
 export async function answerReview(
-  { body, resource, caller, deadlineMs, beforeWaiting }: Asked,
-  { cluster: shared, ...others }: AnswerDeps,
+  { body, resource, deadlineMs, beforeWaiting }: Asked,
+  deps: AnswerDeps,
 ): Promise<string> {
-  const deps = { ...others, cluster: shared.askedBy?.(caller) ?? shared }
   const startedAt = deps.clock.monotonic()
   const request = readReview(body, resource === 'pods' ? 'Pod' : 'Namespace')
   const decision = decideInTime(request, resource, deadlineMs, deps)
