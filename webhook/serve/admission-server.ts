@@ -61,7 +61,7 @@ const CONNECTIONS: ConnectionLimits = {
   deadlines: { handshakeMs: 5000, firstRequestMs: 10_000, answerMs: 20_000 },
 }
 /** Bytes. One address may use up the largest body together with what it is parsed into. */
-const BODIES = { max: 32 * 1024 * 1024, maxPerAddress: 24 * 1024 * 1024 } as const
+const BODIES = { max: 24 * 1024 * 1024, maxPerAddress: 18 * 1024 * 1024 } as const
 const MAX_HEADER_BYTES = 8192
 
 /**

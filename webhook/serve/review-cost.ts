@@ -1,7 +1,7 @@
 /** Bytes that one value of JSON takes in memory at most, its key included; measured: 8 to 92. */
 const VALUE_BYTES = 96
 /** A pod of 1.5 MiB has about a tenth of it. */
-const MAX_VALUES = 200_000
+const MAX_VALUES = 150_000
 
 const COMMA = 0x2c
 const BRACKET = 0x5b
