@@ -174,6 +174,7 @@ export async function hideFromWebhook(ground: Ground): Promise<() => Promise<voi
     const { webhooks } = await ground.kubectl.get<Configuration>(configuration)
     const value = webhooks[0].namespaceSelector.matchExpressions
     const at = value.findIndex(({ values }) => values[0] === ground.prefix)
+    if (at === -1) return true // nocreds was installed again meanwhile
     const path = `${SELECTOR}/${at}`
     await patch({ op: 'test', path, value: hidden }, { op: 'remove', path })
     return true
