@@ -44,15 +44,19 @@ function uniqueName(): string {
 /** The text of a file, or undefined where there is none. Throws where it is larger than `maxBytes`. */
 export async function readIfPresent(path: string, maxBytes: number): Promise<string | undefined> {
   try {
-    const { size } = await stat(path)
-    if (size > maxBytes) {
-      throw new RangeError(`${path} has ${size} bytes; at most ${maxBytes} are allowed`)
-    }
-    return await readFile(path, 'utf8')
+    requireAtMost(path, (await stat(path)).size, maxBytes)
+    const bytes = await readFile(path)
+    requireAtMost(path, bytes.length, maxBytes) // it may have grown meanwhile
+    return bytes.toString('utf8')
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
     throw error
   }
+}
+
+function requireAtMost(path: string, size: number, maxBytes: number): void {
+  if (size <= maxBytes) return
+  throw new RangeError(`${path} has ${size} bytes; at most ${maxBytes} are allowed`)
 }
 
 /** Makes the folder, readable by all, where it is missing; leaves an existing one as it is. */
