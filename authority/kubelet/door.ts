@@ -5,7 +5,7 @@ import { KubeError, type KubeClient, type KubeObject } from '../../service/kube/
 import { Reflector } from '../../service/kube/reflector.ts'
 import { issue, noteIssued, noteRefused, type IssueDeps } from '../issue.ts'
 import { Refusal } from '../refusal.ts'
-import { CERTIFICATES_API, isServed, PROBE_MS, PROBE_RETRY_MS } from '../served.ts'
+import { CERTIFICATES_API, isServed, PROBE_MS, PROBE_RETRY_MS } from '../../service/kube/served.ts'
 import {
   csrOf,
   identityOf,
@@ -72,7 +72,7 @@ export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
       kind: 'PodCertificateRequest',
       selector: { fieldSelector: `spec.signerName=${AUTHORITY.signerName}` },
       whole: true,
-      // Whoever may create requests fills them as they like; each is read again in its turn.
+      // Anyone who may create requests fills them at will; each is read again in its turn.
       keep: (request) => (isDecided(request) ? 'decided' : 'open'),
       onChange: take,
     })

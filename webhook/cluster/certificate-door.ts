@@ -3,12 +3,11 @@ import { messageOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { CertificateDoor, TrustBundleSource } from '../admit/ours/injection.ts'
 import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
+import { isServed } from '../../service/kube/served.ts'
 
 /** Between two questions to an apiserver that does not answer. */
 const AGAIN_MS = 2000
 
-/** What the apiserver serves of this group. Source: Kubernetes API, "Discovery". */
-const DISCOVERY = '/apis/certificates.k8s.io/v1'
 const NODES = '/api/v1/nodes'
 
 /** Nodes in one page of a list; their objects are large, and all but the version is dropped. */
@@ -63,18 +62,11 @@ async function isUsable(resource: string, { kube, clock, log }: DoorDeps): Promi
 }
 
 async function whyNotUsable(resource: string, kube: KubeClient): Promise<string | undefined> {
-  if (!serves(await kube.get(DISCOVERY), resource)) return 'the apiserver does not serve it'
+  if (!(await isServed(kube, resource))) return 'the apiserver does not serve it'
   const node = await findOldNode(kube)
   if (node === undefined) return undefined
   const { major, minor } = OLDEST_KUBELET
   return `node ${node.name} has kubelet ${node.version}, older than ${major}.${minor}`
-}
-
-/** Looks into an APIResourceList; undefined where the group is not served. */
-function serves(list: Readonly<Record<string, unknown>> | undefined, resource: string): boolean {
-  const resources = list?.['resources']
-  if (!Array.isArray(resources)) return false
-  return (resources as readonly { readonly name?: unknown }[]).some(({ name }) => name === resource)
 }
 
 interface OldNode {

@@ -1,4 +1,4 @@
-import type { KubeClient } from '../service/kube/kube-client.ts'
+import type { KubeClient } from './kube-client.ts'
 
 /** API group and version of certificate requests and of trust bundles. */
 export const CERTIFICATES_API = '/apis/certificates.k8s.io/v1'
@@ -9,8 +9,7 @@ export const PROBE_RETRY_MS = 5000
 
 /** Whether the apiserver serves that resource of {@link CERTIFICATES_API}. @throws KubeError */
 export async function isServed(kube: KubeClient, resource: string): Promise<boolean> {
-  const { resources = [] } = ((await kube.get(CERTIFICATES_API)) ?? {}) as {
-    readonly resources?: readonly { readonly name?: string }[]
-  }
-  return resources.some(({ name }) => name === resource)
+  const resources = (await kube.get(CERTIFICATES_API))?.['resources']
+  if (!Array.isArray(resources)) return false
+  return (resources as readonly { readonly name?: unknown }[]).some(({ name }) => name === resource)
 }
