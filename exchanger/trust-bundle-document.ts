@@ -22,7 +22,14 @@ export function parseTrustBundle(text: string): string {
   throw new TrustBundleDocumentError('ERR_TRUST_BUNDLE_DOCUMENT', 'not a trust bundle')
 }
 
-/** Its certificates alone, in PEM, so that only they are compared; empty text where there are none. */
+/** The certificates of a text, each in PEM without what stands around it. */
+export function splitCertificates(pem: string): readonly string[] {
+  return pem.match(CERTIFICATE) ?? []
+}
+
+/** Its certificates alone, in PEM, so that only they are compared; empty text if it has none. */
 export function certificatesIn(pem: string): string {
-  return (pem.match(CERTIFICATE) ?? []).map((one) => `${one}\n`).join('')
+  return splitCertificates(pem)
+    .map((one) => `${one}\n`)
+    .join('')
 }

@@ -1,10 +1,9 @@
 import { X509Certificate, type KeyObject } from 'node:crypto'
 import type { CertificateConfig } from '../../contract/exchanger-env.ts'
+import { splitCertificates } from '../trust-bundle-document.ts'
 
 /** Leaf and intermediates; and how many CAs a bundle may hold while several are replaced. */
 const MOST = { chain: 5, bundle: 100 } as const
-
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g
 
 /** What was asked for, and what came. */
 export interface Issue {
@@ -56,7 +55,7 @@ export function verifyIssue(
   }
 }
 
-/** The CAs of a bundle, written again; undefined where there are none, or something that is not a CA. */
+/** The CAs of a bundle, written again; undefined if there is none, or something that is not a CA. */
 export function verifyTrustBundle(pem: string): string | undefined {
   const roots = parse(pem, MOST.bundle) ?? []
   return roots.length > 0 && roots.every(({ ca }) => ca) ? toPem(roots) : undefined
@@ -64,7 +63,7 @@ export function verifyTrustBundle(pem: string): string | undefined {
 
 /** Undefined where a part cannot be read, or there are too many. */
 function parse(pem: string, most: number): X509Certificate[] | undefined {
-  const parts = pem.match(CERTIFICATE) ?? []
+  const parts = splitCertificates(pem)
   if (parts.length > most) return undefined
   try {
     return parts.map((part) => new X509Certificate(part))
