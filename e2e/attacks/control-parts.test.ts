@@ -1,15 +1,10 @@
 /** The ServiceAccounts of webhook and authority, taken over (M4). */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import type { ApiAnswer } from '../support/apiserver.ts'
+import { PATCH_TYPES, type ApiAnswer } from '../support/apiserver.ts'
 import { expectAdmitted, expectStopped, stopperOf } from '../support/attack.ts'
 import { closeGround, openGround, type Ground, type User } from '../support/attackers.ts'
 
 const DRY_RUN = 'dryRun=All'
-const TYPES = {
-  json: 'application/json-patch+json',
-  merge: 'application/merge-patch+json',
-  apply: 'application/apply-patch+yaml',
-} as const
 
 let ground: Ground
 
@@ -33,7 +28,13 @@ const AUTHORITY = partOf('nocreds-authority')
 describe('M4: the ServiceAccount of the webhook', () => {
   const path = `/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/nocreds?${DRY_RUN}`
   const change = (...operations: readonly object[]): Promise<ApiAnswer> =>
-    ground.api({ method: 'PATCH', path, body: operations, contentType: TYPES.json, as: WEBHOOK })
+    ground.api({
+      method: 'PATCH',
+      path,
+      body: operations,
+      contentType: PATCH_TYPES.json,
+      as: WEBHOOK,
+    })
   const replace = (field: string, value: unknown): object => ({
     op: 'replace',
     path: `/webhooks/0/${field}`,
@@ -99,7 +100,7 @@ describe('M4: the ServiceAccount of the webhook', () => {
       method: 'PATCH',
       path: other,
       body: [],
-      contentType: TYPES.json,
+      contentType: PATCH_TYPES.json,
       as: WEBHOOK,
     })
     expectStopped(answer, 'RBAC', 'cannot patch')

@@ -3,7 +3,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { csrDer } from '../../testbed/csr.ts'
-import type { ApiAnswer } from '../support/apiserver.ts'
+import { PATCH_TYPES, type ApiAnswer } from '../support/apiserver.ts'
 import { expectAdmitted, expectStopped, podOf, send } from '../support/attack.ts'
 import {
   closeGround,
@@ -16,11 +16,6 @@ import {
 } from '../support/attackers.ts'
 
 const DRY_RUN = 'dryRun=All'
-const TYPES = {
-  json: 'application/json-patch+json',
-  merge: 'application/merge-patch+json',
-  apply: 'application/apply-patch+yaml',
-} as const
 
 let ground: Ground
 
@@ -93,7 +88,11 @@ describe('L7: a Namespace by its subresources', () => {
   ]
   test.each(MARKS)('refused: %j', async (metadata) => {
     const patched = { method: 'PATCH', path: path('status'), as: user } as const
-    const merged = await ground.api({ ...patched, body: { metadata }, contentType: TYPES.merge })
+    const merged = await ground.api({
+      ...patched,
+      body: { metadata },
+      contentType: PATCH_TYPES.merge,
+    })
     expectStopped(merged, 'nocreds-namespaces', 'nocreds.dev/')
     const body = {
       apiVersion: 'v1',
@@ -105,7 +104,7 @@ describe('L7: a Namespace by its subresources', () => {
       ...patched,
       path: path('status') + query,
       body,
-      contentType: TYPES.apply,
+      contentType: PATCH_TYPES.apply,
     })
     expectStopped(applied, 'nocreds-namespaces', 'nocreds.dev/')
     const present = await ground.api({ method: 'GET', path: path('').replace('/?', '?') })
@@ -129,7 +128,7 @@ describe('L7: a Namespace by its subresources', () => {
       method: 'PATCH',
       path: path('status'),
       body,
-      contentType: TYPES.merge,
+      contentType: PATCH_TYPES.merge,
       as: user,
     } as const
     expectAdmitted(await ground.api(asked))
@@ -139,7 +138,13 @@ describe('L7: a Namespace by its subresources', () => {
 describe('a Role of * covers the Namespace itself', () => {
   const path = (): string => `/api/v1/namespaces/${ground.ns('team-a')}?${DRY_RUN}`
   const patch = (metadata: object, as: User): Promise<ApiAnswer> =>
-    ground.api({ method: 'PATCH', path: path(), body: { metadata }, contentType: TYPES.merge, as })
+    ground.api({
+      method: 'PATCH',
+      path: path(),
+      body: { metadata },
+      contentType: PATCH_TYPES.merge,
+      as,
+    })
 
   test.each([
     { 'nocreds.dev/permitted-roles': '.+' },

@@ -15,6 +15,7 @@ import {
   createMember,
   filesOf,
   restartAuthority,
+  scaleAuthority,
   setAuthorityFlags,
   startClient,
   startServer,
@@ -126,11 +127,9 @@ test('root, intermediate and every certificate are replaced, and no call fails',
 
 test('the authority is away for half a life, and nobody notices', async () => {
   const before = (await said()).length
-  const scale = (replicas: number): Promise<string> =>
-    suite.kubectl(['scale', `deployment/${AUTHORITY.service}`, `--replicas=${replicas}`, ...SYSTEM])
-  await scale(0)
+  await scaleAuthority(suite.kubectl, 0)
   await sleep(realClock, (SECONDS.leaf / 2) * 1000)
-  await scale(2)
+  await scaleAuthority(suite.kubectl, 2)
   const serial = (await said()).at(-1)?.client
   const seconds = await waitFor('a renewal after that', 120_000, async () => {
     const soFar = await said()

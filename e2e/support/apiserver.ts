@@ -1,6 +1,14 @@
 import { Agent, request } from 'node:https'
 import type { Kubectl } from './kubectl.ts'
 
+/** Content types of a PATCH. Source: Kubernetes API concepts, "Patch". */
+export const PATCH_TYPES = {
+  json: 'application/json-patch+json',
+  merge: 'application/merge-patch+json',
+  strategic: 'application/strategic-merge-patch+json',
+  apply: 'application/apply-patch+yaml',
+} as const
+
 interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** With its query. */

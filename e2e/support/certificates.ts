@@ -1,5 +1,6 @@
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { IMAGES } from '../versions.ts'
+import type { Kubectl } from './kubectl.ts'
 import { webhookOf } from './nocreds-webhook.ts'
 import { authorityReached } from './reached.ts'
 import type { Suite } from './suite.ts'
@@ -211,6 +212,22 @@ export async function restartAuthority(suite: Suite): Promise<void> {
   await authoritySettled(suite)
 }
 
+export async function scaleAuthority(kubectl: Kubectl, replicas: number): Promise<void> {
+  const deployment = `deployment/${AUTHORITY.service}`
+  const inSystem = ['--namespace', AUTHORITY.namespace]
+  await kubectl(['scale', deployment, `--replicas=${replicas}`, ...inSystem])
+}
+
+/** Waits until there are so many pods of the authority, those that end included. */
+export async function authorityHas(kubectl: Kubectl, count: number): Promise<void> {
+  await waitFor(`the authority to have ${count} pods`, 90_000, async () => {
+    const selector = ['--selector', `app.kubernetes.io/name=${AUTHORITY.service}`]
+    const of = ['pods', ...selector, '--namespace', AUTHORITY.namespace]
+    const pods = await kubectl.get<{ items: unknown[] }>(of)
+    return pods.items.length === count ? true : undefined
+  })
+}
+
 /** Waits until both replicas are ready, nothing of an older rollout is left, and pods reach them. */
 export async function authoritySettled({
   host,
@@ -219,10 +236,6 @@ export async function authoritySettled({
   const inSystem = ['--namespace', AUTHORITY.namespace]
   const deployment = `deployment/${AUTHORITY.service}`
   await kubectl(['rollout', 'status', deployment, '--timeout=180s', ...inSystem])
-  await waitFor('older replicas of the authority to end', 90_000, async () => {
-    const selector = ['--selector', `app.kubernetes.io/name=${AUTHORITY.service}`]
-    const pods = await kubectl.get<{ items: unknown[] }>(['pods', ...selector, ...inSystem])
-    return pods.items.length === 2 ? true : undefined
-  })
+  await authorityHas(kubectl, 2)
   await authorityReached(host)
 }
