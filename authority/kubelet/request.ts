@@ -28,7 +28,7 @@ export function isDecided(request: KubeObject): boolean {
 
 /**
  * The pod that the request is for. The apiserver compares it with the pod only if a kubelet asks (admission
- * plugin NodeRestriction); whoever else may create requests writes what they like, so the authority compares
+ * plugin NodeRestriction); anyone else who may create requests writes what they like, so the authority compares
  * all of it with the pod, and our guard takes requests from kubelets alone.
  */
 export function identityOf(request: KubeObject): Identity {

@@ -8,7 +8,7 @@ const MAX_CLAIMS_BYTES = 6144
 
 /**
  * Whether a token may be one for the authority: three parts, a ServiceAccount's claims for our audience, not
- * expired. Nothing is verified: it keeps what the apiserver would refuse from being asked about, for whoever
+ * expired. Nothing is verified: it keeps what the apiserver would refuse from being asked about, for any client that
  * does not even try. What the apiserver says of the token counts alone.
  *
  * @throws Refusal

@@ -18,7 +18,7 @@ const RESTORE: Readonly<Record<WithoutRequest, string>> = {
 
 /**
  * A pod that gets nothing may bring nothing of our names along either: a hand-made exchanger is as good
- * as ours for whoever reads its volumes.
+ * as ours to anyone who reads its volumes.
  */
 export function reservedNames(pod: Pod, reason: WithoutRequest): Denied | undefined {
   const brought = ofOurNames(pod)

@@ -22,7 +22,7 @@ const KNOWN = new Set(
 
 /**
  * What is kept of an object. Caches hold 100,000 of these, so everything else is dropped at once; and
- * whoever may write a ServiceAccount may put 256 KiB there, so what is out of bounds is cut, such that it
+ * anyone who may write a ServiceAccount may put 256 KiB there, so what is out of bounds is cut, such that it
  * stays out of bounds.
  * NOTE: a decision that comes to need another field must add it here and to `Annotated`.
  */
