@@ -48,11 +48,14 @@ const counted = streams.map((stream) => ({
 }))
 type Counted = (typeof counted)[number]
 const sockets = new Set<Socket>()
-/** Connections that are to be opened: bodies first, as they take the most, and within a kind the streams in turn. */
-const waiting: Counted[] = []
+/**
+ * Connections that are to be opened. One of each stream first, so each way in is tried however slow the machine is;
+ * then bodies before the others, as they take the most, and within a kind the streams in turn.
+ */
+const waiting: Counted[] = [...counted]
 const most = Math.max(...streams.map(({ connections }) => connections))
 for (const kind of ['body', 'headers', 'tls', 'tcp'] satisfies Kind[])
-  for (let nth = 0; nth < most; nth += 1)
+  for (let nth = 1; nth < most; nth += 1)
     waiting.push(
       ...counted.filter(({ stream }) => stream.kind === kind && nth < stream.connections),
     )
