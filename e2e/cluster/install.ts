@@ -9,17 +9,17 @@ import { ARTIFACTS, INSTALL } from './names.ts'
 
 const SYSTEM = ['--namespace', 'nocreds-system']
 
-/** The one setting that an operator without AWS's own STS changes. */
-const SETTING = "stsEndpoint: ''"
+/** The one setting that an operator without AWS's own STS changes, quoted as in install.yaml or as kustomize prints it. */
+const SETTING = /stsEndpoint: (''|"")/
 
 /**
- * An install.yaml with the STS of the suite.
+ * A manifest of the whole installation, with the STS of the suite.
  *
- * @throws Error where the setting is not there exactly once
+ * @throws Error if the setting is not there exactly once
  */
 export function withSts(manifest: string): string {
-  if (manifest.split(SETTING).length !== 2)
-    throw new Error(`install.yaml has no single line ${SETTING}`)
+  if (manifest.match(new RegExp(SETTING, 'g'))?.length !== 1)
+    throw new Error(`the manifest has no single line ${SETTING.source}`)
   // It is by plain HTTP, which settings of the former version do not know.
   return manifest
     .replace(SETTING, `stsEndpoint: ${STS_ENDPOINT}`)

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { realClock } from '../../platform/clock.ts'
 import { createCa, issueLeaf, type Issued } from '../../webhook/tls/certificates.ts'
 import { INSTALL } from '../cluster/names.ts'
-import { STS_ENDPOINT } from '../cluster/aws.ts'
+import { withSts } from '../cluster/install.ts'
 import { apiserverOf } from '../support/apiserver.ts'
 import {
   addApiserverFlag,
@@ -132,10 +132,7 @@ test('the apiserver is made to present a certificate, then the webhook to insist
     stringData: { 'ca.crt': ca.certPem },
   })
   const overlay = await kubectl(['kustomize', OVERLAY])
-  await kubectl(
-    ['apply', '-f', '-'],
-    overlay.replace('stsEndpoint: ""', `stsEndpoint: ${STS_ENDPOINT}`),
-  )
+  await kubectl(['apply', '-f', '-'], withSts(overlay))
   await webhook.settled()
   await admissionIsBack(await apiserverOf(kubectl), team)
   await apply('admitted')
