@@ -1,10 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { DELIVERIES } from '../../contract/values.ts'
-import {
-  installLateWebhook,
-  removeLateWebhook,
-  seenByLateWebhook,
-} from '../support/late-webhook.ts'
+import { startPeerWebhook, type PeerWebhook } from '../support/peer-webhook.ts'
 import {
   closeSuite,
   createTeam,
@@ -19,18 +15,19 @@ import { waitFor } from '../support/wait.ts'
 
 let suite: Suite
 let team: Team
-let peer: string
+let peer: PeerWebhook
 
 beforeAll(async () => {
   suite = await openSuite('reinvocation')
   team = await createTeam(suite, 'team')
-  peer = `${suite.prefix}-peer`
-  const container = whoAmI('late')
-  await installLateWebhook(suite.kubectl, { namespace: peer, target: team.namespace, container })
+  const container = { ...whoAmI('late'), name: 'late' }
+  peer = await startPeerWebhook(suite.kubectl, `${suite.prefix}-peer`, { container })
+  // After `nocreds` in the order of configurations, which is that of their names.
+  await peer.register(`zz-${suite.prefix}`, team.namespace)
 }, 180_000)
 
 afterAll(async () => {
-  await removeLateWebhook(suite.kubectl)
+  await peer.remove()
   await closeSuite(suite)
 }, 60_000)
 
@@ -56,7 +53,7 @@ test.each(DELIVERIES)(
       expect(await identityOf(suite, team, delivery, container)).toEqual(team.identity)
     // It came after ours: the pod that it saw had the exchanger already.
     const exchangers = delivery === 'web-identity' ? [] : ['nocreds-exchanger']
-    expect(await seenByLateWebhook(suite.kubectl, peer)).toContainEqual({
+    expect(await peer.seen()).toContainEqual({
       pod: delivery,
       seen: exchangers,
     })
