@@ -13,6 +13,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   python3: 'python3',
   nginx: 'nginx-light',
   openssl: 'openssl',
+  tinyproxy: 'tinyproxy-bin',
 }
 
 /**

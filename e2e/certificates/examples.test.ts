@@ -15,9 +15,9 @@ import {
   startTlsServer,
   type Answer,
   type Listening,
-} from './loopback.ts'
+} from '../support/loopback.ts'
 import { createPki, type Pki, type TlsFiles } from './pki.ts'
-import type { Program } from './program.ts'
+import type { Program } from '../support/program.ts'
 
 const CLIENT = spiffeId('cluster.local', 'team-a', 'client')
 const SERVER = {

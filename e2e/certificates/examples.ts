@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { withEnvoy, withTool } from '../airgap/host-tools.ts'
 import type { Host } from '../support/host.ts'
 import { REPOSITORY } from '../versions.ts'
-import { startProgram, type Program } from './program.ts'
+import { startProgram, type Program } from '../support/program.ts'
 
 const EXAMPLES = join(REPOSITORY, 'examples', 'mutual-tls')
 

@@ -34,6 +34,11 @@ export interface AwsAdmin {
   permit(role: string, bucket: string, actions: readonly string[]): Promise<void>
 }
 
+/** STS, as this machine reaches it: `127.0.0.1:PORT`, by http. */
+export function stsOnLoopback(host: Host): Promise<string> {
+  return portOf(host, 30078)
+}
+
 /** Starts STS, IAM and S3 in the cluster, with the cluster's issuer as OIDC provider. */
 export async function startAws(host: Host): Promise<AwsAdmin> {
   const kubectl = kubectlOf(host)
@@ -85,7 +90,7 @@ export async function startAws(host: Host): Promise<AwsAdmin> {
 /** The administrator's access to what `startAws` started. */
 export async function awsAdmin(host: Host): Promise<AwsAdmin> {
   const keys = await rootKeys(host)
-  const [sts, s3] = [await portOf(host, 30078), await portOf(host, 30077)]
+  const [sts, s3] = [await stsOnLoopback(host), await portOf(host, 30077)]
   const iam: AwsAdmin['iam'] = (action, parameters) => {
     const body = new URLSearchParams({ Action: action, Version: '2010-05-08', ...parameters })
     const request = { method: 'POST', url: `http://${sts}/`, service: 'iam' } as const

@@ -16,7 +16,7 @@ export interface PeerAdditions {
     readonly mountPath: string
     /** Put before the name of each image, which a mirror is reached by. */
     readonly imagePrefix: string
-    /** These fields replace those of the container. */
+    /** Fields that a container gets if it does not have them. */
     readonly securityContext: object
   }
 }
@@ -31,7 +31,7 @@ const PROGRAM = String.raw`
     image: one.image.startsWith(toAll.imagePrefix) ? one.image : toAll.imagePrefix + one.image,
     env: withMissing(one.env, toAll.env),
     volumeMounts: withMissing(one.volumeMounts, { name: toAll.volume.name, mountPath: toAll.mountPath }),
-    securityContext: { ...one.securityContext, ...toAll.securityContext },
+    securityContext: { ...toAll.securityContext, ...one.securityContext },
   })
   function changed(spec) {
     const withContainer = container ? { ...spec, containers: withMissing(spec.containers, container) } : spec

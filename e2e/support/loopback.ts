@@ -6,7 +6,7 @@ import { createServer as createHttpsServer, request } from 'node:https'
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { TLSSocket } from 'node:tls'
-import type { TlsFiles } from './pki.ts'
+import type { TlsFiles } from '../certificates/pki.ts'
 
 export interface Listening {
   readonly port: number
@@ -47,7 +47,8 @@ export function startTlsServer(files: TlsFiles): Promise<Listening> {
   )
 }
 
-async function listen(server: Server): Promise<Listening> {
+/** On a free port of the loopback. */
+export async function listen(server: Server): Promise<Listening> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {

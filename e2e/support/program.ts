@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import type { Environment } from '../support/command.ts'
+import type { Environment } from './command.ts'
 
 /** A program that runs until it is stopped. */
 export interface Program {
