@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { applyPatch } from 'rfc6902'
 import type { WantedCredentials } from '../../contract/annotations.ts'
+import { DEFAULT_EXCHANGER_RESOURCES } from '../../contract/exchanger-resources.ts'
 import { parseRoleArn } from '../../contract/role-arn.ts'
 import { DELIVERIES } from '../../contract/values.ts'
 import { anyPod } from '../../testbed/arbitrary-pod.ts'
@@ -18,32 +19,50 @@ const anyInjection: fc.Arbitrary<Injection> = fc
     trustBundle: fc.constantFrom(...TRUST_BUNDLE_SOURCES),
     region: fc.constantFrom(undefined, 'eu-central-1'),
     skipContainers: fc.constantFrom<string[][]>([], ['a'], ['b', 'c']),
+    exchangerUser: fc.constantFrom('platform' as const, 65532),
   })
   .filter(({ delivery, dnsNames }) => delivery !== undefined || dnsNames !== undefined)
-  .map(({ delivery, dnsNames, region, certificateDoor, trustBundle, skipContainers }) => {
-    const credentials: WantedCredentials | undefined = delivery && {
-      role: parseRoleArn('arn:aws:iam::111122223333:role/app')!,
-      sessionDurationSeconds: 3600,
-      sessionName: '{namespace}.{serviceaccount}',
-      audience: 'sts.amazonaws.com',
-      tokenExpirationSeconds: 3600,
+  .map(
+    ({
       delivery,
+      dnsNames,
       region,
-    }
-    const certificate = dnsNames && { durationSeconds: 3600, dnsNames }
-    return {
-      request: { credentials, certificate, skipContainers },
       certificateDoor,
       trustBundle,
-      authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
-      namespace: 'team-a',
-      serviceAccount: 'app',
-      exchangerImage: 'nocreds/exchanger:0.1.0',
-      exchangerImages: [],
-      exchangerImagePullPolicy: 'IfNotPresent',
-      stsEndpoint: undefined,
-    }
-  })
+      skipContainers,
+      exchangerUser,
+    }) => {
+      const credentials: WantedCredentials | undefined = delivery && {
+        role: parseRoleArn('arn:aws:iam::111122223333:role/app')!,
+        sessionDurationSeconds: 3600,
+        sessionName: '{namespace}.{serviceaccount}',
+        audience: 'sts.amazonaws.com',
+        tokenExpirationSeconds: 3600,
+        delivery,
+        region,
+      }
+      const certificate = dnsNames && { durationSeconds: 3600, dnsNames }
+      return {
+        request: {
+          credentials,
+          certificate,
+          skipContainers,
+          exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
+        },
+        certificateDoor,
+        trustBundle,
+        authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
+        namespace: 'team-a',
+        serviceAccount: 'app',
+        exchangerImage: 'nocreds/exchanger:0.1.0',
+        exchangerImages: [],
+        exchangerImagePullPolicy: 'IfNotPresent',
+        exchangerUser,
+        meshProxies: ['a', 'istio-proxy'],
+        stsEndpoint: undefined,
+      }
+    },
+  )
 
 const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
 
