@@ -9,6 +9,7 @@ import { anyPod } from '../../testbed/arbitrary-pod.ts'
 import { inject } from './inject.ts'
 import { diff } from './json-patch.ts'
 import { TRUST_BUNDLE_SOURCES, type Injection } from './ours/injection.ts'
+import type { Container, Pod } from './pod.ts'
 import { servable } from './servable.ts'
 
 const anyInjection: fc.Arbitrary<Injection> = fc
@@ -66,6 +67,53 @@ const anyInjection: fc.Arbitrary<Injection> = fc
 
 const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
 
+/** A webhook of somebody else that does one thing to every container. */
+const toEach =
+  (change: (container: Container) => object): ((pod: Pod) => Pod) =>
+  ({ spec, ...pod }) => {
+    const changed = (one: Container): Container => ({ ...one, ...change(one) })
+    const initContainers = spec.initContainers?.map(changed)
+    const containers = spec.containers.map(changed)
+    return { ...pod, spec: { ...spec, initContainers, containers } }
+  }
+/** Adds to a list what is not there yet, at its front. */
+const adding = <T extends object>(
+  list: readonly T[] | null | undefined,
+  one: T,
+  key: keyof T,
+): readonly T[] =>
+  list?.some((other) => other[key] === one[key]) === true ? list : [one, ...(list ?? [])]
+const variable = (name: string, value = 'EVIL'): ((pod: Pod) => Pod) =>
+  toEach(({ env }) => ({ env: adding(env, { name, value }, 'name') }))
+const mount = (mountPath: string, name = 'EVIL'): ((pod: Pod) => Pod) =>
+  toEach(({ volumeMounts }) => ({
+    volumeMounts: adding(volumeMounts, { name, mountPath }, 'mountPath'),
+  }))
+
+const OTHERS = [
+  variable('CORP_SITE', 'muc'),
+  mount('/etc/ssl/certs', 'certificates'),
+  ...['NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS', 'LD_PRELOAD', 'PATH', 'NOCREDS_X'].map((name) =>
+    variable(name),
+  ),
+  ...['/usr', '/EVIL/../nocreds'].map((path) => mount(path)),
+  toEach(({ image }) => ({ image: `EVIL/${(image ?? '').replace('EVIL/', '')}` })),
+  toEach(() => ({ securityContext: { runAsUser: 0, EVIL: true } })),
+  toEach(() => ({ restartPolicy: undefined })),
+  toEach(() => ({ args: ['EVIL'], startupProbe: { exec: { command: ['EVIL'] } } })),
+  toEach(() => ({ resources: { limits: { cpu: '1', memory: '1Gi' } } })),
+  ({ spec, ...pod }: Pod): Pod => ({
+    ...pod,
+    spec: {
+      ...spec,
+      initContainers: [
+        ...(spec.initContainers ?? []).filter(({ name }) => name !== 'istio-proxy'),
+        { name: 'istio-proxy', restartPolicy: 'Always' },
+      ],
+    },
+  }),
+]
+
 /** Every leaf of a value, as `path=json`. */
 function leaves(value: unknown, path = ''): string[] {
   if (typeof value !== 'object' || value === null) return [`${path}=${JSON.stringify(value)}`]
@@ -100,6 +148,19 @@ describe('inject', () => {
           expect(servable(injected, other)).toBeUndefined()
           expect(inject(injected, other)).toBe(injected)
         }
+      }),
+    )
+  })
+
+  test('beside a webhook that changes every container it converges, and the pod is never denied', () => {
+    fc.assert(
+      fc.property(anyPod, anyInjection, fc.constantFrom(...OTHERS), (pod, injection, other) => {
+        const turn = (before: Pod): Pod => inject(copy(other(before)), injection)
+        const once = turn(inject(pod, injection))
+        expect(copy(turn(once))).toEqual(copy(once))
+        expect(servable(copy(other(once)), injection)).toBeUndefined()
+        const sidecar = once.spec.initContainers?.find(({ name }) => name === 'nocreds-exchanger')
+        expect(JSON.stringify(sidecar ?? '')).not.toContain('EVIL')
       }),
     )
   })
