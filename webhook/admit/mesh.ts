@@ -46,6 +46,7 @@ const EXCLUDE_PORTS = {
 
 /** What the person who applies a pod of a mesh should know; for a pod as it is admitted. */
 export function meshWarnings(pod: Pod, injection: Injection): string[] {
+  if ((pod.spec.initContainers ?? []).length === 0) return [] // no mesh without one
   if (sidecarTasks(injection) === undefined) return []
   return [...unreachableWarning(pod, injection), ...earlyWarnings(pod, injection)]
 }

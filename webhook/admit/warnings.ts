@@ -30,8 +30,9 @@ export function warningsFor(pod: Pod, injection: Injection): string[] {
 /** What we had to put back in our own container: its author should keep off it. */
 function putBackWarnings(pod: Pod, injection: Injection): string[] {
   const found = pod.spec.initContainers?.find(({ name }) => name === EXCHANGER.container)
+  if (found === undefined) return []
   const [ours] = ourSidecars(injection, pod)
-  if (found === undefined || ours === undefined) return []
+  if (ours === undefined) return []
   const changed = putBack(found, repaired(found, ours, injection))
   if (changed.length === 0) return []
   const more = changed.length > 10 ? ', …' : ''

@@ -7,7 +7,7 @@ import { isSame } from './same.ts'
 
 /**
  * A container of our name as it is to be: what others added stays where it cannot reach what the exchanger does
- * (reach.ts), everything else is as we write it, whoever changed it: another webhook, a hand, an older version.
+ * (reach.ts), everything else is as we write it, by whatever hand: another webhook, a person, an older version.
  * Idempotent; a container with nothing to put back is returned as it is, by reference.
  *
  * @param ours the container that we would write
@@ -166,7 +166,7 @@ function listOf(value: unknown): readonly unknown[] {
 
 interface Merging<T> {
   readonly keyOf: (one: T) => string
-  /** Whether an element that is none of ours stays. */
+  /** Whether an element that we do not write stays. */
   readonly mayStay: (one: T) => boolean
 }
 

@@ -1,11 +1,7 @@
-import {
-  LEAST_LIMITS,
-  type ExchangerResources,
-  type ResourceName,
-} from '../../../contract/exchanger-resources.ts'
+import { LEAST_LIMITS, type ExchangerResources } from '../../../contract/exchanger-resources.ts'
 import { EXCHANGER } from '../../../contract/names.ts'
 import { largerOf, nanosOf } from '../../../contract/quantity.ts'
-import { containersOf, type Pod, type Resources } from '../pod.ts'
+import { containersOf, type Container, type Pod, type Resources } from '../pod.ts'
 
 /** What decides a pod's class of quality of service. Source: Kubernetes, "Pod Quality of Service Classes". */
 const DECISIVE = ['cpu', 'memory'] as const
@@ -38,28 +34,32 @@ function hasResources({ spec: { resources } }: Pod): boolean {
  */
 export function isGuaranteed(pod: Pod): boolean {
   const others = containersOf(pod).filter(({ name }) => name !== EXCHANGER.container)
-  return (
-    others.length > 0 &&
-    others.every(({ resources }) =>
-      DECISIVE.every((name) => {
-        const limit = nanosOf(resources?.limits?.[name])
-        const request = nanosOf(resources?.requests?.[name] ?? resources?.limits?.[name])
-        return limit !== undefined && limit > 0n && request === limit
-      }),
-    )
-  )
+  return others.length > 0 && others.every(isEven)
+}
+
+function isEven({ resources }: Container): boolean {
+  const limits = resources?.limits
+  if (!limits) return false
+  return DECISIVE.every((name) => {
+    const limit = nanosOf(limits[name])
+    if (limit === undefined || limit === 0n) return false
+    const request = resources.requests?.[name] ?? limits[name]
+    return request === limits[name] || nanosOf(request) === limit
+  })
 }
 
 function asWanted(wanted: ExchangerResources): Resources {
-  const of = (kind: 'requests' | 'limits'): Record<string, string> =>
-    Object.fromEntries(
-      (['cpu', 'memory', 'ephemeral-storage'] as const).flatMap((name) => {
-        const quantity = wanted[`${kind}.${name}` satisfies ResourceName]
-        return quantity === undefined ? [] : [[name, quantity]]
-      }),
-    )
-  const both = { requests: of('requests'), limits: of('limits') }
-  return Object.fromEntries(Object.entries(both).filter(([, one]) => Object.keys(one).length > 0))
+  const requests: Record<string, string> = {}
+  const limits: Record<string, string> = {}
+  for (const name of ['cpu', 'memory', 'ephemeral-storage'] as const) {
+    const [request, limit] = [wanted[`requests.${name}`], wanted[`limits.${name}`]]
+    if (request !== undefined) requests[name] = request
+    if (limit !== undefined) limits[name] = limit
+  }
+  return {
+    ...(Object.keys(requests).length === 0 ? {} : { requests }),
+    ...(Object.keys(limits).length === 0 ? {} : { limits }),
+  }
 }
 
 /** The limits, or the requests where there are none, but enough to start. */
