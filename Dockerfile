@@ -2,7 +2,7 @@
 # docker build --target authority -t nocreds/authority:0.1.0 .
 # docker build --target exchanger -t nocreds/exchanger:0.1.0 .
 #
-# RUNTIME_IMAGE may be any image with Node 24, one without a shell included.
+# RUNTIME_IMAGE may be any image with Node 24: programs, hook and probe need nothing else, no shell either.
 # NODE_IMAGE is pinned by digest, so a build is the same whatever the tag names by then. Another one:
 # --build-arg NODE_IMAGE=node:24-bookworm-slim
 ARG NODE_IMAGE=node:24-bookworm-slim@sha256:6f7b03f7c2c8e2e784dcf9295400527b9b1270fd37b7e9a7285cf83b6951452d

@@ -1,3 +1,5 @@
+import { DEFAULT_EXCHANGER_RESOURCES } from '../contract/exchanger-resources.ts'
+import { DEFAULT_MESH_PROXIES } from '../contract/names.ts'
 import { decideByPodAlone, decidePod, type Settings } from '../webhook/admit/decide-pod.ts'
 import { checkPod } from '../webhook/admit/pod.ts'
 import { EXCHANGER_IMAGE, NAMESPACE, podReview, ROLE } from './pod-review.ts'
@@ -13,6 +15,9 @@ const SETTINGS: Settings = {
   stsEndpoint: undefined,
   exchangerImages: [],
   exchangerImagePullPolicy: 'IfNotPresent',
+  exchangerUser: 65532,
+  exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
+  meshProxies: DEFAULT_MESH_PROXIES,
   certificateDoor: 'authority',
   trustBundle: 'config-map',
   clusterDomain: 'cluster.local',

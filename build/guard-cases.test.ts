@@ -23,6 +23,7 @@ const settings = z
     exchangerImage: z.string(),
     exchangerImages: z.string(),
     exchangerImagePullPolicy: z.string(),
+    exchangerUser: z.string(),
     audience: z.string(),
     stsEndpoint: z.string(),
     authorityUrl: z.string(),

@@ -1,11 +1,19 @@
 import { describe, expect, test } from '@jest/globals'
 import { ANNOTATIONS } from '../contract/annotations.ts'
-import { AUTHORITY, AUTHORITY_VOLUME, TLS_VOLUME, TRUST_BUNDLE } from '../contract/certificates.ts'
-import { CERTIFICATE_IN_POD, IN_POD, toEnv } from '../contract/exchanger-env.ts'
-import { gateOf } from '../contract/gate.ts'
 import {
+  AUTHORITY,
+  AUTHORITY_VOLUME,
+  TLS_FILES,
+  TLS_VOLUME,
+  TRUST_BUNDLE,
+} from '../contract/certificates.ts'
+import { CERTIFICATE_IN_POD, IN_POD, toEnv } from '../contract/exchanger-env.ts'
+import { exchangerResources } from '../contract/exchanger-resources.ts'
+import {
+  CREDENTIALS_FILES,
   CREDENTIALS_VOLUME,
   DEFAULT_AUDIENCE,
+  DEFAULT_MESH_PROXIES,
   EXCHANGER,
   INJECTION_LABEL,
   PREFIX,
@@ -13,6 +21,12 @@ import {
   WEBHOOK,
 } from '../contract/names.ts'
 import { permission } from '../service/permission.ts'
+import {
+  COVERED_PATHS,
+  ETC_PATHS,
+  LOADER_VARIABLES,
+  PLAIN_PATH,
+} from '../webhook/admit/ours/reach.ts'
 import { FLAGS, parseFlags } from '../webhook/config.ts'
 import {
   at,
@@ -80,7 +94,8 @@ describe('names of the contract', () => {
         ),
         TOKEN_VOLUME.file,
         CERTIFICATE_IN_POD.tlsFolder,
-        ...gateOf({ credentials: true, certificate: true }).filter((one) => one.startsWith('/')),
+        `${CREDENTIALS_VOLUME.mountPath}/${CREDENTIALS_FILES.document}`,
+        `${CERTIFICATE_IN_POD.tlsFolder}/${TLS_FILES.certificate}`,
       ].sort(),
     )
     expect(found(/\/dev\/[\w-]+/g)).toEqual([EXCHANGER.terminationMessagePath])
@@ -89,18 +104,21 @@ describe('names of the contract', () => {
   test('commands of the exchanger', () => {
     const literal = (word: string): string =>
       `[${[...EXCHANGER.program, word].map((one) => `'${one}'`).join(', ')}]`
-    expect(found(/\['node'[^\]]*\]/g)).toEqual([literal('run'), literal('wait')])
-    const gates = [
-      { credentials: true, certificate: true },
-      { credentials: true, certificate: false },
-      { credentials: false, certificate: true },
-    ].map(
-      (asked) =>
-        `[${gateOf(asked)
-          .map((one) => `'${one}'`)
-          .join(', ')}]`,
-    )
-    expect(found(/\['test'[^\]]*\]/g)).toEqual(gates.sort())
+    expect(found(/\['node'[^\]]*\]/g)).toEqual(['ready', 'run', 'wait'].map(literal))
+  })
+
+  test('what others may add to the exchanger: guard and webhook draw one line', () => {
+    const guard = textOf('guard/pods.yaml')
+    const { pattern, names } = LOADER_VARIABLES
+    const patterns = [pattern, ...Object.values(PLAIN_PATH), ...COVERED_PATHS]
+    for (const one of [...patterns, ...Object.values(ETC_PATHS)]) {
+      expect(guard).toContain(`.matches('${one}')`)
+    }
+    const [, list = ''] = /e\.name in \[('PATH'[^\]]*)\]/.exec(guard) ?? []
+    expect([...list.matchAll(/'([A-Z_]+)'/g)].map(([, name]) => name)).toEqual(names)
+    // Every pattern of the guard's two rules is one of those.
+    const [, mounts = ''] = /name: foreignMounts([^]*?)- name: foreignVariables/.exec(guard) ?? []
+    expect([...mounts.matchAll(/matches\(/g)]).toHaveLength(patterns.length + 2 - 1)
   })
 
   test('variables of the exchanger', () => {
@@ -214,6 +232,9 @@ describe('Deployment', () => {
     expect(config).toMatchObject({
       'exchanger-image': settings['exchangerImage'],
       'exchanger-image-pull-policy': settings['exchangerImagePullPolicy'],
+      'exchanger-user': EXCHANGER.userId,
+      'exchanger-resources': exchangerResources.parse(settings['exchangerResources'] ?? ''),
+      'mesh-proxies': DEFAULT_MESH_PROXIES,
       audience: settings['audience'],
       'sts-http': settings['stsHttp'],
       'cluster-domain': settings['clusterDomain'],

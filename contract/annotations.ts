@@ -1,6 +1,7 @@
 import { NocredsError } from '../platform/errors.ts'
 import { DEFAULT_CERTIFICATE_SECONDS } from './certificates.ts'
-import { PREFIX } from './names.ts'
+import { excessOf, exchangerResources, type ExchangerResources } from './exchanger-resources.ts'
+import { EXCHANGER_RESOURCES, PREFIX } from './names.ts'
 import { parseRoleArn, type RoleArn } from './role-arn.ts'
 import { DEFAULT_SESSION_NAME } from './session-name.ts'
 import * as values from './values.ts'
@@ -29,6 +30,7 @@ const ON_SERVICE_ACCOUNT = {
   certificate: values.flag,
   'certificate-duration': values.certificateDurationSeconds,
   'certificate-dns-names': values.dnsNames,
+  'exchanger-resources': exchangerResources,
 }
 
 /** Every annotation of nocreds: on which object it stands, and the kind of its value. */
@@ -131,6 +133,8 @@ export interface InjectionRequest {
   readonly certificate: WantedCertificate | undefined
   /** Names of containers that get nothing. */
   readonly skipContainers: readonly string[]
+  /** Requests and limits of the sidecar, where the pod leaves them to it. */
+  readonly exchangerResources: ExchangerResources
 }
 
 /** The webhook's flags that stand behind the annotations. */
@@ -138,6 +142,7 @@ export interface InjectionDefaults {
   readonly audience: string
   readonly delivery: Delivery
   readonly region: string | undefined
+  readonly exchangerResources: ExchangerResources
 }
 
 /**
@@ -156,6 +161,9 @@ export interface InjectionDefaults {
  * | certificate duration | Pod > ServiceAccount > 3600        |
  * | certificate names    | Pod > ServiceAccount > none        |
  * | skipped containers   | Pod                                |
+ * | sidecar's resources  | Pod > ServiceAccount, above flag   |
+ *
+ * @throws AnnotationError where the sidecar's resources contradict those of the flag
  */
 export function resolveRequest(
   pod: PodAnnotations,
@@ -166,7 +174,29 @@ export function resolveRequest(
   const credentials = credentialsOf(either, defaults)
   const certificate = certificateOf(either)
   if (credentials === undefined && certificate === undefined) return undefined
-  return { credentials, certificate, skipContainers: either['skip-containers'] ?? [] }
+  return {
+    credentials,
+    certificate,
+    skipContainers: either['skip-containers'] ?? [],
+    exchangerResources: resourcesOf(either, defaults),
+  }
+}
+
+function resourcesOf(
+  either: ServiceAccountAnnotations,
+  defaults: InjectionDefaults,
+): ExchangerResources {
+  const annotated = either['exchanger-resources']
+  if (annotated === undefined) return defaults.exchangerResources
+  const resources = { ...defaults.exchangerResources, ...annotated }
+  const excess = excessOf(resources)
+  if (excess === undefined) return resources
+  const [request, limit] = [`requests.${excess}`, `limits.${excess}`] as const
+  const valueOf = (name: string): string => resources[name as keyof ExchangerResources] ?? ''
+  throw new AnnotationError(
+    'ERR_ANNOTATION_OUT_OF_BOUNDS',
+    `annotation ${EXCHANGER_RESOURCES} is ${shown(exchangerResources.format(annotated))}; with --exchanger-resources of the webhook behind it, ${request}=${valueOf(request)} is above ${limit}=${valueOf(limit)}; name both in the annotation`,
+  )
 }
 
 function credentialsOf(

@@ -5,6 +5,7 @@ import {
   annotationsWithoutEffect,
   readAnnotations,
   resolveRequest,
+  type InjectionDefaults,
 } from './annotations.ts'
 import {
   CredentialDocumentError,
@@ -22,12 +23,18 @@ import {
   type CertificateConfig,
   type ExchangerConfig,
 } from './exchanger-env.ts'
-import { gateOf } from './gate.ts'
+import { DEFAULT_EXCHANGER_RESOURCES } from './exchanger-resources.ts'
 import { defaultRegionOf, parseRoleArn } from './role-arn.ts'
 import { isNamespaced, renderSessionName } from './session-name.ts'
 import * as values from './values.ts'
 
 const ROLE = 'arn:aws:iam::111122223333:role/app'
+const DEFAULTS: InjectionDefaults = {
+  audience: 'flag',
+  delivery: 'process',
+  region: undefined,
+  exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
+}
 
 describe('role ARN', () => {
   test.each([
@@ -155,6 +162,8 @@ describe('annotations', () => {
     ['session-duration', '1e4'],
     ['session-duration', '-3600'],
     ['session-name', '{user}'],
+    ['exchanger-resources', 'limits.cpu=1m'],
+    ['exchanger-resources', ''],
     ['audience', 'two words'],
     ['audience', ''],
     ['token-expiration', '599'],
@@ -200,7 +209,7 @@ describe('annotations', () => {
   })
 
   test('Pod > ServiceAccount > flag', () => {
-    const defaults = { audience: 'flag', delivery: 'process', region: 'eu-west-1' } as const
+    const defaults = { ...DEFAULTS, region: 'eu-west-1' }
     expect(resolveRequest({}, {}, defaults)).toBeUndefined()
     expect(resolveRequest({}, { 'role-arn': ROLE }, defaults)?.credentials).toMatchObject({
       audience: 'flag',
@@ -225,12 +234,13 @@ describe('annotations', () => {
   })
 
   test('a certificate alone, beside a role, or not at all', () => {
-    const defaults = { audience: 'flag', delivery: 'process', region: undefined } as const
+    const defaults = DEFAULTS
     const account = { certificate: 'true', 'certificate-dns-names': ['web'] } as const
     expect(resolveRequest({}, account, defaults)).toEqual({
       credentials: undefined,
       certificate: { durationSeconds: 3600, dnsNames: ['web'] },
       skipContainers: [],
+      exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
     })
     const pod = { 'certificate-duration': 7200, 'certificate-dns-names': [], 'role-arn': ROLE }
     expect(resolveRequest(pod, account, defaults)).toMatchObject({
@@ -358,21 +368,6 @@ describe('exchanger env', () => {
     const env = { ...good(), ...Object.fromEntries(links.map((name) => [name, '10.0.0.1'])) }
     expect(fromEnv(env)).toMatchObject({ pod: 'app-1' })
   })
-})
-
-test('the gate waits for what was asked for', () => {
-  const credentials = '/var/run/secrets/nocreds.dev/aws/credentials.json'
-  const certificate = '/var/run/secrets/nocreds.dev/tls/published/tls.crt'
-  expect(gateOf({ credentials: true, certificate: false })).toEqual(['test', '-e', credentials])
-  expect(gateOf({ credentials: false, certificate: true })).toEqual(['test', '-e', certificate])
-  expect(gateOf({ credentials: true, certificate: true })).toEqual([
-    'test',
-    '-e',
-    credentials,
-    '-a',
-    '-e',
-    certificate,
-  ])
 })
 
 describe('credential document', () => {

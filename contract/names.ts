@@ -24,6 +24,9 @@ export const PERMITTED_DELIVERIES = `${PREFIX}permitted-deliveries`
 /** An RE2 expression over session name templates, beyond those that begin with the namespace. */
 export const PERMITTED_SESSION_NAMES = `${PREFIX}permitted-session-names`
 
+/** Requests and limits of the sidecar. */
+export const EXCHANGER_RESOURCES = `${PREFIX}exchanger-resources`
+
 /** Driver of the CSI volumes that are ours alone. */
 export const CSI_DRIVER = 'csi.nocreds.dev'
 
@@ -70,6 +73,9 @@ export const EXCHANGER = {
   userId: 65532,
   terminationMessagePath: '/dev/termination-log',
 } as const
+
+/** Containers by which the traffic of a pod goes. Source: Istio, "Sidecar Injection"; Linkerd, "Automatic Proxy Injection". */
+export const DEFAULT_MESH_PROXIES: readonly string[] = ['istio-proxy', 'linkerd-proxy']
 
 /**
  * The endpoint of `delivery: endpoint`. SDKs accept plain http for loopback only, and some drop a

@@ -98,6 +98,32 @@ export const images: ValueKind<readonly string[]> = {
   format: (all) => all.join(' '),
 }
 
+/** Names of containers, separated by commas. */
+export const containerNames: ValueKind<readonly string[]> = {
+  allowed: 'at most 20 container names separated by commas',
+  parse(value) {
+    const names = partsOf(value)
+    const isName = (one: string): boolean => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(one)
+    return names.length <= 20 && names.every(isName) ? names : undefined
+  },
+  format: (names) => names.join(','),
+}
+
+/** Uid and gid of the sidecar; `platform`: what Kubernetes or its platform gives it. */
+export type ExchangerUser = 'platform' | number
+
+/** Never 0, which is root. Source: Kubernetes API reference, SecurityContext. */
+export const exchangerUser: ValueKind<ExchangerUser> = {
+  allowed: 'platform, or a user id from 1 to 2147483647 (0 is root)',
+  parse(value) {
+    if (value === 'platform') return value
+    return /^[1-9]\d{0,9}$/.test(value) && Number(value) <= 2_147_483_647
+      ? Number(value)
+      : undefined
+  },
+  format: String,
+}
+
 /** The domain of the cluster's own DNS names. */
 export const clusterDomain = text('a host name in lower case, such as cluster.local', isDnsName)
 

@@ -7,7 +7,7 @@ import { jsonLogger, type Logger } from '../platform/log.ts'
 import { exchangeEnv, type ChildCommand } from './resident/child.ts'
 import { runResident } from './resident/run.ts'
 import { untilStopped, writeTerminationMessage } from './resident/termination.ts'
-import { waitUntilReady } from './wait.ts'
+import { missing, waitUntilReady } from './wait.ts'
 
 const USAGE = `nocreds exchanger: trades the pod's projected tokens for AWS credentials and a certificate
 
@@ -15,6 +15,7 @@ usage: exchanger COMMAND
 
   run           the sidecar: keeps credentials, certificate or both fresh until it is told to stop
   wait          ends once they are there; exit code 1 where the sidecar gives up, or after 45 s
+  ready         looks once whether they are there; exit code 1 where they are not
   exchange      one exchange: prints the credential document, as a credential_process does
   certificate   one certificate: prints its key, the certificate and the trust bundle as JSON
   trust-bundle  prints the trust bundle that the authority gives, as JSON; it is known by the published one
@@ -43,6 +44,7 @@ type Command = (host: Host) => number | Promise<number>
 const COMMANDS: Readonly<Record<string, Command>> = {
   run,
   wait,
+  ready,
   exchange: ({ exchange }) => instead(exchange),
   certificate: ({ certify }) => instead(certify),
   'trust-bundle': ({ certify }) => instead(certify),
@@ -127,6 +129,15 @@ async function wait(host: Host): Promise<number> {
   const failed = await waitUntilReady(config, host)
   if (failed === undefined) return 0
   host.system.stderr.write(`no ${failed.wanted}: ${failed.reason}\n`)
+  return 1
+}
+
+async function ready(host: Host): Promise<number> {
+  const config = readConfig(host)
+  if (config instanceof ExchangerEnvError) return 2
+  const wanted = await missing(config, host.clock)
+  if (wanted === undefined) return 0
+  host.system.stderr.write(`no ${wanted} yet\n`)
   return 1
 }
 

@@ -107,8 +107,12 @@ describe('run, wait', () => {
   })
 
   test('credentials that STS knows, then the end at SIGTERM', async () => {
+    const early = world.run('ready')
+    expect(await early.exited).toBe(1)
+    expect(early.said.stderr).toMatch(/^no credentials of arn:.* yet\n$/)
     const resident = world.run('run')
     expect(await world.run('wait').exited).toBe(0)
+    expect(await world.run('ready').exited).toBe(0)
     const document = await published(world)
     const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = document
     const client = new STSClient({
@@ -383,7 +387,7 @@ describe('command line and environment', () => {
       const one = world.run(name)
       expect(await one.exited).toBe(2)
       expect(one.said.stderr).toContain(
-        `"${name}"; allowed: run, wait, exchange, certificate, trust-bundle, --help`,
+        `"${name}"; allowed: run, wait, ready, exchange, certificate, trust-bundle, --help`,
       )
     },
   )

@@ -10,7 +10,7 @@ import { CONFIG, documentEnding } from '../testbed/exchanger-samples.ts'
 import { ExchangeError } from './failure.ts'
 import { openTlsFolder } from './publish/tls-folder.ts'
 import { writeTerminationMessage } from './resident/termination.ts'
-import { waitUntilReady, type NotReady } from './wait.ts'
+import { missing, waitUntilReady, type NotReady } from './wait.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -108,6 +108,18 @@ describe('the gate', () => {
     await expect(writeTerminationMessage(messageFile(), error)).rejects.toMatchObject({
       code: 'ENOENT',
     })
+  })
+
+  test('one look, for the startup probe: what is missing, and nothing of what has ended', async () => {
+    const clock = new VirtualClock()
+    const credentials = { ...CONFIG, credentialsFolder: folder, delivery: 'process' as const }
+    const look = (): Promise<string | undefined> =>
+      missing({ credentials, certificate: undefined }, clock)
+    expect(await look()).toBe(`credentials of ${CONFIG.roleArn} for ServiceAccount team-a/app`)
+    await publish(clock.now() - 1000)
+    expect(await look()).toBeDefined()
+    await publish(clock.now() + 1000)
+    expect(await look()).toBeUndefined()
   })
 
   test('stays shut after 45 s', async () => {

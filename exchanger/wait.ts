@@ -32,20 +32,33 @@ interface GateDeps {
 
 /** The gate: it opens, with undefined, once an app can start with all that it was promised. */
 export async function waitUntilReady(
-  { credentials, certificate }: SidecarConfig,
+  config: SidecarConfig,
   { clock, terminationMessageFile }: GateDeps,
 ): Promise<NotReady | undefined> {
   const endMs = clock.monotonic() + LIMIT_MS
   for (;;) {
-    const wanted =
-      (credentials && (await missingCredentials(credentials, clock))) ??
-      (certificate && (await missingCertificate(certificate, clock)))
+    const wanted = await missing(config, clock)
     if (wanted === undefined) return undefined
     const givenUp = await readTerminationMessage(terminationMessageFile)
     if (givenUp !== undefined) return { wanted, reason: givenUp }
     if (clock.monotonic() >= endMs) return { wanted, reason: 'see the log of the sidecar' }
     await sleep(clock, POLL_MS)
   }
+}
+
+/**
+ * One look at what the gate waits for, for the startup probe.
+ *
+ * @returns what is not there yet, such as `credentials of arn:…`; undefined where all is there
+ */
+export async function missing(
+  { credentials, certificate }: SidecarConfig,
+  clock: Clock,
+): Promise<string | undefined> {
+  return (
+    (credentials && (await missingCredentials(credentials, clock))) ??
+    (certificate && (await missingCertificate(certificate, clock)))
+  )
 }
 
 async function missingCredentials(

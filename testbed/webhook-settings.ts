@@ -1,4 +1,6 @@
 /** Test double: the webhook's flags as its tests have them. Never shipped. */
+import { DEFAULT_EXCHANGER_RESOURCES } from '../contract/exchanger-resources.ts'
+import { DEFAULT_MESH_PROXIES } from '../contract/names.ts'
 import type { Settings } from '../webhook/admit/decide-pod.ts'
 
 export const SETTINGS: Settings = {
@@ -6,6 +8,9 @@ export const SETTINGS: Settings = {
   stsEndpoint: undefined,
   exchangerImages: [],
   exchangerImagePullPolicy: 'IfNotPresent',
+  exchangerUser: 65532,
+  exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
+  meshProxies: DEFAULT_MESH_PROXIES,
   certificateDoor: 'authority',
   trustBundle: 'config-map',
   clusterDomain: 'cluster.local',

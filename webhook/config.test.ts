@@ -18,6 +18,13 @@ describe('parseFlags', () => {
       'leaf-lifetime-seconds': 604_800,
       'exchanger-images': undefined,
       'exchanger-image-pull-policy': 'IfNotPresent',
+      'exchanger-user': 65_532,
+      'exchanger-resources': {
+        'requests.cpu': '10m',
+        'requests.memory': '24Mi',
+        'limits.memory': '64Mi',
+      },
+      'mesh-proxies': ['istio-proxy', 'linkerd-proxy'],
       'sts-http': 'refused',
       'accept-cluster-audience': 'false',
       'certificate-door': 'auto',
@@ -63,6 +70,23 @@ describe('parseFlags', () => {
       [...REQUIRED, '--exchanger-image-pull-policy', 'Never'],
       'IfNotPresent, Always',
     ],
+    ...['0', '-1', 'root', '1.5', '65532 ', '2147483648', '00'].map(
+      (user): [string, string[], string] => [
+        `exchanger user ${user}`,
+        [...REQUIRED, `--exchanger-user=${user}`],
+        `--exchanger-user is "${user}"; allowed: platform, or a user id from 1 to 2147483647 (0 is root)`,
+      ],
+    ),
+    [
+      'exchanger resources',
+      [...REQUIRED, '--exchanger-resources', 'limits.cpu=5m'],
+      '--exchanger-resources is "limits.cpu=5m"; allowed: quantities',
+    ],
+    [
+      'mesh proxies',
+      [...REQUIRED, '--mesh-proxies', 'Istio'],
+      '--mesh-proxies is "Istio"; allowed: at most 20 container names',
+    ],
     [
       'trust bundle',
       [...REQUIRED, '--trust-bundle', 'x'],
@@ -102,6 +126,18 @@ describe('parseFlags', () => {
     expect(parseFlags([...REQUIRED, '--exchanger-images', 'a:1\n b@sha256:x\n'])).toMatchObject({
       'exchanger-images': ['a:1', 'b@sha256:x'],
     })
+  })
+
+  test('the user of the sidecar: an id, or what the platform gives', () => {
+    for (const [text, user] of [
+      ['1', 1],
+      ['1000680000', 1_000_680_000],
+      ['platform', 'platform'],
+    ] as const) {
+      expect(parseFlags([...REQUIRED, '--exchanger-user', text])).toMatchObject({
+        'exchanger-user': user,
+      })
+    }
   })
 
   test('standalone', () => {

@@ -1,6 +1,7 @@
 import { AUTHORITY } from '../contract/certificates.ts'
 import { DEFAULT_CLUSTER_DOMAIN } from '../contract/dns-names.ts'
-import { DEFAULT_AUDIENCE, WEBHOOK } from '../contract/names.ts'
+import { DEFAULT_EXCHANGER_RESOURCES, exchangerResources } from '../contract/exchanger-resources.ts'
+import { DEFAULT_AUDIENCE, DEFAULT_MESH_PROXIES, EXCHANGER, WEBHOOK } from '../contract/names.ts'
 import { PULL_POLICIES } from '../contract/image.ts'
 import * as values from '../contract/values.ts'
 import { UsageError } from '../platform/errors.ts'
@@ -19,6 +20,18 @@ export const FLAGS = {
   'exchanger-image-pull-policy': flag(values.oneOf(...PULL_POLICIES), {
     default: 'IfNotPresent',
     help: 'imagePullPolicy of the injected sidecar; Always: for clusters with AlwaysPullImages',
+  }),
+  'exchanger-resources': flag(exchangerResources, {
+    default: DEFAULT_EXCHANGER_RESOURCES,
+    help: 'requests and limits of the injected sidecar; what is not named is not set',
+  }),
+  'exchanger-user': flag(values.exchangerUser, {
+    default: EXCHANGER.userId,
+    help: 'uid and gid of the injected sidecar; platform: neither is written, for platforms that give each namespace a range',
+  }),
+  'mesh-proxies': flag(values.containerNames, {
+    default: DEFAULT_MESH_PROXIES,
+    help: 'native sidecars behind which the injected one starts: proxies of service meshes',
   }),
   tls: flag(values.oneOf('self-managed', 'files'), {
     default: 'self-managed',

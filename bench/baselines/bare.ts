@@ -8,6 +8,7 @@
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { createServer } from 'node:https'
+import { DEFAULT_EXCHANGER_RESOURCES } from '../../contract/exchanger-resources.ts'
 import { parseRoleArn } from '../../contract/role-arn.ts'
 import { listen } from '../../platform/server.ts'
 import { appSide } from '../../webhook/admit/deliveries.ts'
@@ -55,6 +56,7 @@ const INJECTION: Injection = {
     },
     certificate: undefined,
     skipContainers: [],
+    exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
   },
   namespace: NAMESPACE,
   serviceAccount: SERVICE_ACCOUNT,
@@ -62,13 +64,16 @@ const INJECTION: Injection = {
   stsEndpoint: undefined,
   exchangerImages: [],
   exchangerImagePullPolicy: 'IfNotPresent',
+  exchangerUser: 65532,
+  meshProxies: [],
   certificateDoor: 'authority',
   trustBundle: 'config-map',
   authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
 }
-const SIDECARS = ourSidecars(INJECTION)
+const NO_POD = { metadata: {}, spec: { containers: [] } }
+const SIDECARS = ourSidecars(INJECTION, NO_POD)
 const VOLUMES = ourVolumes(INJECTION)
-const APP = appSide(INJECTION, { metadata: {}, spec: { containers: [] } })
+const APP = appSide(INJECTION, NO_POD)
 
 function patchOf({ spec }: BareReview['request']['object']): object[] {
   const path = '/metadata/annotations/nocreds.dev~1injected-role'

@@ -7,7 +7,10 @@ export interface Pod {
     readonly annotations?: Readonly<Record<string, string>>
   }
   readonly spec: {
-    readonly initContainers?: readonly { readonly name: string }[]
+    readonly initContainers?: readonly {
+      readonly name: string
+      readonly env?: readonly { readonly name: string }[]
+    }[]
     readonly containers: readonly {
       readonly name: string
       readonly env?: readonly { readonly name: string }[]

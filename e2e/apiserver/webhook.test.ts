@@ -1,5 +1,5 @@
 /** The webhook behind a real apiserver: what it is asked, in which order, and what comes of its answers. */
-import { createServer, type Server } from 'node:https'
+import { createServer } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { EXCHANGER, INJECTED_ROLE } from '../../contract/names.ts'
@@ -78,20 +78,29 @@ test('a pod that is injected already passes once more, unchanged', async () => {
   expect((again.body as Pod).spec).toEqual(spec)
 })
 
-/** A mutating webhook of somebody else, which adds a container at the end; `seen`: of each pod the init containers. */
+type Patch = (pod: Pod) => readonly object[]
+
+/** A mutating webhook of somebody else, behind ours; `seen`: of each pod the init containers. */
+interface OtherWebhook {
+  readonly seen: string[][]
+  stop(): Promise<void>
+}
+
 async function startOtherWebhook(
-  seen: string[][],
-): Promise<{ server: Server; caPem: string; port: number }> {
+  target: string,
+  patchOf: Patch,
+  reinvocationPolicy: 'Never' | 'IfNeeded' = 'Never',
+): Promise<OtherWebhook> {
+  const seen: string[][] = []
   const { caPem, certPem, keyPem } = await throwawayCertificate(['127.0.0.1'])
-  const value = { name: 'late', image: 'example/late:1' }
-  const patch = Buffer.from(JSON.stringify([{ op: 'add', path: '/spec/containers/-', value }]))
   const server = createServer({ cert: certPem, key: keyPem }, (request, response) => {
     void text(request).then((asked) => {
       const { uid, object } = (
         JSON.parse(asked) as { readonly request: { readonly uid: string; readonly object: Pod } }
       ).request
       seen.push(exchangersOf(object))
-      const answer = { uid, allowed: true, patchType: 'JSONPatch', patch: patch.toString('base64') }
+      const patch = Buffer.from(JSON.stringify(patchOf(object))).toString('base64')
+      const answer = { uid, allowed: true, patchType: 'JSONPatch', patch }
       response.setHeader('content-type', 'application/json')
       response.end(
         JSON.stringify({
@@ -102,55 +111,128 @@ async function startOtherWebhook(
       )
     })
   })
-  return { server, caPem, port: await listen(server, 0, '127.0.0.1') }
+  const url = `https://127.0.0.1:${await listen(server, 0, '127.0.0.1')}/`
+  await create(harness.api, CONFIGURATIONS, {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'MutatingWebhookConfiguration',
+    // After `nocreds`: the apiserver calls them in the order of their names.
+    metadata: { name: 'zz-late' },
+    webhooks: [
+      {
+        name: 'late.webhook.example',
+        clientConfig: { url, caBundle: Buffer.from(caPem).toString('base64') },
+        rules: [
+          { apiGroups: [''], apiVersions: ['v1'], resources: ['pods'], operations: ['CREATE'] },
+        ],
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': target } },
+        reinvocationPolicy,
+        sideEffects: 'None',
+        admissionReviewVersions: ['v1'],
+      },
+    ],
+  })
+  return {
+    seen,
+    async stop() {
+      await harness.api({ method: 'DELETE', path: `${CONFIGURATIONS}/zz-late` })
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
+
+/** Creates pods until the other webhook was asked about one: one that was made a moment ago is not called yet. */
+function createSeen(
+  namespace: string,
+  { seen }: OtherWebhook,
+): Promise<Awaited<ReturnType<typeof createPod>>> {
+  return waitFor('a pod that the other webhook saw', 30_000, async () => {
+    const before = seen.length
+    const answer = await createPod(harness.api, namespace, pod('app'))
+    return seen.length > before ? answer : undefined
+  })
 }
 
 test('second pass: a container that another webhook adds after ours has credentials, too', async () => {
-  const seen: string[][] = []
   await createTeam(harness.api, 'second-pass')
-  const { server, caPem, port } = await startOtherWebhook(seen)
+  const value = { name: 'late', image: 'example/late:1' }
+  const add = { op: 'add', path: '/spec/containers/-', value }
+  const other = await startOtherWebhook('second-pass', () => [add])
   try {
-    await create(harness.api, CONFIGURATIONS, {
-      apiVersion: 'admissionregistration.k8s.io/v1',
-      kind: 'MutatingWebhookConfiguration',
-      // After `nocreds`: the apiserver calls them in the order of their names.
-      metadata: { name: 'zz-late' },
-      webhooks: [
-        {
-          name: 'late.webhook.example',
-          clientConfig: {
-            url: `https://127.0.0.1:${port}/`,
-            caBundle: Buffer.from(caPem).toString('base64'),
-          },
-          rules: [
-            { apiGroups: [''], apiVersions: ['v1'], resources: ['pods'], operations: ['CREATE'] },
-          ],
-          namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'second-pass' } },
-          sideEffects: 'None',
-          admissionReviewVersions: ['v1'],
-        },
-      ],
-    })
-    // A webhook that was made a moment ago is not called yet.
-    const containers = await waitFor(
-      'a pod with the container of the other webhook',
-      30_000,
-      async () => {
-        const { status, message, body } = await createPod(harness.api, 'second-pass', pod('app'))
-        if (status !== 201) throw new Error(message)
-        const { spec } = body as Pod
-        return spec.containers.length === 2 ? spec.containers : undefined
-      },
-    )
-    const [app, late] = containers.map(({ env = [] }) => env.map(({ name }) => name))
+    const { status, message, body } = await createSeen('second-pass', other)
+    expect({ status, message }).toEqual({ status: 201, message: '' })
+    const names = (body as Pod).spec.containers.map(({ env = [] }) => env.map(({ name }) => name))
+    const [app, late] = names
     expect(late).toEqual(app)
     expect(late).toContain('AWS_CONFIG_FILE')
     // It came after ours.
-    expect(seen.at(-1)).toEqual([EXCHANGER.container])
+    expect(other.seen.at(-1)).toEqual([EXCHANGER.container])
   } finally {
-    await harness.api({ method: 'DELETE', path: `${CONFIGURATIONS}/zz-late` })
-    server.closeAllConnections()
-    server.close()
+    await other.stop()
+  }
+}, 60_000)
+
+/** Gives each init container variables that it lacks. */
+const withVariables =
+  (...names: readonly string[]): Patch =>
+  ({ spec }) =>
+    (spec.initContainers ?? []).flatMap(({ env = [] }, at) =>
+      names
+        .filter((name) => !env.some((one) => one.name === name))
+        .map((name) => ({
+          op: 'add',
+          path: `/spec/initContainers/${at}/env/-`,
+          value: { name, value: '/x' },
+        })),
+    )
+
+/** Variables of the sidecar that nocreds did not write. */
+const foreignOf = (body: unknown): string[] =>
+  ((body as Pod).spec.initContainers ?? [])
+    .flatMap(({ env = [] }) => env.map(({ name }) => name))
+    .filter((name) => !name.startsWith('NOCREDS_'))
+
+test.each(['Never', 'IfNeeded'] as const)(
+  'second pass: of what another webhook gives the sidecar, the harmless stays (called again: %s)',
+  async (reinvocationPolicy) => {
+    const namespace = `harmless-${reinvocationPolicy.toLowerCase()}`
+    await createTeam(harness.api, namespace)
+    const patch = withVariables('CORP_SITE', 'HTTPS_PROXY')
+    const other = await startOtherWebhook(namespace, patch, reinvocationPolicy)
+    try {
+      const { status, message, body } = await createSeen(namespace, other)
+      expect({ status, message }).toEqual({ status: 201, message: '' })
+      expect(foreignOf(body)).toEqual(['CORP_SITE', 'HTTPS_PROXY'])
+    } finally {
+      await other.stop()
+    }
+  },
+  60_000,
+)
+
+test('second pass: what another webhook gives the sidecar and reaches Node is gone', async () => {
+  await createTeam(harness.api, 'reaching')
+  const patch = withVariables('NODE_OPTIONS', 'CORP_SITE', 'LD_PRELOAD')
+  const other = await startOtherWebhook('reaching', patch)
+  try {
+    const { status, message, body } = await createSeen('reaching', other)
+    expect({ status, message }).toEqual({ status: 201, message: '' })
+    expect(foreignOf(body)).toEqual(['CORP_SITE'])
+  } finally {
+    await other.stop()
+  }
+}, 60_000)
+
+test('what another webhook adds after our last call is refused by the guard, which says what to do', async () => {
+  await createTeam(harness.api, 'last')
+  const other = await startOtherWebhook('last', withVariables('NODE_OPTIONS'), 'IfNeeded')
+  try {
+    const { status, message } = await createSeen('last', other)
+    expect(status).toBe(403)
+    expect(message).toContain('container nocreds-exchanger has variable NODE_OPTIONS')
+    expect(message).toContain('exclude container nocreds-exchanger in that webhook')
+  } finally {
+    await other.stop()
   }
 }, 60_000)
 

@@ -178,12 +178,16 @@ const eachOf = (values: Readonly<Record<string, string>>): Record<string, Change
     Object.entries(values).map(([name, value]) => [`${name}=${value}`, variable(name, value)]),
   )
 
-/** Each is to be refused. */
-export const CHANGES: Readonly<Record<string, Change>> = {
+/** Each is put back by the webhook, and refused by the guard where the webhook does not see it. */
+export const OF_SIDECAR: Readonly<Record<string, Change>> = {
   ...SIDECARS,
   ...eachOf(OTHER_VALUES),
   ...eachOf(LOADERS),
   ...Object.fromEntries(MOUNTS.map((path) => [`a volume at ${path}`, mount(path)])),
+}
+
+/** Each is refused by both. */
+export const OF_POD: Readonly<Record<string, Change>> = {
   'the token in the app': add('/spec/containers/0/volumeMounts/-', {
     name: 'nocreds-token',
     mountPath: '/t',

@@ -1,6 +1,7 @@
 /**
  * The pod that the webhook writes, brought along by a developer with one thing changed (04, M5). Where webhook and
- * guard see it, a pod with a role; where only the guard does, one with a role and a certificate by the sidecar.
+ * guard see it, a pod with a role, whose sidecar the webhook puts back; where only the guard does, one with a role and a
+ * certificate by the sidecar, which it refuses.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import {
@@ -16,9 +17,10 @@ import {
 import { closeGround, openGround, type Ground, type Place } from '../support/attackers.ts'
 import {
   ADDED_BY_OTHERS,
-  CHANGES,
   CHANGES_WITH_CERTIFICATE,
   NEIGHBOURS,
+  OF_POD,
+  OF_SIDECAR,
 } from './sidecar-changes.ts'
 
 let ground: Ground
@@ -48,7 +50,8 @@ describe.each<[string, Place, RegExp]>([
   test('admitted: without a change, so that it is the change that is refused', async () => {
     expectAdmitted(await create(pod()))
   })
-  const changes = place === 'unseen' ? { ...CHANGES, ...CHANGES_WITH_CERTIFICATE } : CHANGES
+  const changes =
+    place === 'unseen' ? { ...OF_POD, ...OF_SIDECAR, ...CHANGES_WITH_CERTIFICATE } : OF_POD
   test.each(Object.entries(changes))('refused: %s', async (_what, change) => {
     const answer = await create(changed(pod(), change(pod())))
     expect({ by: stopperOf(answer), message: answer.message, status: answer.status }).toEqual({
@@ -57,8 +60,20 @@ describe.each<[string, Place, RegExp]>([
       status: 403,
     })
   })
-  const neighbours = place === 'unseen' ? { ...NEIGHBOURS, ...ADDED_BY_OTHERS } : NEIGHBOURS
-  test.each(Object.entries(neighbours))('admitted: %s', async (_what, change) => {
-    expectAdmitted(await create(changed(pod(), change(pod()))))
+  test.each(Object.entries({ ...NEIGHBOURS, ...ADDED_BY_OTHERS }))(
+    'admitted: %s',
+    async (_what, change) => {
+      expectAdmitted(await create(changed(pod(), change(pod()))))
+    },
+  )
+})
+
+describe('where the webhook sees it, nothing of it is left', () => {
+  test.each(Object.entries(OF_SIDECAR))('put back: %s', async (_what, change) => {
+    const pod = written['team-a']!
+    const body = changed(pod, change(pod))
+    const answer = await send(ground, { place: 'team-a', resource: 'pods', body })
+    expectAdmitted(answer)
+    expect((answer.body as AttackPod).spec.initContainers).toEqual(pod.spec.initContainers)
   })
 })

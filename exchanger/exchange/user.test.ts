@@ -1,6 +1,6 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -15,13 +15,18 @@ import { startIssuer } from '../../testbed/issuer.ts'
 import { startSts } from '../../testbed/sts/server.ts'
 import { trustPolicy } from '../../testbed/sts/trust-policy.ts'
 
-/** The sidecar's user: no entry in /etc/passwd, no home, and in a container no HOME either. */
+/** The sidecar's users: no entry in /etc/passwd, no home, and in a container no HOME either. */
 const SIDECAR_USER = { uid: EXCHANGER.userId, gid: EXCHANGER.userId }
+/** As OpenShift gives them: a uid of the namespace's range, and the group root. */
+const OF_A_RANGE = { uid: 1_000_680_000, gid: 0 }
 
 /** Only root may become another user, and that user must be able to reach this Node. */
 const isPossible = spawnSync(process.execPath, ['--version'], SIDECAR_USER).status === 0
 
-;(isPossible ? test : test.skip)('an exchange works for a user without a home', async () => {
+;(isPossible ? test : test.skip).each([
+  ['of the image', SIDECAR_USER],
+  ['of a range', OF_A_RANGE],
+])('a sidecar works for a user without a home: %s', async (_, user) => {
   const issuer = await startIssuer({ clock: realClock })
   const trust = trustPolicy({
     issuer: issuer.url,
@@ -41,7 +46,7 @@ const isPossible = spawnSync(process.execPath, ['--version'], SIDECAR_USER).stat
     for (const opened of [folder, dirname(pod.config.tokenFile)]) await chmod(opened, 0o755)
 
     const child = spawn(process.execPath, [join(folder, 'exchanger.mjs'), 'exchange'], {
-      ...SIDECAR_USER,
+      ...user,
       env: pod.env,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -50,6 +55,24 @@ const isPossible = spawnSync(process.execPath, ['--version'], SIDECAR_USER).stat
     await closed
     expect(stderr).toBe('')
     expect(parseCredentialDocument(stdout)).toMatchObject({ AccountId: '111122223333' })
+
+    // The whole sidecar, with the modes that the kubelet gives folder and file.
+    await chmod(pod.config.credentialsFolder, 0o777)
+    await chmod(pod.config.terminationMessageFile, 0o666)
+    const start = (word: string): ChildProcess =>
+      spawn(process.execPath, [join(folder, 'exchanger.mjs'), word], {
+        ...user,
+        env: pod.env,
+        stdio: 'ignore',
+      })
+    const resident = start('run')
+    const ended = once(resident, 'close')
+    for (const word of ['wait', 'ready'])
+      expect(await once(start(word), 'close')).toEqual([0, null])
+    resident.kill('SIGTERM')
+    expect(await ended).toEqual([0, null])
+    const { uid, mode } = await stat(join(pod.config.credentialsFolder, 'credentials.json'))
+    expect({ uid, mode: mode & 0o777 }).toEqual({ uid: user.uid, mode: 0o644 })
   } finally {
     await Promise.all([sts.stop(), issuer.close(), rm(folder, { recursive: true })])
   }

@@ -85,6 +85,8 @@ function decideRequest(
     exchangerImage: settings.exchangerImage,
     exchangerImages: settings.exchangerImages,
     exchangerImagePullPolicy: settings.exchangerImagePullPolicy,
+    exchangerUser: settings.exchangerUser,
+    meshProxies: settings.meshProxies,
     stsEndpoint: settings.stsEndpoint,
     certificateDoor: settings.certificateDoor,
     trustBundle: settings.trustBundle,

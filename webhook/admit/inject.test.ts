@@ -2,12 +2,14 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { applyPatch } from 'rfc6902'
 import type { WantedCredentials } from '../../contract/annotations.ts'
+import { DEFAULT_EXCHANGER_RESOURCES } from '../../contract/exchanger-resources.ts'
 import { parseRoleArn } from '../../contract/role-arn.ts'
 import { DELIVERIES } from '../../contract/values.ts'
 import { anyPod } from '../../testbed/arbitrary-pod.ts'
 import { inject } from './inject.ts'
 import { diff } from './json-patch.ts'
 import { TRUST_BUNDLE_SOURCES, type Injection } from './ours/injection.ts'
+import type { Container, Pod } from './pod.ts'
 import { servable } from './servable.ts'
 
 const anyInjection: fc.Arbitrary<Injection> = fc
@@ -18,34 +20,99 @@ const anyInjection: fc.Arbitrary<Injection> = fc
     trustBundle: fc.constantFrom(...TRUST_BUNDLE_SOURCES),
     region: fc.constantFrom(undefined, 'eu-central-1'),
     skipContainers: fc.constantFrom<string[][]>([], ['a'], ['b', 'c']),
+    exchangerUser: fc.constantFrom('platform' as const, 65532),
   })
   .filter(({ delivery, dnsNames }) => delivery !== undefined || dnsNames !== undefined)
-  .map(({ delivery, dnsNames, region, certificateDoor, trustBundle, skipContainers }) => {
-    const credentials: WantedCredentials | undefined = delivery && {
-      role: parseRoleArn('arn:aws:iam::111122223333:role/app')!,
-      sessionDurationSeconds: 3600,
-      sessionName: '{namespace}.{serviceaccount}',
-      audience: 'sts.amazonaws.com',
-      tokenExpirationSeconds: 3600,
+  .map(
+    ({
       delivery,
+      dnsNames,
       region,
-    }
-    const certificate = dnsNames && { durationSeconds: 3600, dnsNames }
-    return {
-      request: { credentials, certificate, skipContainers },
       certificateDoor,
       trustBundle,
-      authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
-      namespace: 'team-a',
-      serviceAccount: 'app',
-      exchangerImage: 'nocreds/exchanger:0.1.0',
-      exchangerImages: [],
-      exchangerImagePullPolicy: 'IfNotPresent',
-      stsEndpoint: undefined,
-    }
-  })
+      skipContainers,
+      exchangerUser,
+    }) => {
+      const credentials: WantedCredentials | undefined = delivery && {
+        role: parseRoleArn('arn:aws:iam::111122223333:role/app')!,
+        sessionDurationSeconds: 3600,
+        sessionName: '{namespace}.{serviceaccount}',
+        audience: 'sts.amazonaws.com',
+        tokenExpirationSeconds: 3600,
+        delivery,
+        region,
+      }
+      const certificate = dnsNames && { durationSeconds: 3600, dnsNames }
+      return {
+        request: {
+          credentials,
+          certificate,
+          skipContainers,
+          exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
+        },
+        certificateDoor,
+        trustBundle,
+        authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
+        namespace: 'team-a',
+        serviceAccount: 'app',
+        exchangerImage: 'nocreds/exchanger:0.1.0',
+        exchangerImages: [],
+        exchangerImagePullPolicy: 'IfNotPresent',
+        exchangerUser,
+        meshProxies: ['a', 'istio-proxy'],
+        stsEndpoint: undefined,
+      }
+    },
+  )
 
 const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
+
+/** A webhook of somebody else that does one thing to every container. */
+const toEach =
+  (change: (container: Container) => object): ((pod: Pod) => Pod) =>
+  ({ spec, ...pod }) => {
+    const changed = (one: Container): Container => ({ ...one, ...change(one) })
+    const initContainers = spec.initContainers?.map(changed)
+    const containers = spec.containers.map(changed)
+    return { ...pod, spec: { ...spec, initContainers, containers } }
+  }
+/** Adds to a list what is not there yet, at its front. */
+const adding = <T extends object>(
+  list: readonly T[] | null | undefined,
+  one: T,
+  key: keyof T,
+): readonly T[] =>
+  list?.some((other) => other[key] === one[key]) === true ? list : [one, ...(list ?? [])]
+const variable = (name: string, value = 'EVIL'): ((pod: Pod) => Pod) =>
+  toEach(({ env }) => ({ env: adding(env, { name, value }, 'name') }))
+const mount = (mountPath: string, name = 'EVIL'): ((pod: Pod) => Pod) =>
+  toEach(({ volumeMounts }) => ({
+    volumeMounts: adding(volumeMounts, { name, mountPath }, 'mountPath'),
+  }))
+
+const OTHERS = [
+  variable('CORP_SITE', 'muc'),
+  mount('/etc/ssl/certs', 'certificates'),
+  ...['NODE_OPTIONS', 'NODE_EXTRA_CA_CERTS', 'LD_PRELOAD', 'PATH', 'NOCREDS_X'].map((name) =>
+    variable(name),
+  ),
+  ...['/usr', '/EVIL/../nocreds'].map((path) => mount(path)),
+  toEach(({ image }) => ({ image: `EVIL/${(image ?? '').replace('EVIL/', '')}` })),
+  toEach(() => ({ securityContext: { runAsUser: 0, EVIL: true } })),
+  toEach(() => ({ restartPolicy: undefined })),
+  toEach(() => ({ args: ['EVIL'], startupProbe: { exec: { command: ['EVIL'] } } })),
+  toEach(() => ({ resources: { limits: { cpu: '1', memory: '1Gi' } } })),
+  ({ spec, ...pod }: Pod): Pod => ({
+    ...pod,
+    spec: {
+      ...spec,
+      initContainers: [
+        ...(spec.initContainers ?? []).filter(({ name }) => name !== 'istio-proxy'),
+        { name: 'istio-proxy', restartPolicy: 'Always' },
+      ],
+    },
+  }),
+]
 
 /** Every leaf of a value, as `path=json`. */
 function leaves(value: unknown, path = ''): string[] {
@@ -81,6 +148,19 @@ describe('inject', () => {
           expect(servable(injected, other)).toBeUndefined()
           expect(inject(injected, other)).toBe(injected)
         }
+      }),
+    )
+  })
+
+  test('beside a webhook that changes every container it converges, and the pod is never denied', () => {
+    fc.assert(
+      fc.property(anyPod, anyInjection, fc.constantFrom(...OTHERS), (pod, injection, other) => {
+        const turn = (before: Pod): Pod => inject(copy(other(before)), injection)
+        const once = turn(inject(pod, injection))
+        expect(copy(turn(once))).toEqual(copy(once))
+        expect(servable(copy(other(once)), injection)).toBeUndefined()
+        const sidecar = once.spec.initContainers?.find(({ name }) => name === 'nocreds-exchanger')
+        expect(JSON.stringify(sidecar ?? '')).not.toContain('EVIL')
       }),
     )
   })

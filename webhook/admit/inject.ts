@@ -1,14 +1,17 @@
 import { INJECTED_ROLE, PREFIX } from '../../contract/names.ts'
 import { appSide, type AppSide } from './deliveries.ts'
 import type { Injection } from './ours/injection.ts'
-import { ourSidecars, ourVolumes } from './ours/whole.ts'
-import type { Container, EnvVar, Pod, VolumeMount } from './pod.ts'
+import { repaired } from './ours/repaired.ts'
+import { isOurVolume, ourSidecars, ourVolumes } from './ours/whole.ts'
+import { placed } from './mesh.ts'
+import type { Container, EnvVar, Pod, Volume, VolumeMount } from './pod.ts'
 
 /**
  * The pod with all that nocreds gives it. Pure and idempotent: what is already there is not added
  * again, and a pod that has everything is returned as it is, by reference.
  *
- * Expects a pod that passed the checks: volumes and containers of our names are ours.
+ * Expects a pod that passed the checks. Volumes of our names, and the init container of our name, are put back as
+ * they are to be: other webhooks change what they find, and restored pods have what an older version wrote.
  */
 export function inject(pod: Pod, injection: Injection): Pod {
   const app = appSide(injection, pod)
@@ -16,20 +19,16 @@ export function inject(pod: Pod, injection: Injection): Pod {
   const serve = (container: Container): Container =>
     skipped.includes(container.name) ? container : withAppSide(container, app)
 
-  const sidecars = ourSidecars(injection)
-  const ours = sidecars.map((sidecar) => sidecar.name)
+  const [ours] = ourSidecars(injection, pod)
   const initContainers = (pod.spec.initContainers ?? []).map((container) =>
-    ours.includes(container.name) ? container : serve(container),
+    ours?.name === container.name ? repaired(container, ours, injection) : serve(container),
   )
+  const kept = keepList(pod.spec.initContainers, initContainers)
   return keepIfEqual(pod, {
     metadata: keepIfEqual(pod.metadata, { annotations: withMarks(pod, injection) }),
     spec: keepIfEqual(pod.spec, {
-      volumes: withMissing(pod.spec.volumes, ourVolumes(injection), 'last'),
-      initContainers: withMissing(
-        keepList(pod.spec.initContainers, initContainers),
-        sidecars,
-        'first',
-      ),
+      volumes: withOurVolumes(pod.spec.volumes, injection),
+      initContainers: ours === undefined ? kept : placed(kept, ours, injection.meshProxies),
       containers: keepList(pod.spec.containers, pod.spec.containers.map(serve)),
     }),
   })
@@ -76,16 +75,19 @@ function withAppSide(container: Container, app: AppSide): Container {
   })
 }
 
-/** The list with those of `wanted` that it lacks by name; the same list where it lacks none. */
-function withMissing<T extends { readonly name: string }>(
-  list: readonly T[] | null | undefined,
-  wanted: readonly T[],
-  where: 'first' | 'last',
-): readonly T[] | null | undefined {
+/** Volumes of our names are what we write, whatever they were. */
+function withOurVolumes(
+  list: readonly Volume[] | null | undefined,
+  injection: Injection,
+): readonly Volume[] | null | undefined {
+  const ours = ourVolumes(injection)
   const present = list ?? []
-  const missing = wanted.filter((one) => !present.some((other) => other.name === one.name))
-  if (missing.length === 0) return list
-  return where === 'first' ? [...missing, ...present] : [...present, ...missing]
+  const kept = present.map((volume) => {
+    const our = ours.find(({ name }) => name === volume.name)
+    return our === undefined || isOurVolume(volume, injection) ? volume : our
+  })
+  const missing = ours.filter((one) => !present.some(({ name }) => name === one.name))
+  return missing.length === 0 ? keepList(list, kept) : [...kept, ...missing]
 }
 
 /** The old list where every element is the old one. */

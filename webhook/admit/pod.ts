@@ -11,11 +11,21 @@ const annotations = z.record(z.string(), z.string())
 const envVar = z.looseObject({ name: z.string(), value: z.string().nullish() })
 const volumeMount = z.looseObject({ name: z.string(), mountPath: z.string() })
 
+/** Of any kind: what is no quantity is the apiserver's to refuse. */
+const quantities = z.record(z.string(), z.unknown())
+
+const resources = z.looseObject({
+  claims: z.array(z.unknown()).nullish(),
+  requests: quantities.nullish(),
+  limits: quantities.nullish(),
+})
+
 const container = z.looseObject({
   name: z.string(),
+  restartPolicy: z.string().nullish(),
   image: z.string().nullish(),
   imagePullPolicy: z.string().nullish(),
-  resources: z.looseObject({ claims: z.array(z.unknown()).nullish() }).nullish(),
+  resources: resources.nullish(),
   env: z.array(envVar).nullish(),
   volumeMounts: z.array(volumeMount).nullish(),
 })
@@ -35,6 +45,7 @@ export const podSchema = z.looseObject({
     serviceAccountName: z.string().nullish(),
     hostNetwork: z.boolean().nullish(),
     shareProcessNamespace: z.boolean().nullish(),
+    resources: resources.nullish(),
     os: z.looseObject({ name: z.string() }).nullish(),
     nodeSelector: z.record(z.string(), z.string()).nullish(),
     volumes: z.array(volume).nullish(),
@@ -58,6 +69,7 @@ export const namespaceSchema = z.looseObject({
 export type EnvVar = Readonly<z.infer<typeof envVar>>
 export type VolumeMount = Readonly<z.infer<typeof volumeMount>>
 export type Container = Readonly<z.infer<typeof container>>
+export type Resources = Readonly<z.infer<typeof resources>>
 export type Volume = Readonly<z.infer<typeof volume>>
 export type Pod = Readonly<z.infer<typeof podSchema>>
 export type Namespace = Readonly<z.infer<typeof namespaceSchema>>

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { anyPod } from '../../testbed/arbitrary-pod.ts'
 import { SETTINGS } from '../../testbed/webhook-settings.ts'
 import { decideByPodAlone, decidePod } from './decide-pod.ts'
-import { OUR_VOLUME_NAMES } from './ours/whole.ts'
+import { OUR_VOLUME_NAMES } from './ours/injection.ts'
 import type { Pod } from './pod.ts'
 import type { Verdict } from './verdict.ts'
 

@@ -1,5 +1,5 @@
 import { CERTIFICATE, CSI_DRIVER, EXCHANGER, PREFIX, ROLE_ARN } from '../../contract/names.ts'
-import { OUR_VOLUME_NAMES } from './ours/whole.ts'
+import { OUR_VOLUME_NAMES } from './ours/injection.ts'
 import { containersOf, type Pod, type Volume } from './pod.ts'
 import { denied, type Denied } from './verdict.ts'
 

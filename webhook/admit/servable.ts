@@ -1,10 +1,9 @@
 import { CSI_DRIVER, EXCHANGER } from '../../contract/names.ts'
 import { sessionNameExcess } from './deliveries.ts'
-import { TRUST_BUNDLE_SOURCES, type Injection } from './ours/injection.ts'
+import { OUR_VOLUME_NAMES, sidecarTasks, type Injection } from './ours/injection.ts'
 import { isSame } from './ours/same.ts'
-import { differenceFromOurs } from './ours/sidecar.ts'
-import { appMounts, OUR_VOLUME_NAMES, ourSidecars, ourVolumes } from './ours/whole.ts'
-import { containersOf, type Pod, type Volume, type VolumeMount } from './pod.ts'
+import { appMounts, ourVolumes } from './ours/whole.ts'
+import { containersOf, type Container, type Pod, type VolumeMount } from './pod.ts'
 import { isOfOurDriver } from './reserved-names.ts'
 import { denied, type Denied } from './verdict.ts'
 
@@ -68,45 +67,45 @@ function sessionNameFits(pod: Pod, injection: Injection): Denied | undefined {
   )
 }
 
+/** Of our names there are only volumes that this pod gets; inject() makes them what they are to be. */
 function volumesAreOurs(pod: Pod, injection: Injection): Denied | undefined {
+  const wanted = ourVolumes(injection).map(({ name }) => name)
   const foreign = pod.spec.volumes?.find(
     (volume) =>
       isOfOurDriver(volume) ||
-      (OUR_VOLUME_NAMES.includes(volume.name) && !isOurVolume(volume, injection)),
+      (OUR_VOLUME_NAMES.includes(volume.name) && !wanted.includes(volume.name)),
   )
   if (foreign === undefined) return undefined
   return denied(
     'foreign-volume',
     isOfOurDriver(foreign)
       ? `the pod brings volume ${foreign.name} of CSI driver ${CSI_DRIVER} that nocreds did not write; remove it`
-      : `the pod brings a volume named ${foreign.name} that nocreds did not write; rename it`,
+      : `the pod brings a volume named ${foreign.name}, a name of nocreds, which gives this pod none of that name; remove or rename it`,
   )
 }
 
-/** While replicas with different flags run, one may have put in the other source of the trust bundle. */
-function isOurVolume(volume: Volume, injection: Injection): boolean {
-  return TRUST_BUNDLE_SOURCES.some((trustBundle) =>
-    ourVolumes({ ...injection, trustBundle }).some(
-      (one) => one.name === volume.name && isSame(volume, one),
-    ),
-  )
-}
-
+/** One container of our name at most, among the init containers; inject() makes it what it is to be. */
 function containersAreOurs(pod: Pod, injection: Injection): Denied | undefined {
-  const named = containersOf(pod).filter((container) => container.name === EXCHANGER.container)
-  const [first] = named
-  if (first === undefined) return undefined
-  const [ours] = ourSidecars(injection)
-  const isInPlace =
-    named.length === 1 && ours !== undefined && pod.spec.initContainers?.includes(first) === true
-  const difference = isInPlace
-    ? differenceFromOurs(first, ours, injection.exchangerImages)
-    : 'place in the pod'
-  if (difference === undefined) return undefined
+  const named = containersOf(pod).filter(({ name }) => name === EXCHANGER.container)
+  const why = whyForeign(named, pod, injection)
+  if (why === undefined) return undefined
   return denied(
     'foreign-container',
-    `the pod brings a container named ${EXCHANGER.container} that nocreds did not write for it (its ${difference} differs); remove it, the webhook adds it`,
+    `the pod brings a container named ${EXCHANGER.container}, ${why}; that name is for the sidecar of nocreds, which the webhook adds by itself: remove the container, or rename it if it is yours; if another webhook put it there, exclude ${EXCHANGER.container} in that webhook`,
   )
+}
+
+function whyForeign(
+  [first, ...more]: readonly Container[],
+  { spec }: Pod,
+  injection: Injection,
+): string | undefined {
+  if (first === undefined) return undefined
+  if (sidecarTasks(injection) === undefined) return 'which this pod does not get'
+  if (more.length > 0) return 'more than once'
+  return spec.initContainers?.includes(first) === true
+    ? undefined
+    : 'which is to be an init container'
 }
 
 /** Our volumes are mounted by the sidecar as it is, by others only as we mount them. */

@@ -1,8 +1,11 @@
 import { TLS_DIR_ENV } from '../../contract/certificates.ts'
 import { AWS_ENV, CONFLICTING_ENV, EXCHANGER, PREFIX } from '../../contract/names.ts'
 import { appSide, type AppSide } from './deliveries.ts'
+import { meshWarnings } from './mesh.ts'
 import type { Injection } from './ours/injection.ts'
+import { putBack, repaired } from './ours/repaired.ts'
 import { isSame } from './ours/same.ts'
+import { ourSidecars } from './ours/whole.ts'
 import { containersOf, type Container, type EnvVar, type Pod } from './pod.ts'
 
 /**
@@ -19,7 +22,27 @@ export function warningsFor(pod: Pod, injection: Injection): string[] {
   return [
     ...served.flatMap((container) => envWarnings(container, app, conflicting)),
     ...skipWarnings(pod, skipped),
+    ...putBackWarnings(pod, injection),
+    ...meshWarnings(pod, injection),
   ]
+}
+
+/** What we had to put back in our own container: its author should keep off it. */
+function putBackWarnings(pod: Pod, injection: Injection): string[] {
+  const found = pod.spec.initContainers?.find(({ name }) => name === EXCHANGER.container)
+  if (found === undefined) return []
+  const [ours] = ourSidecars(injection, pod)
+  if (ours === undefined) return []
+  const changed = putBack(found, repaired(found, ours, injection))
+  if (changed.length === 0) return []
+  const more = changed.length > 10 ? ', …' : ''
+  return [
+    `nocreds: container ${EXCHANGER.container} came otherwise than nocreds writes it (${listOf(changed.slice(0, 10))}${more}), from another webhook, an older version or by hand, and was put back; exclude that container in the other webhook, or take it out of the pod`,
+  ]
+}
+
+function listOf(texts: readonly string[]): string {
+  return texts.map((text) => (text.length > 100 ? `${text.slice(0, 100)}…` : text)).join(', ')
 }
 
 function envWarnings(container: Container, app: AppSide, conflicting: readonly string[]): string[] {

@@ -3,7 +3,10 @@ import type {
   WantedCertificate,
   WantedCredentials,
 } from '../../../contract/annotations.ts'
+import { AUTHORITY_VOLUME, TLS_VOLUME } from '../../../contract/certificates.ts'
 import type { PullPolicy } from '../../../contract/image.ts'
+import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
+import type { ExchangerUser } from '../../../contract/values.ts'
 import type { VolumeMount } from '../pod.ts'
 
 /**
@@ -16,12 +19,23 @@ export type CertificateDoor = 'authority' | 'pod-certificate'
 export const TRUST_BUNDLE_SOURCES = ['config-map', 'cluster-trust-bundle'] as const
 export type TrustBundleSource = (typeof TRUST_BUNDLE_SOURCES)[number]
 
+/** Names that are ours alone: a pod that uses one for something else is not served. */
+export const OUR_VOLUME_NAMES: readonly string[] = [
+  TOKEN_VOLUME.name,
+  CREDENTIALS_VOLUME.name,
+  AUTHORITY_VOLUME.name,
+  TLS_VOLUME.name,
+]
+
 /** The flags that decide what is injected. */
 export interface InjectionSettings {
   readonly exchangerImage: string
   /** Further images that a sidecar that is in place may have, such as the former one. */
   readonly exchangerImages: readonly string[]
   readonly exchangerImagePullPolicy: PullPolicy
+  readonly exchangerUser: ExchangerUser
+  /** Names of mesh proxies: the sidecar starts behind one that is a native sidecar. */
+  readonly meshProxies: readonly string[]
   readonly stsEndpoint: string | undefined
   readonly certificateDoor: CertificateDoor
   readonly trustBundle: TrustBundleSource

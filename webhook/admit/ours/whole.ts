@@ -1,18 +1,9 @@
-import { AUTHORITY_VOLUME, TLS_VOLUME } from '../../../contract/certificates.ts'
-import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
-import type { Container, Volume, VolumeMount } from '../pod.ts'
+import type { Container, Pod, Volume, VolumeMount } from '../pod.ts'
 import { certificateMount, certificateVolumes } from './certificate.ts'
 import { credentialsMount, credentialsVolumes } from './credentials.ts'
-import { sidecarTasks, type Injection } from './injection.ts'
+import { sidecarTasks, TRUST_BUNDLE_SOURCES, type Injection } from './injection.ts'
+import { isSame } from './same.ts'
 import { sidecar } from './sidecar.ts'
-
-/** Names that are ours alone: a pod that uses one for something else is not served. */
-export const OUR_VOLUME_NAMES: readonly string[] = [
-  TOKEN_VOLUME.name,
-  CREDENTIALS_VOLUME.name,
-  AUTHORITY_VOLUME.name,
-  TLS_VOLUME.name,
-]
 
 /** The volumes that the pod gets. */
 export function ourVolumes({ request, certificateDoor, trustBundle }: Injection): Volume[] {
@@ -25,10 +16,19 @@ export function ourVolumes({ request, certificateDoor, trustBundle }: Injection)
   ]
 }
 
+/** While replicas with different flags run, one may have put in the other source of the trust bundle. */
+export function isOurVolume(volume: Volume, injection: Injection): boolean {
+  return TRUST_BUNDLE_SOURCES.some((trustBundle) =>
+    ourVolumes({ ...injection, trustBundle }).some(
+      (one) => one.name === volume.name && isSame(volume, one),
+    ),
+  )
+}
+
 /** The sidecar that the pod gets, or none. */
-export function ourSidecars(injection: Injection): Container[] {
+export function ourSidecars(injection: Injection, pod: Pod): Container[] {
   const tasks = sidecarTasks(injection)
-  return tasks === undefined ? [] : [sidecar(tasks, injection)]
+  return tasks === undefined ? [] : [sidecar(tasks, injection, pod)]
 }
 
 /** What the app's containers mount. */

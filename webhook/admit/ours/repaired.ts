@@ -1,0 +1,205 @@
+import { digestOf, isSameImage } from '../../../contract/image.ts'
+import type { Container, EnvVar, VolumeMount } from '../pod.ts'
+import { OUR_VOLUME_NAMES, type Injection } from './injection.ts'
+import { isHarmlessPath, isHarmlessVariable, OWN_VARIABLES } from './reach.ts'
+import { formsOf } from './resources.ts'
+import { isSame } from './same.ts'
+
+/**
+ * A container of our name as it is to be: what others added stays where it cannot reach what the exchanger does
+ * (reach.ts), everything else is as we write it, by whatever hand: another webhook, a person, an older version.
+ * Idempotent; a container with nothing to put back is returned as it is, by reference.
+ *
+ * @param ours the container that we would write
+ */
+export function repaired(found: Container, ours: Container, injection: Injection): Container {
+  const entries: [string, unknown][] = []
+  let isChanged = false
+  for (const field of new Set([...Object.keys(found), ...Object.keys(ours)])) {
+    const theirs = ownField(found, field)
+    const rule = RULES.get(field)
+    const value =
+      rule === undefined ? sameOr(theirs, ownField(ours, field)) : rule(found, ours, injection)
+    if (value !== theirs) isChanged = true
+    if (value !== undefined) entries.push([field, value])
+  }
+  return isChanged ? (Object.fromEntries(entries) as Container) : found
+}
+
+/** What was put back, for the eyes of people: fields, variables by name, mounts by path; no values. */
+export function putBack(found: Container, after: Container): readonly string[] {
+  const fields = new Set([...Object.keys(found), ...Object.keys(after)])
+  return [...fields].flatMap((field) => {
+    if (ownField(found, field) === ownField(after, field) || field === 'resources') return []
+    if (field === 'env') return differing(found.env, after.env, ({ name }) => `variable ${name}`)
+    if (field === 'volumeMounts')
+      return differing(
+        found.volumeMounts,
+        after.volumeMounts,
+        ({ mountPath }) => `mount ${mountPath}`,
+      )
+    return [field]
+  })
+}
+
+/** The value of a field of the object itself: nobody's field is called `constructor`. */
+function ownField(of: object, field: string): unknown {
+  return Object.hasOwn(of, field) ? (of as Readonly<Record<string, unknown>>)[field] : undefined
+}
+
+function sameOr(theirs: unknown, ours: unknown): unknown {
+  return isSame(theirs ?? undefined, ours ?? undefined) ? theirs : ours
+}
+
+type Rule = (found: Container, ours: Container, injection: Injection) => unknown
+
+/** The fields of which others may change something without gaining anything. */
+const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
+  ['image', imageOf],
+  [
+    'imagePullPolicy',
+    // A tag can be another image at each pull; a digest cannot.
+    (found, ours, injection) =>
+      digestOf(imageOf(found, ours, injection) ?? '') === undefined
+        ? ours.imagePullPolicy
+        : (found.imagePullPolicy ?? ours.imagePullPolicy),
+  ],
+  [
+    'env',
+    (found, ours) =>
+      merged(found.env, ours.env, {
+        keyOf: ({ name }) => name,
+        mayStay: ({ name }) => isHarmlessVariable(name),
+      }),
+  ],
+  [
+    'volumeMounts',
+    // The apiserver's own token, mounted into every container that it sees for the first time, is one that may stay.
+    (found, ours) =>
+      merged(found.volumeMounts, ours.volumeMounts, {
+        keyOf: ({ mountPath }) => mountPath,
+        mayStay: ({ name, mountPath }) =>
+          !OUR_VOLUME_NAMES.includes(name) && isHarmlessPath(mountPath),
+      }),
+  ],
+  ['resources', resourcesOf],
+  ['resizePolicy', (found) => ownField(found, 'resizePolicy')],
+  ['securityContext', securityContextOf],
+])
+
+/**
+ * Another image of the settings, such as the name that a mirror gave it, stays where the container is otherwise of this
+ * version. The former image in a container that a former version wrote does not: it may not know what we write now.
+ */
+function imageOf(
+  found: Container,
+  ours: Container,
+  { exchangerImages }: Injection,
+): Container['image'] {
+  const image = found.image ?? ''
+  if (isSameImage(image, ours.image ?? '')) return image
+  const isNamed = exchangerImages.some((one) => isSameImage(image, one))
+  return isNamed && isOfThisVersion(found, ours) ? image : ours.image
+}
+
+function isOfThisVersion(found: Container, ours: Container): boolean {
+  const own = found.env?.filter(({ name }) => name.startsWith(OWN_VARIABLES))
+  return (
+    isSame(own, ours.env) &&
+    ['command', 'lifecycle', 'startupProbe'].every((field) =>
+      isSame(ownField(found, field), ownField(ours, field)),
+    )
+  )
+}
+
+/** Quotas and recommenders change requests and limits; a claim brings a device, and files with it. */
+function resourcesOf({ resources }: Container, ours: Container, { request }: Injection): unknown {
+  if ((resources?.claims ?? []).length > 0) return ours.resources
+  const isOurs = formsOf(request.exchangerResources).some((form) =>
+    isSame(resources ?? {}, form ?? {}),
+  )
+  return isOurs ? sameOr(resources, ours.resources) : resources
+}
+
+/** Fields by which platforms confine a container further, or that say what holds anyway. */
+const HARMLESS_SECURITY: Readonly<Record<string, (value: unknown) => boolean>> = {
+  privileged: (value) => value === false,
+  procMount: (value) => value === 'Default',
+  seLinuxOptions: () => true,
+  appArmorProfile: () => true,
+}
+
+function securityContextOf(
+  found: Container,
+  ours: Container,
+  { exchangerUser }: Injection,
+): unknown {
+  const theirs = fieldsOf(ownField(found, 'securityContext'))
+  const harmless = Object.entries(theirs).filter(([field, value]) => {
+    if (field === 'runAsUser') return exchangerUser === 'platform' && isId(value) && value !== 0
+    if (field === 'runAsGroup') return exchangerUser === 'platform' && isId(value)
+    return Object.hasOwn(HARMLESS_SECURITY, field) && HARMLESS_SECURITY[field]?.(value) === true
+  })
+  const wanted = {
+    ...Object.fromEntries(harmless),
+    ...fieldsOf(ownField(ours, 'securityContext')),
+  }
+  const capabilities = fieldsOf(theirs['capabilities'])
+  const dropsAll = listOf(capabilities['drop']).includes('ALL')
+  if (dropsAll && listOf(capabilities['add']).length === 0) {
+    wanted['capabilities'] = theirs['capabilities']
+  }
+  return sameOr(ownField(found, 'securityContext'), wanted)
+}
+
+function isId(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0
+}
+
+function fieldsOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? { ...value } : {}
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+interface Merging<T> {
+  readonly keyOf: (one: T) => string
+  /** Whether an element that we do not write stays. */
+  readonly mayStay: (one: T) => boolean
+}
+
+/** The list with each of ours once and as we write it; the list itself where that changes nothing. */
+function merged<T extends EnvVar | VolumeMount>(
+  found: readonly T[] | null | undefined,
+  ours: readonly T[] | null | undefined,
+  { keyOf, mayStay }: Merging<T>,
+): readonly T[] | null | undefined {
+  const wanted = new Map((ours ?? []).map((one) => [keyOf(one), one]))
+  const kept: T[] = []
+  for (const one of found ?? []) {
+    const our = wanted.get(keyOf(one))
+    if (our !== undefined) kept.push(isSame(one, our) ? one : our)
+    else if (mayStay(one) && !(ours ?? []).some((other) => keyOf(other) === keyOf(one)))
+      kept.push(one)
+    wanted.delete(keyOf(one))
+  }
+  const all = [...kept, ...wanted.values()]
+  const isSameList =
+    all.length === (found ?? []).length && all.every((one, at) => one === found?.[at])
+  return isSameList ? found : all
+}
+
+function differing<T>(
+  before: readonly T[] | null | undefined,
+  after: readonly T[] | null | undefined,
+  nameOf: (one: T) => string,
+): string[] {
+  const [had, has] = [before ?? [], after ?? []]
+  const changed = [
+    ...had.filter((one) => !has.includes(one)),
+    ...has.filter((one) => !had.includes(one)),
+  ]
+  return [...new Set(changed.map(nameOf))]
+}

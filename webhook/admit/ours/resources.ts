@@ -1,0 +1,75 @@
+import { LEAST_LIMITS, type ExchangerResources } from '../../../contract/exchanger-resources.ts'
+import { EXCHANGER } from '../../../contract/names.ts'
+import { largerOf, nanosOf } from '../../../contract/quantity.ts'
+import { containersOf, type Container, type Pod, type Resources } from '../pod.ts'
+
+/** What decides a pod's class of quality of service. Source: Kubernetes, "Pod Quality of Service Classes". */
+const DECISIVE = ['cpu', 'memory'] as const
+
+/**
+ * The resources of the sidecar in this pod; undefined: none.
+ *
+ * - A pod with resources of its own (`spec.resources`) gets none: they hold for all its containers, and the
+ *   apiserver refuses containers that want more than they say.
+ * - A Guaranteed pod stays one, so that it keeps its exclusive CPUs: requests are limits.
+ * - All others get what is wanted.
+ */
+export function sidecarResources(wanted: ExchangerResources, pod: Pod): Resources | undefined {
+  if (hasResources(pod)) return undefined
+  return isGuaranteed(pod) ? guaranteed(wanted) : asWanted(wanted)
+}
+
+/** Every form that the sidecar's resources may have been given, for whatever pod. */
+export function formsOf(wanted: ExchangerResources): readonly (Resources | undefined)[] {
+  return [undefined, asWanted(wanted), guaranteed(wanted)]
+}
+
+function hasResources({ spec: { resources } }: Pod): boolean {
+  return [resources?.requests, resources?.limits].some((one) => Object.keys(one ?? {}).length > 0)
+}
+
+/**
+ * Whether the pod would be Guaranteed without the sidecar: every container has a limit for CPU and memory, and a
+ * request that is the same. A request that is missing is the limit, as the apiserver fills it in.
+ */
+export function isGuaranteed(pod: Pod): boolean {
+  const others = containersOf(pod).filter(({ name }) => name !== EXCHANGER.container)
+  return others.length > 0 && others.every(isEven)
+}
+
+function isEven({ resources }: Container): boolean {
+  const limits = resources?.limits
+  if (!limits) return false
+  return DECISIVE.every((name) => {
+    const limit = nanosOf(limits[name])
+    if (limit === undefined || limit === 0n) return false
+    const request = resources.requests?.[name] ?? limits[name]
+    return request === limits[name] || nanosOf(request) === limit
+  })
+}
+
+function asWanted(wanted: ExchangerResources): Resources {
+  const requests: Record<string, string> = {}
+  const limits: Record<string, string> = {}
+  for (const name of ['cpu', 'memory', 'ephemeral-storage'] as const) {
+    const [request, limit] = [wanted[`requests.${name}`], wanted[`limits.${name}`]]
+    if (request !== undefined) requests[name] = request
+    if (limit !== undefined) limits[name] = limit
+  }
+  return {
+    ...(Object.keys(requests).length === 0 ? {} : { requests }),
+    ...(Object.keys(limits).length === 0 ? {} : { limits }),
+  }
+}
+
+/** The limits, or the requests where there are none, but enough to start. */
+function guaranteed(wanted: ExchangerResources): Resources {
+  const { requests, limits } = asWanted(wanted)
+  const equal = Object.fromEntries(
+    DECISIVE.map((name) => [
+      name,
+      wanted[`limits.${name}`] ?? largerOf(wanted[`requests.${name}`] ?? '0', LEAST_LIMITS[name]),
+    ]),
+  )
+  return { requests: { ...requests, ...equal }, limits: { ...limits, ...equal } }
+}
