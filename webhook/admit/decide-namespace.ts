@@ -10,7 +10,7 @@ import { diff } from './json-patch.ts'
 import { permission } from '../../service/permission.ts'
 import { nameOf, type Namespace } from './pod.ts'
 import { quoted } from './said.ts'
-import { denied, unchanged, type Denied, type Verdict } from './verdict.ts'
+import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
 
 /** A Namespace as it is to become, and as it was where it is an update. */
 export interface NamespaceFacts {
@@ -29,7 +29,7 @@ export interface NamespaceFacts {
 export function decideNamespace({ namespace, before }: NamespaceFacts): Verdict {
   const refusal =
     before !== undefined && isUntouched(namespace, before) ? undefined : invalid(namespace, before)
-  return refusal ?? withLabelInSync(namespace)
+  return refusal ?? labelInStep(namespace)
 }
 
 function ourAnnotations(namespace: Namespace): [string, string][] {
@@ -89,7 +89,8 @@ function isEnabled(annotations: Namespace['metadata']['annotations']): boolean {
   return roles.trim() !== '' || annotations?.[PERMITTED_DNS_NAMES] !== undefined
 }
 
-function withLabelInSync(namespace: Namespace): Verdict {
+/** The label as the annotations demand it, whether they are valid or not: invalid ones permit nothing. */
+export function labelInStep(namespace: Namespace): Admitted {
   const { annotations, labels } = namespace.metadata
   const wanted = isEnabled(annotations)
   const { key, value } = INJECTION_LABEL

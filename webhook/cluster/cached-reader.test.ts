@@ -28,7 +28,13 @@ beforeEach(async () => {
     { name: 'webhook' },
   )
   const kube = createKubeClient(config)
-  reader = createCachedReader({ kube, clock, random: seededRandom(1), log: SILENT })
+  reader = createCachedReader({
+    kube,
+    clock,
+    random: seededRandom(1),
+    log: SILENT,
+    noteLabel: nothing,
+  })
 })
 
 afterEach(async () => {

@@ -9,6 +9,13 @@ import { messageOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createFairSlots, type SlotLimits } from '../../service/budget/fair-slots.ts'
 import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
+import {
+  createNamespaceLabels,
+  keepNamespace,
+  UNLABELLED,
+  type LabelledNamespace,
+  type NamespaceLabelsDeps,
+} from './namespace-labels.ts'
 import { keepOurs, NOTHING, sizeOf } from './our-annotations.ts'
 import { Reflector, type Memory } from '../../service/kube/reflector.ts'
 import { ClusterError, type Annotated, type ClusterReader } from './types.ts'
@@ -18,15 +25,20 @@ export interface CachedReaderDeps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  /** Called with what became of each Namespace whose label was out of step. */
+  readonly noteLabel: NamespaceLabelsDeps['note']
 }
 
 export interface CachedReader extends ClusterReader {
+  /** Namespaces whose label is not what their annotations demand. */
+  readonly namespacesOutOfStep: number
   start(): void
   stop(): void
 }
 
 /** Characters of annotations, of each kind. What does not fit is asked for live, as if it said nothing. */
 const MEMORY: Memory<Annotated> = { sizeOf, max: 16 * 1024 * 1024, instead: NOTHING }
+const NAMESPACE_MEMORY: Memory<LabelledNamespace> = { ...MEMORY, instead: UNLABELLED }
 
 /**
  * A stranger may send reviews of names that nobody has. Whatever they send, the apiserver is asked no more
@@ -51,12 +63,16 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
     kind: 'ServiceAccount',
     path: '/api/v1/serviceaccounts',
   })
+  const labels = createNamespaceLabels({ ...deps, note: deps.noteLabel })
   const namespaces = new Reflector({
     ...deps,
-    keep,
-    memory: MEMORY,
+    keep: keepNamespace,
+    memory: NAMESPACE_MEMORY,
     kind: 'Namespace',
     path: '/api/v1/namespaces',
+    onChange(name, namespace) {
+      labels.seen(name, namespace)
+    },
   })
   const slots = createFairSlots(LIVE_GETS, deps.clock)
   const shared = shareCalls((path, caller) => slots.run(caller, () => askLive(kube, path)))
@@ -83,6 +99,9 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
     get ready() {
       return accounts.ready && namespaces.ready
     },
+    get namespacesOutOfStep() {
+      return labels.outOfStep
+    },
     askedBy: (caller) => readerFor((path) => shared(path, caller)),
     start() {
       accounts.start()
@@ -91,6 +110,7 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
     stop() {
       accounts.stop()
       namespaces.stop()
+      labels.stop()
     },
   }
 }
