@@ -146,7 +146,8 @@ async function openCluster(
   }
   if (kube === undefined) throw new UsageError('without --objects a cluster is needed')
   const noteLabel = metrics.countLabel.bind(metrics)
-  const reader = createCachedReader({ ...deps, kube, noteLabel })
+  const noteFromMemory = metrics.countFromMemory.bind(metrics)
+  const reader = createCachedReader({ ...deps, kube, noteLabel, noteFromMemory })
   reader.start()
   return {
     reader,

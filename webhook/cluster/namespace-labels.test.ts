@@ -46,6 +46,7 @@ async function start(seed = 1): Promise<CachedReader> {
     random: seededRandom(seed),
     log,
     noteLabel: (result) => void results.push(result),
+    noteFromMemory: () => undefined,
   })
   readers.push(reader)
   const watches = api.watches.count

@@ -20,6 +20,8 @@ export interface Metrics {
   observeDuration(resource: string, seconds: number): void
   /** A Namespace whose label was out of step. */
   countLabel(result: string): void
+  /** A ServiceAccount that was taken from memory, as the apiserver did not say anything in time. */
+  countFromMemory(): void
 }
 
 export function createMetrics(sources: MetricSources): Metrics {
@@ -51,6 +53,11 @@ export function createMetrics(sources: MetricSources): Metrics {
     name: 'nocreds_namespace_labels_total',
     help: 'Namespaces whose label was not what their annotations demand, by what became of them',
     labelNames: ['result'],
+    registers,
+  })
+  const fromMemory = new Counter({
+    name: 'nocreds_service_accounts_from_memory_total',
+    help: 'ServiceAccounts that were taken from memory, as the apiserver did not say anything in time',
     registers,
   })
   new Gauge({
@@ -85,6 +92,9 @@ export function createMetrics(sources: MetricSources): Metrics {
     },
     countLabel(result) {
       labels.inc({ result })
+    },
+    countFromMemory() {
+      fromMemory.inc()
     },
   }
 }
