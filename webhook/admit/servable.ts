@@ -1,9 +1,10 @@
-import { CSI_DRIVER, EXCHANGER } from '../../contract/names.ts'
+import { CSI_DRIVER, EXCHANGER, SECRETS } from '../../contract/names.ts'
 import { sessionNameExcess } from './deliveries.ts'
 import { TRUST_BUNDLE_SOURCES, type Injection } from './ours/injection.ts'
 import { isSame } from './ours/same.ts'
 import { differenceFromOurs } from './ours/sidecar.ts'
 import { appMounts, OUR_VOLUME_NAMES, ourSidecars, ourVolumes } from './ours/whole.ts'
+import { isAtOrBelow } from './paths.ts'
 import { containersOf, type Pod, type Volume, type VolumeMount } from './pod.ts'
 import { isOfOurDriver } from './reserved-names.ts'
 import { denied, type Denied } from './verdict.ts'
@@ -109,13 +110,15 @@ function containersAreOurs(pod: Pod, injection: Injection): Denied | undefined {
   )
 }
 
-/** Our volumes are mounted by the sidecar as it is, by others only as we mount them. */
+/**
+ * Our volumes are mounted by the sidecar as it is, by others only as we mount them; and nothing else at our folder
+ * or below, however its path is spelt: a file there would be read in the place of ours.
+ */
 function mountsAreOurs(pod: Pod, injection: Injection): Denied | undefined {
   const mounts = appMounts(injection)
   const isOurs = (one: VolumeMount): boolean => mounts.some((mount) => isSame(one, mount))
   const concernsUs = (one: VolumeMount): boolean =>
-    OUR_VOLUME_NAMES.includes(one.name) ||
-    mounts.some(({ mountPath }) => one.mountPath === mountPath)
+    OUR_VOLUME_NAMES.includes(one.name) || isAtOrBelow(one.mountPath, SECRETS)
   for (const container of containersOf(pod)) {
     if (container.name === EXCHANGER.container) continue
     const foreign = container.volumeMounts?.find((one) => concernsUs(one) && !isOurs(one))

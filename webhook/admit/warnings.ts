@@ -1,9 +1,10 @@
 import { TLS_DIR_ENV } from '../../contract/certificates.ts'
-import { AWS_ENV, CONFLICTING_ENV, EXCHANGER, PREFIX } from '../../contract/names.ts'
+import { AWS_ENV, CONFLICTING_ENV, EXCHANGER, PREFIX, SECRETS } from '../../contract/names.ts'
 import { appSide, type AppSide } from './deliveries.ts'
 import type { Injection } from './ours/injection.ts'
 import { isSame } from './ours/same.ts'
-import { containersOf, type Container, type EnvVar, type Pod } from './pod.ts'
+import { canonicalPath, isAtOrBelow } from './paths.ts'
+import { containersOf, type Container, type EnvVar, type Pod, type VolumeMount } from './pod.ts'
 
 /**
  * What the person who applies the pod should know: variables of their own that stand in the way, and
@@ -17,7 +18,10 @@ export function warningsFor(pod: Pod, injection: Injection): string[] {
     ({ name }) => name !== EXCHANGER.container && !skipped.includes(name),
   )
   return [
-    ...served.flatMap((container) => envWarnings(container, app, conflicting)),
+    ...served.flatMap((container) => [
+      ...envWarnings(container, app, conflicting),
+      ...mountWarnings(container, app, pod),
+    ]),
     ...skipWarnings(pod, skipped),
   ]
 }
@@ -30,6 +34,40 @@ function envWarnings(container: Container, app: AppSide, conflicting: readonly s
       (one) =>
         `nocreds: container ${container.name} sets ${one.name}, which wins over the ${loser(one)} of nocreds; remove it`,
     )
+}
+
+/** Mounts that stand in our way, or in the way of what the person who mounts them wants. */
+function mountWarnings({ name, env, volumeMounts }: Container, app: AppSide, pod: Pod): string[] {
+  const isOurs = ({ name: one, value }: EnvVar): boolean =>
+    app.env.some((ours) => ours.name === one && ours.value === value)
+  const readsNoKeys =
+    app.env.some((ours) => ours.name === AWS_ENV.credentialsFile) &&
+    (env ?? []).every((one) => one.name !== AWS_ENV.credentialsFile || isOurs(one))
+  return (volumeMounts ?? []).flatMap((mount) => {
+    const at = `nocreds: container ${name} mounts ${mount.name} at ${mount.mountPath}`
+    if (isReadOnly(mount, pod) && isAtOrBelow(SECRETS, mount.mountPath)) {
+      return [
+        `${at}, read-only and above the folder of nocreds, which cannot be made there, so that the container does not start; mount it elsewhere`,
+      ]
+    }
+    if (readsNoKeys && /\/[.]aws(?:\/credentials)?$/.test(canonicalPath(mount.mountPath))) {
+      return [
+        `${at}, but keys in a credentials file would win over nocreds, so that it is not read; to have it read all the same, set ${AWS_ENV.credentialsFile} of the container to it`,
+      ]
+    }
+    return []
+  })
+}
+
+/** Volumes of these kinds are mounted read-only whatever the mount says. Source: Kubernetes, "Volumes". */
+const READ_ONLY_KINDS = ['configMap', 'secret', 'downwardAPI', 'projected', 'image'] as const
+
+function isReadOnly({ name, readOnly }: VolumeMount, { spec }: Pod): boolean {
+  const volume = spec.volumes?.find((one) => one.name === name)
+  const isOfSuchKind = READ_ONLY_KINDS.some(
+    (kind) => volume?.[kind] !== undefined && volume[kind] !== null,
+  )
+  return readOnly === true || isOfSuchKind
 }
 
 /** A variable that we set ourselves is in the way only where the container gives it another value. */
