@@ -6,7 +6,9 @@ import {
   PERMITTED_SESSION_NAMES,
   PREFIX,
 } from '../../contract/names.ts'
+import { expressionWarnings } from './expression-warnings.ts'
 import { diff } from './json-patch.ts'
+import { peerWarningsOf } from './peers.ts'
 import { permission } from '../../service/permission.ts'
 import { nameOf, type Namespace } from './pod.ts'
 import { quoted } from './said.ts'
@@ -27,9 +29,14 @@ export interface NamespaceFacts {
  * to change or delete.
  */
 export function decideNamespace({ namespace, before }: NamespaceFacts): Verdict {
-  const refusal =
-    before !== undefined && isUntouched(namespace, before) ? undefined : invalid(namespace, before)
-  return refusal ?? labelInStep(namespace)
+  if (before !== undefined && isUntouched(namespace, before)) return labelInStep(namespace)
+  const refusal = invalid(namespace, before)
+  if (refusal !== undefined) return refusal
+  const warnings = [
+    ...expressionWarnings(namespace.metadata.annotations?.[PERMITTED_ROLES]),
+    ...peerWarningsOf(namespace),
+  ]
+  return { ...labelInStep(namespace), warnings }
 }
 
 function ourAnnotations(namespace: Namespace): [string, string][] {

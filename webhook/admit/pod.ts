@@ -34,6 +34,7 @@ export const podSchema = z.looseObject({
   spec: z.looseObject({
     serviceAccountName: z.string().nullish(),
     hostNetwork: z.boolean().nullish(),
+    dnsPolicy: z.string().nullish(),
     shareProcessNamespace: z.boolean().nullish(),
     os: z.looseObject({ name: z.string() }).nullish(),
     nodeSelector: z.record(z.string(), z.string()).nullish(),

@@ -1,7 +1,14 @@
 import { TLS_DIR_ENV } from '../../contract/certificates.ts'
-import { AWS_ENV, CONFLICTING_ENV, EXCHANGER, PREFIX, SECRETS } from '../../contract/names.ts'
+import {
+  AWS_ENV,
+  CONFLICTING_ENV,
+  ENDPOINT,
+  EXCHANGER,
+  PREFIX,
+  SECRETS,
+} from '../../contract/names.ts'
 import { appSide, type AppSide } from './deliveries.ts'
-import type { Injection } from './ours/injection.ts'
+import { sidecarTasks, type Injection } from './ours/injection.ts'
 import { isSame } from './ours/same.ts'
 import { canonicalPath, isAtOrBelow } from './paths.ts'
 import { containersOf, type Container, type EnvVar, type Pod, type VolumeMount } from './pod.ts'
@@ -12,6 +19,7 @@ import { containersOf, type Container, type EnvVar, type Pod, type VolumeMount }
  */
 export function warningsFor(pod: Pod, injection: Injection): string[] {
   const app = appSide(injection, pod)
+  const forms = [app, appSide(injection, unnamed(pod))]
   const conflicting = injection.request.credentials === undefined ? [] : CONFLICTING_ENV
   const skipped = injection.request.skipContainers
   const served = containersOf(pod).filter(
@@ -19,17 +27,29 @@ export function warningsFor(pod: Pod, injection: Injection): string[] {
   )
   return [
     ...served.flatMap((container) => [
-      ...envWarnings(container, app, conflicting),
+      ...envWarnings(container, forms, conflicting),
       ...mountWarnings(container, app, pod),
+      ...portWarnings(container, injection),
     ]),
+    ...dnsWarnings(pod, injection),
     ...skipWarnings(pod, skipped),
   ]
 }
 
-function envWarnings(container: Container, app: AppSide, conflicting: readonly string[]): string[] {
+/** As it was before it had its name: another webhook may give it one between two passes. */
+function unnamed(pod: Pod): Pod {
+  return { ...pod, metadata: { ...pod.metadata, name: undefined } }
+}
+
+/** @param forms what we set, in each form that we may have set it in */
+function envWarnings(
+  container: Container,
+  forms: readonly AppSide[],
+  conflicting: readonly string[],
+): string[] {
   const loser = ({ name }: EnvVar): string => (name === TLS_DIR_ENV ? 'folder' : 'credentials')
   return (container.env ?? [])
-    .filter((one) => standsInTheWay(one, app, conflicting))
+    .filter((one) => forms.every((app) => standsInTheWay(one, app, conflicting)))
     .map(
       (one) =>
         `nocreds: container ${container.name} sets ${one.name}, which wins over the ${loser(one)} of nocreds; remove it`,
@@ -68,6 +88,48 @@ function isReadOnly({ name, readOnly }: VolumeMount, { spec }: Pod): boolean {
     (kind) => volume?.[kind] !== undefined && volume[kind] !== null,
   )
   return readOnly === true || isOfSuchKind
+}
+
+/** The exchanger listens in the network of the pod, which has each port once. */
+function portWarnings({ name, ports }: Container, { request }: Injection): string[] {
+  if (request.credentials?.delivery !== 'endpoint' || !Array.isArray(ports)) return []
+  const isTaken = ports.some(
+    (one) => (one as { containerPort?: unknown } | null)?.containerPort === ENDPOINT.port,
+  )
+  if (!isTaken) return []
+  return [
+    `nocreds: container ${name} has containerPort ${ENDPOINT.port}, on which delivery endpoint serves credentials on loopback, so one of the two cannot listen; use another port, or ${PREFIX}delivery: process`,
+  ]
+}
+
+/** Without the cluster's DNS nobody finds a Service by its name, and the exchanger waits in vain. */
+function dnsWarnings({ spec }: Pod, injection: Injection): string[] {
+  const why = whyNoClusterDns(spec)
+  if (why === undefined) return []
+  const tasks = sidecarTasks(injection)
+  return [tasks?.certificate && injection.authorityUrl, tasks?.credentials && injection.stsEndpoint]
+    .flatMap((url) => (url === undefined ? [] : [new URL(url).hostname]))
+    .filter((host) => /[.]svc(?:[.]|$)/.test(host) && !isAliased(spec, host))
+    .map((host) => `nocreds: the exchanger asks ${host}, but ${why}`)
+}
+
+/** Source: Kubernetes, "Pod's DNS Policy". */
+function whyNoClusterDns({ dnsPolicy, hostNetwork }: Pod['spec']): string | undefined {
+  const policy = dnsPolicy ?? 'ClusterFirst'
+  if (policy === 'None') {
+    return "the pod brings its own DNS (dnsPolicy None); its dnsConfig must name the cluster's DNS, or it does not start"
+  }
+  const isOfHost = hostNetwork === true
+  if (policy !== 'Default' && !(policy === 'ClusterFirst' && isOfHost)) return undefined
+  const [how, instead] = isOfHost
+    ? ['hostNetwork with ', 'ClusterFirstWithHostNet']
+    : ['', 'ClusterFirst']
+  return `the pod uses its node's DNS (${how}dnsPolicy ${policy}), where that is not known, so it does not start; set dnsPolicy: ${instead}`
+}
+
+/** By `hostAliases`, which need no DNS. */
+function isAliased(spec: Pod['spec'], host: string): boolean {
+  return JSON.stringify(spec['hostAliases'] ?? []).includes(`"${host}"`)
 }
 
 /** A variable that we set ourselves is in the way only where the container gives it another value. */
