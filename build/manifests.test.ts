@@ -364,6 +364,7 @@ describe('rights of the webhook', () => {
     resources: ['namespaces', 'serviceaccounts'],
     verbs: ['get', 'list', 'watch'],
   }
+  const LABELS = { of: 'ClusterRole', apiGroups: [''], resources: ['namespaces'], verbs: ['patch'] }
   const NODES = { of: 'ClusterRole', apiGroups: [''], resources: ['nodes'], verbs: ['get', 'list'] }
 
   test('are these and no others', () => {
@@ -372,6 +373,7 @@ describe('rights of the webhook', () => {
     )
     expect(rulesOf(ofWebhook)).toEqual([
       READS,
+      LABELS,
       NODES,
       {
         of: 'ClusterRole',
@@ -391,9 +393,9 @@ describe('rights of the webhook', () => {
   })
 
   const whereKubectlIs = HAS_KUBECTL ? test : test.skip
-  whereKubectlIs('with cert-manager are the reads alone, and the flags say so', () => {
+  whereKubectlIs('with cert-manager are those of Namespaces alone, and the flags say so', () => {
     const overlay = kustomized('overlays/cert-manager')
-    expect(rulesOf(overlay)).toEqual([READS, NODES])
+    expect(rulesOf(overlay)).toEqual([READS, LABELS, NODES])
     const only = overlay.find(({ kind }) => kind === 'Deployment')
     const container = at(only, 'spec', 'template', 'spec', 'containers', 0)
     const { tls, 'tls-cert': certificate, 'tls-key': key } = parseFlags(commandLine(container))

@@ -61,6 +61,11 @@ export const CREDENTIALS_FILES = {
   document: 'credentials.json',
   /** What AWS_CONFIG_FILE points at. */
   config: 'config',
+  /**
+   * What AWS_SHARED_CREDENTIALS_FILE points at: never there, and nobody but the exchanger could write it. Keys in
+   * the file of a home folder would win over `credential_process`.
+   */
+  noKeys: 'no-keys',
   /** What AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE points at. */
   authorization: 'authorization',
 } as const
@@ -86,6 +91,7 @@ export const ENDPOINT = { host: '127.0.0.1', port: 9911, path: '/v1/credentials'
 /** Environment of the app's containers, by the names that the AWS SDKs read. */
 export const AWS_ENV = {
   configFile: 'AWS_CONFIG_FILE',
+  credentialsFile: 'AWS_SHARED_CREDENTIALS_FILE',
   containerUri: 'AWS_CONTAINER_CREDENTIALS_FULL_URI',
   containerTokenFile: 'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
   roleArn: 'AWS_ROLE_ARN',

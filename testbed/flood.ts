@@ -44,10 +44,15 @@ interface Flood {
 }
 
 const AGAIN_MS = 100
-const LARGEST = 3 * 1024 * 1024 - 10
+/** Of the webhook. */
+const LARGEST = 8 * 1024 * 1024 - 10
+/** As many values as are read, and none more. */
+const MOST_VALUES = 399_000
 const MOST_OF_IT = Buffer.alloc(LARGEST - 1000, ' ')
 const CRUMB = Buffer.from(' ')
-const COSTLY = Buffer.from(`[${'{},'.repeat(LARGEST / 3 - 2)}{}]`)
+const COSTLY = Buffer.from(
+  `[${'{},'.repeat(MOST_VALUES / 2)}"${'x'.repeat(LARGEST - 1.5 * MOST_VALUES - 10)}"]`,
+)
 
 /** Begins at once and goes on until it is stopped. */
 export function flood(options: FloodOptions): Flood {

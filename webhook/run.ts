@@ -11,7 +11,7 @@ import { OWN_TOKEN_FILE } from './cluster/own-audience.ts'
 import type { ClusterReader } from './cluster/types.ts'
 import type { WebhookConfig } from './config.ts'
 import { createAdmissionServer, OLDEST_TLS, type ServerTls } from './serve/admission-server.ts'
-import { createMetrics } from './serve/metrics.ts'
+import { createMetrics, type Metrics } from './serve/metrics.ts'
 import { listenWidely } from '../service/budget/listeners.ts'
 import { countRefusals } from '../service/budget/refusals.ts'
 import { createOpsServer } from '../service/ops-server.ts'
@@ -50,14 +50,15 @@ export async function startWebhook(
   deps: WebhookDeps,
 ): Promise<RunningWebhook> {
   const { clock, log } = deps
-  const cluster = await openCluster(config, deps)
   const certificates = openCertificates(config, deps)
   const isGuarded = await looksGuarded(config, deps)
-  const metrics = createMetrics({
+  const metrics: Metrics = createMetrics({
     cacheObjects: () => cluster.reader.counts(),
+    namespacesOutOfStep: () => cluster.namespacesOutOfStep(),
     certificateExpiresAtMs: () => certificates.current()?.expiresAtMs,
     isClusterAudienceGuarded: isGuarded,
   })
+  const cluster = await openCluster(config, deps, metrics)
   const mayServe = !isGuarded || config['accept-cluster-audience'] === 'true'
   const state = { listening: false, draining: false }
   const isReady = (): boolean =>
@@ -130,18 +131,30 @@ function settingsOf(config: WebhookConfig, found: FoundSources): Settings {
   }
 }
 
+interface OpenCluster {
+  readonly reader: ClusterReader
+  /** Namespaces whose label is not what their annotations demand. */
+  namespacesOutOfStep(): number
+  stop(): void
+}
+
 async function openCluster(
   config: WebhookConfig,
   { kube, ...deps }: WebhookDeps,
-): Promise<{ reader: ClusterReader; stop(): void }> {
+  metrics: Metrics,
+): Promise<OpenCluster> {
   if (config.objects !== undefined) {
-    return { reader: await readObjects(config.objects), stop: () => undefined }
+    const reader = await readObjects(config.objects)
+    return { reader, namespacesOutOfStep: () => 0, stop: () => undefined }
   }
   if (kube === undefined) throw new UsageError('without --objects a cluster is needed')
-  const reader = createCachedReader({ ...deps, kube })
+  const noteLabel = metrics.countLabel.bind(metrics)
+  const noteFromMemory = metrics.countFromMemory.bind(metrics)
+  const reader = createCachedReader({ ...deps, kube, noteLabel, noteFromMemory })
   reader.start()
   return {
     reader,
+    namespacesOutOfStep: () => reader.namespacesOutOfStep,
     stop() {
       reader.stop()
     },

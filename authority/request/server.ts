@@ -195,7 +195,7 @@ function requireRoute({ url, method, headers }: IncomingMessage): void {
 /** @throws Refusal */
 async function readText(request: IncomingMessage, bodies: Bodies): Promise<string> {
   try {
-    const body = await bodies.read(request, CERTIFICATE_LIMITS.requestBytes)
+    const body = await bodies.read(request, { kept: CERTIFICATE_LIMITS.requestBytes })
     const text = body.take().toString('utf8')
     body.release() // what is left of it is bounded by the slots
     return text

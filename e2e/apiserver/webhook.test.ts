@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { EXCHANGER, INJECTED_ROLE } from '../../contract/names.ts'
 import { TRUST_BUNDLE } from '../../contract/certificates.ts'
+import { realClock, sleep } from '../../platform/clock.ts'
 import { listen } from '../../platform/server.ts'
 import { throwawayCertificate } from '../../testbed/throwaway-certificate.ts'
 import { waitFor } from '../support/wait.ts'
@@ -24,6 +25,13 @@ afterAll(() => harness.stop(), 60_000)
 
 const exchangersOf = ({ spec }: Pod): string[] =>
   (spec.initContainers ?? []).map(({ name }) => name)
+
+function labelOf(namespace: unknown): string | undefined {
+  const { metadata } = namespace as {
+    readonly metadata: { readonly labels?: Readonly<Record<string, string>> }
+  }
+  return metadata.labels?.[LABEL]
+}
 
 test('a pod whose ServiceAccount names a permitted role is injected, and the guard admits it', async () => {
   const { status, message, body } = await createPod(harness.api, 'team', pod('app'))
@@ -57,16 +65,37 @@ test('the label follows the annotation of a Namespace', async () => {
       contentType: 'application/merge-patch+json',
     })
     expect(status).toBe(200)
-    const { metadata } = body as {
-      readonly metadata: { readonly labels?: Readonly<Record<string, string>> }
-    }
-    return metadata.labels?.[LABEL]
+    return labelOf(body)
   }
   const metadata = { name: 'label' }
   await create(harness.api, '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata })
   expect(await labelAfter(ROLE)).toBe('enabled')
   expect(await labelAfter(null)).toBeUndefined()
 })
+
+test('a Namespace that was annotated while the webhook was not asked has its label once it is there', async () => {
+  const path = '/api/v1/namespaces/older'
+  const metadata = { name: 'older', annotations: { 'nocreds.dev/permitted-roles': ROLE } }
+  // As before the installation: nobody asks the webhook about Namespaces.
+  const configuration = await harness.api({ method: 'GET', path: `${CONFIGURATIONS}/nocreds` })
+  await harness.api({ method: 'DELETE', path: `${CONFIGURATIONS}/nocreds` })
+  await sleep(realClock, 2000)
+  await create(harness.api, '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata })
+  const { body } = await harness.api({ method: 'GET', path })
+  expect(labelOf(body)).toBeUndefined()
+  await waitFor('the label', 30_000, async () => {
+    const { body: now } = await harness.api({ method: 'GET', path })
+    return labelOf(now) === 'enabled' ? true : undefined
+  })
+  const { metadata: former, ...rest } = configuration.body as {
+    readonly metadata: { readonly labels: object }
+  }
+  await create(harness.api, CONFIGURATIONS, {
+    ...rest,
+    metadata: { name: 'nocreds', labels: former.labels },
+  })
+  await harness.nocreds.restart('nocreds-webhook')
+}, 90_000)
 
 test('a pod that is injected already passes once more, unchanged', async () => {
   const { body } = await createPod(harness.api, 'team', pod('app'))

@@ -117,6 +117,61 @@ describe('M4: the ServiceAccount of the webhook', () => {
   })
 })
 
+describe('M4: the ServiceAccount of the webhook, on Namespaces', () => {
+  const change = (...operations: readonly object[]): Promise<ApiAnswer> =>
+    ground.api({
+      method: 'PATCH',
+      path: `/api/v1/namespaces/${ground.ns('team-a')}?${DRY_RUN}`,
+      body: operations,
+      contentType: PATCH_TYPES.json,
+      as: WEBHOOK,
+    })
+
+  test.each<[string, object]>([
+    [
+      'every role',
+      {
+        op: 'replace',
+        path: '/metadata/annotations/nocreds.dev~1permitted-roles',
+        value: '.+',
+      },
+    ],
+    [
+      'the token for apps',
+      {
+        op: 'add',
+        path: '/metadata/annotations/nocreds.dev~1permitted-deliveries',
+        value: 'web-identity',
+      },
+    ],
+    [
+      'privileged pods',
+      {
+        op: 'add',
+        path: '/metadata/labels/pod-security.kubernetes.io~1enforce',
+        value: 'privileged',
+      },
+    ],
+    ['a label of its own', { op: 'add', path: '/metadata/labels/mine', value: 'x' }],
+    ['a finalizer', { op: 'add', path: '/metadata/finalizers', value: ['attacker.example/x'] }],
+  ])('refused: %s', async (_what, operation) => {
+    expectStopped(
+      await change(operation),
+      'nocreds-control-parts-namespaces',
+      'changes nothing of a Namespace but the label',
+    )
+  })
+  test('refused: deletion', async () => {
+    const path = `/api/v1/namespaces/${ground.ns('team-a')}?${DRY_RUN}`
+    const answer = await ground.api({ method: 'DELETE', path, as: WEBHOOK })
+    expectStopped(answer, 'RBAC', 'cannot delete')
+  })
+  test('admitted: the label as its annotations demand it', async () => {
+    const path = '/metadata/labels/nocreds.dev~1injection'
+    expectAdmitted(await change({ op: 'add', path, value: 'enabled' }))
+  })
+})
+
 describe('M4: the ServiceAccount of the authority', () => {
   const configMap = (name: string | undefined, more: object = {}): object => ({
     apiVersion: 'v1',

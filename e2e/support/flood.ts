@@ -5,8 +5,8 @@ import type { Suite } from './suite.ts'
 import { waitFor } from './wait.ts'
 
 const SYSTEM = AUTHORITY.namespace
-/** Just below what the webhook takes, 3 MiB: the largest body that it has to keep until its end. */
-const BODY_BYTES = Math.floor(2.9 * 1024 * 1024)
+/** Just below what the webhook takes, 8 MiB: the largest body that it has to keep until its end. */
+const BODY_BYTES = Math.floor(7.9 * 1024 * 1024)
 
 interface Server {
   readonly name: string

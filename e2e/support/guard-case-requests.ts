@@ -131,7 +131,9 @@ async function happenBetween(one: GuardCase, { api, use, baseSettings }: CaseWor
   const { settings, permittedRoles, isEnabled, ending } = one.between ?? {}
   const path = `${CORE}/namespaces/${namespaceOf(one)}`
   if (settings) await use({ ...baseSettings, ...settings })
-  const annotations = permittedRoles && { 'nocreds.dev/permitted-roles': permittedRoles }
+  // Without the annotation: else the webhook would set the label again.
+  const roles = isEnabled === false ? null : permittedRoles
+  const annotations = roles !== undefined && { 'nocreds.dev/permitted-roles': roles }
   const labels = isEnabled === false && { [INJECTION]: null }
   if (annotations || labels) {
     const metadata = { ...(annotations && { annotations }), ...(labels && { labels }) }

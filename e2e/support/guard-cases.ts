@@ -81,6 +81,7 @@ export const CASE_FILES = [
   'pod-certificate-requests',
   'control-parts-authority',
   'control-parts-webhook',
+  'control-parts-namespaces',
 ] as const
 export type CaseFile = (typeof CASE_FILES)[number]
 

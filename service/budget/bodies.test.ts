@@ -5,7 +5,7 @@ import { listen } from '../../platform/server.ts'
 import { call, post, postHead, type Caller } from '../../testbed/callers.ts'
 import { eventually } from '../../testbed/eventually.ts'
 import { VirtualClock } from '../../testbed/virtual-clock.ts'
-import { BLOCK_BYTES, createBodies, type Bodies, type Body } from './bodies.ts'
+import { BLOCK_BYTES, createBodies, type Bodies, type Body, type BodyError } from './bodies.ts'
 
 const STRANGER = '127.0.0.2'
 const MAX = 4 * BLOCK_BYTES
@@ -16,6 +16,10 @@ let server: Server
 let port: number
 let notes: string[]
 let errors: string[]
+/** The begin of each that was too large. */
+let heads: string[]
+/** Bytes that are read of one that is too large; none above MAX if not said otherwise. */
+let taken: number
 /** What is done with a whole body; then it is answered. */
 let use: (body: Body) => Promise<void> | void
 
@@ -23,6 +27,8 @@ beforeEach(async () => {
   clock = new VirtualClock()
   notes = []
   errors = []
+  heads = []
+  taken = MAX
   const mine = errors // what the last test's connections end with is not this one's
   use = () => undefined
   bodies = createBodies(
@@ -32,7 +38,7 @@ beforeEach(async () => {
   server = createServer((request, response) => {
     void (async () => {
       try {
-        const body = await bodies.read(request, MAX)
+        const body = await bodies.read(request, { kept: MAX, taken })
         try {
           await use(body)
           response.end('fine')
@@ -40,7 +46,9 @@ beforeEach(async () => {
           body.release()
         }
       } catch (error) {
-        mine.push((error as { code: string }).code)
+        const { code, head } = error as BodyError
+        mine.push(code)
+        heads.push(head)
         response.statusCode = 413
         response.end('not fine')
       }
@@ -114,6 +122,52 @@ describe('a body', () => {
     expect(caller.received).toContain('413')
     expect(errors).toEqual(['ERR_BODY_TOO_LARGE'])
     expect(bodies.charged).toBe(0)
+  })
+
+  describe('that is too large, but is taken to its end', () => {
+    const head = '{"kind":"AdmissionReview","request":{"uid":"u-1"'
+    beforeEach(() => {
+      taken = 4 * MAX
+    })
+
+    test.each([
+      ['announces it', (size: number) => postHead(size), 'x'],
+      [
+        'turns out to be',
+        (size: number) =>
+          `POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${size.toString(16)}\r\n`,
+        'x\r\n0\r\n\r\n',
+      ],
+    ])('and %s, is refused once all of it came, with its begin', async (_what, begin, end) => {
+      const caller = await call({ port })
+      const size = MAX + 3 * BLOCK_BYTES
+      caller.send(begin(size)).send(head.padEnd(size - 1, 'x'))
+      await eventually(() => caller.socket.bytesWritten > size)
+      await clock.settle()
+      expect([caller.received, bodies.charged]).toEqual(['', 0])
+      caller.send(end)
+      await caller.answers(1)
+      expect(caller.received).toContain('413')
+      expect(errors[0]).toBe('ERR_BODY_TOO_LARGE')
+      expect(heads[0]?.startsWith(head)).toBe(true)
+      expect(heads[0]).toHaveLength(1024)
+    })
+
+    test('and grows beyond what is taken, is refused at once', async () => {
+      const caller = await call({ port })
+      caller.send(postHead(4 * MAX + 1))
+      await caller.answers(1)
+      expect(errors).toEqual(['ERR_BODY_TOO_LARGE'])
+    })
+
+    test('and breaks off, is an aborted one', async () => {
+      const caller = await call({ port })
+      caller.send(postHead(2 * MAX)).send('x'.repeat(MAX + 1))
+      await clock.settle()
+      caller.socket.destroy()
+      await eventually(() => errors.length > 0)
+      expect(errors).toEqual(['ERR_BODY_ABORTED'])
+    })
   })
 
   test('that breaks off leaves no charge behind', async () => {

@@ -9,7 +9,15 @@ import { type GuardDeps } from './guard.ts'
 /** A body that is not read to its end. */
 export class BodyError extends NocredsError<
   'ERR_BODY_TOO_LARGE' | 'ERR_BODY_ABORTED' | 'ERR_BODY_OVER_BUDGET'
-> {}
+> {
+  /** Its first bytes, at most {@link HEAD_BYTES}, where it is too large and was read to its end all the same. */
+  readonly head: string
+
+  constructor(code: BodyError['code'], message: string, head = '') {
+    super(code, message)
+    this.head = head
+  }
+}
 
 /** A whole body. What it is charged with stays until `release`. */
 export interface Body {
@@ -30,12 +38,24 @@ export interface Bodies {
   /** Bytes that all bodies are charged with. */
   readonly charged: number
   /**
-   * Reads the body of a request. The rest of one that is over `maxBytes` is thrown away as it comes.
+   * Reads the body of a request. One that is over `bytes.kept` is refused; up to `bytes.taken`, if that is more,
+   * only at its end: a caller that is still sending seldom reads an answer. What is not kept costs nothing of
+   * the budget.
    *
    * @throws BodyError
    */
-  read(request: IncomingMessage, maxBytes: number): Promise<Body>
+  read(request: IncomingMessage, bytes: BodyBytes): Promise<Body>
 }
+
+/** Bounds of one body, in bytes. */
+export interface BodyBytes {
+  readonly kept: number
+  /** Default: as many. */
+  readonly taken?: number
+}
+
+/** What is kept of a body that is too large. */
+const HEAD_BYTES = 1024
 
 /**
  * Bodies that come in parts are put into blocks of this size, which are used again. What a body holds is
@@ -67,9 +87,9 @@ export function createBodies(limits: Limits, deps: GuardDeps): Bodies {
     get charged() {
       return budget.total
     },
-    read: (request, maxBytes) =>
+    read: (request, bytes) =>
       new Promise((resolve, reject) => {
-        new Reading(request, maxBytes, store).start(resolve, reject)
+        new Reading(request, bytes, store).start(resolve, reject)
       }),
   }
 }
@@ -82,6 +102,8 @@ interface Store {
   readonly evict: () => void
 }
 
+const NOTHING = Buffer.alloc(0)
+
 /** One body, on its way and afterwards. A class, as every review makes one. */
 class Reading implements Member, Body {
   readonly address: string
@@ -89,18 +111,20 @@ class Reading implements Member, Body {
   sinceMs = 0
   size = 0
   readonly #request: IncomingMessage
-  readonly #maxBytes: number
+  readonly #bytes: BodyBytes
   readonly #store: Store
   #blocks: Buffer[] = []
   /** The only part, where it is the whole body. */
   #whole: Buffer | undefined
   #onData: ((chunk: Buffer) => void) | undefined
   #reject: ((error: BodyError) => void) | undefined
+  /** Of one that is too large, at its end. */
+  #refuse: (() => void) | undefined
 
-  constructor(request: IncomingMessage, maxBytes: number, store: Store) {
+  constructor(request: IncomingMessage, bytes: BodyBytes, store: Store) {
     this.address = addressOf(request.socket)
     this.#request = request
-    this.#maxBytes = maxBytes
+    this.#bytes = bytes
     this.#store = store
   }
 
@@ -108,25 +132,26 @@ class Reading implements Member, Body {
     const request = this.#request
     const announced = Number(request.headers['content-length'] ?? NaN)
     this.#reject = reject
-    if (announced > this.#maxBytes) {
-      this.#tooLarge()
-      return
-    }
     this.#onData = (chunk) => {
       this.#take(chunk, announced)
     }
     request.on('data', this.#onData)
     request.on('end', () => {
+      if (this.#refuse !== undefined) {
+        this.#refuse()
+        return
+      }
       this.sinceMs = Infinity
       resolve(this)
     })
     request.on('close', () => {
       if (!request.complete) this.#fail('ERR_BODY_ABORTED', 'the body ended early')
     })
+    if (announced > this.#bytes.kept) this.#tooLarge(announced)
   }
 
   #take(chunk: Buffer, announced: number): void {
-    if (this.size + chunk.length > this.#maxBytes) this.#tooLarge()
+    if (this.size + chunk.length > this.#bytes.kept) this.#tooLarge(announced, chunk)
     else if (this.size === 0 && chunk.length === announced) {
       // Most reviews: the end is there, too, so nothing is copied, and nothing charged as long as it need not wait.
       this.#whole = chunk
@@ -183,16 +208,38 @@ class Reading implements Member, Body {
     setImmediate(() => socket.destroy())
   }
 
-  #tooLarge(): void {
-    const allowed = `the body is larger than ${this.#maxBytes} bytes, which is the most allowed`
-    this.#fail('ERR_BODY_TOO_LARGE', allowed)
+  /** @param chunk what came last, if anything came */
+  #tooLarge(announced: number, chunk: Buffer = NOTHING): void {
+    const { kept, taken = kept } = this.#bytes
+    const head: Buffer[] = []
+    let size = this.size
+    const first = this.#whole ?? this.#blocks[0]
+    // A copy: blocks are used again.
+    if (first) head.push(Buffer.from(first.subarray(0, Math.min(size, HEAD_BYTES))))
+    const refuse = (): void => {
+      const begin = Buffer.concat(head).toString('utf8', 0, HEAD_BYTES)
+      const why = `the body is larger than ${kept} bytes, which is the most allowed`
+      this.#fail('ERR_BODY_TOO_LARGE', why, begin)
+    }
+    const skip = (more: Buffer): void => {
+      if (size < HEAD_BYTES) head.push(Buffer.from(more.subarray(0, HEAD_BYTES)))
+      size += more.length
+      if (size > taken) refuse()
+    }
+    if (this.#onData !== undefined) this.#request.off('data', this.#onData)
+    this.release()
+    this.#refuse = refuse
+    this.#onData = skip
+    this.#request.on('data', skip)
+    if (announced > taken) refuse()
+    else skip(chunk)
   }
 
-  #fail(code: BodyError['code'], message: string): void {
+  #fail(code: BodyError['code'], message: string, head?: string): void {
     if (this.#onData !== undefined) this.#request.off('data', this.#onData)
     this.#onData = undefined
     this.release()
-    this.#reject?.(new BodyError(code, message))
+    this.#reject?.(new BodyError(code, message, head))
   }
 
   #giveBack(): void {

@@ -47,6 +47,11 @@ export class KubeError extends NocredsError<'ERR_KUBE'> {
   }
 }
 
+/** True for a patch that lost against another writer: the apiserver answers 409, or 422 for the test. */
+export function isLostRace(error: unknown): boolean {
+  return error instanceof KubeError && (error.status === 409 || error.status === 422)
+}
+
 /** An answer of more bytes than are read. */
 export class AnswerTooLargeError extends NocredsError<'ERR_KUBE_ANSWER_TOO_LARGE'> {
   /** The list's own metadata, which stands before its items; undefined where it was not found. */

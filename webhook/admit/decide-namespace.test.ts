@@ -19,6 +19,30 @@ const decide = (now: Namespace, before?: Namespace): ReturnType<typeof decideNam
   decideNamespace({ namespace: now, before })
 
 describe('decideNamespace', () => {
+  test('warns of an expression for a glob and of annotations of other injectors, as often as ours change', () => {
+    const glob = { [EXPRESSION]: 'arn:aws:iam::111122223333:role/team-a/*' }
+    const peers = { 'iam.amazonaws.com/permitted': '.*', 'iam.amazonaws.com/allowed-roles': '[]' }
+    const before = namespace({ ...glob, ...peers })
+    expect(decide(before)).toMatchObject({
+      reason: 'label-added',
+      warnings: [
+        expect.stringContaining('as in a glob'),
+        expect.stringContaining('iam.amazonaws.com/permitted, which nocreds does not read'),
+        expect.stringContaining('iam.amazonaws.com/allowed-roles'),
+      ],
+    })
+    expect(decide(before, before)).toMatchObject({ warnings: [] })
+    expect(decide(namespace({ [EXPRESSION]: '.+' }))).toMatchObject({ warnings: [] })
+  })
+
+  test('white space around an expression, as of a block scalar, is not of it', () => {
+    const block = 'arn:aws:iam::111122223333:role/team-a/.*\n'
+    expect(decide(namespace({ [EXPRESSION]: block }))).toMatchObject({
+      reason: 'label-added',
+      warnings: [],
+    })
+  })
+
   test('the label follows the annotation', () => {
     expect(decide(namespace({ [EXPRESSION]: '.+' }))).toMatchObject({
       reason: 'label-added',

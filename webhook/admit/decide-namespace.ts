@@ -6,11 +6,13 @@ import {
   PERMITTED_SESSION_NAMES,
   PREFIX,
 } from '../../contract/names.ts'
+import { expressionWarnings } from './expression-warnings.ts'
 import { diff } from './json-patch.ts'
+import { peerWarningsOf } from './peers.ts'
 import { permission } from '../../service/permission.ts'
 import { nameOf, type Namespace } from './pod.ts'
 import { quoted } from './said.ts'
-import { denied, unchanged, type Denied, type Verdict } from './verdict.ts'
+import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
 
 /** A Namespace as it is to become, and as it was where it is an update. */
 export interface NamespaceFacts {
@@ -27,9 +29,14 @@ export interface NamespaceFacts {
  * to change or delete.
  */
 export function decideNamespace({ namespace, before }: NamespaceFacts): Verdict {
-  const refusal =
-    before !== undefined && isUntouched(namespace, before) ? undefined : invalid(namespace, before)
-  return refusal ?? withLabelInSync(namespace)
+  if (before !== undefined && isUntouched(namespace, before)) return labelInStep(namespace)
+  const refusal = invalid(namespace, before)
+  if (refusal !== undefined) return refusal
+  const warnings = [
+    ...expressionWarnings(namespace.metadata.annotations?.[PERMITTED_ROLES]),
+    ...peerWarningsOf(namespace),
+  ]
+  return { ...labelInStep(namespace), warnings }
 }
 
 function ourAnnotations(namespace: Namespace): [string, string][] {
@@ -89,7 +96,8 @@ function isEnabled(annotations: Namespace['metadata']['annotations']): boolean {
   return roles.trim() !== '' || annotations?.[PERMITTED_DNS_NAMES] !== undefined
 }
 
-function withLabelInSync(namespace: Namespace): Verdict {
+/** The label as the annotations demand it, whether they are valid or not: invalid ones permit nothing. */
+export function labelInStep(namespace: Namespace): Admitted {
   const { annotations, labels } = namespace.metadata
   const wanted = isEnabled(annotations)
   const { key, value } = INJECTION_LABEL

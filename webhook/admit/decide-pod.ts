@@ -13,6 +13,7 @@ import { inject, withoutMark } from './inject.ts'
 import { diff } from './json-patch.ts'
 import type { Injection, InjectionSettings } from './ours/injection.ts'
 import type { NameSettings } from './permitted-names.ts'
+import { peerWarnings } from './peers.ts'
 import { permitted, type PermittingNamespace } from './permitted.ts'
 import { nameOf, type Pod } from './pod.ts'
 import { reservedNames } from './reserved-names.ts'
@@ -67,8 +68,13 @@ export function decidePod(facts: PodFacts, settings: Settings): Verdict {
   const asked = readRequest(facts, serviceAccountAnnotations, settings)
   if ('decision' in asked) return asked
   const verdict = decideRequest(facts, asked.request, settings)
-  if (verdict.decision === 'denied' || asked.withoutEffect.length === 0) return verdict
-  return { ...verdict, warnings: [...verdict.warnings, warningWithoutEffect(asked.withoutEffect)] }
+  if (verdict.decision === 'denied') return verdict
+  const accountName = `${namespace}/${serviceAccountOf(pod)}`
+  const more = [
+    ...(asked.withoutEffect.length === 0 ? [] : [warningWithoutEffect(asked.withoutEffect)]),
+    ...peerWarnings(pod, serviceAccountAnnotations, accountName),
+  ]
+  return more.length === 0 ? verdict : { ...verdict, warnings: [...verdict.warnings, ...more] }
 }
 
 function decideRequest(

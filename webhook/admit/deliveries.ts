@@ -56,7 +56,10 @@ function regionEnv(region: string | undefined): EnvVar[] {
 }
 
 const ENV_OF = {
-  process: (): EnvVar[] => [{ name: AWS_ENV.configFile, value: inCredentials('config') }],
+  process: (): EnvVar[] => [
+    { name: AWS_ENV.configFile, value: inCredentials('config') },
+    { name: AWS_ENV.credentialsFile, value: inCredentials('noKeys') },
+  ],
 
   endpoint: (): EnvVar[] => [
     {

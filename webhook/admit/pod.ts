@@ -44,6 +44,7 @@ export const podSchema = z.looseObject({
   spec: z.looseObject({
     serviceAccountName: z.string().nullish(),
     hostNetwork: z.boolean().nullish(),
+    dnsPolicy: z.string().nullish(),
     shareProcessNamespace: z.boolean().nullish(),
     resources: resources.nullish(),
     os: z.looseObject({ name: z.string() }).nullish(),

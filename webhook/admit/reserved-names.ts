@@ -29,7 +29,8 @@ export function reservedNames(pod: Pod, reason: WithoutRequest): Denied | undefi
   )
 }
 
-function ofOurNames(pod: Pod): string | undefined {
+/** What of our names a pod brings, in words; undefined where it brings nothing. */
+export function ofOurNames(pod: Pod): string | undefined {
   const names = [...containersOf(pod), ...(pod.spec.ephemeralContainers ?? [])]
   if (names.some(({ name }) => name === EXCHANGER.container)) {
     return `a container named ${EXCHANGER.container}`

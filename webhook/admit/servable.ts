@@ -1,7 +1,8 @@
-import { CSI_DRIVER, EXCHANGER } from '../../contract/names.ts'
+import { CSI_DRIVER, EXCHANGER, SECRETS } from '../../contract/names.ts'
 import { sessionNameExcess } from './deliveries.ts'
 import { OUR_VOLUME_NAMES, sidecarTasks, type Injection } from './ours/injection.ts'
 import { isSame } from './ours/same.ts'
+import { isAtOrBelow } from './paths.ts'
 import { appMounts, ourVolumes } from './ours/whole.ts'
 import { containersOf, type Container, type Pod, type VolumeMount } from './pod.ts'
 import { isOfOurDriver } from './reserved-names.ts'
@@ -108,13 +109,15 @@ function whyForeign(
     : 'which is to be an init container'
 }
 
-/** Our volumes are mounted by the sidecar as it is, by others only as we mount them. */
+/**
+ * Our volumes are mounted by the sidecar as it is, by others only as we mount them; and nothing else at our folder
+ * or below, however its path is spelt: a file there would be read in the place of ours.
+ */
 function mountsAreOurs(pod: Pod, injection: Injection): Denied | undefined {
   const mounts = appMounts(injection)
   const isOurs = (one: VolumeMount): boolean => mounts.some((mount) => isSame(one, mount))
   const concernsUs = (one: VolumeMount): boolean =>
-    OUR_VOLUME_NAMES.includes(one.name) ||
-    mounts.some(({ mountPath }) => one.mountPath === mountPath)
+    OUR_VOLUME_NAMES.includes(one.name) || isAtOrBelow(one.mountPath, SECRETS)
   for (const container of containersOf(pod)) {
     if (container.name === EXCHANGER.container) continue
     const foreign = container.volumeMounts?.find((one) => concernsUs(one) && !isOurs(one))

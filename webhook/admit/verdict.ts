@@ -14,6 +14,7 @@ export type Reason =
   | 'in-step'
   // denied: the object must change
   | 'invalid-object'
+  | 'review-too-large'
   | 'invalid-annotation'
   | 'invalid-expression'
   | 'service-account-not-found'
@@ -62,7 +63,7 @@ export function denied(reason: Reason, message: string, role?: string): Denied {
     decision: 'denied',
     reason,
     message,
-    status: 403,
+    status: reason === 'review-too-large' ? 413 : 403,
     ...(role === undefined ? {} : { role }),
   }
 }

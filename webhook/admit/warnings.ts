@@ -1,12 +1,20 @@
 import { TLS_DIR_ENV } from '../../contract/certificates.ts'
-import { AWS_ENV, CONFLICTING_ENV, EXCHANGER, PREFIX } from '../../contract/names.ts'
+import {
+  AWS_ENV,
+  CONFLICTING_ENV,
+  ENDPOINT,
+  EXCHANGER,
+  PREFIX,
+  SECRETS,
+} from '../../contract/names.ts'
 import { appSide, type AppSide } from './deliveries.ts'
 import { meshWarnings } from './mesh.ts'
-import type { Injection } from './ours/injection.ts'
+import { sidecarTasks, type Injection } from './ours/injection.ts'
 import { putBack, repaired } from './ours/repaired.ts'
 import { isSame } from './ours/same.ts'
 import { ourSidecars } from './ours/whole.ts'
-import { containersOf, type Container, type EnvVar, type Pod } from './pod.ts'
+import { canonicalPath, isAtOrBelow } from './paths.ts'
+import { containersOf, type Container, type EnvVar, type Pod, type VolumeMount } from './pod.ts'
 
 /**
  * What the person who applies the pod should know: variables of their own that stand in the way, and
@@ -14,13 +22,19 @@ import { containersOf, type Container, type EnvVar, type Pod } from './pod.ts'
  */
 export function warningsFor(pod: Pod, injection: Injection): string[] {
   const app = appSide(injection, pod)
+  const forms = [app, appSide(injection, unnamed(pod))]
   const conflicting = injection.request.credentials === undefined ? [] : CONFLICTING_ENV
   const skipped = injection.request.skipContainers
   const served = containersOf(pod).filter(
     ({ name }) => name !== EXCHANGER.container && !skipped.includes(name),
   )
   return [
-    ...served.flatMap((container) => envWarnings(container, app, conflicting)),
+    ...served.flatMap((container) => [
+      ...envWarnings(container, forms, conflicting),
+      ...mountWarnings(container, app, pod),
+      ...portWarnings(container, injection),
+    ]),
+    ...dnsWarnings(pod, injection),
     ...skipWarnings(pod, skipped),
     ...putBackWarnings(pod, injection),
     ...meshWarnings(pod, injection),
@@ -45,14 +59,100 @@ function listOf(texts: readonly string[]): string {
   return texts.map((text) => (text.length > 100 ? `${text.slice(0, 100)}…` : text)).join(', ')
 }
 
-function envWarnings(container: Container, app: AppSide, conflicting: readonly string[]): string[] {
+/** As it was before it had its name: another webhook may give it one between two passes. */
+function unnamed(pod: Pod): Pod {
+  return { ...pod, metadata: { ...pod.metadata, name: undefined } }
+}
+
+/** @param forms what we set, in each form that we may have set it in */
+function envWarnings(
+  container: Container,
+  forms: readonly AppSide[],
+  conflicting: readonly string[],
+): string[] {
   const loser = ({ name }: EnvVar): string => (name === TLS_DIR_ENV ? 'folder' : 'credentials')
   return (container.env ?? [])
-    .filter((one) => standsInTheWay(one, app, conflicting))
+    .filter((one) => forms.every((app) => standsInTheWay(one, app, conflicting)))
     .map(
       (one) =>
         `nocreds: container ${container.name} sets ${one.name}, which wins over the ${loser(one)} of nocreds; remove it`,
     )
+}
+
+/** Mounts that stand in our way, or in the way of what the person who mounts them wants. */
+function mountWarnings({ name, env, volumeMounts }: Container, app: AppSide, pod: Pod): string[] {
+  const isOurs = ({ name: one, value }: EnvVar): boolean =>
+    app.env.some((ours) => ours.name === one && ours.value === value)
+  const readsNoKeys =
+    app.env.some((ours) => ours.name === AWS_ENV.credentialsFile) &&
+    (env ?? []).every((one) => one.name !== AWS_ENV.credentialsFile || isOurs(one))
+  return (volumeMounts ?? []).flatMap((mount) => {
+    const at = `nocreds: container ${name} mounts ${mount.name} at ${mount.mountPath}`
+    if (isReadOnly(mount, pod) && isAtOrBelow(SECRETS, mount.mountPath)) {
+      return [
+        `${at}, read-only and above the folder of nocreds, which cannot be made there, so that the container does not start; mount it elsewhere`,
+      ]
+    }
+    if (readsNoKeys && /\/[.]aws(?:\/credentials)?$/.test(canonicalPath(mount.mountPath))) {
+      return [
+        `${at}, but keys in a credentials file would win over nocreds, so that it is not read; to have it read all the same, set ${AWS_ENV.credentialsFile} of the container to it`,
+      ]
+    }
+    return []
+  })
+}
+
+/** Volumes of these kinds are mounted read-only whatever the mount says. Source: Kubernetes, "Volumes". */
+const READ_ONLY_KINDS = ['configMap', 'secret', 'downwardAPI', 'projected', 'image'] as const
+
+function isReadOnly({ name, readOnly }: VolumeMount, { spec }: Pod): boolean {
+  const volume = spec.volumes?.find((one) => one.name === name)
+  const isOfSuchKind = READ_ONLY_KINDS.some(
+    (kind) => volume?.[kind] !== undefined && volume[kind] !== null,
+  )
+  return readOnly === true || isOfSuchKind
+}
+
+/** The exchanger listens in the network of the pod, which has each port once. */
+function portWarnings({ name, ports }: Container, { request }: Injection): string[] {
+  if (request.credentials?.delivery !== 'endpoint' || !Array.isArray(ports)) return []
+  const isTaken = ports.some(
+    (one) => (one as { containerPort?: unknown } | null)?.containerPort === ENDPOINT.port,
+  )
+  if (!isTaken) return []
+  return [
+    `nocreds: container ${name} has containerPort ${ENDPOINT.port}, on which delivery endpoint serves credentials on loopback, so one of the two cannot listen; use another port, or ${PREFIX}delivery: process`,
+  ]
+}
+
+/** Without the cluster's DNS nobody finds a Service by its name, and the exchanger waits in vain. */
+function dnsWarnings({ spec }: Pod, injection: Injection): string[] {
+  const why = whyNoClusterDns(spec)
+  if (why === undefined) return []
+  const tasks = sidecarTasks(injection)
+  return [tasks?.certificate && injection.authorityUrl, tasks?.credentials && injection.stsEndpoint]
+    .flatMap((url) => (url === undefined ? [] : [new URL(url).hostname]))
+    .filter((host) => /[.]svc(?:[.]|$)/.test(host) && !isAliased(spec, host))
+    .map((host) => `nocreds: the exchanger asks ${host}, but ${why}`)
+}
+
+/** Source: Kubernetes, "Pod's DNS Policy". */
+function whyNoClusterDns({ dnsPolicy, hostNetwork }: Pod['spec']): string | undefined {
+  const policy = dnsPolicy ?? 'ClusterFirst'
+  if (policy === 'None') {
+    return "the pod brings its own DNS (dnsPolicy None); its dnsConfig must name the cluster's DNS, or it does not start"
+  }
+  const isOfHost = hostNetwork === true
+  if (policy !== 'Default' && !(policy === 'ClusterFirst' && isOfHost)) return undefined
+  const [how, instead] = isOfHost
+    ? ['hostNetwork with ', 'ClusterFirstWithHostNet']
+    : ['', 'ClusterFirst']
+  return `the pod uses its node's DNS (${how}dnsPolicy ${policy}), where that is not known, so it does not start; set dnsPolicy: ${instead}`
+}
+
+/** By `hostAliases`, which need no DNS. */
+function isAliased(spec: Pod['spec'], host: string): boolean {
+  return JSON.stringify(spec['hostAliases'] ?? []).includes(`"${host}"`)
 }
 
 /** A variable that we set ourselves is in the way only where the container gives it another value. */

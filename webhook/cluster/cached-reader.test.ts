@@ -15,6 +15,7 @@ const ACCOUNT = `${NAMESPACE}/serviceaccounts/app`
 let api: FakeApiserver
 let clock: VirtualClock
 let reader: CachedReader
+let fromMemory: number
 
 const nothing = (): void => undefined
 const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing }
@@ -28,7 +29,17 @@ beforeEach(async () => {
     { name: 'webhook' },
   )
   const kube = createKubeClient(config)
-  reader = createCachedReader({ kube, clock, random: seededRandom(1), log: SILENT })
+  fromMemory = 0
+  reader = createCachedReader({
+    kube,
+    clock,
+    random: seededRandom(1),
+    log: SILENT,
+    noteLabel: nothing,
+    noteFromMemory: () => {
+      fromMemory += 1
+    },
+  })
 })
 
 afterEach(async () => {
@@ -65,7 +76,7 @@ describe('from memory', () => {
     expect(reader.counts()).toEqual({ ServiceAccount: 1, Namespace: 1 })
     expect(await reader.serviceAccount('team-a', 'app')).toEqual({ annotations: ROLE })
     expect(await reader.namespace('team-a')).toEqual({ annotations: PERMITTED })
-    expect(liveGets(ACCOUNT) + liveGets(NAMESPACE)).toBe(0)
+    expect(liveGets(NAMESPACE)).toBe(0)
   })
 
   test('a ServiceAccount with a certificate and a Namespace that permits names', async () => {
@@ -76,7 +87,7 @@ describe('from memory', () => {
     await started()
     expect(await reader.serviceAccount('team-a', 'app')).toEqual({ annotations: certificate })
     expect(await reader.namespace('team-a')).toEqual({ annotations: names })
-    expect(liveGets(ACCOUNT) + liveGets(NAMESPACE)).toBe(0)
+    expect(liveGets(NAMESPACE)).toBe(0)
   })
 
   test('goes on while the apiserver is gone; what is not in memory is a ClusterError', async () => {
@@ -102,6 +113,63 @@ describe('from memory', () => {
     await eventually(() => clock.pending === 1)
     await clock.advance(30_000)
     await eventually(() => reader.ready)
+  })
+})
+
+describe('a ServiceAccount that is in memory', () => {
+  const changed = (n: number): Record<string, string> => ({
+    'nocreds.dev/role-arn': `arn:aws:iam::111122223333:role/app-${n}`,
+  })
+
+  test('is never the former one, however late the watch is: 200 changes, each asked for at once', async () => {
+    annotate(ACCOUNT, ROLE)
+    await started()
+    api.watches.hold()
+    for (let n = 0; n < 200; n += 1) {
+      annotate(ACCOUNT, changed(n))
+      const [one, other] = await Promise.all([
+        reader.serviceAccount('team-a', 'app'),
+        reader.askedBy?.('10.0.0.1').serviceAccount('team-a', 'app'),
+      ])
+      expect([one, other]).toEqual([{ annotations: changed(n) }, { annotations: changed(n) }])
+    }
+    expect(fromMemory).toBe(0)
+  })
+
+  test('is gone where the apiserver says so', async () => {
+    annotate(ACCOUNT, ROLE)
+    await started()
+    api.watches.hold()
+    api.store.remove(ACCOUNT)
+    expect(await reader.serviceAccount('team-a', 'app')).toBeUndefined()
+  })
+
+  test.each([403, 503, 'reset', 'hang'] as const)(
+    'is believed where the apiserver does not say anything: %s',
+    async (fault) => {
+      annotate(ACCOUNT, ROLE)
+      await started()
+      api.fault = () => fault
+      const asked = reader.serviceAccount('team-a', 'app')
+      if (fault === 'hang') await clock.advance(1000)
+      expect(await asked).toEqual({ annotations: ROLE })
+      expect(fromMemory).toBe(1)
+    },
+  )
+
+  test('is believed where too many are asked for', async () => {
+    annotate(ACCOUNT, ROLE)
+    await started()
+    api.fault = ({ path }) => (path.includes('made-up') ? 'hang' : undefined)
+    const caller = reader.askedBy?.('10.0.0.1')
+    const others = Array.from({ length: 264 }, async (_, n) =>
+      caller?.serviceAccount(`made-up-${n}`, 'x'),
+    )
+    const allEnd = Promise.allSettled(others)
+    expect(await caller?.serviceAccount('team-a', 'app')).toEqual({ annotations: ROLE })
+    expect(fromMemory).toBe(1)
+    await api.stop()
+    await allEnd
   })
 })
 

@@ -9,6 +9,13 @@ import { messageOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/log.ts'
 import { createFairSlots, type SlotLimits } from '../../service/budget/fair-slots.ts'
 import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
+import {
+  createNamespaceLabels,
+  keepNamespace,
+  UNLABELLED,
+  type LabelledNamespace,
+  type NamespaceLabelsDeps,
+} from './namespace-labels.ts'
 import { keepOurs, NOTHING, sizeOf } from './our-annotations.ts'
 import { Reflector, type Memory } from '../../service/kube/reflector.ts'
 import { ClusterError, type Annotated, type ClusterReader } from './types.ts'
@@ -18,15 +25,22 @@ export interface CachedReaderDeps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  /** Called with what became of each Namespace whose label was out of step. */
+  readonly noteLabel: NamespaceLabelsDeps['note']
+  /** Called for each ServiceAccount that was taken from memory, as the apiserver did not say anything in time. */
+  readonly noteFromMemory: () => void
 }
 
 export interface CachedReader extends ClusterReader {
+  /** Namespaces whose label is not what their annotations demand. */
+  readonly namespacesOutOfStep: number
   start(): void
   stop(): void
 }
 
 /** Characters of annotations, of each kind. What does not fit is asked for live, as if it said nothing. */
 const MEMORY: Memory<Annotated> = { sizeOf, max: 16 * 1024 * 1024, instead: NOTHING }
+const NAMESPACE_MEMORY: Memory<LabelledNamespace> = { ...MEMORY, instead: UNLABELLED }
 
 /**
  * A stranger may send reviews of names that nobody has. Whatever they send, the apiserver is asked no more
@@ -40,7 +54,13 @@ const LIVE_GETS: SlotLimits = {
   maxWaitMs: 3000, // the review is denied soon after
 }
 
-/** The apiserver's Namespaces and ServiceAccounts, mostly from memory. */
+/**
+ * A ServiceAccount that is in memory is asked for all the same, as the watch may be a few milliseconds late:
+ * a pod that is created right after a change has the new role. So much later memory is believed.
+ */
+const LIVE_WAIT_MS = 1000
+
+/** The apiserver's Namespaces, mostly from memory, and ServiceAccounts, from memory where it does not answer. */
 export function createCachedReader(deps: CachedReaderDeps): CachedReader {
   const { kube } = deps
   const keep = ({ metadata }: KubeObject): Annotated => keepOurs(metadata.annotations)
@@ -51,21 +71,30 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
     kind: 'ServiceAccount',
     path: '/api/v1/serviceaccounts',
   })
+  const labels = createNamespaceLabels({ ...deps, note: deps.noteLabel })
   const namespaces = new Reflector({
     ...deps,
-    keep,
-    memory: MEMORY,
+    keep: keepNamespace,
+    memory: NAMESPACE_MEMORY,
     kind: 'Namespace',
     path: '/api/v1/namespaces',
+    onChange(name, namespace) {
+      labels.seen(name, namespace)
+    },
   })
   const slots = createFairSlots(LIVE_GETS, deps.clock)
   const shared = shareCalls((path, caller) => slots.run(caller, () => askLive(kube, path)))
+  const remembered = (namespace: string, name: string): Annotated | undefined => {
+    const cached = accounts.get(`${namespace}/${name}`)
+    return cached !== undefined && says(cached, ROLE_ARN, CERTIFICATE) ? cached : undefined
+  }
   const readerFor = (ask: (path: string) => Promise<Annotated | undefined>): ClusterReader => ({
     serviceAccount(namespace, name) {
-      const cached = accounts.get(`${namespace}/${name}`)
-      if (cached !== undefined && says(cached, ROLE_ARN, CERTIFICATE)) return cached
-      return ask(`/api/v1/namespaces/${segment(namespace)}/serviceaccounts/${segment(name)}`)
+      const live = ask(`/api/v1/namespaces/${segment(namespace)}/serviceaccounts/${segment(name)}`)
+      const cached = remembered(namespace, name)
+      return cached === undefined ? live : liveOr(cached, live, deps)
     },
+    rememberedAccount: remembered,
     namespace(name, { fresh = false } = {}) {
       const cached = namespaces.get(name)
       if (!fresh && cached !== undefined && says(cached, PERMITTED_ROLES, PERMITTED_DNS_NAMES)) {
@@ -83,6 +112,9 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
     get ready() {
       return accounts.ready && namespaces.ready
     },
+    get namespacesOutOfStep() {
+      return labels.outOfStep
+    },
     askedBy: (caller) => readerFor((path) => shared(path, caller)),
     start() {
       accounts.start()
@@ -91,8 +123,27 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
     stop() {
       accounts.stop()
       namespaces.stop()
+      labels.stop()
     },
   }
+}
+
+/** What the apiserver says, or what is in memory where it says nothing in time. */
+function liveOr(
+  cached: Annotated,
+  live: Promise<Annotated | undefined>,
+  { clock, noteFromMemory }: Pick<CachedReaderDeps, 'clock' | 'noteFromMemory'>,
+): Promise<Annotated | undefined> {
+  const tooLate = Promise.withResolvers<'too late'>()
+  const cancel = clock.after(LIVE_WAIT_MS, () => {
+    tooLate.resolve('too late')
+  })
+  const said = Promise.race([live, tooLate.promise]).catch(() => 'nothing' as const)
+  return said.finally(cancel).then((one) => {
+    if (typeof one !== 'string') return one
+    noteFromMemory()
+    return cached
+  })
 }
 
 function says({ annotations }: Annotated, one: string, other: string): boolean {

@@ -82,3 +82,19 @@ describe('what is kept of the annotations', () => {
 function isListInBounds(key: string, text: string): boolean {
   return key === 'certificate-dns-names' && !outcome({ [PREFIX + key]: text }).includes('allowed')
 }
+
+describe("the annotation of EKS's own injector", () => {
+  const eks = { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::111122223333:role/x'.repeat(1000) }
+
+  test('is known to be there, and costs nothing', () => {
+    expect(keepOurs(eks).annotations).toEqual({ 'eks.amazonaws.com/role-arn': '' })
+    expect(keepOurs({ ...eks })).toBe(keepOurs(eks))
+  })
+
+  test('stands beside ours', () => {
+    expect(keepOurs({ ...eks, 'nocreds.dev/delivery': 'process' }).annotations).toEqual({
+      'eks.amazonaws.com/role-arn': '',
+      'nocreds.dev/delivery': 'process',
+    })
+  })
+})

@@ -1,9 +1,12 @@
 import { ANNOTATIONS } from '../../contract/annotations.ts'
 import { PREFIX } from '../../contract/names.ts'
+import { EKS_ROLE } from '../admit/peer-annotations.ts'
 import type { Annotated } from './types.ts'
 
 /** Shared by every object without annotations of ours, which is most of a cluster. */
 export const NOTHING: Annotated = { annotations: Object.freeze({}) }
+/** Shared by every ServiceAccount of EKS's own injector: that it is there is worth a warning, what it says is not. */
+const EKS: Annotated = { annotations: Object.freeze({ [EKS_ROLE]: '' }) }
 
 /** Characters of a value that are kept: more than any value in bounds has. */
 const MAX_VALUE = 16_384
@@ -30,10 +33,12 @@ export function keepOurs(
   annotations: Readonly<Record<string, string>> | null | undefined,
 ): Annotated {
   const ours = Object.entries(annotations ?? {}).filter(([key]) => key.startsWith(PREFIX))
-  if (ours.length === 0) return NOTHING
+  const isOfEks = annotations !== undefined && annotations !== null && EKS_ROLE in annotations
+  if (ours.length === 0) return isOfEks ? EKS : NOTHING
   let unknown = 0
   const kept = ours.filter(([key]) => KNOWN.has(key) || (unknown += 1) <= MAX_UNKNOWN_KEYS)
-  return { annotations: Object.fromEntries(kept.map(([key, value]) => [key, cut(key, value)])) }
+  const cutOnes = kept.map(([key, value]) => [key, cut(key, value)] as const)
+  return { annotations: { ...(isOfEks ? EKS.annotations : {}), ...Object.fromEntries(cutOnes) } }
 }
 
 /** Characters that it takes in a cache. */

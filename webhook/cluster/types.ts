@@ -14,10 +14,12 @@ type Looked = Annotated | undefined | Promise<Annotated | undefined>
 /** Where Namespaces and ServiceAccounts come from: the apiserver, or files. */
 export interface ClusterReader {
   /**
-   * From the cache; a live GET on a miss or where the cached one asks for nothing, so that one that was
-   * made or annotated a moment ago is seen.
+   * As the apiserver says at this moment, so that one that was made, annotated or changed a moment ago is seen;
+   * from the cache where it does not say anything in time, and the cached one asks for something.
    */
   serviceAccount(namespace: string, name: string): Looked
+  /** The cached one, which may be a moment old; undefined where it asks for nothing. Absent if nothing is cached. */
+  rememberedAccount?(namespace: string, name: string): Annotated | undefined
   /** From the cache; a live GET on a miss, where it permits nothing, or where `fresh` is asked for. */
   namespace(name: string, options?: { readonly fresh?: boolean }): Looked
   /** The same reader on behalf of a caller, among whom live GETs are shared fairly; absent if it asks nobody. */

@@ -11,12 +11,17 @@ import {
   type Body,
 } from '../../service/budget/bodies.ts'
 import { guardServer, type ConnectionLimits, type GuardDeps } from '../../service/budget/guard.ts'
+import { addressOf } from '../../service/budget/sockets.ts'
 import { createSingleFile } from '../../service/budget/turns.ts'
-import { memoryOfJson } from './review-cost.ts'
-import { answerReview, type AnswerDeps, type Resource } from './answer.ts'
+import { MAX_VALUES, memoryOfJson } from './review-cost.ts'
+import { answerReview, answerTooLarge, type AnswerDeps, type Resource } from './answer.ts'
 
-/** A pod is at most 1.5 MiB in etcd; a review may hold the object twice. */
-const MAX_BODY_BYTES = 3 * 1024 * 1024
+/**
+ * An object is at most 1.5 MiB in etcd, and 3 MiB as a request. A review is longer: JSON with escapes (of `<`
+ * six characters), managedFields, the former object where it is an update. What is larger is read to its end,
+ * up to the second bound, for which six times 3 MiB are enough, so that the denial is read.
+ */
+const BODY = { kept: 8 * 1024 * 1024, taken: 20 * 1024 * 1024 } as const
 /** The apiserver waits 5 s (timeoutSeconds of the manifest) where it does not say otherwise. */
 const DEFAULT_TIMEOUT_MS = 5000
 /** Our own deadline is this part of the caller's, so that the answer still arrives. */
@@ -28,9 +33,7 @@ const RESOURCES: Readonly<Record<string, Resource>> = {
 }
 
 /** A request that is refused before any review is read; the answer is JSON with code and message. */
-class RequestError extends NocredsError<
-  'ERR_NO_SUCH_PATH' | 'ERR_METHOD' | 'ERR_CONTENT_TYPE' | 'ERR_BODY_TOO_LARGE'
-> {
+class RequestError extends NocredsError<'ERR_NO_SUCH_PATH' | 'ERR_METHOD' | 'ERR_CONTENT_TYPE'> {
   readonly status: number
 
   constructor(status: number, code: RequestError['code'], message: string) {
@@ -61,7 +64,7 @@ const CONNECTIONS: ConnectionLimits = {
   deadlines: { handshakeMs: 5000, firstRequestMs: 10_000, answerMs: 20_000 },
 }
 /** Bytes. One address may use up the largest body together with what it is parsed into. */
-const BODIES = { max: 24 * 1024 * 1024, maxPerAddress: 18 * 1024 * 1024 } as const
+const BODIES = { max: 50 * 1024 * 1024, maxPerAddress: 46 * 1024 * 1024 } as const
 const MAX_HEADER_BYTES = 8192
 
 /**
@@ -132,7 +135,27 @@ async function answer(request: IncomingMessage, context: Context): Promise<strin
   if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? '')) {
     throw new RequestError(415, 'ERR_CONTENT_TYPE', 'content-type must be application/json')
   }
-  const body = await context.bodies.read(request, MAX_BODY_BYTES)
+  const deps = context.depsFor(addressOf(request.socket))
+  try {
+    return await answerBody(await context.bodies.read(request, BODY), { resource, query }, context)
+  } catch (error) {
+    if (!(error instanceof BodyError) || error.code !== 'ERR_BODY_TOO_LARGE') throw error
+    const denial = answerTooLarge({ begin: error.head, resource, why: error.message }, deps)
+    if (denial === undefined) throw error
+    return denial
+  }
+}
+
+interface AskedOf {
+  readonly resource: Resource
+  readonly query: string | undefined
+}
+
+async function answerBody(
+  body: Body,
+  { resource, query }: AskedOf,
+  context: Context,
+): Promise<string> {
   try {
     const isLarge = body.size > BLOCK_BYTES
     if (isLarge) await itsTurn(body.address, context)
@@ -159,11 +182,12 @@ function dependenciesByCaller(deps: AnswerDeps): (caller: string) => AnswerDeps 
   }
 }
 
-/** With what the review takes once it is parsed. @throws BodyError over the budget; RequestError */
+/** With what the review takes once it is parsed. @throws BodyError */
 function charge(body: Body, bytes: Buffer): void {
   const memory = memoryOfJson(bytes)
   if (memory === undefined) {
-    throw new RequestError(413, 'ERR_BODY_TOO_LARGE', 'the review holds too many values')
+    const why = `it holds more than ${MAX_VALUES} values, which is the most allowed`
+    throw new BodyError('ERR_BODY_TOO_LARGE', why, bytes.toString('utf8', 0, 1024))
   }
   body.charge(memory)
 }

@@ -145,7 +145,7 @@ describe('bad input', () => {
       400,
       'ERR_NOT_AN_ADMISSION_REVIEW',
     ],
-    ['too large', ' '.repeat(3 * 1024 * 1024 + 1), 413, 'ERR_BODY_TOO_LARGE'],
+    ['too large', ' '.repeat(8 * MIB + 1), 413, 'ERR_BODY_TOO_LARGE'],
   ]
   test.each(BAD)('%s', async (_name, body, status, code) => {
     const url = await serve()
@@ -156,6 +156,35 @@ describe('bad input', () => {
     expect((await post(`${url}/mutate/pods`, podReview()))[0]).toBe(200)
   })
 
+  test.each<[string, string, object]>([
+    ['pods', 'pod', podReview('u-1', { metadata: { name: 'x'.repeat(9 * MIB) } })],
+    [
+      'pods',
+      'pod',
+      podReview('u-1', { metadata: { managedFields: Array.from({ length: 410_000 }, () => 0) } }),
+    ],
+    [
+      'namespaces',
+      'Namespace',
+      podReview('u-1', { x: '<'.repeat(9 * MIB) }, { kind: { kind: 'Namespace' } }),
+    ],
+  ])('a review of %s that is too large is denied with its cause', async (path, what, large) => {
+    const recorded = recordedDeps()
+    const [status, answer] = await post(`${await serve(recorded)}/mutate/${path}`, large)
+    expect(status).toBe(200)
+    expect(answer.response).toMatchObject({
+      uid: 'u-1',
+      allowed: false,
+      status: { code: 413, reason: 'RequestEntityTooLarge' },
+    })
+    expect(answer.response?.status?.message).toMatch(
+      new RegExp(`^nocreds: the ${what} is too large: .* most allowed; .*\\(review-too-large\\)$`),
+    )
+    expect(recorded.lines).toContainEqual(
+      expect.objectContaining({ decision: 'denied', reason: 'review-too-large', uid: 'u-1' }),
+    )
+  })
+
   test('a body without length that grows too large is cut off', async () => {
     const url = await serve()
     const chunk = new Uint8Array(512 * 1024)
@@ -163,7 +192,7 @@ describe('bad input', () => {
     const body = new ReadableStream({
       pull(controller) {
         sent += 1
-        if (sent > 20) controller.close()
+        if (sent > 60) controller.close()
         else controller.enqueue(chunk)
       },
     })

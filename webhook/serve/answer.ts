@@ -2,12 +2,12 @@ import { codeOf, messageOf, NocredsError } from '../../platform/errors.ts'
 import type { Cancel, Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/log.ts'
 import type { Settings } from '../admit/decide-pod.ts'
-import { deniedForNow, type Verdict } from '../admit/verdict.ts'
+import { denied, deniedForNow, type Verdict } from '../admit/verdict.ts'
 import type { ClusterReader } from '../cluster/types.ts'
 import type { Metrics } from './metrics.ts'
 import { reviewNamespace } from './review-namespace.ts'
 import { reviewPod, type Decided } from './review-pod.ts'
-import { readReview, writeReview, type AdmissionRequest } from './review.ts'
+import { readReview, uidOf, writeReview, type AdmissionRequest } from './review.ts'
 
 /** What answering a review needs; all of it is passed in. */
 export interface AnswerDeps {
@@ -49,6 +49,28 @@ export async function answerReview(
   const durationMs = deps.clock.monotonic() - startedAt
   record(request, resource, decided, { durationMs, deps })
   return writeReview(request.uid, decided.verdict)
+}
+
+/**
+ * The denial of a review that is too large to be read; undefined where its begin does not say which review it
+ * is. The apiserver shows nobody what an HTTP error says, but hands the message of a denial on.
+ *
+ * @param begin of its body
+ * @param why which bound it is over
+ */
+export function answerTooLarge(
+  { begin, resource, why }: { readonly begin: string; readonly resource: Resource; why: string },
+  deps: AnswerDeps,
+): string | undefined {
+  const uid = uidOf(begin)
+  if (uid === undefined) return undefined
+  const what = resource === 'pods' ? 'pod' : 'Namespace'
+  const message = `the ${what} is too large: as the apiserver sends it, with its managedFields, ${why}; take something out of it, such as long scripts, which a ConfigMap can hold`
+  const verdict = denied('review-too-large', message)
+  const { decision, reason } = verdict
+  deps.metrics.countDecision({ resource, decision, reason })
+  deps.log.info({ resource, decision, reason, uid, message }, 'decided')
+  return writeReview(uid, verdict)
 }
 
 function decideInTime(

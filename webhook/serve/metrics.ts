@@ -6,6 +6,8 @@ const DURATION_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 /** What /metrics shows; gauges are read at the moment of a scrape. */
 export interface MetricSources {
   cacheObjects(): Readonly<Record<string, number>>
+  /** Namespaces whose label is not what their annotations demand. */
+  namespacesOutOfStep?(): number
   /** Milliseconds since the epoch. */
   certificateExpiresAtMs(): number | undefined
   /** True if the apiserver's own audience is one that nocreds guards. */
@@ -16,6 +18,10 @@ export interface Metrics {
   readonly registry: Registry
   countDecision(labels: { resource: string; decision: string; reason: string }): void
   observeDuration(resource: string, seconds: number): void
+  /** A Namespace whose label was out of step. */
+  countLabel(result: string): void
+  /** A ServiceAccount that was taken from memory, as the apiserver did not say anything in time. */
+  countFromMemory(): void
 }
 
 export function createMetrics(sources: MetricSources): Metrics {
@@ -43,6 +49,25 @@ export function createMetrics(sources: MetricSources): Metrics {
       for (const [kind, count] of Object.entries(sources.cacheObjects())) this.set({ kind }, count)
     },
   })
+  const labels = new Counter({
+    name: 'nocreds_namespace_labels_total',
+    help: 'Namespaces whose label was not what their annotations demand, by what became of them',
+    labelNames: ['result'],
+    registers,
+  })
+  const fromMemory = new Counter({
+    name: 'nocreds_service_accounts_from_memory_total',
+    help: 'ServiceAccounts that were taken from memory, as the apiserver did not say anything in time',
+    registers,
+  })
+  new Gauge({
+    name: 'nocreds_namespaces_out_of_step',
+    help: 'Namespaces whose label is not what their annotations demand',
+    registers,
+    collect() {
+      this.set(sources.namespacesOutOfStep?.() ?? 0)
+    },
+  })
   new Gauge({
     name: 'nocreds_certificate_expiry_timestamp_seconds',
     help: 'When the serving certificate ends',
@@ -64,6 +89,12 @@ export function createMetrics(sources: MetricSources): Metrics {
     },
     observeDuration(resource, seconds) {
       duration.observe({ resource }, seconds)
+    },
+    countLabel(result) {
+      labels.inc({ result })
+    },
+    countFromMemory() {
+      fromMemory.inc()
     },
   }
 }

@@ -7,6 +7,7 @@ import {
   type Settings,
 } from '../admit/decide-pod.ts'
 import { checkPod, nameOf, type Pod } from '../admit/pod.ts'
+import { ofOurNames } from '../admit/reserved-names.ts'
 import { denied, unchanged, type Reason, type Verdict } from '../admit/verdict.ts'
 import { firstProblem, type AdmissionRequest } from './review.ts'
 
@@ -25,8 +26,8 @@ export interface Decided {
  * From the review of a Pod to its verdict: reads what the decision depends on, and decides. A promise
  * only where the apiserver must be asked; it rejects with a ClusterError where that is not possible.
  *
- * The cache may lag behind what was applied a moment ago, so a denial for want of permission is
- * checked once more against the apiserver before it is given.
+ * The cache may lag behind what was applied a moment ago, so the ServiceAccount is asked for, and a denial for
+ * want of permission is checked once more against the apiserver before it is given.
  */
 export function reviewPod(
   request: AdmissionRequest,
@@ -70,20 +71,28 @@ function decideWithCluster(
   namespace: string,
   { cluster, settings }: Lookup,
 ): Verdict | Promise<Verdict> {
+  const factsOf = (account?: Annotated, permits?: Annotated): PodFacts => ({
+    pod,
+    namespace,
+    serviceAccountAnnotations: account?.annotations,
+    namespaceAnnotations: permits?.annotations,
+  })
   const decide = (account?: Annotated, permits?: Annotated): Verdict | Promise<Verdict> => {
-    const facts: PodFacts = {
-      pod,
-      namespace,
-      serviceAccountAnnotations: account?.annotations,
-      namespaceAnnotations: permits?.annotations,
-    }
+    const facts = factsOf(account, permits)
     const verdict = decidePod(facts, settings)
     return FOR_WANT_OF_PERMISSION.includes(verdict.reason)
       ? decideAfresh(facts, { cluster, settings })
       : verdict
   }
-  const account = cluster.serviceAccount(namespace, serviceAccountOf(pod))
   const permits = cluster.namespace(namespace)
+  if (!(permits instanceof Promise) && ofOurNames(pod) !== undefined) {
+    // Most pods are reviewed twice. The second time nothing is to be done if what we remember says what was
+    // injected; else, as the first time, the apiserver is asked what holds now.
+    const remembered = cluster.rememberedAccount?.(namespace, serviceAccountOf(pod))
+    const verdict = remembered && decidePod(factsOf(remembered, permits), settings)
+    if (verdict?.reason === 'already-injected') return verdict
+  }
+  const account = cluster.serviceAccount(namespace, serviceAccountOf(pod))
   if (account instanceof Promise || permits instanceof Promise) {
     return Promise.all([account, permits]).then((looked) => decide(...looked))
   }

@@ -14,8 +14,9 @@ const requestSchema = z.looseObject({
   name: z.string().nullish(),
   namespace: z.string().nullish(),
   dryRun: z.boolean().nullish(),
-  object: z.unknown(),
-  oldObject: z.unknown(),
+  // Absent, null and undefined are one: the apiserver drops more of its nulls with each release.
+  object: z.unknown().optional(),
+  oldObject: z.unknown().optional(),
 })
 
 const reviewSchema = z.looseObject({
@@ -56,6 +57,18 @@ export function readReview(body: Buffer, kind: 'Pod' | 'Namespace'): AdmissionRe
   return request
 }
 
+/** Where the apiserver writes it: first of the request, which stands behind kind and apiVersion. */
+const UID_AT_BEGIN = /^\{(?:"(?:kind|apiVersion)":"[^"]*",)*"request":\{"uid":"([\w-]{1,128})"/
+
+/**
+ * The uid of a review of which no more than the begin is known; undefined where it is not found.
+ *
+ * @param begin its first 200 characters, or more
+ */
+export function uidOf(begin: string): string | undefined {
+  return UID_AT_BEGIN.exec(begin)?.[1]
+}
+
 /** The first thing that is wrong with the object of a review, for the person who sent it. */
 export function firstProblem(error: z.ZodError): string {
   const [issue] = error.issues
@@ -69,6 +82,7 @@ function notAReview(message: string): ReviewError {
 /** Names that Kubernetes clients know for a status; controllers retry the 5xx ones. */
 const STATUS_REASON: Readonly<Record<number, string>> = {
   403: 'Forbidden',
+  413: 'RequestEntityTooLarge',
   500: 'InternalError',
   503: 'ServiceUnavailable',
 }

@@ -1,5 +1,5 @@
 import { NocredsError } from '../../platform/errors.ts'
-import { KubeError, type KubeClient, type Operation } from '../../service/kube/kube-client.ts'
+import type { KubeClient, Operation } from '../../service/kube/kube-client.ts'
 
 class WebhookConfigurationError extends NocredsError<'ERR_WEBHOOK_CONFIGURATION_MISSING'> {}
 
@@ -36,9 +36,4 @@ export async function bringCaBundleInStep(
     ...changes,
   ])
   return 'written'
-}
-
-/** True for a patch that lost against another writer: the apiserver answers 409, or 422 for the test. */
-export function isLostRace(error: unknown): boolean {
-  return error instanceof KubeError && (error.status === 409 || error.status === 422)
 }

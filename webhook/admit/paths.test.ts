@@ -1,0 +1,40 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { canonicalPath, isAtOrBelow } from './paths.ts'
+
+const OURS = '/var/run/secrets/nocreds.dev/aws'
+
+describe('every spelling of a path of ours is one', () => {
+  test.each([
+    '/var/run/secrets/nocreds.dev/aws/',
+    '/var/run/secrets/nocreds.dev//aws',
+    '//var/run/secrets/nocreds.dev/aws//',
+    '/var/run/secrets/./nocreds.dev/aws/.',
+    '/var/run/secrets/x/../nocreds.dev/aws',
+    '/../var/run/secrets/nocreds.dev/aws',
+    '/run/secrets/nocreds.dev/aws',
+    'var/run/secrets/nocreds.dev/aws',
+  ])('%s', (spelling) => {
+    expect(canonicalPath(spelling)).toBe(canonicalPath(OURS))
+    expect(isAtOrBelow(spelling, OURS)).toBe(true)
+    expect(isAtOrBelow(`${spelling}/config`, OURS)).toBe(true)
+  })
+
+  test.each(['/var/run/secrets/nocreds.dev', `${OURS}2`, '/run/secrets', '/', '/var/running'])(
+    'not %s',
+    (path) => {
+      expect(isAtOrBelow(path, OURS)).toBe(false)
+    },
+  )
+})
+
+test('a canonical path stays as it is', () => {
+  const path = fc.stringMatching(/^(?:\/[a-z.]{0,3}){1,6}$/)
+  fc.assert(
+    fc.property(path, (any) => {
+      const once = canonicalPath(any)
+      expect(canonicalPath(once)).toBe(once)
+      expect(once).toMatch(/^\/$|[^/]$/)
+    }),
+  )
+})

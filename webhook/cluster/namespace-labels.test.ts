@@ -1,0 +1,209 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { KubeConfig } from '@kubernetes/client-node'
+import type { Logger } from '../../platform/log.ts'
+import { createKubeClient } from '../../service/kube/kube.ts'
+import { FakeApiserver } from '../../testbed/apiserver.ts'
+import { eventually } from '../../testbed/eventually.ts'
+import { seededRandom, VirtualClock } from '../../testbed/virtual-clock.ts'
+import { createCachedReader, type CachedReader } from './cached-reader.ts'
+
+const PERMITTED = { 'nocreds.dev/permitted-roles': 'arn:aws:iam::111122223333:role/.+' }
+const ENABLED = { 'nocreds.dev/injection': 'enabled' }
+/** One and its jitter, and several. */
+const SOON_MS = 3000
+
+let api: FakeApiserver
+let clock: VirtualClock
+let results: string[]
+let said: string[]
+let readers: CachedReader[]
+
+beforeEach(async () => {
+  api = await new FakeApiserver().start()
+  clock = new VirtualClock()
+  results = []
+  said = []
+  readers = []
+})
+
+afterEach(async () => {
+  for (const reader of readers) reader.stop()
+  await api.stop()
+})
+
+/** One replica of the webhook, once it watches. */
+async function start(seed = 1): Promise<CachedReader> {
+  const config = new KubeConfig()
+  config.loadFromClusterAndUser(
+    { name: 'fake', server: api.url, skipTLSVerify: true },
+    { name: 'webhook' },
+  )
+  const say = (_fields: object, text: string): void => void said.push(text)
+  const log: Logger = { debug: say, info: say, warn: say, error: say }
+  const reader = createCachedReader({
+    kube: createKubeClient(config),
+    clock,
+    random: seededRandom(seed),
+    log,
+    noteLabel: (result) => void results.push(result),
+    noteFromMemory: () => undefined,
+  })
+  readers.push(reader)
+  const watches = api.watches.count
+  reader.start()
+  await eventually(() => api.watches.count === watches + 2)
+  return reader
+}
+
+const pathOf = (name: string): string => `/api/v1/namespaces/${name}`
+
+function write(name: string, metadata: object): void {
+  api.store.write(pathOf(name), { metadata: { name, ...metadata } })
+}
+
+const labelsOf = (name: string): unknown => api.store.present(pathOf(name)).metadata['labels']
+const patches = (): number => api.requests.filter(({ method }) => method === 'PATCH').length
+
+/** Until nothing is left to do, as far as the clock goes. */
+async function inStep(reader: CachedReader, ms = SOON_MS): Promise<void> {
+  await eventually(async () => {
+    await clock.advance(ms)
+    return reader.namespacesOutOfStep === 0
+  })
+}
+
+describe('a Namespace that was annotated while no webhook was asked', () => {
+  test.each([
+    ['roles', PERMITTED],
+    ['names of certificates', { 'nocreds.dev/permitted-dns-names': '' }],
+  ])('has its label soon after the start: %s', async (_what, annotations) => {
+    write('older', { annotations, labels: { a: 'b' } })
+    const reader = await start()
+    expect(reader.namespacesOutOfStep).toBe(1)
+    await inStep(reader)
+    expect(labelsOf('older')).toEqual({ a: 'b', ...ENABLED })
+    expect(results).toEqual(['label-added'])
+    expect(said).toContain('label of a Namespace brought in step')
+  })
+
+  test('has it where it comes later, as by a restore', async () => {
+    const reader = await start()
+    write('restored', { annotations: PERMITTED })
+    await eventually(() => reader.namespacesOutOfStep === 1)
+    await inStep(reader)
+    expect(labelsOf('restored')).toEqual(ENABLED)
+  })
+
+  test('loses it where the annotations went', async () => {
+    write('former', { labels: { ...ENABLED, a: 'b' } })
+    write('blank', { labels: ENABLED, annotations: { 'nocreds.dev/permitted-roles': ' \n' } })
+    await inStep(await start())
+    expect(labelsOf('former')).toEqual({ a: 'b' })
+    expect(labelsOf('blank')).toEqual({})
+    expect(results).toEqual(['label-removed', 'label-removed'])
+  })
+
+  test('has it, and the log says so, where an expression is invalid and so permits nothing', async () => {
+    write('broken', { annotations: { 'nocreds.dev/permitted-roles': '(' } })
+    await inStep(await start())
+    expect(labelsOf('broken')).toEqual(ENABLED)
+    expect(said).toContain(
+      'a Namespace has annotations that would be denied today; they permit nothing',
+    )
+  })
+})
+
+describe('what is left alone', () => {
+  test.each<[string, object]>([
+    ['in step', { annotations: PERMITTED, labels: ENABLED }],
+    ['nothing of nocreds', { labels: { a: 'b' }, annotations: { 'example.com/a': 'b' } }],
+    ['deliveries alone', { annotations: { 'nocreds.dev/permitted-deliveries': 'process' } }],
+    ['being deleted', { annotations: PERMITTED, deletionTimestamp: '2026-01-01T00:00:00Z' }],
+  ])('%s', async (_what, metadata) => {
+    write('team-a', metadata)
+    const reader = await start()
+    expect(reader.namespacesOutOfStep).toBe(0)
+    await clock.advance(60_000)
+    expect(patches()).toBe(0)
+  })
+
+  test('what came in step before its turn', async () => {
+    write('older', { annotations: PERMITTED })
+    const reader = await start()
+    write('older', { annotations: PERMITTED, labels: ENABLED })
+    await eventually(() => reader.namespacesOutOfStep === 0)
+    await clock.advance(60_000)
+    expect(patches()).toBe(0)
+  })
+})
+
+test('the patch holds for the Namespace as it was read: a change in between is not overwritten', async () => {
+  write('older', { annotations: PERMITTED })
+  const reader = await start()
+  api.watches.hold()
+  api.beforeAnswer = ({ method }) => {
+    if (method !== 'PATCH') return
+    api.beforeAnswer = () => undefined
+    write('older', { annotations: {} })
+  }
+  await eventually(async () => {
+    await clock.advance(SOON_MS)
+    return patches() === 1
+  })
+  await clock.advance(0)
+  expect(labelsOf('older')).toBeUndefined()
+  api.watches.release()
+  await inStep(reader)
+  expect(labelsOf('older')).toBeUndefined()
+  expect(results).toEqual([])
+})
+
+test('two replicas come to the same, and one of them writes', async () => {
+  for (let index = 0; index < 10; index += 1) write(`older-${index}`, { annotations: PERMITTED })
+  const [one, other] = [await start(1), await start(2)]
+  await inStep(one)
+  await inStep(other)
+  for (let index = 0; index < 10; index += 1) expect(labelsOf(`older-${index}`)).toEqual(ENABLED)
+  expect(results.filter((result) => result === 'label-added')).toHaveLength(10)
+})
+
+test('many are changed one at a time, five in a second at most', async () => {
+  for (let index = 0; index < 40; index += 1) write(`older-${index}`, { annotations: PERMITTED })
+  const reader = await start()
+  const startedAtMs = clock.monotonic()
+  let underWay = 0
+  api.around = async ({ method }, answer) => {
+    underWay += Number(method === 'PATCH')
+    expect(underWay).toBeLessThanOrEqual(1)
+    await answer()
+    underWay -= Number(method === 'PATCH')
+  }
+  await eventually(async () => {
+    await clock.advance(100)
+    expect(patches()).toBeLessThanOrEqual((clock.monotonic() - startedAtMs) / 200)
+    return reader.namespacesOutOfStep === 0
+  })
+  expect(patches()).toBe(40)
+})
+
+test('one that cannot be changed is tried again, ever more seldom, and does not hold up others', async () => {
+  write('refused', { annotations: PERMITTED })
+  write('fine', { annotations: PERMITTED })
+  api.fault = ({ method, path }) =>
+    method === 'PATCH' && path === pathOf('refused') ? 403 : undefined
+  const reader = await start()
+  await eventually(async () => {
+    await clock.advance(1000)
+    return results.length >= 2
+  })
+  expect(labelsOf('fine')).toEqual(ENABLED)
+  const before = patches()
+  for (let minute = 0; minute < 60; minute += 1) await clock.advance(60_000)
+  expect(patches() - before).toBeLessThan(40)
+  expect(said).toContain(
+    'the label of a Namespace is not what its annotations demand, and cannot be changed',
+  )
+  api.fault = () => undefined
+  await inStep(reader, 300_000)
+  expect(labelsOf('refused')).toEqual(ENABLED)
+})
