@@ -11,6 +11,9 @@ const DECISIONS = 5000
 const SETTINGS: Settings = {
   exchangerImage: EXCHANGER_IMAGE,
   stsEndpoint: undefined,
+  stsProxy: undefined,
+  stsNoProxy: undefined,
+  stsCa: undefined,
   exchangerImages: [],
   exchangerImagePullPolicy: 'IfNotPresent',
   certificateDoor: 'authority',

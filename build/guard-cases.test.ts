@@ -25,6 +25,9 @@ const settings = z
     exchangerImagePullPolicy: z.string(),
     audience: z.string(),
     stsEndpoint: z.string(),
+    stsProxy: z.string(),
+    stsNoProxy: z.string(),
+    stsCa: z.string(),
     authorityUrl: z.string(),
   })
   .partial()

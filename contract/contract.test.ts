@@ -260,6 +260,8 @@ function asTheKubeletPassesIt(env: ReturnType<typeof toEnv>, pod: string): Recor
   )
 }
 
+const CA = '# ours\n-----BEGIN CERTIFICATE-----\nAAAA\nBB==\n-----END CERTIFICATE-----\n'
+
 const anyConfig: fc.Arbitrary<ExchangerConfig> = fc.record({
   roleArn: fc
     .stringMatching(/^[!-~]{0,20}$/)
@@ -273,6 +275,9 @@ const anyConfig: fc.Arbitrary<ExchangerConfig> = fc.record({
   audience: fc.stringMatching(/^[!-~]{1,40}$/),
   region: fc.constantFrom(undefined, 'eu-central-1', 'us-gov-west-1'),
   stsEndpoint: fc.constantFrom(undefined, 'https://sts.example.com', 'http://127.0.0.1:4566'),
+  stsProxy: fc.constantFrom(undefined, 'http://proxy.example.com:3128'),
+  stsNoProxy: fc.constantFrom(undefined, '10.0.0.0/8, .example.com'),
+  stsCa: fc.constantFrom(undefined, CA),
   tokenFile: fc.stringMatching(/^\/[ -~]{1,20}$/),
   credentialsFolder: fc.stringMatching(/^\/[ -~]{1,20}$/),
   terminationMessageFile: fc.stringMatching(/^\/[ -~]{1,20}$/),

@@ -4,6 +4,9 @@ import type { Settings } from '../webhook/admit/decide-pod.ts'
 export const SETTINGS: Settings = {
   exchangerImage: 'nocreds/exchanger:0.1.0',
   stsEndpoint: undefined,
+  stsProxy: undefined,
+  stsNoProxy: undefined,
+  stsCa: undefined,
   exchangerImages: [],
   exchangerImagePullPolicy: 'IfNotPresent',
   certificateDoor: 'authority',

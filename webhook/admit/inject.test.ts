@@ -42,6 +42,9 @@ const anyInjection: fc.Arbitrary<Injection> = fc
       exchangerImages: [],
       exchangerImagePullPolicy: 'IfNotPresent',
       stsEndpoint: undefined,
+      stsProxy: undefined,
+      stsNoProxy: undefined,
+      stsCa: undefined,
     }
   })
 

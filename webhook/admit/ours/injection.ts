@@ -23,6 +23,10 @@ export interface InjectionSettings {
   readonly exchangerImages: readonly string[]
   readonly exchangerImagePullPolicy: PullPolicy
   readonly stsEndpoint: string | undefined
+  /** How sidecars reach STS, as they stand in the settings. */
+  readonly stsProxy: string | undefined
+  readonly stsNoProxy: string | undefined
+  readonly stsCa: string | undefined
   readonly certificateDoor: CertificateDoor
   readonly trustBundle: TrustBundleSource
   /** Base URL of the authority. */

@@ -57,7 +57,7 @@ export function sidecar(tasks: SidecarTasks, injection: Injection): Container {
 }
 
 function sidecarEnv({ credentials, certificate }: SidecarTasks, injection: Injection): EnvVar[] {
-  const { namespace, serviceAccount, stsEndpoint, authorityUrl } = injection
+  const { namespace, serviceAccount, authorityUrl } = injection
   const workload = { namespace, serviceAccount }
   const forCredentials = credentials && {
     ...workload,
@@ -68,7 +68,10 @@ function sidecarEnv({ credentials, certificate }: SidecarTasks, injection: Injec
     sessionName: credentials.sessionName,
     audience: credentials.audience,
     region: credentials.region,
-    stsEndpoint,
+    stsEndpoint: injection.stsEndpoint,
+    stsProxy: injection.stsProxy,
+    stsNoProxy: injection.stsNoProxy,
+    stsCa: injection.stsCa,
   }
   const forCertificate = certificate && {
     ...workload,
