@@ -23,7 +23,7 @@ import {
   type ExchangerConfig,
 } from './exchanger-env.ts'
 import { gateOf } from './gate.ts'
-import { defaultRegionOf, parseRoleArn } from './role-arn.ts'
+import { defaultRegionOf, parseRoleArn, partitionOf } from './role-arn.ts'
 import { isNamespaced, renderSessionName } from './session-name.ts'
 import * as values from './values.ts'
 
@@ -53,6 +53,43 @@ describe('role ARN', () => {
     `arn:aws:iam::111122223333:role/${'a/'.repeat(300)}app`,
   ])('refuses %j', (arn) => {
     expect(parseRoleArn(arn)).toBeUndefined()
+  })
+
+  test.each([
+    ['eu-central-1', 'aws'],
+    ['cn-north-1', 'aws-cn'],
+    ['us-gov-west-1', 'aws-us-gov'],
+    ['us-iso-east-1', 'aws-iso'],
+    ['us-isob-east-1', 'aws-iso-b'],
+    ['eu-isoe-west-1', 'aws-iso-e'],
+    ['us-isof-south-1', 'aws-iso-f'],
+    ['eusc-de-east-1', 'aws-eusc'],
+    ['nl-ams', 'aws'],
+  ])('%s is in partition %s, which is that of its roles', (region, partition) => {
+    expect(partitionOf(region)).toBe(partition)
+    const role = parseRoleArn(`arn:${partition}:iam::111122223333:role/app`)!
+    expect(partitionOf(defaultRegionOf(role))).toBe(partition)
+    expect(values.region.parse(region)).toBe(region)
+    expect(values.region.parse(defaultRegionOf(role))).toBeDefined()
+  })
+
+  test.each([
+    'aws-global',
+    'aws-cn-global',
+    'aws-us-gov-global',
+    'aws-iso-global',
+    'fips-us-east-1',
+    'us-east-1-fips',
+    'fips-aws-global',
+    'dualstack-us-east-1',
+    's3-external-1',
+    'us-east-1a',
+    'us-west-2-lax-1a',
+    'us-east-1.amazonaws.com',
+    'US-EAST-1',
+    '',
+  ])('%j is no region', (region) => {
+    expect(values.region.parse(region)).toBeUndefined()
   })
 
   test('STS is asked in a region of the role`s own partition', () => {

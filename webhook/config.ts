@@ -63,7 +63,9 @@ export const FLAGS = {
     default: WEBHOOK.metricsPort,
     help: 'port of metrics and probes (plain HTTP)',
   }),
-  'default-region': flag(values.region, { help: 'region where no annotation names one' }),
+  'default-region': flag(values.region, {
+    help: 'region where no annotation names one, for roles of its partition',
+  }),
   'default-delivery': flag(values.delivery, {
     default: 'process',
     help: 'delivery where no annotation names one',

@@ -11,6 +11,37 @@ const annotations = z.record(z.string(), z.string())
 const envVar = z.looseObject({ name: z.string(), value: z.string().nullish() })
 const volumeMount = z.looseObject({ name: z.string(), mountPath: z.string() })
 
+const securityContext = z.looseObject({
+  windowsOptions: z.looseObject({ hostProcess: z.boolean().nullish() }).nullish(),
+})
+
+/** Terms of which one must fit, each of expressions that all must. */
+const affinity = z.looseObject({
+  nodeAffinity: z
+    .looseObject({
+      requiredDuringSchedulingIgnoredDuringExecution: z
+        .looseObject({
+          nodeSelectorTerms: z
+            .array(
+              z.looseObject({
+                matchExpressions: z
+                  .array(
+                    z.looseObject({
+                      key: z.string(),
+                      operator: z.string(),
+                      values: z.array(z.string()).nullish(),
+                    }),
+                  )
+                  .nullish(),
+              }),
+            )
+            .nullish(),
+        })
+        .nullish(),
+    })
+    .nullish(),
+})
+
 const container = z.looseObject({
   name: z.string(),
   image: z.string().nullish(),
@@ -18,6 +49,7 @@ const container = z.looseObject({
   resources: z.looseObject({ claims: z.array(z.unknown()).nullish() }).nullish(),
   env: z.array(envVar).nullish(),
   volumeMounts: z.array(volumeMount).nullish(),
+  securityContext: securityContext.nullish(),
 })
 
 const volume = z.looseObject({
@@ -36,6 +68,8 @@ export const podSchema = z.looseObject({
     hostNetwork: z.boolean().nullish(),
     shareProcessNamespace: z.boolean().nullish(),
     os: z.looseObject({ name: z.string() }).nullish(),
+    securityContext: securityContext.nullish(),
+    affinity: affinity.nullish(),
     nodeSelector: z.record(z.string(), z.string()).nullish(),
     volumes: z.array(volume).nullish(),
     initContainers: z.array(container).nullish(),
