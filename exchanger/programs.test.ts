@@ -133,6 +133,21 @@ describe('run, wait', () => {
     expect(resident.said.stderr).toBe('')
   })
 
+  test('STS that once cannot fetch the keys of the issuer: asked again, with the gate shut', async () => {
+    const message = "Couldn't retrieve verification key from your identity provider"
+    world.sts.fault({ kind: 'http', status: 400, code: 'InvalidIdentityToken', message })
+    const resident = world.run('run')
+    const gate = world.run('wait')
+    expect(await failure(resident)).toMatchObject({
+      code: 'InvalidIdentityToken',
+      class: 'transient',
+      hint: expect.stringContaining('oidc-provider/'),
+    })
+    world.sts.fault(undefined)
+    expect(await gate.exited).toBe(0)
+    await published(world)
+  })
+
   test('STS down at start: waited for', async () => {
     await world.sts.stop()
     const resident = world.run('run')
