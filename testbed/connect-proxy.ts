@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import { closeAtOnce, listenOnLoopback } from './loopback-server.ts'
 
 /** A status instead of a tunnel; or it closes the connection, or says nothing at all. */
-export type ProxyFault = number | 'close' | 'hang'
+type ProxyFault = number | 'close' | 'hang'
 
 export interface ConnectProxyOptions {
   /** Ports on loopback by names that no resolver knows, such as `sts.example.com:443`; others lead where they say. */

@@ -5,7 +5,7 @@ import type { ConnectionOptions } from 'node:tls'
 import { codeOf, messageOf, NocredsError } from '../../platform/errors.ts'
 
 /** Connection to the proxy and its answer together. */
-export const TUNNEL_MS = 5000
+const TUNNEL_MS = 5000
 
 /**
  * The proxy did not lead to STS:
@@ -15,7 +15,7 @@ export const TUNNEL_MS = 5000
  * - `ProxyRefused`: it says no (another 4xx)
  * - `ProxyFailed`: it cannot reach STS itself (5xx), or answers anything else
  */
-export class ProxyError extends NocredsError<
+class ProxyError extends NocredsError<
   | 'ProxyUnreachable'
   | 'ProxyTimeout'
   | 'ProxyAuthenticationRequired'
