@@ -162,7 +162,7 @@ export const httpsUrl = text(
   MAY_HOLD_PASSWORD,
 )
 
-/** A proxy that leads to STS by CONNECT. Whoever may read a pod reads its environment, so no password is in it. */
+/** A proxy that leads to STS by CONNECT. Everyone who may read a pod reads its environment, so no password is in it. */
 export const proxyUrl = text(
   'an http or https URL of host and port, without user, password or path, such as http://proxy.example.com:3128',
   (value) => httpUrl.parse(value) !== undefined && !value.includes('$'), // the guard compares it as it is

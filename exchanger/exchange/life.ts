@@ -25,7 +25,7 @@ interface Clocks {
   readonly endsAtMs: number
   /** By the node's clock, before STS was asked. */
   readonly nodeNowMs: number
-  /** By the `Date` of the answer; undefined where there is none, or none that can be right. */
+  /** By the `Date` of the answer; undefined without one, and for one that cannot be right. */
   readonly stsNowMs: number | undefined
   /** The life that was asked for. */
   readonly wantedMs: number

@@ -79,7 +79,7 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
 /** So many at once are a rush, which is over once so few are left. */
 const RUSH = { from: 32, until: 4 } as const
 
-/** Over the bound the oldest connection goes: whoever asks at once has been answered long before. */
+/** Over the bound the oldest connection goes: a client that asks at once has been answered long before. */
 function boundConnections(server: Server, onRushOver: () => void): void {
   const open = new Set<Socket>()
   let isRush = false

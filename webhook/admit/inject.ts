@@ -88,7 +88,7 @@ function namesRegion({ name, value, valueFrom }: EnvVar): boolean {
   return REGION_NAMES.includes(name) && (Boolean(value) || Boolean(valueFrom))
 }
 
-/** The variables with those of `region` in the place of empty ones; the same list where there is none. */
+/** The variables with those of `region` in the place of empty ones; the same list without such. */
 function withoutEmpty(env: readonly EnvVar[], region: readonly EnvVar[]): readonly EnvVar[] {
   const inPlace = (one: EnvVar): EnvVar => region.find(({ name }) => name === one.name) ?? one
   return env.some((one) => inPlace(one) !== one) ? env.map(inPlace) : env
