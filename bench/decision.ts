@@ -13,6 +13,9 @@ const DECISIONS = 5000
 const SETTINGS: Settings = {
   exchangerImage: EXCHANGER_IMAGE,
   stsEndpoint: undefined,
+  stsProxy: undefined,
+  stsNoProxy: undefined,
+  stsCa: undefined,
   exchangerImages: [],
   exchangerImagePullPolicy: 'IfNotPresent',
   exchangerUser: 65532,

@@ -26,6 +26,9 @@ const settings = z
     exchangerUser: z.string(),
     audience: z.string(),
     stsEndpoint: z.string(),
+    stsProxy: z.string(),
+    stsNoProxy: z.string(),
+    stsCa: z.string(),
     authorityUrl: z.string(),
   })
   .partial()

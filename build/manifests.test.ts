@@ -133,6 +133,9 @@ describe('names of the contract', () => {
         audience: DEFAULT_AUDIENCE,
         region: 'eu-central-1',
         stsEndpoint: 'https://sts.example.com',
+        stsProxy: 'http://proxy.example.com:3128',
+        stsNoProxy: '.example.com',
+        stsCa: '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----',
         ...IN_POD,
       },
       {

@@ -8,12 +8,14 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { INJECTED_ROLE } from '../contract/names.ts'
 import { isNamespaced } from '../contract/session-name.ts'
+import * as values from '../contract/values.ts'
 import { closeAtOnce, listenOnLoopback } from '../testbed/loopback-server.ts'
 import { HAS_KUBECTL, ROOT } from './manifests.test-data.ts'
 
 /** The commands of "Upgrade" in the README as they stand, by kubectl, against objects of known namespaces. */
 const DELIVERY = 'nocreds.dev/delivery'
 const SESSION_NAME = 'nocreds.dev/session-name'
+const REGION = 'nocreds.dev/region'
 const DNS_NAMES = 'nocreds.dev/certificate-dns-names'
 
 const object = (kind: string, namespace: string, annotations?: object): object => ({
@@ -21,6 +23,14 @@ const object = (kind: string, namespace: string, annotations?: object): object =
   kind,
   metadata: { name: 'x', namespace, annotations },
 })
+const REGIONS = [
+  'eu-central-1',
+  'us-gov-west-1',
+  'aws-global',
+  'fips-us-east-1',
+  'us-east-1-fips',
+  'us-east-1a',
+]
 const ACCOUNTS = [
   object('ServiceAccount', 'web-identity-by-account', { [DELIVERY]: 'web-identity' }),
   object('ServiceAccount', 'process', { [DELIVERY]: 'process', [SESSION_NAME]: '{pod}' }),
@@ -30,6 +40,7 @@ const ACCOUNTS = [
   object('ServiceAccount', 'near-name', { [SESSION_NAME]: '{namespace}-{pod}' }),
   object('ServiceAccount', 'first-label', { [DNS_NAMES]: 'web, web.first-label.svc' }),
   object('ServiceAccount', 'last-label', { [DNS_NAMES]: 'web.last-label.svc,web' }),
+  ...REGIONS.map((region) => object('ServiceAccount', region, { [REGION]: region })),
   object('ServiceAccount', 'long-names', { [DNS_NAMES]: 'web.long-names, web.long-names.svc' }),
 ]
 const ROLE = { [INJECTED_ROLE]: 'arn:aws:iam::111122223333:role/app' }
@@ -99,8 +110,10 @@ async function lines(command: string): Promise<string[]> {
 const whereKubectlIs = HAS_KUBECTL ? test : test.skip
 
 whereKubectlIs('list the namespaces that need an annotation, and no others', async () => {
-  expect(commands).toHaveLength(4)
-  const [deliveries, sessionNames, dnsNames, shared] = await Promise.all(commands.map(lines))
+  expect(commands).toHaveLength(5)
+  const [deliveries, sessionNames, dnsNames, shared, regions] = await Promise.all(
+    commands.map(lines),
+  )
   expect(deliveries).toEqual(['web-identity-by-account', 'web-identity-by-pod'])
   expect(sessionNames).toEqual(['near-name {namespace}-{pod}', 'process {pod}'])
   expect(sessionNames?.some((line) => isNamespaced(line.split(' ')[1] ?? ''))).toBe(false)
@@ -109,4 +122,7 @@ whereKubectlIs('list the namespaces that need an annotation, and no others', asy
     'last-label web.last-label.svc,web',
   ])
   expect(shared).toEqual(['one-process-namespace arn:aws:iam::111122223333:role/app'])
+  const refused = REGIONS.filter((region) => values.region.parse(region) === undefined)
+  expect(refused).toHaveLength(4)
+  expect(regions).toEqual(refused.map((region) => `${region} ${region}`).sort())
 })

@@ -2,7 +2,7 @@ import { NocredsError } from '../platform/errors.ts'
 import { DEFAULT_CERTIFICATE_SECONDS } from './certificates.ts'
 import { excessOf, exchangerResources, type ExchangerResources } from './exchanger-resources.ts'
 import { EXCHANGER_RESOURCES, PREFIX } from './names.ts'
-import { parseRoleArn, type RoleArn } from './role-arn.ts'
+import { defaultRegionOf, parseRoleArn, partitionOf, type RoleArn } from './role-arn.ts'
 import { DEFAULT_SESSION_NAME } from './session-name.ts'
 import * as values from './values.ts'
 import type { Delivery, ValueKind } from './values.ts'
@@ -156,7 +156,7 @@ export interface InjectionDefaults {
  * | session name         | Pod > ServiceAccount > ns.sa       |
  * | audience             | Pod > ServiceAccount > flag        |
  * | token expiration     | Pod > ServiceAccount > 3600        |
- * | region               | Pod > ServiceAccount > flag > none |
+ * | region               | Pod > ServiceAccount > flag (in its own partition, else that of the role) > none |
  * | certificate          | Pod > ServiceAccount > "false"     |
  * | certificate duration | Pod > ServiceAccount > 3600        |
  * | certificate names    | Pod > ServiceAccount > none        |
@@ -212,8 +212,14 @@ function credentialsOf(
     sessionName: either['session-name'] ?? DEFAULT_SESSION_NAME,
     audience: either.audience ?? defaults.audience,
     tokenExpirationSeconds: either['token-expiration'] ?? 3600,
-    region: either.region ?? defaults.region,
+    region: either.region ?? regionFor(role, defaults.region),
   }
+}
+
+/** The flag counts in its own partition; roles of another one have a region of theirs. */
+function regionFor(role: RoleArn, ofFlag: string | undefined): string | undefined {
+  if (ofFlag === undefined || partitionOf(ofFlag) === role.partition) return ofFlag
+  return defaultRegionOf(role)
 }
 
 function certificateOf(either: ServiceAccountAnnotations): WantedCertificate | undefined {

@@ -24,7 +24,6 @@ import {
   type ExchangerConfig,
 } from './exchanger-env.ts'
 import { DEFAULT_EXCHANGER_RESOURCES } from './exchanger-resources.ts'
-import { defaultRegionOf, parseRoleArn } from './role-arn.ts'
 import { isNamespaced, renderSessionName } from './session-name.ts'
 import * as values from './values.ts'
 
@@ -35,39 +34,6 @@ const DEFAULTS: InjectionDefaults = {
   region: undefined,
   exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
 }
-
-describe('role ARN', () => {
-  test.each([
-    [ROLE, 'aws', '/', 'app'],
-    ['arn:aws-cn:iam::111122223333:role/team/x/app', 'aws-cn', '/team/x/', 'app'],
-    ['arn:aws-us-gov:iam::111122223333:role/app', 'aws-us-gov', '/', 'app'],
-    ['arn:aws-iso-b:iam::111122223333:role/app', 'aws-iso-b', '/', 'app'],
-    ['arn:aws-eusc:iam::111122223333:role/a+=,.@-b', 'aws-eusc', '/', 'a+=,.@-b'],
-  ])('%s', (arn, partition, path, name) => {
-    expect(parseRoleArn(arn)).toEqual({ arn, partition, accountId: '111122223333', path, name })
-  })
-
-  test.each([
-    '',
-    'app',
-    'arn:aws:iam::1111:role/app',
-    'arn:aws:iam::111122223333:user/app',
-    'arn:aws:iam::111122223333:role/',
-    'arn:aws:iam::111122223333:role/a b',
-    'arn:azure:iam::111122223333:role/app',
-    `${ROLE}\n`,
-    `arn:aws:iam::111122223333:role/${'a'.repeat(65)}`,
-    `arn:aws:iam::111122223333:role/${'a/'.repeat(300)}app`,
-  ])('refuses %j', (arn) => {
-    expect(parseRoleArn(arn)).toBeUndefined()
-  })
-
-  test('STS is asked in a region of the role`s own partition', () => {
-    expect(defaultRegionOf(parseRoleArn('arn:aws-cn:iam::111122223333:role/app')!)).toBe(
-      'cn-north-1',
-    )
-  })
-})
 
 describe('session name', () => {
   const parts = { namespace: 'team-a', serviceaccount: 'app', pod: 'app-1' }
@@ -270,6 +236,8 @@ function asTheKubeletPassesIt(env: ReturnType<typeof toEnv>, pod: string): Recor
   )
 }
 
+const CA = '# ours\n-----BEGIN CERTIFICATE-----\nAAAA\nBB==\n-----END CERTIFICATE-----\n'
+
 const anyConfig: fc.Arbitrary<ExchangerConfig> = fc.record({
   roleArn: fc
     .stringMatching(/^[!-~]{0,20}$/)
@@ -283,6 +251,9 @@ const anyConfig: fc.Arbitrary<ExchangerConfig> = fc.record({
   audience: fc.stringMatching(/^[!-~]{1,40}$/),
   region: fc.constantFrom(undefined, 'eu-central-1', 'us-gov-west-1'),
   stsEndpoint: fc.constantFrom(undefined, 'https://sts.example.com', 'http://127.0.0.1:4566'),
+  stsProxy: fc.constantFrom(undefined, 'http://proxy.example.com:3128'),
+  stsNoProxy: fc.constantFrom(undefined, '10.0.0.0/8, .example.com'),
+  stsCa: fc.constantFrom(undefined, CA),
   tokenFile: fc.stringMatching(/^\/[ -~]{1,20}$/),
   credentialsFolder: fc.stringMatching(/^\/[ -~]{1,20}$/),
   terminationMessageFile: fc.stringMatching(/^\/[ -~]{1,20}$/),

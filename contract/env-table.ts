@@ -1,5 +1,5 @@
 import { NocredsError } from '../platform/errors.ts'
-import type { ValueKind } from './values.ts'
+import { quoted, type ValueKind } from './values.ts'
 
 /** An env entry of a container, as Kubernetes has it. */
 export interface EnvVar {
@@ -84,7 +84,7 @@ function readVariable({ name, kind, optional }: Variable<unknown>, env: Environm
   if (value === undefined) {
     throw new ExchangerEnvError(
       'ERR_ENV_OUT_OF_BOUNDS',
-      `variable ${name} is ${JSON.stringify(text)}; allowed: ${allowed}`,
+      `variable ${name} is ${quoted(kind, text)}; allowed: ${allowed}`,
     )
   }
   return value

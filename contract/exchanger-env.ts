@@ -1,6 +1,7 @@
 import { AUTHORITY_VOLUME, TLS_VOLUME } from './certificates.ts'
 import { ExchangerEnvError, namesOf, read, write, type EnvTable, type EnvVar } from './env-table.ts'
 import { CREDENTIALS_VOLUME, EXCHANGER, TOKEN_VOLUME } from './names.ts'
+import { caBundle, noProxy } from './sts-route.ts'
 import * as values from './values.ts'
 
 /** Whose exchanger it is. */
@@ -26,6 +27,12 @@ export interface ExchangerConfig extends InSidecar {
   readonly region: string | undefined
   /** Undefined: the regional endpoint of AWS. */
   readonly stsEndpoint: string | undefined
+  /** URL of the proxy by which STS is reached; undefined: directly. */
+  readonly stsProxy: string | undefined
+  /** Hosts that are reached without it, see sts-route.ts. */
+  readonly stsNoProxy: string | undefined
+  /** PEM: STS, and a proxy by https, are known by these CAs alone. Undefined: by those of Node. */
+  readonly stsCa: string | undefined
   readonly tokenFile: string
   readonly credentialsFolder: string
 }
@@ -84,6 +91,9 @@ const CREDENTIALS: EnvTable<Omit<ExchangerConfig, keyof InSidecar>> = {
   audience: { name: 'NOCREDS_AUDIENCE', kind: values.audience },
   region: { name: 'NOCREDS_REGION', kind: values.region, optional: true },
   stsEndpoint: { name: 'NOCREDS_STS_ENDPOINT', kind: values.httpUrl, optional: true },
+  stsProxy: { name: 'NOCREDS_STS_PROXY', kind: values.proxyUrl, optional: true },
+  stsNoProxy: { name: 'NOCREDS_STS_NO_PROXY', kind: noProxy, optional: true },
+  stsCa: { name: 'NOCREDS_STS_CA', kind: caBundle, optional: true },
   tokenFile: { name: 'NOCREDS_TOKEN_FILE', kind: values.absolutePath },
   credentialsFolder: { name: 'NOCREDS_CREDENTIALS_FOLDER', kind: values.absolutePath },
 }

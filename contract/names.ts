@@ -97,6 +97,8 @@ export const AWS_ENV = {
   roleArn: 'AWS_ROLE_ARN',
   tokenFile: 'AWS_WEB_IDENTITY_TOKEN_FILE',
   sessionName: 'AWS_ROLE_SESSION_NAME',
+  stsEndpoint: 'AWS_ENDPOINT_URL_STS',
+  stsRegional: 'AWS_STS_REGIONAL_ENDPOINTS',
   metadataDisabled: 'AWS_EC2_METADATA_DISABLED',
   region: 'AWS_REGION',
   defaultRegion: 'AWS_DEFAULT_REGION',

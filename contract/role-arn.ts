@@ -46,3 +46,20 @@ export function parseRoleArn(text: string): RoleArn | undefined {
 export function defaultRegionOf(role: RoleArn): string {
   return DEFAULT_REGION_OF[role.partition] ?? 'us-east-1'
 }
+
+/** Regions begin with these; all others are of partition `aws`, or of another STS. Source: AWS, "Partitions". */
+const PARTITION_OF: Readonly<Record<string, string>> = {
+  'cn-': 'aws-cn',
+  'us-gov-': 'aws-us-gov',
+  'us-iso-': 'aws-iso',
+  'us-isob-': 'aws-iso-b',
+  'eu-isoe-': 'aws-iso-e',
+  'us-isof-': 'aws-iso-f',
+  'eusc-': 'aws-eusc',
+}
+
+/** The partition of a region. STS of another partition does not know the role. */
+export function partitionOf(region: string): string {
+  const prefix = Object.keys(PARTITION_OF).find((one) => region.startsWith(one))
+  return PARTITION_OF[prefix ?? ''] ?? 'aws'
+}

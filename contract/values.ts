@@ -12,14 +12,29 @@ export interface ValueKind<T> {
   readonly allowed: string
   parse(text: string): T | undefined
   format(value: T): string
+  /** Whether a text that is out of bounds may hold a password or a key, so that no message quotes it. */
+  isSecret?(text: string): boolean
 }
 
-function text(allowed: string, isAllowed: (text: string) => boolean): ValueKind<string> {
+/** Texts that are taken as they are. */
+export function text(
+  allowed: string,
+  isAllowed: (text: string) => boolean,
+  rest: Pick<ValueKind<string>, 'isSecret'> = {},
+): ValueKind<string> {
   return {
     allowed,
     parse: (value) => (isAllowed(value) ? value : undefined),
     format: (value) => value,
+    ...rest,
   }
+}
+
+/** What a message says of a text that is out of bounds. */
+export function quoted({ isSecret }: Pick<ValueKind<unknown>, 'isSecret'>, text: string): string {
+  return isSecret?.(text) === true
+    ? 'not shown, as it may hold a password or a key'
+    : JSON.stringify(text)
 }
 
 export function oneOf<const T extends string>(...values: readonly T[]): ValueKind<T> {
@@ -138,9 +153,23 @@ export const audience = text('1–253 printable ASCII characters without blanks'
   /^[\x21-\x7e]{1,253}$/.test(value),
 )
 
-export const region = text('an AWS region such as eu-central-1', (value) =>
-  /^[a-z]{2,10}(?:-[a-z0-9]{1,15}){1,4}$/.test(value),
+/** Names that SDKs take for a region and turn into another host; an app would have them as its region, too. */
+const PSEUDO_REGION = /^(?:aws|s3)-|(?:^|-)(?:fips|global|dualstack)(?:-|$)/
+/** Of an availability or local zone, `us-east-1a`. */
+const ZONE = /-[0-9]+[a-z]$/
+
+/** Regions of other STSes pass, too. */
+export const region = text(
+  'a region such as eu-central-1; no zone such as eu-central-1a, and no pseudo-region such as aws-global, fips-us-east-1 or us-east-1-fips',
+  (value) =>
+    /^[a-z]{2,10}(?:-[a-z0-9]{1,15}){1,4}$/.test(value) &&
+    !PSEUDO_REGION.test(value) &&
+    !ZONE.test(value),
 )
+
+const MAY_HOLD_PASSWORD: Pick<ValueKind<string>, 'isSecret'> = {
+  isSecret: (value) => value.includes('@') || value.includes('%'),
+}
 
 /** Base URL of a service, such as an STS endpoint. SDKs disagree about a path, so there is none. */
 export const httpUrl = text(
@@ -149,12 +178,21 @@ export const httpUrl = text(
     if (value.length > 2048 || !/^https?:\/\/[^/?#@\s]+\/?$/.test(value)) return false
     return URL.canParse(value)
   },
+  MAY_HOLD_PASSWORD,
 )
 
 /** Base URL of a service that is reached by TLS alone. */
 export const httpsUrl = text(
   'an https URL without path, such as https://authority.example.com',
   (value) => value.startsWith('https://') && httpUrl.parse(value) !== undefined,
+  MAY_HOLD_PASSWORD,
+)
+
+/** A proxy that leads to STS by CONNECT. Everyone who may read a pod reads its environment, so no password is in it. */
+export const proxyUrl = text(
+  'an http or https URL of host and port, without user, password or path, such as http://proxy.example.com:3128',
+  (value) => httpUrl.parse(value) !== undefined && !value.includes('$'), // the guard compares it as it is
+  MAY_HOLD_PASSWORD,
 )
 
 /** Absolute path of a file or folder in the container. */

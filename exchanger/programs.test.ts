@@ -137,6 +137,17 @@ describe('run, wait', () => {
     expect(resident.said.stderr).toBe('')
   })
 
+  test('STS that once cannot fetch the keys of the issuer: asked again, with the gate shut', async () => {
+    const code = 'InvalidIdentityToken'
+    world.sts.fault({ kind: 'http', status: 400, code, message: "Couldn't retrieve …" })
+    const resident = world.run('run')
+    const gate = world.run('wait')
+    const hint = expect.stringContaining('oidc-provider/')
+    expect(await failure(resident)).toMatchObject({ code, class: 'transient', hint })
+    world.sts.fault(undefined)
+    expect([await gate.exited, await published(world)]).toMatchObject([0, { Version: 1 }])
+  })
+
   test('STS down at start: waited for', async () => {
     await world.sts.stop()
     const resident = world.run('run')

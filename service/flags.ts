@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import type { ValueKind } from '../contract/values.ts'
+import { quoted, type ValueKind } from '../contract/values.ts'
 import { messageOf, UsageError } from '../platform/errors.ts'
 
 /** A flag of a program: --help and the README's table are made of these. */
@@ -89,7 +89,7 @@ function readFlag(name: string, spec: Flag<unknown>, given: unknown): unknown {
   }
   const value = spec.kind.parse(given)
   if (value === undefined) {
-    throw new UsageError(`--${name} is ${JSON.stringify(given)}; allowed: ${spec.kind.allowed}`)
+    throw new UsageError(`--${name} is ${quoted(spec.kind, given)}; allowed: ${spec.kind.allowed}`)
   }
   return value
 }

@@ -8,8 +8,16 @@ const unknownFields = fc.dictionary(fc.stringMatching(/^future[A-Za-z/~]{1,8}$/)
 })
 
 const envVar = fc.record({
-  name: fc.constantFrom('PORT', 'AWS_REGION', 'AWS_PROFILE', 'AWS_CONFIG_FILE', 'LANG', 'a/b~c'),
-  value: fc.string({ maxLength: 5 }),
+  name: fc.constantFrom(
+    'PORT',
+    'AWS_REGION',
+    'AWS_ROLE_ARN',
+    'AWS_PROFILE',
+    'AWS_CONFIG_FILE',
+    'LANG',
+    'a/b~c',
+  ),
+  value: fc.string({ minLength: 1, maxLength: 5 }), // an empty AWS_REGION is replaced
 })
 
 const container = fc

@@ -127,6 +127,9 @@ test('the env that the webhook writes reaches the exchanger as it was meant', ()
     audience: 'sts.amazonaws.com',
     region: 'eu-central-1',
     stsEndpoint: undefined,
+    stsProxy: undefined,
+    stsNoProxy: undefined,
+    stsCa: undefined,
     ...IN_POD,
   } as const
   const env = Object.fromEntries(resolveEnv(podWith({}), toEnv(config)))

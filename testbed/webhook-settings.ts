@@ -6,6 +6,9 @@ import type { Settings } from '../webhook/admit/decide-pod.ts'
 export const SETTINGS: Settings = {
   exchangerImage: 'nocreds/exchanger:0.1.0',
   stsEndpoint: undefined,
+  stsProxy: undefined,
+  stsNoProxy: undefined,
+  stsCa: undefined,
   exchangerImages: [],
   exchangerImagePullPolicy: 'IfNotPresent',
   exchangerUser: 65532,

@@ -1,8 +1,17 @@
 import { describe, expect, test } from '@jest/globals'
+import { throwawayCertificate } from '../testbed/throwaway-certificate.ts'
 import { FLAGS, parseFlags, usage } from './config.ts'
 
 const REQUIRED = ['--exchanger-image', 'nocreds/exchanger:0.1.0']
 const FILES = ['--tls', 'files', '--tls-cert', 'c', '--tls-key', 'k']
+
+function thrownBySync(action: () => unknown): unknown {
+  try {
+    return action()
+  } catch (error) {
+    return error
+  }
+}
 
 describe('parseFlags', () => {
   test('fills in the defaults', () => {
@@ -92,6 +101,24 @@ describe('parseFlags', () => {
       [...REQUIRED, '--trust-bundle', 'x'],
       'one of config-map, cluster-trust-bundle',
     ],
+    ['proxy', [...REQUIRED, '--sts-proxy', 'socks5://x'], '--sts-proxy is "socks5://x"'],
+    [
+      'exceptions without proxy',
+      [...REQUIRED, '--sts-no-proxy', 'a'],
+      'but there is no --sts-proxy',
+    ],
+    [
+      'no range',
+      [...REQUIRED, '--sts-proxy', 'http://p', '--sts-no-proxy', 'a,10.0.0.0/40'],
+      '--sts-no-proxy has "10.0.0.0/40"',
+    ],
+    ['a path as CA', [...REQUIRED, '--sts-ca', '/ca.crt'], '--sts-ca is not shown'],
+    [
+      'a CA that only looks like one',
+      [...REQUIRED, '--sts-ca=-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'],
+      'block 1 of --sts-ca (stsCa of nocreds-settings) is no certificate',
+    ],
+    ['pseudo-region', [...REQUIRED, '--default-region', 'aws-global'], 'no pseudo-region'],
     ['cluster domain', [...REQUIRED, '--cluster-domain', 'A.b'], '--cluster-domain is "A.b"'],
     ['lifetime', [...REQUIRED, '--leaf-lifetime-seconds', '5'], 'whole seconds from 60'],
     [
@@ -120,6 +147,31 @@ describe('parseFlags', () => {
     expect(parseFlags([...REQUIRED, ...https])).toMatchObject({
       'sts-endpoint': 'https://sts.example.com',
     })
+  })
+
+  const PROXY = ['--sts-proxy', 'http://proxy.example.com:3128']
+
+  test('a proxy, its exceptions and CAs', async () => {
+    const { caPem } = await throwawayCertificate(['127.0.0.1'])
+    const exceptions = ['--sts-no-proxy', '10.0.0.0/8,.example.com']
+    expect(parseFlags([...REQUIRED, ...PROXY, ...exceptions, `--sts-ca=${caPem}`])).toMatchObject({
+      'sts-proxy': 'http://proxy.example.com:3128',
+      'sts-no-proxy': '10.0.0.0/8,.example.com',
+      'sts-ca': caPem,
+    })
+  })
+
+  test('a password is refused and not shown, in any URL', () => {
+    for (const flag of ['--sts-proxy', '--sts-endpoint', '--authority-url']) {
+      const refused = thrownBySync(() =>
+        parseFlags([...REQUIRED, flag, 'https://user:hunter2@example.com']),
+      )
+      expect(refused).toMatchObject({
+        code: 'ERR_USAGE',
+        message: expect.stringMatching(new RegExp(`^${flag} is not shown.*; allowed: an http`)),
+      })
+      expect(String(refused)).not.toContain('hunter2')
+    }
   })
 
   test('images are separated by blanks or line breaks', () => {

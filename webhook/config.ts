@@ -3,10 +3,12 @@ import { DEFAULT_CLUSTER_DOMAIN } from '../contract/dns-names.ts'
 import { DEFAULT_EXCHANGER_RESOURCES, exchangerResources } from '../contract/exchanger-resources.ts'
 import { DEFAULT_AUDIENCE, DEFAULT_MESH_PROXIES, EXCHANGER, WEBHOOK } from '../contract/names.ts'
 import { PULL_POLICIES } from '../contract/image.ts'
+import { caBundle, noProxy } from '../contract/sts-route.ts'
 import * as values from '../contract/values.ts'
 import { UsageError } from '../platform/errors.ts'
 import { LOG_LEVELS } from '../platform/log.ts'
 import { TRUST_BUNDLE_SOURCES } from './admit/ours/injection.ts'
+import { refuseUnusableRoute } from './sts-route.ts'
 import { flag, port, readFlags, text, usageOf, type Config } from '../service/flags.ts'
 
 const DAY_SECONDS = 86_400
@@ -74,7 +76,9 @@ export const FLAGS = {
     default: WEBHOOK.metricsPort,
     help: 'port of metrics and probes (plain HTTP)',
   }),
-  'default-region': flag(values.region, { help: 'region where no annotation names one' }),
+  'default-region': flag(values.region, {
+    help: 'region where no annotation names one, for roles of its partition',
+  }),
   'default-delivery': flag(values.delivery, {
     default: 'process',
     help: 'delivery where no annotation names one',
@@ -89,6 +93,13 @@ export const FLAGS = {
   'sts-http': flag(values.oneOf('refused', 'accepted'), {
     default: 'refused',
     help: 'whether --sts-endpoint may be http: tokens and credentials then travel in the clear',
+  }),
+  'sts-proxy': flag(values.proxyUrl, {
+    help: 'proxy by which sidecars reach STS (CONNECT); an http --sts-endpoint is reached without it',
+  }),
+  'sts-no-proxy': flag(noProxy, { help: 'hosts that sidecars reach without --sts-proxy' }),
+  'sts-ca': flag(caBundle, {
+    help: 'PEM, not a file: CAs by which STS and an https --sts-proxy are known, instead of the public ones',
   }),
   'accept-cluster-audience': flag(values.flag, {
     default: 'false',
@@ -137,6 +148,11 @@ function refuseContradictions(config: WebhookConfig): void {
       `--sts-endpoint is ${JSON.stringify(endpoint)}, by which tokens and credentials travel in the clear; allowed: an https URL, or --sts-http accepted (stsHttp of nocreds-settings)`,
     )
   }
+  refuseUnusableRoute({
+    proxy: config['sts-proxy'],
+    noProxy: config['sts-no-proxy'],
+    ca: config['sts-ca'],
+  })
   const files = config.tls === 'files'
   for (const name of ['tls-cert', 'tls-key'] as const) {
     if (files && config[name] === undefined) {

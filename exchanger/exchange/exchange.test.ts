@@ -15,12 +15,15 @@ interface Given {
   readonly skewMs?: number
   readonly lifeMs?: number
   readonly hasDate?: boolean
+  /** The `Date` minus the real time. */
+  readonly dateOffMs?: number
   readonly credentials?: Readonly<Record<string, unknown>> | null
 }
 
 /** STS tells the real time, NOW; the node's clock is off by the skew. */
 function deps(given: Given): ExchangeDeps & { asked: number } {
   const { claims, skewMs = 0, lifeMs = 60 * MINUTE, hasDate = true, credentials } = given
+  const stsNowMs = NOW + (given.dateOffMs ?? 0)
   const good = {
     AccessKeyId: 'KEY-1',
     SecretAccessKey: 'secret',
@@ -37,6 +40,7 @@ function deps(given: Given): ExchangeDeps & { asked: number } {
           issuer: 'https://oidc.example.com',
           subject: 'system:serviceaccount:team-a:app',
           audiences: ['sts.amazonaws.com'],
+          issuedAtMs: NOW - MINUTE,
           expiresAtMs: NOW + 10 * MINUTE,
           ...claims,
         },
@@ -48,7 +52,7 @@ function deps(given: Given): ExchangeDeps & { asked: number } {
           $metadata: {},
           ...(credentials === null ? {} : { Credentials: { ...good, ...credentials } as never }),
         },
-        stsNowMs: hasDate ? NOW : undefined,
+        stsNowMs: hasDate ? stsNowMs : undefined,
       })
     },
   }
@@ -73,9 +77,10 @@ describe('the document', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: -10 * MINUTE, max: 10 * MINUTE }),
-        fc.integer({ min: 30 * MINUTE, max: 720 * MINUTE }),
+        fc.integer({ min: 30 * 60, max: 720 * 60 }).map((seconds) => seconds * 1000),
         async (skewMs, lifeMs) => {
-          const document = await exchange(CONFIG, deps({ skewMs, lifeMs }))
+          const config = { ...CONFIG, sessionDurationSeconds: lifeMs / 1000 }
+          const document = await exchange(config, deps({ skewMs, lifeMs }))
           const leftMs = Date.parse(document.Expiration) - (NOW + skewMs)
           const marginMs = Math.min(5 * MINUTE, lifeMs / 10)
           expect(leftMs).toBeLessThanOrEqual(lifeMs - marginMs)
@@ -83,6 +88,20 @@ describe('the document', () => {
         },
       ),
     )
+  })
+
+  test.each([-600, -30, -10, 10, 30, 600])(
+    'a Date that is %d minutes off, as a proxy between may write it, changes nothing',
+    async (minutes) => {
+      const document = await exchange(CONFIG, deps({ dateOffMs: minutes * MINUTE }))
+      expect(document.Expiration).toBe('2026-11-24T12:55:00Z')
+    },
+  )
+
+  test('a Date from before the token was made does not lengthen a life shorter than asked for', async () => {
+    const config = { ...CONFIG, sessionDurationSeconds: 7200 }
+    const document = await exchange(config, deps({ dateOffMs: -60 * MINUTE }))
+    expect(document.Expiration).toBe('2026-11-24T12:55:00Z')
   })
 
   test('without a Date the node`s clock is all there is', async () => {

@@ -9,6 +9,7 @@ import { parseRoleArn } from '../../contract/role-arn.ts'
 import { ExchangeError, nameOf } from '../failure.ts'
 import { faultOf } from './faults.ts'
 import { hintFor } from './hints.ts'
+import { couldBe, lifeOf } from './life.ts'
 import type { StsAnswer } from './sts.ts'
 import type { Claims, WebIdentityToken } from './token.ts'
 
@@ -21,9 +22,6 @@ export interface ExchangeDeps {
 
 /** The node's clock may be wrong by this much, so a token near its end is left to STS to judge. */
 const CLOCK_TOLERANCE_MS = 15 * 60_000
-
-/** No session of STS is longer than 12 hours. Source: STS API reference, DurationSeconds. */
-const LONGEST_LIFE_MS = 12 * 3_600_000
 
 /**
  * Trades the projected token for credentials, once.
@@ -41,12 +39,12 @@ export async function exchange(
   try {
     answer = await assumeRole(config, jwt)
   } catch (thrown) {
-    const { code, failureClass, text } = faultOf(thrown)
-    const verb = failureClass === 'refused' ? 'STS refused' : 'no exchange of'
+    const { code, failureClass, text, bySts } = faultOf(thrown)
+    const verb = failureClass === 'refused' && bySts ? 'STS refused' : 'no exchange of'
     const hint = hintFor(code, config, claims)
     throw new ExchangeError(failureClass, code, `${verb} ${nameOf(config)}: ${text}`, hint)
   }
-  return toDocument(answer, config, askedAtMs)
+  return toDocument(answer, config, { askedAtMs, claims })
 }
 
 /** What STS is sure to refuse is said at once, and in plainer words. */
@@ -79,22 +77,27 @@ function refuseHopeless(config: ExchangerConfig, claims: Claims, nowMs: number):
 }
 
 /**
- * The document to publish. STS's own clock says how long the credentials live; their end is written
- * by the node's clock, which SDKs compare with, and counted from before the request, so a slow
- * answer does not lengthen a life.
+ * The document to publish. Its end is written by the node's clock, which SDKs compare with, and counted from before
+ * the request, so a slow answer does not lengthen a life.
  */
 function toDocument(
   { output, stsNowMs }: StsAnswer,
   config: ExchangerConfig,
-  askedAtMs: number,
+  { askedAtMs, claims }: { readonly askedAtMs: number; readonly claims: Claims },
 ): CredentialDocument {
   const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = output.Credentials ?? {}
   if (!AccessKeyId || !SecretAccessKey || !SessionToken || Expiration === undefined) {
     throw unusable(config, 'MalformedResponse', 'STS gave no whole credentials')
   }
-  const lifeMs = Expiration.getTime() - (stsNowMs ?? askedAtMs)
-  if (!(lifeMs > 0 && lifeMs <= LONGEST_LIFE_MS + CLOCK_TOLERANCE_MS)) {
-    throw unusable(config, 'ExpirationOutOfBounds', `STS gave credentials for ${lifeMs / 1000} s`)
+  const lifeMs = lifeOf({
+    endsAtMs: Expiration.getTime(),
+    nodeNowMs: askedAtMs,
+    stsNowMs: couldBe(stsNowMs, claims) ? stsNowMs : undefined,
+    wantedMs: config.sessionDurationSeconds * 1000,
+  })
+  if (lifeMs === undefined) {
+    const end = Number.isNaN(Expiration.getTime()) ? 'no time' : Expiration.toISOString()
+    throw unusable(config, 'ExpirationOutOfBounds', `STS gave credentials until ${end}`)
   }
   return {
     Version: 1,

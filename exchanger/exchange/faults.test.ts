@@ -3,6 +3,7 @@ import { CONFIG } from '../../testbed/exchanger-samples.ts'
 import { shown } from '../shown.ts'
 import { classOf, faultOf } from './faults.ts'
 import { hintFor } from './hints.ts'
+import { defaultProvider } from './no-credentials.ts'
 
 describe('classes', () => {
   test.each([
@@ -16,7 +17,6 @@ describe('classes', () => {
     ['ServiceUnavailable', 503, 'transient'],
     ['Whatever', 502, 'transient'],
     ['AccessDenied', 403, 'refused'],
-    ['InvalidIdentityToken', 400, 'refused'],
     ['IDPRejectedClaim', 403, 'refused'],
     ['RegionDisabledException', 403, 'refused'],
     ['ValidationError', 400, 'refused'],
@@ -25,6 +25,37 @@ describe('classes', () => {
     ['SomethingNew', 400, 'refused'],
   ] as const)('%s with %d is %s', (code, httpStatus, expected) => {
     expect(classOf(code, httpStatus)).toBe(expected)
+  })
+
+  test.each([
+    [
+      "Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements",
+      'transient',
+    ],
+    ['Provided Token is not a Login With Amazon token', 'transient'],
+    ['', 'transient'],
+    [
+      'No OpenIDConnect provider found in your account for https://oidc.example.com/id/1',
+      'refused',
+    ],
+    ['Incorrect token audience', 'refused'],
+    ['The ID Token provided is not a valid JWT. (You may see this error if …)', 'refused'],
+    ['Missing a required claim: sub', 'refused'],
+  ] as const)('InvalidIdentityToken, %s: %s', (text, expected) => {
+    expect(classOf('InvalidIdentityToken', 400, text)).toBe(expected)
+  })
+
+  test('what bears no code is no fault of the network', () => {
+    expect(faultOf(new Error('undefined is not a function'))).toMatchObject({
+      code: 'InternalError',
+      failureClass: 'transient',
+      bySts: false,
+    })
+  })
+
+  test('an SDK that wants to sign', async () => {
+    const thrown = await defaultProvider()().catch((error: unknown) => error)
+    expect(faultOf(thrown)).toMatchObject({ code: 'SigningAsked', failureClass: 'refused' })
   })
 
   test('no answer is transient, by the code of Node', () => {
@@ -66,6 +97,7 @@ describe('hints', () => {
     issuer: 'https://oidc.example.com/id/1',
     subject: 'system:serviceaccount:team-a:app',
     audiences: ['sts.amazonaws.com'],
+    issuedAtMs: undefined,
     expiresAtMs: undefined,
   }
 
@@ -86,6 +118,27 @@ describe('hints', () => {
     ['ValidationError', 'session-duration is 3600 s'],
   ])('%s', (code, part) => {
     expect(hintFor(code, CONFIG, claims)).toContain(part)
+  })
+
+  const PROXY = 'http://proxy.example.com:3128'
+
+  test.each([
+    'ProxyUnreachable',
+    'ProxyTimeout',
+    'ProxyAuthenticationRequired',
+    'ProxyRefused',
+    'ProxyFailed',
+  ])('%s names the proxy', (code) => {
+    expect(hintFor(code, { ...CONFIG, stsProxy: PROXY }, claims)).toContain(
+      `The proxy ${PROXY} (stsProxy of ConfigMap nocreds-settings)`,
+    )
+  })
+
+  test('a CA that is not known: where it belongs, and whether others are trusted', () => {
+    expect(hintFor('SELF_SIGNED_CERT_IN_CHAIN', CONFIG, claims)).toContain('into stsCa')
+    expect(
+      hintFor('UNABLE_TO_VERIFY_LEAF_SIGNATURE', { ...CONFIG, stsCa: 'PEM' }, claims),
+    ).toContain('which alone are trusted')
   })
 
   test('an unknown code has none', () => {

@@ -8,8 +8,12 @@ import type { Claims } from './token.ts'
  * is known that the message does not say already.
  */
 export function hintFor(code: string, config: ExchangerConfig, claims: Claims): string | undefined {
-  return Object.hasOwn(HINTS, code) ? HINTS[code]?.(config, claims) : undefined
+  if (Object.hasOwn(HINTS, code)) return HINTS[code]?.(config, claims)
+  return UNKNOWN_CA.test(code) ? unknownCa(config) : undefined
 }
+
+/** Of TLS, where the chain leads to no CA that is trusted. Source: OpenSSL, X509_STORE_CTX_get_error. */
+const UNKNOWN_CA = /SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY_LEAF|CERT_UNTRUSTED/
 
 type Hint = (config: ExchangerConfig, claims: Claims) => string
 
@@ -20,10 +24,41 @@ const HINTS: Readonly<Record<string, Hint>> = {
   IDPRejectedClaim: oidcProvider,
   InvalidIdentityToken: oidcProvider,
   MalformedPolicyDocument: trustPolicy,
+  ProxyAuthenticationRequired: (config) =>
+    `${proxyOf(config)} must let pods through without a password: who may read a pod would read it.`,
+  ProxyFailed: (config) => `${proxyOf(config)} must reach ${stsOf(config)}.`,
+  ProxyRefused: (config) => `${proxyOf(config)} must permit CONNECT to ${stsOf(config)}.`,
+  ProxyTimeout: unreachableProxy,
+  ProxyUnreachable: unreachableProxy,
   RegionDisabledException: ({ region }) =>
     `Activate STS for ${region ?? 'this region'} in the account settings of IAM, or name another region in ${PREFIX}region.`,
+  SigningAsked: ({ region = 'the default' }) =>
+    `Region is ${region}, for which STS would want a signature: name a real region in ${PREFIX}region.`,
   ValidationError: ({ sessionDurationSeconds, roleArn }) =>
     `${PREFIX}session-duration is ${sessionDurationSeconds} s: the maximum session duration of ${roleArn} must be at least that.`,
+}
+
+const SETTINGS = 'ConfigMap nocreds-settings'
+
+function proxyOf({ stsProxy = '' }: ExchangerConfig): string {
+  return `The proxy ${stsProxy} (stsProxy of ${SETTINGS})`
+}
+
+function stsOf({ stsEndpoint, region }: ExchangerConfig): string {
+  return stsEndpoint ?? `STS of region ${region ?? 'us-east-1'}`
+}
+
+function unreachableProxy(config: ExchangerConfig): string {
+  return (
+    `${proxyOf(config)} must be reached from the pod: look at its address, at NetworkPolicies, and where it is https ` +
+    `at its CA (stsCa); hosts that need no proxy stand in stsNoProxy.`
+  )
+}
+
+function unknownCa({ stsCa }: ExchangerConfig): string {
+  return stsCa === undefined
+    ? `The certificate leads to no public CA: put its CA into stsCa of ${SETTINGS}.`
+    : `The certificate leads to none of the CAs in stsCa of ${SETTINGS}, which alone are trusted: add its CA.`
 }
 
 /** Source: IAM, "Create a role for OpenID Connect federation". */

@@ -6,9 +6,13 @@ import {
 import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
 import { defaultRegionOf, parseRoleArn } from '../../contract/role-arn.ts'
 import { renderSessionName } from '../../contract/session-name.ts'
+import { StsAgent } from './sts-agent.ts'
 
-/** Below the time after which the resident process ends an exchange. */
-const TIMEOUTS_MS = { connection: 5000, request: 10_000 } as const
+/**
+ * Below the time after which the resident process ends an exchange. A proxy has 5 s of the connection's; what is
+ * left is for the handshake with STS behind it.
+ */
+const TIMEOUTS_MS = { connection: 8000, request: 10_000 } as const
 
 /** STS's answer, and its clock. */
 export interface StsAnswer {
@@ -53,16 +57,18 @@ export async function assumeRole(config: ExchangerConfig, token: string): Promis
   }
 }
 
-function createClient({ region, roleArn, stsEndpoint }: ExchangerConfig): STSClient {
+function createClient(config: ExchangerConfig): STSClient {
+  const { stsEndpoint, roleArn } = config
   const role = parseRoleArn(roleArn)
   return new STSClient({
-    region: region ?? (role === undefined ? 'us-east-1' : defaultRegionOf(role)),
+    region: config.region ?? (role === undefined ? 'us-east-1' : defaultRegionOf(role)),
     ...(stsEndpoint === undefined ? {} : { endpoint: stsEndpoint }),
     maxAttempts: 1,
     requestHandler: {
       connectionTimeout: TIMEOUTS_MS.connection,
       requestTimeout: TIMEOUTS_MS.request,
       throwOnRequestTimeout: true,
+      httpsAgent: new StsAgent(config),
     },
   })
 }

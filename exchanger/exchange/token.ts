@@ -8,6 +8,8 @@ export interface Claims {
   readonly issuer: string
   readonly subject: string
   readonly audiences: readonly string[]
+  /** Milliseconds since the epoch; undefined where it does not say. */
+  readonly issuedAtMs: number | undefined
   /** Milliseconds since the epoch; undefined where the token does not end. */
   readonly expiresAtMs: number | undefined
 }
@@ -37,11 +39,12 @@ function claimsOf(jwt: string, config: ExchangerConfig): Claims {
     throw malformed(config, 'it is no JWT') // the parser's own words could quote the token
   }
   // The types of JWTPayload are what should be in it.
-  const { iss, sub, aud, exp }: Readonly<Record<string, unknown>> = payload
+  const { iss, sub, aud, iat, exp }: Readonly<Record<string, unknown>> = payload
   return {
     issuer: typeof iss === 'string' ? iss : '',
     subject: typeof sub === 'string' ? sub : '',
     audiences: [aud].flat().filter((one) => typeof one === 'string'),
+    issuedAtMs: typeof iat === 'number' ? iat * 1000 : undefined,
     expiresAtMs: typeof exp === 'number' ? exp * 1000 : undefined,
   }
 }

@@ -26,6 +26,7 @@ beforeEach(async () => {
     authorization: AUTHORIZATION,
     current: () => document,
     now: () => now,
+    onRushOver: () => undefined,
   })
 })
 afterEach(() => {
@@ -135,7 +136,13 @@ describe('the endpoint', () => {
 
   test('a port that is taken is named, with a hint', async () => {
     const { port } = endpoint
-    const options = { port, authorization: '', current: () => undefined, now: () => 0 }
+    const options = {
+      port,
+      authorization: '',
+      current: () => undefined,
+      now: () => 0,
+      onRushOver: () => undefined,
+    }
     expect(await thrownBy(() => startEndpoint(options))).toMatchObject({
       code: 'ERR_ENDPOINT_LISTEN',
       message: `the endpoint cannot listen on 127.0.0.1:${port}: EADDRINUSE`,

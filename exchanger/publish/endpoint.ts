@@ -1,16 +1,19 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { expirationOf, type CredentialDocument } from '../../contract/credentials.ts'
 import { ENDPOINT } from '../../contract/names.ts'
 import { codeOf, NocredsError } from '../../platform/errors.ts'
 import { listen } from '../../platform/server.ts'
 import { authorizer } from './authorizer.ts'
 
-/** Only the containers of one pod ask, a few times an hour; the bounds keep memory small. */
+/**
+ * Only the containers of one pod ask, a few times an hour, but then all their processes may at once. Each answer ends
+ * its connection, so what is open has not been answered yet; the bounds keep memory below what the container has.
+ */
 const LIMITS = {
-  connections: 64,
+  connections: 1024,
   headerBytes: 8192,
   requestMs: 5000,
-  keepAliveMs: 5000,
 } as const
 
 export interface EndpointOptions {
@@ -20,6 +23,8 @@ export interface EndpointOptions {
   readonly current: () => CredentialDocument | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** Called once many have asked at once and are gone: they leave megabytes of garbage. */
+  readonly onRushOver: () => void
 }
 
 export interface Endpoint {
@@ -43,15 +48,15 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
       maxHeaderSize: LIMITS.headerBytes,
       headersTimeout: LIMITS.requestMs,
       requestTimeout: LIMITS.requestMs,
-      keepAliveTimeout: LIMITS.keepAliveMs,
     },
     (request, response) => {
       send(response, answer(request, isAuthorized, options))
     },
   )
-  server.maxConnections = LIMITS.connections
+  server.timeout = LIMITS.requestMs // of silence; Node looks for the two above only now and then
+  boundConnections(server, options.onRushOver)
   try {
-    const port = await listen(server, options.port, ENDPOINT.host)
+    const port = await listen(server, options.port, ENDPOINT.host, LIMITS.connections)
     return {
       port,
       close() {
@@ -69,6 +74,32 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
       },
     )
   }
+}
+
+/** So many at once are a rush, which is over once so few are left. */
+const RUSH = { from: 32, until: 4 } as const
+
+/** Over the bound the oldest connection goes: a client that asks at once has been answered long before. */
+function boundConnections(server: Server, onRushOver: () => void): void {
+  const open = new Set<Socket>()
+  let isRush = false
+  const left = (socket: Socket): void => {
+    open.delete(socket)
+    if (!isRush || open.size > RUSH.until) return
+    isRush = false
+    onRushOver()
+  }
+  server.on('connection', (socket) => {
+    open.add(socket)
+    socket.once('close', () => {
+      left(socket)
+    })
+    isRush ||= open.size >= RUSH.from
+    if (open.size <= LIMITS.connections) return
+    const [oldest = socket] = open
+    open.delete(oldest)
+    oldest.destroy()
+  })
 }
 
 interface Answer {
@@ -110,6 +141,7 @@ function send(response: ServerResponse, { status, body, headers }: Answer): void
     'content-type': 'application/json', // Go's SDK compares by equality
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
+    connection: 'close',
     ...headers,
   })
   response.end(text)

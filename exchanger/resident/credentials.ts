@@ -37,7 +37,7 @@ export async function openCredentials(config: ExchangerConfig, deps: PartDeps): 
 /** Everything that an app needs but the credentials themselves. */
 async function deliver(
   { delivery, credentialsFolder }: ExchangerConfig,
-  { clock, randomBytes, endpointPort }: PartDeps,
+  { clock, randomBytes, endpointPort, releaseMemory }: PartDeps,
   log: Logger,
   store: CredentialStore,
 ): Promise<Endpoint | undefined> {
@@ -53,6 +53,7 @@ async function deliver(
     authorization,
     current: () => store.current(),
     now: () => clock.now(),
+    onRushOver: releaseMemory,
   })
   log.info({ port: endpoint.port }, 'endpoint listens')
   return endpoint

@@ -1,6 +1,7 @@
 /** Test double: AWS's STS on loopback, for the demo and the tests. Never shipped. */
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { sleep, type Clock } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { closeAtOnce, listenOnLoopback } from '../loopback-server.ts'
@@ -23,6 +24,8 @@ export interface StsOptions {
    * bounds. The only liberty that this STS takes.
    */
   readonly lifetimeSeconds?: number
+  /** With it, it speaks TLS alone. */
+  readonly tls?: { readonly certPem: string; readonly keyPem: string }
 }
 
 /** One request that was answered, for assertions. Nothing in it is secret. */
@@ -36,7 +39,7 @@ interface StsCall {
 }
 
 export interface Sts {
-  /** `http://127.0.0.1:PORT`. */
+  /** `http://127.0.0.1:PORT`, or https. */
   readonly url: string
   readonly calls: readonly StsCall[]
   /** @throws TrustPolicyError; an Error where there is no such role */
@@ -73,12 +76,17 @@ export async function startSts(options: StsOptions): Promise<Sts> {
   }
   const calls: StsCall[] = []
   let fault: Fault | undefined
-  const server = createServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
     serve({ account, calls, fault }, request, response).catch(() => response.destroy())
-  })
+  }
+  const { tls } = options
+  const server =
+    tls === undefined
+      ? createServer(answer)
+      : createTlsServer({ cert: tls.certPem, key: tls.keyPem }, answer)
   const port = await listenOnLoopback(server, 0)
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     calls,
     setTrust(roleArn, policy) {
       const role = roles.get(roleArn)

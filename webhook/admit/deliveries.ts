@@ -16,14 +16,17 @@ import {
 import type { WantedCredentials } from '../../contract/annotations.ts'
 import { CERTIFICATE_ENV } from './ours/certificate.ts'
 import type { Injection } from './ours/injection.ts'
+import { isSame } from './ours/same.ts'
 import { appMounts } from './ours/whole.ts'
-import { nameOf, type EnvVar, type Pod, type VolumeMount } from './pod.ts'
+import { nameOf, type Container, type EnvVar, type Pod, type VolumeMount } from './pod.ts'
 
 /** What the app's containers get: variables that the SDK's default chain and TLS servers read, and mounts. */
 export interface AppSide {
   readonly env: readonly EnvVar[]
   /** Added together, and only where the container names no region itself. */
   readonly regionEnv: readonly EnvVar[]
+  /** Added where the container has a region, of its own or by regionEnv. */
+  readonly regionalEnv: readonly EnvVar[]
   readonly mounts: readonly VolumeMount[]
 }
 
@@ -43,7 +46,42 @@ export function appSide(injection: Injection, pod: Pod): AppSide {
   return {
     env: certificate === undefined ? forCredentials : [...forCredentials, CERTIFICATE_ENV],
     regionEnv: regionEnv(credentials?.region),
+    // SDKs from before 2022 ask the global STS, which is not reached everywhere.
+    regionalEnv:
+      credentials?.delivery === 'web-identity'
+        ? [{ name: AWS_ENV.stsRegional, value: 'regional' }]
+        : [],
     mounts: appMounts(injection),
+  }
+}
+
+/** What goes with the token. */
+const WITH_TOKEN: readonly string[] = [
+  AWS_ENV.roleArn,
+  AWS_ENV.tokenFile,
+  AWS_ENV.sessionName,
+  AWS_ENV.stsEndpoint,
+  POD_NAME_ENV.name,
+]
+
+/**
+ * True for a container that names a role of its own where the app holds the token: with ours it would assume a role
+ * that the namespace did not permit. What `valueFrom` leads to nobody knows at admission, so it counts as another.
+ */
+export function hasOtherRole({ env }: Container, app: AppSide): boolean {
+  const ours = app.env.find(({ name }) => name === AWS_ENV.roleArn)
+  if (ours === undefined) return false
+  return (env ?? []).some((one) => one.name === AWS_ENV.roleArn && !isSame(one, ours))
+}
+
+/** What this container gets: all of it, or, with a role of its own, nothing that goes with the token. */
+export function sideOf(container: Container, app: AppSide): AppSide {
+  if (!hasOtherRole(container, app)) return app
+  return {
+    ...app,
+    env: app.env.filter(({ name }) => !WITH_TOKEN.includes(name)),
+    regionalEnv: [],
+    mounts: app.mounts.filter(({ name }) => name !== TOKEN_VOLUME.name),
   }
 }
 
@@ -73,7 +111,13 @@ const ENV_OF = {
     { name: AWS_ENV.roleArn, value: literalEnvValue(wanted.role.arn) },
     { name: AWS_ENV.tokenFile, value: TOKEN_VOLUME.file },
     ...sessionNameEnv(wanted, injection, pod),
+    ...stsEndpointEnv(injection),
   ],
+}
+
+function stsEndpointEnv({ stsEndpoint }: Injection): EnvVar[] {
+  if (stsEndpoint === undefined) return []
+  return [{ name: AWS_ENV.stsEndpoint, value: literalEnvValue(stsEndpoint) }]
 }
 
 /** The apiserver appends 5 characters to a `generateName`, cutting that to 58 first. */

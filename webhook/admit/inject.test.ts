@@ -61,6 +61,9 @@ const anyInjection: fc.Arbitrary<Injection> = fc
         exchangerUser,
         meshProxies: ['a', 'istio-proxy'],
         stsEndpoint: undefined,
+        stsProxy: undefined,
+        stsNoProxy: undefined,
+        stsCa: undefined,
       }
     },
   )

@@ -1,5 +1,5 @@
-import { INJECTED_ROLE, PREFIX } from '../../contract/names.ts'
-import { appSide, type AppSide } from './deliveries.ts'
+import { AWS_ENV, INJECTED_ROLE, PREFIX } from '../../contract/names.ts'
+import { appSide, sideOf, type AppSide } from './deliveries.ts'
 import type { Injection } from './ours/injection.ts'
 import { repaired } from './ours/repaired.ts'
 import { isOurVolume, ourSidecars, ourVolumes } from './ours/whole.ts'
@@ -59,20 +59,38 @@ export function withoutMark(
   return Object.fromEntries(Object.entries(annotations).filter(([key]) => key !== INJECTED_ROLE))
 }
 
-function withAppSide(container: Container, app: AppSide): Container {
-  const env = container.env ?? []
-  const isSet = (one: EnvVar): boolean => env.some((other) => other.name === one.name)
-  const region = app.regionEnv.some(isSet) ? [] : app.regionEnv
-  const missing = [...app.env, ...region].filter((one) => !isSet(one))
+function withAppSide(container: Container, ofPod: AppSide): Container {
+  const app = sideOf(container, ofPod)
+  const before = container.env ?? []
+  const region = before.some(namesRegion) ? [] : app.regionEnv
+  const filled = withoutEmpty(before, region)
+  const wanted = [...app.env, ...region]
+  const regional = [...before, ...wanted].some(namesRegion) ? app.regionalEnv : []
+  const missing = [...wanted, ...regional].filter(
+    (one) => !filled.some((other) => other.name === one.name),
+  )
   const mounts = container.volumeMounts ?? []
   const isMounted = ({ mountPath }: VolumeMount): boolean =>
     mounts.some((mount) => mount.mountPath === mountPath)
   const missingMounts = app.mounts.filter((mount) => !isMounted(mount))
   return keepIfEqual(container, {
-    env: missing.length === 0 ? container.env : [...env, ...missing],
+    env: missing.length === 0 && filled === before ? container.env : [...filled, ...missing],
     volumeMounts:
       missingMounts.length === 0 ? container.volumeMounts : [...mounts, ...missingMounts],
   })
+}
+
+const REGION_NAMES: readonly string[] = [AWS_ENV.region, AWS_ENV.defaultRegion]
+
+/** An empty one, as charts have it by default, names none. */
+function namesRegion({ name, value, valueFrom }: EnvVar): boolean {
+  return REGION_NAMES.includes(name) && (Boolean(value) || Boolean(valueFrom))
+}
+
+/** The variables with those of `region` in the place of empty ones; the same list without such. */
+function withoutEmpty(env: readonly EnvVar[], region: readonly EnvVar[]): readonly EnvVar[] {
+  const inPlace = (one: EnvVar): EnvVar => region.find(({ name }) => name === one.name) ?? one
+  return env.some((one) => inPlace(one) !== one) ? env.map(inPlace) : env
 }
 
 /** Volumes of our names are what we write, whatever they were. */

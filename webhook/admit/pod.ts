@@ -20,6 +20,37 @@ const resources = z.looseObject({
   limits: quantities.nullish(),
 })
 
+const securityContext = z.looseObject({
+  windowsOptions: z.looseObject({ hostProcess: z.boolean().nullish() }).nullish(),
+})
+
+/** Terms of which one must fit, each of expressions that all must. */
+const affinity = z.looseObject({
+  nodeAffinity: z
+    .looseObject({
+      requiredDuringSchedulingIgnoredDuringExecution: z
+        .looseObject({
+          nodeSelectorTerms: z
+            .array(
+              z.looseObject({
+                matchExpressions: z
+                  .array(
+                    z.looseObject({
+                      key: z.string(),
+                      operator: z.string(),
+                      values: z.array(z.string()).nullish(),
+                    }),
+                  )
+                  .nullish(),
+              }),
+            )
+            .nullish(),
+        })
+        .nullish(),
+    })
+    .nullish(),
+})
+
 const container = z.looseObject({
   name: z.string(),
   restartPolicy: z.string().nullish(),
@@ -28,6 +59,7 @@ const container = z.looseObject({
   resources: resources.nullish(),
   env: z.array(envVar).nullish(),
   volumeMounts: z.array(volumeMount).nullish(),
+  securityContext: securityContext.nullish(),
 })
 
 const volume = z.looseObject({
@@ -48,6 +80,8 @@ export const podSchema = z.looseObject({
     shareProcessNamespace: z.boolean().nullish(),
     resources: resources.nullish(),
     os: z.looseObject({ name: z.string() }).nullish(),
+    securityContext: securityContext.nullish(),
+    affinity: affinity.nullish(),
     nodeSelector: z.record(z.string(), z.string()).nullish(),
     volumes: z.array(volume).nullish(),
     initContainers: z.array(container).nullish(),

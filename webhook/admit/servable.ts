@@ -5,6 +5,7 @@ import { isSame } from './ours/same.ts'
 import { isAtOrBelow } from './paths.ts'
 import { appMounts, ourVolumes } from './ours/whole.ts'
 import { containersOf, type Container, type Pod, type VolumeMount } from './pod.ts'
+import { isForWindows } from './for-windows.ts'
 import { isOfOurDriver } from './reserved-names.ts'
 import { denied, type Denied } from './verdict.ts'
 
@@ -42,8 +43,7 @@ function hasFewContainers(pod: Pod): Denied | undefined {
 }
 
 function runsOnLinux(pod: Pod): Denied | undefined {
-  const os = pod.spec.os?.name ?? pod.spec.nodeSelector?.['kubernetes.io/os']
-  if (os !== 'windows') return undefined
+  if (!isForWindows(pod)) return undefined
   return denied(
     'windows-pod',
     'the pod runs on Windows, which nocreds does not support; take role-arn and certificate away or set nocreds.dev/inject: "false"',

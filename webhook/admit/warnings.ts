@@ -7,7 +7,8 @@ import {
   PREFIX,
   SECRETS,
 } from '../../contract/names.ts'
-import { appSide, type AppSide } from './deliveries.ts'
+import { defaultRegionOf, partitionOf } from '../../contract/role-arn.ts'
+import { appSide, hasOtherRole, type AppSide } from './deliveries.ts'
 import { meshWarnings } from './mesh.ts'
 import { sidecarTasks, type Injection } from './ours/injection.ts'
 import { putBack, repaired } from './ours/repaired.ts'
@@ -30,15 +31,46 @@ export function warningsFor(pod: Pod, injection: Injection): string[] {
   )
   return [
     ...served.flatMap((container) => [
-      ...envWarnings(container, forms, conflicting),
+      ...(hasOtherRole(container, app)
+        ? [otherRoleWarning(container, injection)]
+        : envWarnings(container, forms, conflicting)),
       ...mountWarnings(container, app, pod),
       ...portWarnings(container, injection),
     ]),
     ...dnsWarnings(pod, injection),
+    ...(served.length === 0 ? [] : stsWarnings(injection)),
     ...skipWarnings(pod, skipped),
     ...putBackWarnings(pod, injection),
     ...meshWarnings(pod, injection),
   ]
+}
+
+function otherRoleWarning({ name }: Container, { request }: Injection): string {
+  const role = request.credentials?.role.arn ?? ''
+  return `nocreds: container ${name} sets ${AWS_ENV.roleArn} to another role or from elsewhere, so it gets no token, no mount and no session name; remove it to get ${role}`
+}
+
+/** What leads this pod elsewhere than to the STS that its role is known to. */
+function stsWarnings({ request: { credentials }, stsProxy, stsCa }: Injection): string[] {
+  if (credentials === undefined) return []
+  const { region, role, delivery } = credentials
+  const warnings: string[] = []
+  if (region !== undefined && partitionOf(region) !== role.partition) {
+    warnings.push(
+      `nocreds: ${PREFIX}region is ${region}, which is in partition ${partitionOf(region)}, but the role is in ${role.partition}: STS there does not know it; use a region such as ${defaultRegionOf(role)}, or remove it`,
+    )
+  }
+  if (delivery === 'web-identity' && (stsProxy !== undefined || stsCa !== undefined)) {
+    warnings.push(
+      `nocreds: with delivery web-identity the app calls STS itself, and gets neither the proxy nor the CA of the cluster's settings; give it its own (HTTPS_PROXY, AWS_CA_BUNDLE), or use ${PREFIX}delivery: process`,
+    )
+  }
+  return warnings
+}
+
+const LOSERS: Readonly<Record<string, string>> = {
+  [TLS_DIR_ENV]: 'folder',
+  [AWS_ENV.stsEndpoint]: 'STS endpoint',
 }
 
 /** What we had to put back in our own container: its author should keep off it. */
@@ -70,7 +102,7 @@ function envWarnings(
   forms: readonly AppSide[],
   conflicting: readonly string[],
 ): string[] {
-  const loser = ({ name }: EnvVar): string => (name === TLS_DIR_ENV ? 'folder' : 'credentials')
+  const loser = ({ name }: EnvVar): string => LOSERS[name] ?? 'credentials'
   return (container.env ?? [])
     .filter((one) => forms.every((app) => standsInTheWay(one, app, conflicting)))
     .map(

@@ -37,6 +37,10 @@ export interface InjectionSettings {
   /** Names of mesh proxies: the sidecar starts behind one that is a native sidecar. */
   readonly meshProxies: readonly string[]
   readonly stsEndpoint: string | undefined
+  /** How sidecars reach STS, as they stand in the settings. */
+  readonly stsProxy: string | undefined
+  readonly stsNoProxy: string | undefined
+  readonly stsCa: string | undefined
   readonly certificateDoor: CertificateDoor
   readonly trustBundle: TrustBundleSource
   /** Base URL of the authority. */

@@ -55,7 +55,7 @@ function userOf({ exchangerUser }: Injection): object {
 }
 
 function sidecarEnv({ credentials, certificate }: SidecarTasks, injection: Injection): EnvVar[] {
-  const { namespace, serviceAccount, stsEndpoint, authorityUrl } = injection
+  const { namespace, serviceAccount, authorityUrl } = injection
   const workload = { namespace, serviceAccount }
   const forCredentials = credentials && {
     ...workload,
@@ -66,7 +66,10 @@ function sidecarEnv({ credentials, certificate }: SidecarTasks, injection: Injec
     sessionName: credentials.sessionName,
     audience: credentials.audience,
     region: credentials.region,
-    stsEndpoint,
+    stsEndpoint: injection.stsEndpoint,
+    stsProxy: injection.stsProxy,
+    stsNoProxy: injection.stsNoProxy,
+    stsCa: injection.stsCa,
   }
   const forCertificate = certificate && {
     ...workload,

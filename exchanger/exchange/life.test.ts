@@ -1,0 +1,80 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { couldBe, lifeOf } from './life.ts'
+
+const NOW = Date.UTC(2026, 10, 24, 12)
+const MINUTE = 60_000
+const minutes = (min: number, max: number): fc.Arbitrary<number> =>
+  fc.integer({ min: min * MINUTE, max: max * MINUTE })
+
+/** STS gives what it is asked for, at NOW; clocks are off by so much. */
+const life = (wantedMs: number, nodeOffMs: number, dateOffMs: number | undefined): number =>
+  lifeOf({
+    endsAtMs: NOW + wantedMs,
+    nodeNowMs: NOW + nodeOffMs,
+    stsNowMs: dateOffMs === undefined ? undefined : NOW + dateOffMs,
+    wantedMs,
+  }) ?? 0
+
+describe('lifeOf', () => {
+  test('is never longer than the real one, whatever the Date says and the node`s clock shows', () => {
+    const off = minutes(-600, 600)
+    const date = fc.option(off, { nil: undefined })
+    fc.assert(
+      fc.property(minutes(30, 720), off, date, (wantedMs, nodeOffMs, dateOffMs) => {
+        expect(life(wantedMs, nodeOffMs, dateOffMs)).toBeLessThanOrEqual(wantedMs)
+      }),
+    )
+  })
+
+  test('of an STS that gives less than it is asked for, where either clock is right', () => {
+    const off = minutes(-600, 600)
+    const given = fc.tuple(minutes(1, 60), minutes(61, 720), off, fc.boolean())
+    fc.assert(
+      fc.property(given, ([lifeMs, wantedMs, offMs, isNodeRight]) => {
+        fc.pre(Math.abs(lifeMs - offMs - wantedMs) > MINUTE) // what looks as wanted, but is not
+        const clocks = isNodeRight ? [NOW, NOW + offMs] : [NOW + offMs, NOW]
+        const [nodeNowMs = 0, stsNowMs] = clocks
+        const found = lifeOf({ endsAtMs: NOW + lifeMs, nodeNowMs, stsNowMs, wantedMs })
+        expect(found).toBeLessThanOrEqual(lifeMs)
+      }),
+    )
+  })
+
+  test('is what was asked for where one of the clocks is right', () => {
+    fc.assert(
+      fc.property(minutes(30, 720), minutes(-600, 600), (wantedMs, offMs) => {
+        expect(life(wantedMs, offMs, 0)).toBe(wantedMs)
+        // A Date that is off by less than a minute makes it shorter by that.
+        expect(life(wantedMs, 0, offMs)).toBeGreaterThanOrEqual(wantedMs - MINUTE)
+        expect(life(wantedMs, 0, undefined)).toBe(wantedMs)
+      }),
+    )
+  })
+
+  test('cannot be told where the end is nonsense, past, or days away', () => {
+    const wantedMs = 60 * MINUTE
+    for (const endsAtMs of [NaN, NOW, NOW - MINUTE, NOW + 3 * 24 * 60 * MINUTE]) {
+      const clocks = { endsAtMs, nodeNowMs: NOW, stsNowMs: NOW, wantedMs }
+      expect(lifeOf(clocks)).toBeUndefined()
+    }
+  })
+})
+
+test.each([
+  ['at the issue', 0, true],
+  ['at the end', 60, true],
+  ['a clock somewhat off', -15, true],
+  ['before the token was made', -16, false],
+  ['after it ended', 76, false],
+])('a Date %s of the token', (_what, afterMinutes, is) => {
+  const claims = {
+    issuer: '',
+    subject: '',
+    audiences: [],
+    issuedAtMs: NOW,
+    expiresAtMs: NOW + 60 * MINUTE,
+  }
+  expect(couldBe(NOW + afterMinutes * MINUTE, claims)).toBe(is)
+  expect(couldBe(undefined, claims)).toBe(false)
+})
