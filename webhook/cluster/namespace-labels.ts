@@ -38,7 +38,7 @@ export function keepNamespace({ metadata }: KubeObject): LabelledNamespace {
 }
 
 /** What became of one Namespace; `failed` is tried again. */
-export type LabelResult = 'label-added' | 'label-removed' | 'failed'
+type LabelResult = 'label-added' | 'label-removed' | 'failed'
 
 export interface NamespaceLabelsDeps {
   readonly kube: KubeClient
