@@ -54,7 +54,7 @@ export async function startWebhook(
   const isGuarded = await looksGuarded(config, deps)
   const metrics: Metrics = createMetrics({
     cacheObjects: () => cluster.reader.counts(),
-    namespacesOutOfStep: () => cluster.namespacesOutOfStep(),
+    namespacesOutOfSync: () => cluster.namespacesOutOfSync(),
     certificateExpiresAtMs: () => certificates.current()?.expiresAtMs,
     isClusterAudienceGuarded: isGuarded,
   })
@@ -137,7 +137,7 @@ function settingsOf(config: WebhookConfig, found: FoundSources): Settings {
 interface OpenCluster {
   readonly reader: ClusterReader
   /** Namespaces whose label is not what their annotations demand. */
-  namespacesOutOfStep(): number
+  namespacesOutOfSync(): number
   stop(): void
 }
 
@@ -148,7 +148,7 @@ async function openCluster(
 ): Promise<OpenCluster> {
   if (config.objects !== undefined) {
     const reader = await readObjects(config.objects)
-    return { reader, namespacesOutOfStep: () => 0, stop: () => undefined }
+    return { reader, namespacesOutOfSync: () => 0, stop: () => undefined }
   }
   if (kube === undefined) throw new UsageError('without --objects a cluster is needed')
   const noteLabel = metrics.countLabel.bind(metrics)
@@ -157,7 +157,7 @@ async function openCluster(
   reader.start()
   return {
     reader,
-    namespacesOutOfStep: () => reader.namespacesOutOfStep,
+    namespacesOutOfSync: () => reader.namespacesOutOfSync,
     stop() {
       reader.stop()
     },

@@ -48,7 +48,7 @@ export interface Bodies {
 }
 
 /** Bounds of one body, in bytes. */
-export interface BodyBytes {
+interface BodyBytes {
   readonly kept: number
   /** Default: as many. */
   readonly taken?: number

@@ -29,14 +29,14 @@ export interface NamespaceFacts {
  * to change or delete.
  */
 export function decideNamespace({ namespace, before }: NamespaceFacts): Verdict {
-  if (before !== undefined && isUntouched(namespace, before)) return labelInStep(namespace)
+  if (before !== undefined && isUntouched(namespace, before)) return labelInSync(namespace)
   const refusal = invalid(namespace, before)
   if (refusal !== undefined) return refusal
   const warnings = [
     ...expressionWarnings(namespace.metadata.annotations?.[PERMITTED_ROLES]),
     ...peerWarningsOf(namespace),
   ]
-  return { ...labelInStep(namespace), warnings }
+  return { ...labelInSync(namespace), warnings }
 }
 
 function ourAnnotations(namespace: Namespace): [string, string][] {
@@ -97,7 +97,7 @@ function isEnabled(annotations: Namespace['metadata']['annotations']): boolean {
 }
 
 /** The label as the annotations demand it, whether they are valid or not: invalid ones permit nothing. */
-export function labelInStep(namespace: Namespace): Admitted {
+export function labelInSync(namespace: Namespace): Admitted {
   const { annotations, labels } = namespace.metadata
   const wanted = isEnabled(annotations)
   const { key, value } = INJECTION_LABEL

@@ -25,7 +25,7 @@ export interface CachedReaderDeps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
-  /** Called with what became of each Namespace whose label was out of step. */
+  /** Called with what became of each Namespace whose label was out of sync. */
   readonly noteLabel: NamespaceLabelsDeps['note']
   /** Called for each ServiceAccount that was taken from memory, as the apiserver did not say anything in time. */
   readonly noteFromMemory: () => void
@@ -33,7 +33,7 @@ export interface CachedReaderDeps {
 
 export interface CachedReader extends ClusterReader {
   /** Namespaces whose label is not what their annotations demand. */
-  readonly namespacesOutOfStep: number
+  readonly namespacesOutOfSync: number
   start(): void
   stop(): void
 }
@@ -112,8 +112,8 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
     get ready() {
       return accounts.ready && namespaces.ready
     },
-    get namespacesOutOfStep() {
-      return labels.outOfStep
+    get namespacesOutOfSync() {
+      return labels.outOfSync
     },
     askedBy: (caller) => readerFor((path) => shared(path, caller)),
     start() {

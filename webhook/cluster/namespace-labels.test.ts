@@ -68,7 +68,7 @@ const patches = (): number => api.requests.filter(({ method }) => method === 'PA
 async function inStep(reader: CachedReader, ms = SOON_MS): Promise<void> {
   await eventually(async () => {
     await clock.advance(ms)
-    return reader.namespacesOutOfStep === 0
+    return reader.namespacesOutOfSync === 0
   })
 }
 
@@ -79,17 +79,17 @@ describe('a Namespace that was annotated while no webhook was asked', () => {
   ])('has its label soon after the start: %s', async (_what, annotations) => {
     write('older', { annotations, labels: { a: 'b' } })
     const reader = await start()
-    expect(reader.namespacesOutOfStep).toBe(1)
+    expect(reader.namespacesOutOfSync).toBe(1)
     await inStep(reader)
     expect(labelsOf('older')).toEqual({ a: 'b', ...ENABLED })
     expect(results).toEqual(['label-added'])
-    expect(said).toContain('label of a Namespace brought in step')
+    expect(said).toContain('label of a Namespace set right')
   })
 
   test('has it where it comes later, as by a restore', async () => {
     const reader = await start()
     write('restored', { annotations: PERMITTED })
-    await eventually(() => reader.namespacesOutOfStep === 1)
+    await eventually(() => reader.namespacesOutOfSync === 1)
     await inStep(reader)
     expect(labelsOf('restored')).toEqual(ENABLED)
   })
@@ -115,23 +115,23 @@ describe('a Namespace that was annotated while no webhook was asked', () => {
 
 describe('what is left alone', () => {
   test.each<[string, object]>([
-    ['in step', { annotations: PERMITTED, labels: ENABLED }],
+    ['in sync', { annotations: PERMITTED, labels: ENABLED }],
     ['nothing of nocreds', { labels: { a: 'b' }, annotations: { 'example.com/a': 'b' } }],
     ['deliveries alone', { annotations: { 'nocreds.dev/permitted-deliveries': 'process' } }],
     ['being deleted', { annotations: PERMITTED, deletionTimestamp: '2026-01-01T00:00:00Z' }],
   ])('%s', async (_what, metadata) => {
     write('team-a', metadata)
     const reader = await start()
-    expect(reader.namespacesOutOfStep).toBe(0)
+    expect(reader.namespacesOutOfSync).toBe(0)
     await clock.advance(60_000)
     expect(patches()).toBe(0)
   })
 
-  test('what came in step before its turn', async () => {
+  test('what came in sync before its turn', async () => {
     write('older', { annotations: PERMITTED })
     const reader = await start()
     write('older', { annotations: PERMITTED, labels: ENABLED })
-    await eventually(() => reader.namespacesOutOfStep === 0)
+    await eventually(() => reader.namespacesOutOfSync === 0)
     await clock.advance(60_000)
     expect(patches()).toBe(0)
   })
@@ -181,7 +181,7 @@ test('many are changed one at a time, five in a second at most', async () => {
   await eventually(async () => {
     await clock.advance(100)
     expect(patches()).toBeLessThanOrEqual((clock.monotonic() - startedAtMs) / 200)
-    return reader.namespacesOutOfStep === 0
+    return reader.namespacesOutOfSync === 0
   })
   expect(patches()).toBe(40)
 })

@@ -8,7 +8,7 @@ import {
   type KubeObject,
   type Operation,
 } from '../../service/kube/kube-client.ts'
-import { decideNamespace, labelInStep } from '../admit/decide-namespace.ts'
+import { decideNamespace, labelInSync } from '../admit/decide-namespace.ts'
 import { namespaceSchema, type Namespace } from '../admit/pod.ts'
 import { keepOurs } from './our-annotations.ts'
 import type { Annotated } from './types.ts'
@@ -38,7 +38,7 @@ export function keepNamespace({ metadata }: KubeObject): LabelledNamespace {
 }
 
 /** What became of one Namespace; `failed` is tried again. */
-export type LabelResult = 'label-added' | 'label-removed' | 'failed'
+type LabelResult = 'label-added' | 'label-removed' | 'failed'
 
 export interface NamespaceLabelsDeps {
   readonly kube: KubeClient
@@ -50,7 +50,7 @@ export interface NamespaceLabelsDeps {
 
 export interface NamespaceLabels {
   /** Namespaces whose label is not what their annotations demand. */
-  readonly outOfStep: number
+  readonly outOfSync: number
   /** A Namespace as the watch brings it; undefined: it is gone. */
   seen(name: string, namespace: LabelledNamespace | undefined): void
   stop(): void
@@ -68,12 +68,12 @@ interface Waiting {
 }
 
 /**
- * Brings the label of Namespaces in step that were annotated, or lost their annotations, while no webhook
+ * Sets the label of Namespaces right that were annotated, or lost their annotations, while no webhook
  * was asked: before nocreds was installed, by a restore, while its configuration was away. All others are
  * labelled by the admission of their own change.
  *
  * Each replica does this. A change in between makes the patch fail by its test of the resourceVersion; then
- * the watch brings the new state, which mostly is in step. One Namespace at a time, at most one in 200 ms.
+ * the watch brings the new state, which mostly is in sync. One Namespace at a time, at most one in 200 ms.
  */
 export function createNamespaceLabels(deps: NamespaceLabelsDeps): NamespaceLabels {
   const { clock, random, log, note } = deps
@@ -98,7 +98,7 @@ export function createNamespaceLabels(deps: NamespaceLabelsDeps): NamespaceLabel
     const [name, task] = earliest(waiting)
     if (name === undefined || task === undefined) return
     try {
-      const result = await bringInStep(name, deps)
+      const result = await bringInSync(name, deps)
       // Unless the watch brought another state meanwhile.
       if (waiting.get(name) === task) waiting.delete(name)
       if (result !== undefined) note(result)
@@ -115,11 +115,11 @@ export function createNamespaceLabels(deps: NamespaceLabelsDeps): NamespaceLabel
     }
   }
   return {
-    get outOfStep() {
+    get outOfSync() {
       return waiting.size
     },
     seen(name, namespace) {
-      if (namespace === undefined || namespace.isEnding === true || isInStep(namespace)) {
+      if (namespace === undefined || namespace.isEnding === true || isInSync(namespace)) {
         waiting.delete(name)
         return
       }
@@ -145,13 +145,13 @@ function backoffMs(failures: number, random: Random): number {
   return ceilingMs * (0.5 + random() / 2)
 }
 
-function isInStep({ annotations, label }: LabelledNamespace): boolean {
+function isInSync({ annotations, label }: LabelledNamespace): boolean {
   const labels = label === undefined ? {} : { [INJECTION_LABEL.key]: label }
-  return labelInStep({ metadata: { annotations, labels } }).decision === 'unchanged'
+  return labelInSync({ metadata: { annotations, labels } }).decision === 'unchanged'
 }
 
 /** Asks for the Namespace as it is, as the cache holds no more of it than decisions need. @throws KubeError */
-async function bringInStep(
+async function bringInSync(
   name: string,
   { kube, log }: NamespaceLabelsDeps,
 ): Promise<LabelResult | undefined> {
@@ -159,7 +159,7 @@ async function bringInStep(
   const found = await kube.getMetadata(path)
   if (found === undefined || found.metadata['deletionTimestamp'] !== undefined) return undefined
   const namespace = namespaceSchema.parse(found)
-  const { decision, reason, patch } = labelInStep(namespace)
+  const { decision, reason, patch } = labelInSync(namespace)
   if (decision === 'unchanged') return undefined
   const { resourceVersion } = found.metadata
   const isThis: Operation = {
@@ -169,7 +169,7 @@ async function bringInStep(
   }
   await kube.patch(path, [isThis, ...patch])
   const result = reason === 'label-added' ? 'label-added' : 'label-removed'
-  log.info({ namespace: name, result }, 'label of a Namespace brought in step')
+  log.info({ namespace: name, result }, 'label of a Namespace set right')
   warnOfInvalid(namespace, name, log)
   return result
 }

@@ -7,7 +7,7 @@ const DURATION_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 export interface MetricSources {
   cacheObjects(): Readonly<Record<string, number>>
   /** Namespaces whose label is not what their annotations demand. */
-  namespacesOutOfStep?(): number
+  namespacesOutOfSync?(): number
   /** Milliseconds since the epoch. */
   certificateExpiresAtMs(): number | undefined
   /** True if the apiserver's own audience is one that nocreds guards. */
@@ -18,7 +18,7 @@ export interface Metrics {
   readonly registry: Registry
   countDecision(labels: { resource: string; decision: string; reason: string }): void
   observeDuration(resource: string, seconds: number): void
-  /** A Namespace whose label was out of step. */
+  /** A Namespace whose label was out of sync. */
   countLabel(result: string): void
   /** A ServiceAccount that was taken from memory, as the apiserver did not say anything in time. */
   countFromMemory(): void
@@ -61,11 +61,11 @@ export function createMetrics(sources: MetricSources): Metrics {
     registers,
   })
   new Gauge({
-    name: 'nocreds_namespaces_out_of_step',
+    name: 'nocreds_namespaces_out_of_sync',
     help: 'Namespaces whose label is not what their annotations demand',
     registers,
     collect() {
-      this.set(sources.namespacesOutOfStep?.() ?? 0)
+      this.set(sources.namespacesOutOfSync?.() ?? 0)
     },
   })
   new Gauge({
