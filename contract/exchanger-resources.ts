@@ -15,7 +15,7 @@ const BOUNDS = {
   'limits.ephemeral-storage': ['16Mi', '1Gi'],
 } as const
 
-export type ResourceName = keyof typeof BOUNDS
+type ResourceName = keyof typeof BOUNDS
 const NAMES = Object.keys(BOUNDS) as ResourceName[]
 
 /** Requests and limits of the sidecar, as quantities; what is not there is not set. */

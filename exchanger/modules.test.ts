@@ -42,9 +42,13 @@ async function modulesOf(delivery: 'process' | 'endpoint'): Promise<string[]> {
 
 async function modulesWith(env: Record<string, string>, name: string): Promise<string[]> {
   const list = join(dist, name)
-  const preload = `process.on('exit', () => {
-    process.getBuiltinModule('fs').writeFileSync(${JSON.stringify(list)}, process.moduleLoadList.join())
-  })`
+  // Not at the exit: a moment after the exchange memory is given back, which takes one module more.
+  const preload = `const write = process.stdout.write
+  process.stdout.write = function (text, ...more) {
+    if (text.includes('TokenMissing'))
+      process.getBuiltinModule('fs').writeFileSync(${JSON.stringify(list)}, process.moduleLoadList.join())
+    return write.call(this, text, ...more)
+  }`
   const words = ['--import', `data:text/javascript,${encodeURIComponent(preload)}`]
   const sidecar = spawn(process.execPath, [...words, join(dist, 'exchanger.mjs'), 'run'], {
     env,

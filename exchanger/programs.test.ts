@@ -387,47 +387,6 @@ test('an STS that proves itself by no public CA, wherever DNS leads, gets no tok
   expect(asked).toBe(0)
 })
 
-describe('command line and environment', () => {
-  beforeEach(async () => {
-    world = await makeWorld()
-  })
-
-  test.each(['', 'refresh', 'constructor'])(
-    'unknown command %j: usage and exit code 2',
-    async (name) => {
-      const one = world.run(name)
-      expect(await one.exited).toBe(2)
-      expect(one.said.stderr).toContain(
-        `"${name}"; allowed: run, wait, ready, exchange, certificate, trust-bundle, --help`,
-      )
-    },
-  )
-
-  test('--help', async () => {
-    const one = world.run('--help')
-    expect(await one.exited).toBe(0)
-    expect(one.said.stdout).toContain('usage: exchanger COMMAND')
-  })
-
-  test.each(['run', 'wait', 'exchange'])(
-    '%s names a bad variable, exit code 2',
-    async (command) => {
-      const one = world.run(command, { NOCREDS_SESSION_DURATION_SECONDS: '60' })
-      if (command === 'run') {
-        await until(() => (one.said.stderr === '' ? undefined : true))
-        one.kill('SIGTERM')
-      }
-      expect(await one.exited).toBe(2)
-      const message =
-        'variable NOCREDS_SESSION_DURATION_SECONDS is \\"60\\"; allowed: whole seconds'
-      expect(JSON.stringify(one.said.stderr).replaceAll('\\\\', '')).toContain(message)
-      const left = await world.pod.terminationMessage()
-      if (command === 'run') expect(left).toContain('ERR_ENV_OUT_OF_BOUNDS: variable NOCREDS_')
-      else expect(left).toBe('')
-    },
-  )
-})
-
 test('no secret in anything that these processes said', () => {
   expect(secrets.size).toBeGreaterThan(20)
   const text = outputs.map(({ stdout, stderr }) => stdout + stderr).join('\n')
