@@ -61,23 +61,27 @@ export function withoutMark(
 
 function withAppSide(container: Container, ofPod: AppSide): Container {
   const app = sideOf(container, ofPod)
-  const before = container.env ?? []
-  const region = before.some(namesRegion) ? [] : app.regionEnv
-  const filled = withoutEmpty(before, region)
-  const wanted = [...app.env, ...region]
-  const regional = [...before, ...wanted].some(namesRegion) ? app.regionalEnv : []
-  const missing = [...wanted, ...regional].filter(
-    (one) => !filled.some((other) => other.name === one.name),
-  )
   const mounts = container.volumeMounts ?? []
   const isMounted = ({ mountPath }: VolumeMount): boolean =>
     mounts.some((mount) => mount.mountPath === mountPath)
   const missingMounts = app.mounts.filter((mount) => !isMounted(mount))
   return keepIfEqual(container, {
-    env: missing.length === 0 && filled === before ? container.env : [...filled, ...missing],
+    env: withAppEnv(container.env, app),
     volumeMounts:
       missingMounts.length === 0 ? container.volumeMounts : [...mounts, ...missingMounts],
   })
+}
+
+function withAppEnv(env: Container['env'], app: AppSide): Container['env'] {
+  const before = env ?? []
+  const region = before.some(namesRegion) ? [] : app.regionEnv
+  const filled = region.length === 0 ? before : withoutEmpty(before, region)
+  const isMissing = (one: EnvVar): boolean => !filled.some((other) => other.name === one.name)
+  const missing = app.env.filter(isMissing)
+  missing.push(...region.filter(isMissing))
+  if (app.regionalEnv.length > 0 && [...filled, ...missing].some(namesRegion))
+    missing.push(...app.regionalEnv.filter(isMissing))
+  return missing.length === 0 && filled === before ? env : [...filled, ...missing]
 }
 
 const REGION_NAMES: readonly string[] = [AWS_ENV.region, AWS_ENV.defaultRegion]

@@ -18,6 +18,7 @@ export function placed(
   meshProxies: readonly string[],
 ): readonly Container[] | null | undefined {
   const present = list ?? []
+  if (present.length === 0) return [ours]
   const proxy = present.findLastIndex((one) => isNativeProxy(one, meshProxies))
   const at = present.findIndex(({ name }) => name === ours.name)
   if (at > proxy) return list

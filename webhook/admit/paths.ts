@@ -5,8 +5,16 @@ import { posix } from 'node:path'
  * is a link to it in most images. Source: Filesystem Hierarchy Standard, "/run".
  */
 export function canonicalPath(mountPath: string): string {
-  const plain = posix.normalize(`/${mountPath}`).replace(/(?<=.)\/$/, '')
-  return plain.replace(/^\/var\/run(?=\/|$)/, '/run')
+  const plain = isPlain(mountPath)
+    ? mountPath
+    : posix.normalize(`/${mountPath}`).replace(/(?<=.)\/$/, '')
+  const isBelowRun = plain.startsWith('/var/run') && (plain[8] === '/' || plain.length === 8)
+  return isBelowRun ? plain.slice('/var'.length) : plain
+}
+
+/** Most paths are, and to ask costs less than to write one anew. */
+function isPlain(path: string): boolean {
+  return path.startsWith('/') && !path.includes('//') && !path.includes('/.') && !path.endsWith('/')
 }
 
 /** True where the one is the other, or lies below it. */

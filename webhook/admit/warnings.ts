@@ -23,7 +23,6 @@ import { containersOf, type Container, type EnvVar, type Pod, type VolumeMount }
  */
 export function warningsFor(pod: Pod, injection: Injection): string[] {
   const app = appSide(injection, pod)
-  const forms = [app, appSide(injection, unnamed(pod))]
   const conflicting = injection.request.credentials === undefined ? [] : CONFLICTING_ENV
   const skipped = injection.request.skipContainers
   const served = containersOf(pod).filter(
@@ -33,7 +32,9 @@ export function warningsFor(pod: Pod, injection: Injection): string[] {
     ...served.flatMap((container) => [
       ...(hasOtherRole(container, app)
         ? [otherRoleWarning(container, injection)]
-        : envWarnings(container, forms, conflicting)),
+        : envWarnings(container, variablesInTheWay(container, app, conflicting), () =>
+            variablesInTheWay(container, appSide(injection, unnamed(pod)), conflicting),
+          )),
       ...mountWarnings(container, app, pod),
       ...portWarnings(container, injection),
     ]),
@@ -96,18 +97,19 @@ function unnamed(pod: Pod): Pod {
   return { ...pod, metadata: { ...pod.metadata, name: undefined } }
 }
 
-/** @param forms what we set, in each form that we may have set it in */
+/** @param inTheWay by name; those count that are also `inAnyForm` of what we set */
 function envWarnings(
-  container: Container,
-  forms: readonly AppSide[],
-  conflicting: readonly string[],
+  { name }: Container,
+  inTheWay: readonly string[],
+  inAnyForm: () => readonly string[],
 ): string[] {
-  const loser = ({ name }: EnvVar): string => LOSERS[name] ?? 'credentials'
-  return (container.env ?? [])
-    .filter((one) => forms.every((app) => standsInTheWay(one, app, conflicting)))
+  if (inTheWay.length === 0) return []
+  const lasting = inAnyForm()
+  return inTheWay
+    .filter((one) => lasting.includes(one))
     .map(
       (one) =>
-        `nocreds: container ${container.name} sets ${one.name}, which wins over the ${loser(one)} of nocreds; remove it`,
+        `nocreds: container ${name} sets ${one}, which wins over the ${LOSERS[one] ?? 'credentials'} of nocreds; remove it`,
     )
 }
 
@@ -115,23 +117,29 @@ function envWarnings(
 function mountWarnings({ name, env, volumeMounts }: Container, app: AppSide, pod: Pod): string[] {
   const isOurs = ({ name: one, value }: EnvVar): boolean =>
     app.env.some((ours) => ours.name === one && ours.value === value)
-  const readsNoKeys =
+  const readsNoKeys = (): boolean =>
     app.env.some((ours) => ours.name === AWS_ENV.credentialsFile) &&
     (env ?? []).every((one) => one.name !== AWS_ENV.credentialsFile || isOurs(one))
-  return (volumeMounts ?? []).flatMap((mount) => {
-    const at = `nocreds: container ${name} mounts ${mount.name} at ${mount.mountPath}`
-    if (isReadOnly(mount, pod) && isAtOrBelow(SECRETS, mount.mountPath)) {
-      return [
-        `${at}, read-only and above the folder of nocreds, which cannot be made there, so that the container does not start; mount it elsewhere`,
-      ]
+  const at = (mount: VolumeMount): string =>
+    `nocreds: container ${name} mounts ${mount.name} at ${mount.mountPath}`
+  const warnings: string[] = []
+  for (const mount of volumeMounts ?? []) {
+    if (isAtOrBelow(SECRETS, mount.mountPath) && isReadOnly(mount, pod)) {
+      warnings.push(
+        `${at(mount)}, read-only and above the folder of nocreds, which cannot be made there, so that the container does not start; mount it elsewhere`,
+      )
+    } else if (isOfKeys(mount.mountPath) && readsNoKeys()) {
+      warnings.push(
+        `${at(mount)}, but keys in a credentials file would win over nocreds, so that it is not read; to have it read all the same, set ${AWS_ENV.credentialsFile} of the container to it`,
+      )
     }
-    if (readsNoKeys && /\/[.]aws(?:\/credentials)?$/.test(canonicalPath(mount.mountPath))) {
-      return [
-        `${at}, but keys in a credentials file would win over nocreds, so that it is not read; to have it read all the same, set ${AWS_ENV.credentialsFile} of the container to it`,
-      ]
-    }
-    return []
-  })
+  }
+  return warnings
+}
+
+/** True for the folder or the file where SDKs look for keys. */
+function isOfKeys(mountPath: string): boolean {
+  return mountPath.includes('.aws') && /\/[.]aws(?:\/credentials)?$/.test(canonicalPath(mountPath))
 }
 
 /** Volumes of these kinds are mounted read-only whatever the mount says. Source: Kubernetes, "Volumes". */
@@ -188,11 +196,17 @@ function isAliased(spec: Pod['spec'], host: string): boolean {
 }
 
 /** A variable that we set ourselves is in the way only where the container gives it another value. */
-function standsInTheWay(variable: EnvVar, app: AppSide, conflicting: readonly string[]): boolean {
-  const ours = app.env.find((one) => one.name === variable.name)
-  if (ours !== undefined)
+function variablesInTheWay(
+  { env }: Container,
+  app: AppSide,
+  conflicting: readonly string[],
+): string[] {
+  const standsInTheWay = (variable: EnvVar): boolean => {
+    const ours = app.env.find((one) => one.name === variable.name)
+    if (ours === undefined) return conflicting.includes(variable.name)
     return variable.name !== AWS_ENV.metadataDisabled && !isSame(variable, ours)
-  return conflicting.includes(variable.name)
+  }
+  return (env ?? []).filter(standsInTheWay).map(({ name }) => name)
 }
 
 /** About annotations that change nothing, because no certificate is asked for. */
