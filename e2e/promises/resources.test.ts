@@ -31,7 +31,10 @@ interface Container {
   >
 }
 
-const EXACT = { requests: { cpu: '1', memory: '128Mi' }, limits: { cpu: '1', memory: '128Mi' } }
+const exact = (cpu: string): object => ({
+  requests: { cpu, memory: '128Mi' },
+  limits: { cpu, memory: '128Mi' },
+})
 
 /** The pod of a team, once it said who it is; `ours` are the sidecar's resources. */
 async function started(
@@ -56,17 +59,26 @@ async function boundedTeam(name: string, object: object, resources: string): Pro
   return team
 }
 
-test('a pod with requests equal to limits, and whole CPUs, stays Guaranteed', async () => {
+test('a pod with requests equal to limits stays Guaranteed', async () => {
   const team = await createTeam(suite, 'guaranteed')
-  const { qosClass, ours } = await started(team, EXACT)
+  const { qosClass, ours } = await started(team, exact('200m'))
   expect(qosClass).toBe('Guaranteed')
   expect(ours.limits?.['cpu']).toBe('100m')
   expect(ours.requests).toEqual(ours.limits)
 })
 
+test('one with whole CPUs, which it would have for itself by the static CPU manager, too', async () => {
+  const team = await createTeam(suite, 'whole-cpus')
+  const spec = podSpec({ ...whoAmIThenStay(), resources: exact('64') })
+  const metadata = { name: 'app', namespace: team.namespace }
+  await suite.kubectl.apply({ apiVersion: 'v1', kind: 'Pod', metadata, spec }) // no node has as many
+  const { status } = await suite.kubectl.get<Pod>(['pod', 'app', '--namespace', team.namespace])
+  expect(status.qosClass).toBe('Guaranteed')
+})
+
 test('a pod that has resources as a whole keeps them, and they suffice', async () => {
   const team = await createTeam(suite, 'whole')
-  const { ours } = await started(team, EXACT, { resources: EXACT })
+  const { ours } = await started(team, exact('200m'), { resources: exact('200m') })
   expect(ours).toEqual({})
 })
 
@@ -95,7 +107,7 @@ test('a LimitRange with minimum, maximum and ratio', async () => {
   const resources = 'requests.cpu=50m,requests.memory=64Mi,limits.cpu=100m,limits.memory=64Mi'
   const team = await boundedTeam('range', range, resources)
   const memory = '128Mi'
-  const app = { requests: { cpu: '500m', memory }, limits: { cpu: '1', memory } }
+  const app = { requests: { cpu: '200m', memory }, limits: { cpu: '400m', memory } }
   const { ours } = await started(team, app)
   expect(ours.requests).toEqual({ cpu: '50m', memory: '64Mi' })
 })
