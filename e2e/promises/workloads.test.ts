@@ -164,7 +164,7 @@ test(`${AT_ONCE} pods at once: the first action of each is a call by the SDK, an
   const template = { metadata: { labels: { app: 'many' } }, spec }
   const many = { parallelism: AT_ONCE, completions: AT_ONCE, backoffLimit: 0, template }
   await suite.kubectl.apply(inTeam('Job', 'batch/v1', 'many', many))
-  await waitFor('the job of all pods to end', 600_000, async () => {
+  await waitFor('the job of all pods to end', 1_200_000, async () => {
     const job = await suite.kubectl.get<{
       readonly status: { readonly conditions?: readonly { readonly type: string }[] }
     }>(['job/many', '--namespace', team.namespace])
@@ -187,7 +187,7 @@ test(`${AT_ONCE} pods at once: the first action of each is a call by the SDK, an
       phase: 'Succeeded',
       containerStatuses: [{ name: 'app', restartCount: 0, state: { terminated: { exitCode: 0 } } }],
     })
-}, 620_000)
+}, 1_320_000)
 
 /** Prints the audiences of every token in a file, an environment or another process that it can read. */
 const FIND_TOKENS = String.raw`
