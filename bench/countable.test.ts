@@ -38,10 +38,10 @@ function patchOf(pod: unknown): readonly { readonly op: string; readonly path: s
 }
 
 describe('the patch', () => {
-  test('has four operations for the pod and three for each container, all of them additions', () => {
+  test('has four operations for the pod and four for each container, all of them additions', () => {
     for (const containers of [1, 2, 10, 100]) {
       const patch = patchOf(JSON.parse(JSON.stringify(growingPod(containers, 0, SERVICE_ACCOUNT))))
-      expect(patch).toHaveLength(4 + 3 * containers)
+      expect(patch).toHaveLength(4 + 4 * containers)
       expect(patch.every(({ op }) => op === 'add')).toBe(true)
     }
   })
