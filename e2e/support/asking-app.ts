@@ -8,6 +8,9 @@ const ASKS_FOREVER = `while :; do ${ASK}; sleep 3; done`
 /** How the SDK names that its default chain came to nothing. */
 const WITHOUT_CREDENTIALS = /CredentialsProviderError|CredentialsError/
 
+/** Fifty pods that start at once keep a small machine busy for minutes. */
+const ANSWER_MS = 300_000
+
 /** A pod that asks who it is again and again, each time in a new process, so by a new look at its credentials. */
 export interface AskingApp {
   /** What it said so far, in its present container. */
@@ -37,7 +40,7 @@ export async function startAsking(
     return log === '' ? [] : log.split('\n')
   }
   const saidMoreThan = (before: number): Promise<string[]> =>
-    waitFor(`answer ${before + 1} to ${pod}`, 120_000, async () => {
+    waitFor(`answer ${before + 1} to ${pod}`, ANSWER_MS, async () => {
       const lines = await said()
       return lines.length > before ? lines : undefined
     })
@@ -49,7 +52,7 @@ export async function startAsking(
       expect([...new Set(lines)]).toEqual([JSON.stringify(identity)])
     },
     async expectAnswered() {
-      const lines = await waitFor(`an answer of STS to ${pod}`, 120_000, async () => {
+      const lines = await waitFor(`an answer of STS to ${pod}`, ANSWER_MS, async () => {
         const soFar = await said()
         return soFar.at(-1) === JSON.stringify(identity) ? soFar : undefined
       })
