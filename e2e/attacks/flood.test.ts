@@ -26,7 +26,7 @@ const SECONDS = 60
 const REPLICAS = 30
 /** The limits of the manifests, less a fifth. */
 const memoryBytesOf = (name: string): number =>
-  0.8 * (name.startsWith(AUTHORITY.service) ? 256 : 320) * 1024 * 1024
+  0.8 * (name.startsWith(AUTHORITY.service) ? 256 : 384) * 1024 * 1024
 /** What a flood sends at least, on a slow machine, too; a fast one lets it send gigabytes. */
 const SENT_BYTES = 1e8
 /** By the limit of a call, or by that of a whole exchange. */
