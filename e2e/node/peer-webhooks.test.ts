@@ -39,12 +39,7 @@ beforeAll(async () => {
   const webhook = webhookOf(suite.kubectl)
   await webhook.settled()
   // As an operator with a mirror does.
-  const settings = { data: { exchangerImages: `${MIRROR}${IMAGES.exchanger}` } }
-  await suite.kubectl([
-    ...['patch', 'configmap', 'nocreds-settings', '--namespace', 'nocreds-system'],
-    ...['--type=merge', '-p', JSON.stringify(settings)],
-  ])
-  await webhook.restart()
+  await webhook.configure({ exchangerImages: `${MIRROR}${IMAGES.exchanger}` })
   for (const image of [IMAGES.exchanger, IMAGES.appJavascript]) {
     const tag = ['images', 'tag', '--force', `docker.io/${image}`, `${MIRROR}${image}`]
     await onNode(suite.host, 'ctr', '--namespace', 'k8s.io', ...tag)

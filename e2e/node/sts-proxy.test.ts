@@ -35,7 +35,7 @@ beforeAll(async () => {
   const { caPem, certPem, keyPem } = await throwawayCertificate(['127.0.0.1'])
   sts = await stsByTls({ cert: certPem, key: keyPem }, await stsOnLoopback(suite.host))
   await startProxy()
-  await setRoute({
+  await webhookOf(suite.kubectl).configure({
     stsEndpoint: `https://127.0.0.1:${sts.port}`,
     stsProxy: proxyUrl,
     stsCa: caPem,
@@ -82,15 +82,6 @@ async function startProxy(): Promise<void> {
   })
 }
 
-/** As an operator does: settings, then a restart of the webhook. */
-async function setRoute(settings: Readonly<Record<string, string>>): Promise<void> {
-  await suite.kubectl([
-    ...['patch', 'configmap', 'nocreds-settings', '--namespace', 'nocreds-system'],
-    ...['--type=merge', '-p', JSON.stringify({ data: settings })],
-  ])
-  await webhookOf(suite.kubectl).restart()
-}
-
 async function start(pod: string, delivery: string): Promise<void> {
   const annotations = { 'nocreds.dev/delivery': delivery }
   const metadata = { name: pod, namespace: team.namespace, annotations }
@@ -107,7 +98,7 @@ test.each(['process', 'endpoint'])('a pod has credentials: delivery %s', async (
 })
 
 test('without the proxy there is no other way, and the pod says what it could not reach', async () => {
-  await setRoute({ stsProxy: '' })
+  await webhookOf(suite.kubectl).configure({ stsProxy: '' })
   await start('direct', 'process')
   const why = await waitFor('the exchanger to say why', 120_000, async () => {
     const { status } = await suite.kubectl.get<{ readonly status: Status }>([

@@ -24,6 +24,8 @@ export interface Webhook {
   /** Waits until as many are there and reached, or gone. */
   scale(replicas: number): Promise<void>
   restart(): Promise<void>
+  /** Changes keys of `nocreds-settings`, and restarts the webhook, as the README says. */
+  configure(settings: Readonly<Record<string, string>>): Promise<void>
   /** When the certificate of each replica ends, in milliseconds since the epoch, by its own metric. */
   certificateEndsMs(): Promise<readonly number[]>
 }
@@ -44,19 +46,25 @@ export function webhookOf(kubectl: Kubectl): Webhook {
     const seconds = /^nocreds_certificate_expiry_timestamp_seconds (\S+)$/m.exec(metrics)?.[1]
     return Number(seconds) * 1000
   }
+  const restart = async (): Promise<void> => {
+    await kubectl(['rollout', 'restart', DEPLOYMENT, ...SYSTEM])
+    await settled()
+  }
   return {
     replicas,
     settled,
+    restart,
+    async configure(settings) {
+      const patch = ['--type=merge', '-p', JSON.stringify({ data: settings })]
+      await kubectl(['patch', 'configmap', 'nocreds-settings', ...patch, ...SYSTEM])
+      await restart()
+    },
     async scale(count) {
       await kubectl(['scale', DEPLOYMENT, `--replicas=${count}`, ...SYSTEM])
       await waitFor(`${count} replicas of the webhook`, 90_000, async () =>
         (await replicas()).length === count ? true : undefined,
       )
       if (count > 0) await settled()
-    },
-    async restart() {
-      await kubectl(['rollout', 'restart', DEPLOYMENT, ...SYSTEM])
-      await settled()
     },
     certificateEndsMs: async () => Promise.all((await replicas()).map(endsMs)),
   }
