@@ -60,9 +60,12 @@ export class ApiserverWatches {
     }
     response.flushHeaders()
     const watch = { ...request, isWanted: isIn(request.path), reached: from }
+    // Looked up now: what is compacted while this watch is held back was its own all the same.
+    const missed = this.#store.since(from)
     this.#passOn(() => {
+      if (response.closed) return
       this.#open.add(watch)
-      for (const event of this.#store.since(from)) sendEvent(watch, event)
+      for (const event of missed) sendEvent(watch, event)
     })
     response.on('close', () => this.#open.delete(watch))
   }
@@ -81,9 +84,9 @@ export class ApiserverWatches {
 
   /** Tells every watch that asked for bookmarks how far it has come. */
   bookmark(): void {
-    const metadata = { resourceVersion: String(this.#store.revision) }
-    const object = { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata }
-    for (const { query, response } of this.#open) {
+    for (const { query, response, reached } of this.#open) {
+      const metadata = { resourceVersion: String(reached) } // not what is still held back
+      const object = { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata }
       if (query.get('allowWatchBookmarks') !== 'true') continue
       response.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`)
     }
