@@ -87,6 +87,8 @@ interface Attack {
   readonly send: () => Promise<ApiAnswer>
   /** Part of what the guard says. */
   readonly message: string
+  /** The webhook does not refuse it: it writes its own part of the pod again. */
+  readonly isPutBack?: true
 }
 
 const TOKEN_REQUEST: Attack = {
@@ -116,6 +118,7 @@ const POD_ATTACKS: readonly Attack[] = [
       return createPod(injectedPod({ op: 'replace', path, value: 'example/thief:1' }))
     },
     message: 'container nocreds-exchanger has image example/thief:1',
+    isPutBack: true,
   },
   {
     what: 'forged injected-role',
@@ -125,8 +128,18 @@ const POD_ATTACKS: readonly Attack[] = [
       return createPod(injectedPod({ op: 'replace', path, value }))
     },
     message: 'does not permit role arn:aws:iam::111122223333:role/admin',
+    isPutBack: true,
   },
 ]
+
+/** What the apiserver would store, without what differs from one creation to the next. */
+function admittedPod({ status, message, body }: ApiAnswer): unknown {
+  expect({ status, message }).toEqual({ status: 201, message: '' })
+  const { metadata, spec } = body as KubernetesObject & { readonly spec: unknown }
+  const { annotations, labels } = metadata as { annotations?: unknown; labels?: unknown }
+  const stored = JSON.stringify({ annotations, labels, spec })
+  return JSON.parse(stored.replaceAll(/kube-api-access-[a-z0-9]{5}/g, 'kube-api-access'))
+}
 
 function refusedByGuard({ status, message }: ApiAnswer, part: string): void {
   expect({ status, message }).toEqual({ status: 403, message: expect.stringContaining(part) })
@@ -139,11 +152,15 @@ async function ordinaryTokensAreUntouched(): Promise<void> {
 }
 
 describe('while the webhook runs', () => {
-  test.each(POD_ATTACKS)('refused: $what', async ({ send }) => {
-    const { status, message } = await send()
+  test.each(POD_ATTACKS.filter(({ isPutBack }) => !isPutBack))('refused: $what', async (attack) => {
+    const { status, message } = await attack.send()
     expect(status).toBeGreaterThanOrEqual(400)
     expect(status).toBeLessThan(500)
     expect(message).toMatch(/nocreds/)
+  })
+  test.each(POD_ATTACKS.filter(({ isPutBack }) => isPutBack))('put back: $what', async (attack) => {
+    const honest = admittedPod(await createPod(injectedPod()))
+    expect(admittedPod(await attack.send())).toEqual(honest)
   })
   test(`refused: ${TOKEN_REQUEST.what}`, async () => {
     refusedByGuard(await TOKEN_REQUEST.send(), TOKEN_REQUEST.message)
