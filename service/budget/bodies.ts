@@ -89,8 +89,63 @@ export function createBodies(limits: Limits, deps: GuardDeps): Bodies {
     },
     read: (request, bytes) =>
       new Promise((resolve, reject) => {
-        new Reading(request, bytes, store).start(resolve, reject)
+        const announced = Number(request.headers['content-length'] ?? NaN)
+        const reading = (): Reading => new Reading(request, bytes, store)
+        if (announced > 0 && announced <= Math.min(BLOCK_BYTES, bytes.kept))
+          readSmall(request, { announced, reading, resolve, reject })
+        else reading().start(resolve, reject)
       }),
+  }
+}
+
+interface Small {
+  readonly announced: number
+  readonly reading: () => Reading
+  readonly resolve: (body: Body) => void
+  readonly reject: (error: BodyError) => void
+}
+
+/**
+ * Most reviews are one part, and nothing is charged for them as long as they need not wait. So they are read
+ * without a {@link Reading}: a review that leaves one behind has V8 promote a hundred times as much.
+ */
+function readSmall(request: IncomingMessage, { announced, reading, resolve, reject }: Small): void {
+  let whole: Buffer | undefined
+  const onData = (chunk: Buffer): void => {
+    if (chunk.length === announced) {
+      whole = chunk
+      return
+    }
+    request.off('data', onData)
+    request.off('end', onEnd)
+    request.off('close', onClose)
+    reading().start(resolve, reject, chunk)
+  }
+  const onEnd = (): void => {
+    if (whole !== undefined) resolve(bodyOf(whole, request, reading))
+  }
+  const onClose = (): void => {
+    if (!request.complete) reject(new BodyError('ERR_BODY_ABORTED', ENDED_EARLY))
+  }
+  request.on('data', onData)
+  request.on('end', onEnd)
+  request.on('close', onClose)
+}
+
+function bodyOf(whole: Buffer, request: IncomingMessage, reading: () => Reading): Body {
+  let charged: Reading | undefined
+  return {
+    address: addressOf(request.socket),
+    size: whole.length,
+    take: () => whole,
+    charge(bytes) {
+      charged ??= reading()
+      charged.sinceMs = Infinity
+      charged.charge(bytes)
+    },
+    release() {
+      charged?.release()
+    },
   }
 }
 
@@ -102,6 +157,7 @@ interface Store {
   readonly evict: () => void
 }
 
+const ENDED_EARLY = 'the body ended early'
 const NOTHING = Buffer.alloc(0)
 
 /** One body, on its way and afterwards. A class, as every review makes one. */
@@ -114,8 +170,6 @@ class Reading implements Member, Body {
   readonly #bytes: BodyBytes
   readonly #store: Store
   #blocks: Buffer[] = []
-  /** The only part, where it is the whole body. */
-  #whole: Buffer | undefined
   #onData: ((chunk: Buffer) => void) | undefined
   #reject: ((error: BodyError) => void) | undefined
   /** Of one that is too large, at its end. */
@@ -128,7 +182,12 @@ class Reading implements Member, Body {
     this.#store = store
   }
 
-  start(resolve: (body: Body) => void, reject: (error: BodyError) => void): void {
+  /** @param first what came already */
+  start(
+    resolve: (body: Body) => void,
+    reject: (error: BodyError) => void,
+    first: Buffer = NOTHING,
+  ): void {
     const request = this.#request
     const announced = Number(request.headers['content-length'] ?? NaN)
     this.#reject = reject
@@ -145,18 +204,15 @@ class Reading implements Member, Body {
       resolve(this)
     })
     request.on('close', () => {
-      if (!request.complete) this.#fail('ERR_BODY_ABORTED', 'the body ended early')
+      if (!request.complete) this.#fail('ERR_BODY_ABORTED', ENDED_EARLY)
     })
     if (announced > this.#bytes.kept) this.#tooLarge(announced)
+    else if (first.length > 0) this.#take(first, announced)
   }
 
   #take(chunk: Buffer, announced: number): void {
     if (this.size + chunk.length > this.#bytes.kept) this.#tooLarge(announced, chunk)
-    else if (this.size === 0 && chunk.length === announced) {
-      // Most reviews: the end is there, too, so nothing is copied, and nothing charged as long as it need not wait.
-      this.#whole = chunk
-      this.size = announced
-    } else this.#append(chunk)
+    else this.#append(chunk)
   }
 
   #append(chunk: Buffer): void {
@@ -183,7 +239,7 @@ class Reading implements Member, Body {
   }
 
   take(): Buffer {
-    const bytes = this.#whole ?? Buffer.concat(this.#blocks, this.size)
+    const bytes = Buffer.concat(this.#blocks, this.size)
     this.#giveBack()
     return bytes
   }
@@ -213,7 +269,7 @@ class Reading implements Member, Body {
     const { kept, taken = kept } = this.#bytes
     const head: Buffer[] = []
     let size = this.size
-    const first = this.#whole ?? this.#blocks[0]
+    const first = this.#blocks[0]
     // A copy: blocks are used again.
     if (first) head.push(Buffer.from(first.subarray(0, Math.min(size, HEAD_BYTES))))
     const refuse = (): void => {
@@ -245,6 +301,5 @@ class Reading implements Member, Body {
   #giveBack(): void {
     if (this.#blocks.length > 0) this.#store.spare.push(...this.#blocks)
     this.#blocks = []
-    this.#whole = undefined
   }
 }

@@ -74,13 +74,22 @@ function isAbsentOr(absent: null | undefined, fits: Fits): Fits {
   return (value) => value === absent || fits(value)
 }
 
+// Loops without functions of their own: these run for every object of every pod.
+
 function isListOf(fits: Fits): Fits {
-  return (value) => Array.isArray(value) && value.every(fits)
+  return (value) => {
+    if (!Array.isArray(value)) return false
+    for (const one of value as readonly unknown[]) if (!fits(one)) return false
+    return true
+  }
 }
 
 function isRecordOf(keyFits: Fits, fits: Fits): Fits {
-  return (value) =>
-    isObject(value) && Object.keys(value).every((key) => keyFits(key) && fits(value[key]))
+  return (value) => {
+    if (!isObject(value)) return false
+    for (const key of Object.keys(value)) if (!keyFits(key) || !fits(value[key])) return false
+    return true
+  }
 }
 
 function isObjectOf(
@@ -88,9 +97,12 @@ function isObjectOf(
   catchall: z.core.$ZodType | undefined,
 ): Fits {
   if (catchall?._zod.def.type !== 'unknown') throw notKnown('an object that is not loose')
-  const keys = Object.keys(shape)
-  const fits = Object.values(shape).map(compile)
-  return (value) => isObject(value) && fits.every((one, index) => one(value[keys[index] ?? '']))
+  const fields = Object.entries(shape).map(([key, field]) => ({ key, fits: compile(field) }))
+  return (value) => {
+    if (!isObject(value)) return false
+    for (const { key, fits } of fields) if (!fits(value[key])) return false
+    return true
+  }
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

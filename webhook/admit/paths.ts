@@ -19,6 +19,8 @@ function isPlain(path: string): boolean {
 
 /** True where the one is the other, or lies below it. */
 export function isAtOrBelow(mountPath: string, folder: string): boolean {
-  const [one, other] = [canonicalPath(mountPath), canonicalPath(folder)]
-  return one === other || one.startsWith(other === '/' ? other : `${other}/`)
+  const one = canonicalPath(mountPath)
+  const other = canonicalPath(folder)
+  if (!one.startsWith(other)) return false
+  return one.length === other.length || other === '/' || one[other.length] === '/'
 }

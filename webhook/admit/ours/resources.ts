@@ -19,6 +19,27 @@ export function sidecarResources(wanted: ExchangerResources, pod: Pod): Resource
   return isGuaranteed(pod) ? guaranteed(wanted) : asWanted(wanted)
 }
 
+/** Most pods get what the settings say, which is the same object for all of them. */
+const AS_WANTED = new WeakMap<ExchangerResources, Resources>()
+
+function asWanted(wanted: ExchangerResources): Resources {
+  let resources = AS_WANTED.get(wanted)
+  if (resources === undefined) {
+    resources = { ...nested(wanted, 'requests'), ...nested(wanted, 'limits') }
+    AS_WANTED.set(wanted, resources)
+  }
+  return resources
+}
+
+function nested(wanted: ExchangerResources, kind: 'requests' | 'limits'): Resources {
+  const values: Record<string, string> = {}
+  for (const name of ['cpu', 'memory', 'ephemeral-storage'] as const) {
+    const value = wanted[`${kind}.${name}`]
+    if (value !== undefined) values[name] = value
+  }
+  return Object.keys(values).length === 0 ? {} : { [kind]: values }
+}
+
 /** Every form that the sidecar's resources may have been given, for whatever pod. */
 export function formsOf(wanted: ExchangerResources): readonly (Resources | undefined)[] {
   return [undefined, asWanted(wanted), guaranteed(wanted)]
@@ -46,20 +67,6 @@ function isEven({ resources }: Container): boolean {
     const request = resources.requests?.[name] ?? limits[name]
     return request === limits[name] || nanosOf(request) === limit
   })
-}
-
-function asWanted(wanted: ExchangerResources): Resources {
-  const requests: Record<string, string> = {}
-  const limits: Record<string, string> = {}
-  for (const name of ['cpu', 'memory', 'ephemeral-storage'] as const) {
-    const [request, limit] = [wanted[`requests.${name}`], wanted[`limits.${name}`]]
-    if (request !== undefined) requests[name] = request
-    if (limit !== undefined) limits[name] = limit
-  }
-  return {
-    ...(Object.keys(requests).length === 0 ? {} : { requests }),
-    ...(Object.keys(limits).length === 0 ? {} : { limits }),
-  }
 }
 
 /** The limits, or the requests where there are none, but enough to start. */
