@@ -9,7 +9,7 @@ BUNDLES := dist/webhook.mjs dist/authority.mjs dist/exchanger.mjs dist/exchange.
 
 SEED ?= 1
 
-.PHONY: help demo test simulate bench bench-guard e2e e2e-apiserver e2e-matrix-report check unit openssl build manifests format clean
+.PHONY: help demo test simulate bench bench-guard e2e e2e-apiserver e2e-matrix-report check unit openssl build docs manifests format clean
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -37,11 +37,12 @@ e2e-apiserver: build ## webhook and guard on kube-apiserver and etcd alone, Kube
 e2e-matrix-report: $(INSTALLED) ## e2e/REPORT.md from the verdicts of the last run
 	@npm run --silent e2e-matrix-report
 
-check: $(INSTALLED) ## types, lint, unused code, manifests in step
+check: $(INSTALLED) ## types, lint, unused code, manifests and reference pages up to date
 	npm run --silent typecheck
 	npm run --silent lint
 	npm run --silent knip
 	npm run --silent manifests -- --check
+	npm run --silent docs -- --check
 
 unit: build openssl ## unit, property and integration tests
 	npm test --silent
@@ -54,10 +55,13 @@ openssl:
 
 build: $(BUNDLES) ## bundle the programs into dist/
 
-manifests: $(INSTALLED) ## write manifests/install.yaml anew
+docs: $(INSTALLED) ## write docs/reference again
+	npm run --silent docs
+
+manifests: $(INSTALLED) ## write manifests/install.yaml again
 	npm run --silent manifests
 
-format: $(INSTALLED) ## mend what lint can mend
+format: $(INSTALLED) ## fix what lint can fix
 	npm run --silent format
 
 clean: ## remove what was installed and built

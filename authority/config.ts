@@ -33,15 +33,15 @@ export const FLAGS = {
   }),
   'max-lifetime-seconds': flag(values.seconds(60, DAY_SECONDS), {
     default: DAY_SECONDS,
-    help: 'longest life of a certificate, whatever is asked for (the kubelet gets an hour at least)',
+    help: 'longest lifetime of a certificate, whatever is asked for (the kubelet gets an hour at least)',
   }),
   'intermediate-lifetime-seconds': flag(values.seconds(240, 3650 * DAY_SECONDS), {
     default: 90 * DAY_SECONDS,
-    help: 'life of the intermediate, which signs; at least 4 times --max-lifetime-seconds',
+    help: 'lifetime of the intermediate, which signs, renewed at two thirds of it; at least 4 times --max-lifetime-seconds',
   }),
   'root-lifetime-seconds': flag(values.seconds(960, 36_500 * DAY_SECONDS), {
     default: 3650 * DAY_SECONDS,
-    help: 'life of the root; at least 4 times --intermediate-lifetime-seconds',
+    help: 'lifetime of the root, renewed at two thirds of it; at least 4 times --intermediate-lifetime-seconds',
   }),
   'overlap-seconds': flag(values.seconds(5, DAY_SECONDS), {
     default: 900,

@@ -32,7 +32,7 @@ export function createMetrics(current: () => PresentCa | undefined): Metrics {
   })
   new Gauge({
     name: 'nocreds_authority_certificate_expiry_timestamp_seconds',
-    help: 'When the newest root, the intermediate and the own server certificate end',
+    help: 'When the newest root, the intermediate and the own server certificate expire',
     labelNames: ['certificate'],
     registers,
     collect() {

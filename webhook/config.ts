@@ -50,11 +50,11 @@ export const FLAGS = {
   }),
   'leaf-lifetime-seconds': flag(values.seconds(60, 90 * DAY_SECONDS), {
     default: 7 * DAY_SECONDS,
-    help: 'life of the serving certificate, with --tls self-managed',
+    help: 'lifetime of the serving certificate, renewed at two thirds of it; with --tls self-managed',
   }),
   'ca-lifetime-seconds': flag(values.seconds(600, 3650 * DAY_SECONDS), {
     default: 365 * DAY_SECONDS,
-    help: 'life of the CA, with --tls self-managed',
+    help: 'lifetime of the CA, renewed at two thirds of it with an overlap; with --tls self-managed',
   }),
   namespace: flag(values.objectName, {
     default: 'nocreds-system',
@@ -66,7 +66,7 @@ export const FLAGS = {
   }),
   'webhook-configuration': flag(values.objectName, {
     default: 'nocreds',
-    help: 'MutatingWebhookConfiguration whose caBundle is kept in step',
+    help: 'MutatingWebhookConfiguration whose caBundle the webhook keeps up to date',
   }),
   objects: flag(text, {
     help: 'standalone: Namespaces and ServiceAccounts from YAML files instead of an apiserver',
@@ -77,15 +77,15 @@ export const FLAGS = {
     help: 'port of metrics and probes (plain HTTP)',
   }),
   'default-region': flag(values.region, {
-    help: 'region where no annotation names one, for roles of its partition',
+    help: 'region if no annotation names one, for roles of its partition',
   }),
   'default-delivery': flag(values.delivery, {
     default: 'process',
-    help: 'delivery where no annotation names one',
+    help: 'delivery if no annotation names one',
   }),
   audience: flag(values.audience, {
     default: DEFAULT_AUDIENCE,
-    help: 'token audience where no annotation names one',
+    help: 'token audience if no annotation names one',
   }),
   'sts-endpoint': flag(values.httpUrl, {
     help: 'STS to use instead of the regional one of AWS (VPC endpoint, other STS)',
@@ -103,7 +103,7 @@ export const FLAGS = {
   }),
   'accept-cluster-audience': flag(values.flag, {
     default: 'false',
-    help: "whether to serve where the tokens of every pod have a guarded audience, which is the apiserver's own",
+    help: "whether to serve although the apiserver's own audience is a guarded one, so that every pod has a token for it",
   }),
   'certificate-door': flag(values.oneOf('auto', 'authority', 'pod-certificate'), {
     default: 'auto',

@@ -18,7 +18,8 @@ export function hintFor(code: string, config: CertificateConfig): string | undef
 
 type Hint = (config: CertificateConfig) => string
 
-const HINTS: Readonly<Record<string, Hint>> = {
+/** By the code of the failure; the reference of failures is made of it. */
+export const HINTS: Readonly<Record<string, Hint>> = {
   'name-not-permitted': ({ namespace }) =>
     `Compare ${PREFIX}certificate-dns-names of the Pod or ServiceAccount with ${PERMITTED_DNS_NAMES} of Namespace ${namespace}.`,
   'namespace-not-enabled': ({ namespace }) =>

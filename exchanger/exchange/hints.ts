@@ -17,7 +17,8 @@ const UNKNOWN_CA = /SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY_LEAF|
 
 type Hint = (config: ExchangerConfig, claims: Claims) => string
 
-const HINTS: Readonly<Record<string, Hint>> = {
+/** By the code of the failure; the reference of failures is made of it. */
+export const HINTS: Readonly<Record<string, Hint>> = {
   AccessDenied: trustPolicy,
   IDPCommunicationError: (_config, { issuer }) =>
     `AWS cannot reach ${issuer}/.well-known/openid-configuration; it must be open to the internet.`,

@@ -1,37 +1,40 @@
 import type { Operation } from '../../service/kube/kube-client.ts'
 
-/** Why an object was admitted or denied: the label of the metric and a field of the decision log. */
-export type Reason =
-  // admitted
-  | 'injected'
-  | 'already-injected'
-  | 'opted-out'
-  | 'mirror-pod'
-  | 'no-role'
-  | 'operation-not-handled'
-  | 'label-added'
-  | 'label-removed'
-  | 'in-step'
-  // denied: the object must change
-  | 'invalid-object'
-  | 'review-too-large'
-  | 'invalid-annotation'
-  | 'invalid-expression'
-  | 'service-account-not-found'
-  | 'role-not-permitted'
-  | 'delivery-not-permitted'
-  | 'session-name-not-permitted'
-  | 'name-not-permitted'
-  | 'windows-pod'
-  | 'endpoint-with-host-network'
-  | 'session-name-too-long'
-  | 'foreign-volume'
-  | 'foreign-container'
-  | 'reserved-name'
-  // denied, but the same request may succeed in a moment
-  | 'apiserver-unreachable'
-  | 'deadline-exceeded'
-  | 'internal-error'
+/**
+ * Why an object was admitted or denied: the label of the metric and a field of the decision log. `denied`: the object
+ * must change; `retry`: denied, but the same request may succeed in a moment.
+ */
+export const REASONS = {
+  injected: 'admitted',
+  'already-injected': 'admitted',
+  'opted-out': 'admitted',
+  'mirror-pod': 'admitted',
+  'no-role': 'admitted',
+  'operation-not-handled': 'admitted',
+  'label-added': 'admitted',
+  'label-removed': 'admitted',
+  'in-step': 'admitted',
+  'invalid-object': 'denied',
+  'review-too-large': 'denied',
+  'invalid-annotation': 'denied',
+  'invalid-expression': 'denied',
+  'service-account-not-found': 'denied',
+  'role-not-permitted': 'denied',
+  'delivery-not-permitted': 'denied',
+  'session-name-not-permitted': 'denied',
+  'name-not-permitted': 'denied',
+  'windows-pod': 'denied',
+  'endpoint-with-host-network': 'denied',
+  'session-name-too-long': 'denied',
+  'foreign-volume': 'denied',
+  'foreign-container': 'denied',
+  'reserved-name': 'denied',
+  'apiserver-unreachable': 'retry',
+  'deadline-exceeded': 'retry',
+  'internal-error': 'retry',
+} as const satisfies Readonly<Record<string, 'admitted' | 'denied' | 'retry'>>
+
+export type Reason = keyof typeof REASONS
 
 export interface Admitted {
   readonly decision: 'mutated' | 'unchanged'

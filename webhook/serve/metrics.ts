@@ -70,7 +70,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   })
   new Gauge({
     name: 'nocreds_certificate_expiry_timestamp_seconds',
-    help: 'When the serving certificate ends',
+    help: 'When the serving certificate expires',
     registers,
     collect() {
       const expiresAtMs = sources.certificateExpiresAtMs()
