@@ -21,7 +21,7 @@ const dnsName: ValueKind<string> = {
   format: (text) => text,
 }
 
-/** Every flag of the authority; --help and the README's table are made of it. */
+/** Every flag of the authority; --help and docs/reference/flags.md are made of it. */
 export const FLAGS = {
   'trust-domain': flag(trustDomain, {
     default: 'cluster.local',

@@ -24,7 +24,7 @@ test('the objects that flags and contract name are there', () => {
   const config = parseFlags(
     args.replace('$(CLUSTER_DOMAIN)', settings['clusterDomain'] ?? '').split('\n'),
   )
-  expect(config).toEqual(parseFlags([])) // what the README calls the defaults
+  expect(config).toEqual(parseFlags([])) // the defaults that docs/reference/flags.md has
   expect(parseFlags(args.split('\n'))).toEqual(config) // the settings of an older installation
   expect(config.namespace).toBe(AUTHORITY.namespace)
   expect(installed('Secret', config['ca-secret']).metadata.namespace).toBe(config.namespace)

@@ -12,7 +12,7 @@ import * as values from '../contract/values.ts'
 import { closeAtOnce, listenOnLoopback } from '../testbed/loopback-server.ts'
 import { HAS_KUBECTL, ROOT } from './manifests.test-data.ts'
 
-/** The commands of "Upgrade" in the README as they stand, by kubectl, against objects of known namespaces. */
+/** The commands of "Upgrade" in docs/operations.md as they stand, by kubectl, against objects of known namespaces. */
 const DELIVERY = 'nocreds.dev/delivery'
 const SESSION_NAME = 'nocreds.dev/session-name'
 const REGION = 'nocreds.dev/region'
@@ -79,8 +79,8 @@ let commands: string[]
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'nocreds-test-'))
-  const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
-  const [, chapter = ''] = readme.split('\n### Upgrade\n')
+  const page = await readFile(join(ROOT, 'docs/operations.md'), 'utf8')
+  const [, chapter = ''] = page.split('\n## Upgrade\n')
   commands =
     (chapter.split(/\n##+ /)[0] ?? '').match(
       /(?<=^ +)kubectl get (?:serviceaccounts,)?pods.*$/gm,

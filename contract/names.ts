@@ -1,6 +1,6 @@
 /**
- * Every name that both sides, the manifests and the README must agree on. A test holds the manifests
- * and the README against this file; nothing else spells these out.
+ * Every name that both sides, the manifests and the pages must agree on. A test holds the manifests
+ * and the pages against this file; nothing else spells these out.
  */
 
 /** Prefix of all annotations and labels. */

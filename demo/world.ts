@@ -75,7 +75,7 @@ export async function startWorld(folder: string): Promise<World> {
   }
 }
 
-/** The built webhook, standalone, with the flags that the README shows. */
+/** The built webhook, standalone, with the flags that docs/install.md shows. */
 async function startWebhook(
   folder: string,
   { stsUrl, authorityUrl }: { readonly stsUrl: string; readonly authorityUrl: string },

@@ -23,12 +23,12 @@ const NAMES: Readonly<Record<string, string>> = {
 }
 
 /**
- * The deliveries that a table of the README says work, as `SDK: delivery`.
+ * The deliveries that a table of docs/deliveries.md says work, as `SDK: delivery`.
  *
- * @param readme with a table whose columns after the first are named by deliveries
+ * @param page with a table whose columns after the first are named by deliveries
  */
-export function promisedIn(readme: string): string[] {
-  const table = readme.split('\n| SDK | ')[1]?.split('\n\n')[0] ?? ''
+export function promisedIn(page: string): string[] {
+  const table = page.split('\n| SDK | ')[1]?.split('\n\n')[0] ?? ''
   const [deliveries = [], , ...rows] = table
     .split('\n')
     .map((line) => line.replace(/^\| | \|$/g, '').split(' | '))

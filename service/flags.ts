@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { quoted, type ValueKind } from '../contract/values.ts'
 import { messageOf, UsageError } from '../platform/errors.ts'
 
-/** A flag of a program: --help and the README's table are made of these. */
+/** A flag of a program: --help and docs/reference/flags.md are made of these. */
 export interface Flag<T> {
   readonly kind: ValueKind<T>
   /** Undefined: the flag has no default, and its value may be undefined. */

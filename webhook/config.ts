@@ -13,7 +13,7 @@ import { flag, port, readFlags, text, usageOf, type Config } from '../service/fl
 
 const DAY_SECONDS = 86_400
 
-/** Every flag of the webhook; --help and the README's table are made of it. */
+/** Every flag of the webhook; --help and docs/reference/flags.md are made of it. */
 export const FLAGS = {
   'exchanger-image': flag(text, { required: true, help: 'image of the injected sidecar' }),
   'exchanger-images': flag(values.images, {

@@ -1,29 +1,18 @@
 import type { CertificateConfig, ExchangerConfig } from '../../contract/exchanger-env.ts'
-import { CERTIFICATE_IN_POD, IN_POD } from '../../contract/exchanger-env.ts'
+import { CERTIFICATE_IN_POD } from '../../contract/exchanger-env.ts'
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { DEFAULT_AUDIENCE } from '../../contract/names.ts'
-import { DEFAULT_SESSION_NAME } from '../../contract/session-name.ts'
 import { HINTS as OF_CERTIFICATES } from '../../exchanger/certify/hints.ts'
 import { HINTS as OF_STS } from '../../exchanger/exchange/hints.ts'
 import { CERTIFICATE, CREDENTIALS } from '../../exchanger/resident/kind.ts'
+import { CONFIG as SAMPLE } from '../../testbed/exchanger-samples.ts'
 import { code, header, section, table } from './markdown.ts'
-
-const WORKLOAD = { namespace: 'team-a', serviceAccount: 'app', pod: 'app-0' }
 
 /** An example, by which hints are rendered as a pod shows them. */
 const CONFIG: ExchangerConfig = {
-  ...WORKLOAD,
-  ...IN_POD,
+  ...SAMPLE,
   roleArn: 'arn:aws:iam::111122223333:role/team-a/app',
-  delivery: 'process',
-  sessionDurationSeconds: 3600,
-  sessionName: DEFAULT_SESSION_NAME,
-  audience: DEFAULT_AUDIENCE,
-  region: 'eu-central-1',
-  stsEndpoint: undefined,
   stsProxy: 'http://proxy.example.com:3128',
-  stsNoProxy: undefined,
-  stsCa: undefined,
 }
 const CLAIMS = {
   issuer: 'https://oidc.example.com/my-cluster',
@@ -33,7 +22,9 @@ const CLAIMS = {
   expiresAtMs: undefined,
 }
 const CERTIFICATE_CONFIG: CertificateConfig = {
-  ...WORKLOAD,
+  namespace: SAMPLE.namespace,
+  serviceAccount: SAMPLE.serviceAccount,
+  pod: SAMPLE.pod,
   ...CERTIFICATE_IN_POD,
   authorityUrl: `https://${AUTHORITY.host}`,
   durationSeconds: 3600,

@@ -1,7 +1,7 @@
 import { REFUSALS, type Reason as Refused } from '../../authority/refusal.ts'
 import { CERTIFICATE_LIMITS, CERTIFICATE_SECONDS } from '../../contract/certificates.ts'
 import { SECRETS } from '../../contract/names.ts'
-import { REASONS, type Reason } from '../../webhook/admit/verdict.ts'
+import type { REASONS, Reason } from '../../webhook/admit/verdict.ts'
 import { code, header, section, table } from './markdown.ts'
 
 interface Text {

@@ -1,10 +1,13 @@
-/** What an operator does to nocreds as a whole: applies it again, restarts it. */
+/** What an operator does to nocreds as a whole, by the commands of the pages, too: applies it again, restarts it. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { INSTALL } from '../cluster/names.ts'
 import { apiserverOf } from '../support/apiserver.ts'
+import { authoritySettled } from '../support/certificates.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
+import { commandsOf } from '../support/pages.ts'
 import { streamPodsDuring } from '../support/pod-stream.ts'
 import { closeSuite, createTeam, openSuite, type Suite } from '../support/suite.ts'
+import { REPOSITORY } from '../versions.ts'
 
 interface Installed {
   readonly kind: string
@@ -49,6 +52,25 @@ test('kubectl apply of install.yaml once more changes nothing', async () => {
   expect(said).toHaveLength(before.length)
   expect(await versions()).toEqual(before)
 })
+
+/** What the commands of a page print, in the repository, with the install.yaml of the suite. */
+async function run(page: string, heading: string): Promise<string> {
+  const commands = (await commandsOf(page, heading)).join('\n')
+  const edited = commands.replaceAll('manifests/install.yaml', INSTALL)
+  return suite.host.run('sh', ['-ec', edited], { cwd: REPOSITORY })
+}
+
+test('the commands of "Apply" install nocreds, and say that the webhook is reached', async () => {
+  expect((await run('docs/install.md', 'Apply')).trim().split('\n').at(-1)).toBe('enabled')
+})
+
+test('the commands of "Change a setting" restart both servers, and those of "Monitor" print their logs', async () => {
+  const said = await run('docs/operations.md', 'Change a setting')
+  expect(said.match(/ restarted$/gm)).toHaveLength(2)
+  await webhook.settled()
+  await authoritySettled(suite)
+  expect(await run('docs/operations.md', 'Monitor')).toContain('"msg":')
+}, 300_000)
 
 test('kubectl rollout restart of the webhook drops no admission', async () => {
   const team = await createTeam(suite, 'restart')

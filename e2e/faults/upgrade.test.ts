@@ -1,5 +1,5 @@
 /**
- * The former version is upgraded by the README's commands, with pods of every kind being created throughout: what
+ * The former version is upgraded by the commands of docs/operations.md, with pods of every kind being created throughout: what
  * either version admits is admitted, and pods of the former one go on.
  */
 import { X509Certificate } from 'node:crypto'
@@ -14,14 +14,15 @@ import { filesOf } from '../support/certificates.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
 import { restartApiserver, restartKubelet, tokenDigest } from '../support/node.ts'
 import { STREAMED, streamKindsDuring, type PodKind } from '../support/pod-kinds.ts'
+import { commandsOf } from '../support/pages.ts'
 import { admissionIsBack } from '../support/pod-stream.ts'
-import { commandsOf } from '../support/readme.ts'
 import { closeSuite, createTeam, openSuite, podSpec, whoAmI } from '../support/suite.ts'
 import type { Suite, Team } from '../support/suite.ts'
 import { tryPod } from '../support/tried.ts'
 import { waitFor } from '../support/wait.ts'
 import { FORMER, REPOSITORY } from '../versions.ts'
 
+const PAGE = 'docs/operations.md'
 /** Certificates of the former authority, so that they are renewed within the minute. */
 const LEAF_SECONDS = 120
 /** install.yaml as an operator edits it for the time of the upgrade. */
@@ -34,7 +35,7 @@ let webhook: Webhook
 let team: Team
 let web: Team
 let kinds: Record<string, PodKind>
-/** What the README's first commands printed: who needs permitted-deliveries, and who needs something else. */
+/** What the first commands of the page printed: who needs permitted-deliveries, and who needs something else. */
 let listed: string
 let others: string
 
@@ -46,8 +47,8 @@ beforeAll(async () => {
     'nocreds-authority': [`--max-lifetime-seconds=${LEAF_SECONDS}`],
     'nocreds-webhook': ['--certificate-door=authority'],
   })
-  for (const command of await commandsOf('Remove')) await runAsRead(command, INSTALL)
-  await restartApiserver(host, kubectl) // as the README says
+  for (const command of await commandsOf(PAGE, 'Uninstall')) await runAsRead(command, INSTALL)
+  await restartApiserver(host, kubectl) // as the page says
   await kubectl(['apply', '-f', FORMER_INSTALL])
   await webhook.settled()
   // The former webhook refuses an annotation that it does not know.
@@ -69,7 +70,7 @@ afterAll(async () => {
   await closeSuite(suite)
 }, 300_000)
 
-/** A command of the README, in the repository, on another file than its install.yaml. */
+/** A command of the page, in the repository, on another file than its install.yaml. */
 function runAsRead(command: string, file: string): Promise<string> {
   const edited = command.replaceAll('manifests/install.yaml', file)
   return suite.host.run('sh', ['-ec', edited], { cwd: REPOSITORY })
@@ -132,11 +133,11 @@ async function edit(): Promise<void> {
   await writeFile(EDITED, manifest.replace(setting, `exchangerImages: ${FORMER.images.exchanger}`))
 }
 
-test('the upgrade, as the README says: no pod is refused that either version admits', async () => {
-  const commands = await commandsOf('Upgrade')
+test('the upgrade, as the page says: no pod is refused that either version admits', async () => {
+  const commands = await commandsOf(PAGE, 'Upgrade')
   const that = (says: string): string => {
     const found = commands.filter((command) => command.includes(says))
-    if (found.length !== 1) throw new Error(`README, Upgrade: ${found.length} commands: ${says}`)
+    if (found.length !== 1) throw new Error(`${PAGE}, Upgrade: ${found.length} commands: ${says}`)
     return found.join()
   }
   await edit()

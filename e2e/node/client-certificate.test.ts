@@ -1,4 +1,4 @@
-/** The webhook by mutual TLS, set up by the README's words: it answers the apiserver, and nobody else. */
+/** The webhook by mutual TLS, set up by the words of docs/install.md: it answers the apiserver, and nobody else. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { realClock } from '../../platform/clock.ts'

@@ -56,8 +56,8 @@ test('a pod of an enabled namespace is refused, and the message says why', async
     const now = await tryPod(api, team.namespace, 'app')
     return now.includes('nocreds-pods') ? now : undefined
   })
-  // Kubernetes' own words; the README says what they mean.
+  // Kubernetes' own words; the page says what they mean.
   const why = 'no params found for policy binding'
   expect(said).toContain(`'nocreds-pods' denied request: failed to configure binding: ${why}`)
-  expect(await readFile(join(REPOSITORY, 'README.md'), 'utf8')).toContain(why)
+  expect(await readFile(join(REPOSITORY, 'docs/troubleshooting.md'), 'utf8')).toContain(why)
 })

@@ -1,5 +1,5 @@
 /**
- * A cluster that reaches STS by a proxy only, and STS has a certificate of a private CA: the README's three settings,
+ * A cluster that reaches STS by a proxy only, and STS has a certificate of a private CA: the three settings of docs/clusters.md,
  * and pods have credentials. STS is on the loopback of the machine, where nobody but the proxy reaches it.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

@@ -78,9 +78,9 @@ describe('every SDK finds the role by its default chain', () => {
     320_000,
   )
 
-  test('the README promises what works, and nothing else', async () => {
-    const readme = await readFile(join(REPOSITORY, 'README.md'), 'utf8')
-    expect(promisedIn(readme).sort()).toEqual(workedIn(verdicts).sort())
+  test('the page promises what works, and nothing else', async () => {
+    const page = await readFile(join(REPOSITORY, 'docs/deliveries.md'), 'utf8')
+    expect(promisedIn(page).sort()).toEqual(workedIn(verdicts).sort())
   })
 
   /** What the app printed, once it has ended well. */

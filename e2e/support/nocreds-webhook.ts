@@ -24,7 +24,7 @@ export interface Webhook {
   /** Waits until as many are there and reached, or gone. */
   scale(replicas: number): Promise<void>
   restart(): Promise<void>
-  /** Changes keys of `nocreds-settings`, and restarts the webhook, as the README says. */
+  /** Changes keys of `nocreds-settings`, and restarts the webhook, as docs/operations.md says. */
   configure(settings: Readonly<Record<string, string>>): Promise<void>
   /** When the certificate of each replica ends, in milliseconds since the epoch, by its own metric. */
   certificateEndsMs(): Promise<readonly number[]>
