@@ -52,7 +52,7 @@ export const FLAGS = {
     help: 'Secret that the replicas share',
   }),
   'extra-server-name': flag(dnsName, {
-    help: "one more name in the authority's own certificate, where --authority-url of the webhook is not the Service; no workload gets it",
+    help: "one more name in the authority's own certificate, if --authority-url of the webhook is not the Service; no workload gets it",
   }),
   namespace: flag(values.objectName, {
     default: AUTHORITY.namespace,

@@ -17,11 +17,11 @@ const DAY_SECONDS = 86_400
 export const FLAGS = {
   'exchanger-image': flag(text, { required: true, help: 'image of the injected sidecar' }),
   'exchanger-images': flag(values.images, {
-    help: 'further images that a sidecar may have that is in place already, such as the former one',
+    help: 'further images that an existing sidecar may have, such as the former one or the name that a mirror gives it',
   }),
   'exchanger-image-pull-policy': flag(values.oneOf(...PULL_POLICIES), {
     default: 'IfNotPresent',
-    help: 'imagePullPolicy of the injected sidecar; Always: for clusters with AlwaysPullImages',
+    help: 'imagePullPolicy of the injected sidecar; Always: for clusters with AlwaysPullImages, or a moving tag',
   }),
   'exchanger-resources': flag(exchangerResources, {
     default: DEFAULT_EXCHANGER_RESOURCES,
@@ -37,12 +37,12 @@ export const FLAGS = {
   }),
   tls: flag(values.oneOf('self-managed', 'files'), {
     default: 'self-managed',
-    help: 'own CA and certificate in a Secret, or files that are watched',
+    help: 'self-managed: own CA and certificate in a Secret that the replicas share; files: files that are watched',
   }),
-  'tls-cert': flag(text, { help: 'certificate chain in PEM, with --tls files' }),
-  'tls-key': flag(text, { help: 'private key in PEM, with --tls files' }),
+  'tls-cert': flag(text, { help: 'file of the certificate chain in PEM, with --tls files' }),
+  'tls-key': flag(text, { help: 'file of the private key in PEM, with --tls files' }),
   'client-ca': flag(text, {
-    help: 'CA certificates in PEM: only callers with a client certificate of one of them are let in',
+    help: 'file of CA certificates in PEM, watched: only clients with a certificate from one of them are accepted',
   }),
   'tls-secret': flag(values.objectName, {
     default: 'nocreds-webhook-tls',
@@ -81,7 +81,7 @@ export const FLAGS = {
   }),
   'default-delivery': flag(values.delivery, {
     default: 'process',
-    help: 'delivery if no annotation names one',
+    help: 'delivery if no annotation names one; web-identity is denied in namespaces that do not permit it',
   }),
   audience: flag(values.audience, {
     default: DEFAULT_AUDIENCE,
@@ -95,11 +95,11 @@ export const FLAGS = {
     help: 'whether --sts-endpoint may be http: tokens and credentials then travel in the clear',
   }),
   'sts-proxy': flag(values.proxyUrl, {
-    help: 'proxy by which sidecars reach STS (CONNECT); an http --sts-endpoint is reached without it',
+    help: 'proxy through which sidecars reach STS (CONNECT); an http --sts-endpoint and the authority are reached without it',
   }),
   'sts-no-proxy': flag(noProxy, { help: 'hosts that sidecars reach without --sts-proxy' }),
   'sts-ca': flag(caBundle, {
-    help: 'PEM, not a file: CAs by which STS and an https --sts-proxy are known, instead of the public ones',
+    help: 'PEM, not a file: CAs that verify STS and an https --sts-proxy, instead of the public ones',
   }),
   'accept-cluster-audience': flag(values.flag, {
     default: 'false',
@@ -107,7 +107,7 @@ export const FLAGS = {
   }),
   'certificate-door': flag(values.oneOf('auto', 'authority', 'pod-certificate'), {
     default: 'auto',
-    help: "how certificates come: by nocreds' authority, or by the kubelet (PodCertificateRequest); auto: by the kubelet if the apiserver serves that and every node is 1.37 or newer",
+    help: 'who issues certificates: the authority of nocreds, asked by the sidecar, or asked by the kubelet (PodCertificateRequest); auto, at start: by the kubelet if the apiserver serves that and every node is 1.37 or newer',
   }),
   'trust-bundle': flag(values.oneOf(...TRUST_BUNDLE_SOURCES, 'auto'), {
     default: 'config-map',
@@ -115,7 +115,7 @@ export const FLAGS = {
   }),
   'authority-url': flag(values.httpsUrl, {
     default: `https://${AUTHORITY.host}`,
-    help: 'authority that sidecars ask for certificates',
+    help: 'authority that sidecars ask for certificates; another one must be authorityUrl of nocreds-settings, too',
   }),
   'cluster-domain': flag(values.clusterDomain, {
     default: DEFAULT_CLUSTER_DOMAIN,
