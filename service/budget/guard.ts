@@ -3,11 +3,12 @@ import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import type { Cancel, Clock } from '../../platform/clock.ts'
-import { createBudget, type Budget, type Member } from './budget.ts'
+import { createBudget, type Budget } from './budget.ts'
+import { Connection } from './connection.ts'
 import type { Limits } from './first-to-go.ts'
 import { refusePipelining } from './pipelining.ts'
 import type { NoteRefusal, RefusalReason } from './refusals.ts'
-import { addressOf, nameOf, takeOver } from './sockets.ts'
+import { nameOf, takeOver } from './sockets.ts'
 import { createTurns, type Ration, type Turns } from './turns.ts'
 
 /** What callers of one server may hold of it, all of them and each address. */
@@ -53,18 +54,6 @@ export function connectionsOf(server: object): {
   return GUARDS.get(server)?.counts() ?? { unfinished: 0, proven: 0 }
 }
 
-interface Connection extends Member {
-  /** What the kernel knows, below TLS: destroying it ends all that stands on it. */
-  readonly raw: Socket
-  readonly acceptedMs: number
-  isSecure: boolean
-  /** Since when a whole request waits for its answer, or for the caller to take it. */
-  busySinceMs: number | undefined
-  /** To the last request. */
-  response: ServerResponse | undefined
-  begin(): void
-}
-
 /** How closely deadlines are kept. */
 const SWEEP_MS = 500
 /**
@@ -73,8 +62,6 @@ const SWEEP_MS = 500
  * none would end.
  */
 const GRACE_MS = 1000
-/** Added to `sinceMs` of a connection whose request is being answered, so that it goes after all idle ones. */
-const BUSY_MS = 1e12
 
 /**
  * Puts budgets before a server, HTTP or HTTPS: call it once, before it listens. A connection over the
@@ -162,23 +149,13 @@ class ConnectionGuard {
       return
     }
     const nowMs = this.#deps.clock.monotonic()
-    const connection: Connection = {
-      address: addressOf(raw),
-      weight: 1,
-      sinceMs: nowMs,
-      raw,
-      acceptedMs: nowMs,
-      isSecure: !this.#isTls,
-      busySinceMs: undefined,
-      response: undefined,
-      begin: () => {
-        this.#waiting.delete(connection)
-        connection.sinceMs = this.#deps.clock.monotonic()
-        this.#unfinished.add(connection)
-        this.#evict(this.#unfinished)
-        if (!raw.destroyed) begin()
-      },
-    }
+    const connection: Connection = new Connection(raw, nowMs, !this.#isTls, () => {
+      this.#waiting.delete(connection)
+      connection.sinceMs = this.#deps.clock.monotonic()
+      this.#unfinished.add(connection)
+      this.#evict(this.#unfinished)
+      if (!raw.destroyed) begin()
+    })
     if (this.#isTls) this.#byName.set(name, connection)
     else this.#bySocket.set(raw, connection)
     raw.on('close', () => {
@@ -222,16 +199,15 @@ class ConnectionGuard {
       return false
     }
     connection.response = response
-    request.on('end', () => {
-      const nowMs = this.#deps.clock.monotonic()
-      const isBusy = connection.response === response && !response.writableFinished
-      if (isBusy) connection.busySinceMs = nowMs
-      this.#hasProven(connection, nowMs)
-    })
-    response.on('finish', () => {
-      if (connection.response === response) connection.busySinceMs = undefined
-      if (request.complete) this.#hasProven(connection, this.#deps.clock.monotonic())
-    })
+    if (this.#proven.has(connection)) {
+      connection.sinceMs = this.#deps.clock.monotonic()
+      return true
+    }
+    const proves = (): void => {
+      if (request.complete) this.#hasProven(connection)
+    }
+    request.on('end', proves)
+    response.on('finish', proves)
     return true
   }
 
@@ -255,8 +231,8 @@ class ConnectionGuard {
     })
   }
 
-  #hasProven(connection: Connection, nowMs: number): void {
-    connection.sinceMs = nowMs + (connection.busySinceMs === undefined ? 0 : BUSY_MS)
+  #hasProven(connection: Connection): void {
+    connection.sinceMs = this.#deps.clock.monotonic()
     if (!this.#unfinished.has(connection)) return
     this.#unfinished.delete(connection)
     this.#proven.add(connection)
@@ -301,8 +277,8 @@ class ConnectionGuard {
 
   #isLate(connection: Connection, nowMs: number): boolean {
     const { handshakeMs, firstRequestMs, answerMs } = this.#limits.deadlines
-    const { acceptedMs, busySinceMs, isSecure } = connection
-    if (busySinceMs !== undefined) return nowMs - busySinceMs > answerMs
+    const { acceptedMs, isSecure } = connection
+    if (connection.busyMs(nowMs) > answerMs) return true
     if (this.#proven.has(connection)) return false // Node's own deadlines hold from here on
     return nowMs - acceptedMs > (isSecure ? firstRequestMs : handshakeMs)
   }
