@@ -5,6 +5,7 @@ import { createBudget, type Budget, type Member } from './budget.ts'
 import type { Limits } from './first-to-go.ts'
 import { addressOf } from './sockets.ts'
 import { type GuardDeps } from './guard.ts'
+import { readSmall } from './small-body.ts'
 
 /** A body that is not read to its end. */
 export class BodyError extends NocredsError<
@@ -92,60 +93,9 @@ export function createBodies(limits: Limits, deps: GuardDeps): Bodies {
         const announced = Number(request.headers['content-length'] ?? NaN)
         const reading = (): Reading => new Reading(request, bytes, store)
         if (announced > 0 && announced <= Math.min(BLOCK_BYTES, bytes.kept))
-          readSmall(request, { announced, reading, resolve, reject })
+          readSmall(request, { announced, reading, resolve, reject, endedEarly })
         else reading().start(resolve, reject)
       }),
-  }
-}
-
-interface Small {
-  readonly announced: number
-  readonly reading: () => Reading
-  readonly resolve: (body: Body) => void
-  readonly reject: (error: BodyError) => void
-}
-
-/**
- * Most reviews are one part, and nothing is charged for them as long as they need not wait. So they are read
- * without a {@link Reading}: a review that leaves one behind has V8 promote a hundred times as much.
- */
-function readSmall(request: IncomingMessage, { announced, reading, resolve, reject }: Small): void {
-  let whole: Buffer | undefined
-  const onData = (chunk: Buffer): void => {
-    if (chunk.length === announced) {
-      whole = chunk
-      return
-    }
-    request.off('data', onData)
-    request.off('end', onEnd)
-    request.off('close', onClose)
-    reading().start(resolve, reject, chunk)
-  }
-  const onEnd = (): void => {
-    if (whole !== undefined) resolve(bodyOf(whole, request, reading))
-  }
-  const onClose = (): void => {
-    if (!request.complete) reject(new BodyError('ERR_BODY_ABORTED', ENDED_EARLY))
-  }
-  request.on('data', onData)
-  request.on('end', onEnd)
-  request.on('close', onClose)
-}
-
-function bodyOf(whole: Buffer, request: IncomingMessage, reading: () => Reading): Body {
-  let charged: Reading | undefined
-  return {
-    address: addressOf(request.socket),
-    size: whole.length,
-    take: () => whole,
-    charge(bytes) {
-      charged ??= reading()
-      charged.sinceMs = Infinity
-      charged.charge(bytes)
-    },
-    release() {
-      charged?.release()
-    },
   }
 }
 
@@ -158,6 +108,7 @@ interface Store {
 }
 
 const ENDED_EARLY = 'the body ended early'
+const endedEarly = (): BodyError => new BodyError('ERR_BODY_ABORTED', ENDED_EARLY)
 const NOTHING = Buffer.alloc(0)
 
 /** One body, on its way and afterwards. A class, as every review makes one. */
