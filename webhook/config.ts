@@ -5,11 +5,11 @@ import { DEFAULT_AUDIENCE, DEFAULT_MESH_PROXIES, EXCHANGER, WEBHOOK } from '../c
 import { PULL_POLICIES } from '../contract/image.ts'
 import { caBundle, noProxy } from '../contract/sts-route.ts'
 import * as values from '../contract/values.ts'
-import { UsageError } from '../platform/errors.ts'
-import { LOG_LEVELS } from '../platform/log.ts'
-import { TRUST_BUNDLE_SOURCES } from './admit/ours/injection.ts'
+import { UsageError } from '../shared/base/errors.ts'
+import { LOG_LEVELS } from '../shared/base/log.ts'
+import { TRUST_BUNDLE_SOURCES } from './admit/inject/injection.ts'
 import { refuseUnusableRoute } from './sts-route.ts'
-import { flag, port, readFlags, text, usageOf, type Config } from '../service/flags.ts'
+import { flag, port, readFlags, text, usageOf, type Config } from '../shared/server/flags.ts'
 
 const DAY_SECONDS = 86_400
 

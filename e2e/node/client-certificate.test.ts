@@ -1,7 +1,7 @@
 /** The webhook by mutual TLS, set up by the README's words: it answers the apiserver, and nobody else. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { realClock } from '../../platform/clock.ts'
+import { realClock } from '../../shared/base/clock.ts'
 import { createCa, issueLeaf, type Issued } from '../../webhook/tls/certificates.ts'
 import { INSTALL } from '../cluster/names.ts'
 import { withSts } from '../cluster/install.ts'

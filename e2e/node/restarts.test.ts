@@ -1,6 +1,6 @@
 /** Outages around nocreds: the apiserver, the node. An app that asks every few seconds notices none. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { realClock, sleep } from '../../platform/clock.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
 import { apiserverOf } from '../support/apiserver.ts'
 import { startAsking } from '../support/asking-app.ts'
 import { apiserverReady, containerNamed, killContainer, restartNode } from '../support/node.ts'

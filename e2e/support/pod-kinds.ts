@@ -1,4 +1,4 @@
-import { realClock, sleep } from '../../platform/clock.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
 import { TLS_VOLUME } from '../../contract/certificates.ts'
 import { INJECTED_ROLE } from '../../contract/names.ts'
 import type { Apiserver } from './apiserver.ts'

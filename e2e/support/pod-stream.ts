@@ -1,5 +1,5 @@
-import { realClock, sleep } from '../../platform/clock.ts'
-import { messageOf } from '../../platform/errors.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
+import { messageOf } from '../../shared/base/errors.ts'
 import { EXCHANGER, INJECTED_ROLE } from '../../contract/names.ts'
 import type { Apiserver } from './apiserver.ts'
 import { reached } from './reached.ts'

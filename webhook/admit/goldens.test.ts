@@ -5,7 +5,7 @@ import { applyPatch } from 'rfc6902'
 import { parseAllDocuments, stringify } from 'yaml'
 import { decideByPodAlone, decidePod, type PodFacts, type Settings } from './decide-pod.ts'
 import { podSchema } from './pod.ts'
-import { SETTINGS } from '../../testbed/webhook-settings.ts'
+import { SETTINGS } from '../../test/fakes/webhook-settings.ts'
 
 /**
  * Each case is a file that `kubectl apply` takes: Namespace, ServiceAccount and Pod. Its `.want.yaml`

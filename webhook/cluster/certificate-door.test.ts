@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { VirtualClock } from '../../testbed/virtual-clock.ts'
-import type { LogFields, Logger } from '../../platform/log.ts'
+import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
+import type { LogFields, Logger } from '../../shared/base/log.ts'
 import { findCertificateDoor, findTrustBundle } from './certificate-door.ts'
 import {
   KubeError,
@@ -8,7 +8,7 @@ import {
   type KubeList,
   type KubeObject,
   type Query,
-} from '../../service/kube/kube-client.ts'
+} from '../../shared/server/kube/kube-client.ts'
 
 type Answer = KubeObject | undefined | KubeError
 

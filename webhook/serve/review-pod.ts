@@ -7,7 +7,7 @@ import {
   type Settings,
 } from '../admit/decide-pod.ts'
 import { checkPod, nameOf, type Pod } from '../admit/pod.ts'
-import { ofOurNames } from '../admit/reserved-names.ts'
+import { ofOurNames } from '../admit/checks/reserved-names.ts'
 import { denied, unchanged, type Reason, type Verdict } from '../admit/verdict.ts'
 import { firstProblem, type AdmissionRequest } from './review.ts'
 
