@@ -1,4 +1,5 @@
 import tseslint from 'typescript-eslint'
+import importOrder from './tools/lint/import-order.js'
 
 /** Folders of the product, each with the folders it may import from (besides itself). */
 const MAY_IMPORT = {
@@ -78,11 +79,13 @@ export default tseslint.config(
   {
     languageOptions: {
       parserOptions: {
-        projectService: { allowDefaultProject: ['*.js', 'e2e/*.js'] },
+        projectService: { allowDefaultProject: ['*.js', 'e2e/*.js', 'tools/lint/*.js'] },
         tsconfigRootDir: import.meta.dirname,
       },
     },
+    plugins: { nocreds: { rules: { 'import-order': importOrder } } },
     rules: {
+      'nocreds/import-order': 'error',
       complexity: ['error', 12],
       'max-lines': ['error', { max: 260, skipBlankLines: true, skipComments: true }],
       'max-params': ['error', 4],

@@ -1,13 +1,13 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { der, TAG } from '../shared/x509/der.ts'
+import { OID } from '../shared/x509/oids.ts'
+import { elementsOf, readDer } from '../shared/x509/read-der.ts'
 import { csrDer, csrPem, extensionOf, newP256 } from '../test/fakes/csr.ts'
 import { seededRandom } from '../test/fakes/virtual-clock.ts'
-import { der, TAG } from '../shared/x509/der.ts'
-import { elementsOf, readDer } from '../shared/x509/read-der.ts'
-import { OID } from '../shared/x509/oids.ts'
-import { Refusal } from './refusal.ts'
 import { csrFromPem, readCsr } from './csr.ts'
+import { Refusal } from './refusal.ts'
 
 const key = newP256()
 

@@ -2,8 +2,8 @@ import { createPublicKey, verify, type KeyObject } from 'node:crypto'
 import { CERTIFICATE_LIMITS } from '../contract/certificates.ts'
 import { isDnsName, MOST_DNS_NAMES } from '../contract/dns-names.ts'
 import { der, TAG } from '../shared/x509/der.ts'
-import { DerError, elementsOf, readDer, type Element } from '../shared/x509/read-der.ts'
 import { OID } from '../shared/x509/oids.ts'
+import { DerError, elementsOf, readDer, type Element } from '../shared/x509/read-der.ts'
 import { Refusal } from './refusal.ts'
 
 /** What counts of a request: its key, which it proved to hold, and the names it asks for. */

@@ -7,12 +7,12 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { bundlePrograms } from '../tools/build/programs.ts'
 import { AUTHORITY, type IssuedCertificate } from '../contract/certificates.ts'
 import { splitPem } from '../shared/x509/pem.ts'
 import { authorityCluster, TOKEN } from '../test/fakes/authority-cluster.ts'
 import { csrPem } from '../test/fakes/csr.ts'
 import { noteSaid, noteSecret } from '../test/leak-check.ts'
+import { bundlePrograms } from '../tools/build/programs.ts'
 
 /** The built program, as the image runs it; openssl is the judge of what it issues. */
 let folder = ''

@@ -1,5 +1,5 @@
-import { CERTIFICATE_LIMITS } from './certificates.ts'
 import { NocredsError } from '../shared/base/errors.ts'
+import { CERTIFICATE_LIMITS } from './certificates.ts'
 
 /** A key with its certificate: the one thing that the certificate's child hands to the resident process. */
 export interface CertificateDocument {

@@ -1,7 +1,7 @@
-import { CERTIFICATE_LIMITS } from './certificates.ts'
 import { NocredsError } from '../shared/base/errors.ts'
 import { jsonObject } from '../shared/base/json.ts'
 import { certificatesIn } from '../shared/x509/pem.ts'
+import { CERTIFICATE_LIMITS } from './certificates.ts'
 
 /** What the child hands to the resident process for a trust bundle: PEM, and what JSON adds to its line breaks. */
 export const TRUST_BUNDLE_DOCUMENT_MAX_BYTES = CERTIFICATE_LIMITS.answerBytes * 2

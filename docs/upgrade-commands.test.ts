@@ -9,8 +9,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { INJECTED_ROLE } from '../contract/names.ts'
 import { isNamespaced } from '../contract/session-name.ts'
 import * as values from '../contract/values.ts'
-import { closeAtOnce, listenOnLoopback } from '../test/fakes/loopback-server.ts'
 import { HAS_KUBECTL, ROOT } from '../manifests/manifests.test-data.ts'
+import { closeAtOnce, listenOnLoopback } from '../test/fakes/loopback-server.ts'
 
 /** The commands of "Upgrade" in the README as they stand, by kubectl, against objects of known namespaces. */
 const DELIVERY = 'nocreds.dev/delivery'

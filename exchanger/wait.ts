@@ -1,3 +1,4 @@
+import { notAfterOf } from '../contract/certificate-document.ts'
 import { expirationOf } from '../contract/credentials.ts'
 import type {
   CertificateConfig,
@@ -5,7 +6,6 @@ import type {
   SidecarConfig,
 } from '../contract/exchanger-env.ts'
 import { sleep, type Clock } from '../shared/base/clock.ts'
-import { notAfterOf } from '../contract/certificate-document.ts'
 import { certificateFor, nameOf } from './failure.ts'
 import { readAuthorization } from './publish/authorization.ts'
 import { readDocument } from './publish/store.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import { FLAGS, parseFlags } from '../authority/config.ts'
 import { serverNames } from '../authority/ca/own-certificate.ts'
+import { FLAGS, parseFlags } from '../authority/config.ts'
 import { AUTHORITY, CLUSTER_TRUST_BUNDLE, TRUST_BUNDLE } from '../contract/certificates.ts'
 import { EXCHANGER, WEBHOOK } from '../contract/names.ts'
 import { at, installed, INSTALLED } from './manifests.test-data.ts'

@@ -6,10 +6,10 @@ import { text } from 'node:stream/consumers'
 import { connect } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { realClock, sleep } from '../shared/base/clock.ts'
+import { podReview, recordedDeps } from '../test/fakes/webhook-answers.ts'
 import { noteSecret } from '../test/leak-check.ts'
 import { parseFlags } from './config.ts'
 import { startWebhook, type RunningWebhook } from './run.ts'
-import { podReview, recordedDeps } from '../test/fakes/webhook-answers.ts'
 import { createCa, issueLeaf, type Issued } from './tls/certificates.ts'
 
 const OBJECTS = join(import.meta.dirname, '../tools/demo/cluster/objects.yaml')

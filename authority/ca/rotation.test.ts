@@ -1,6 +1,5 @@
 import { createPublicKey, X509Certificate } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
-import { splitPem } from '../../shared/x509/pem.ts'
 import {
   createIntermediate,
   createRoot,
@@ -8,6 +7,7 @@ import {
   keyPemOf,
   newKey,
 } from '../../shared/x509/certificate.ts'
+import { splitPem } from '../../shared/x509/pem.ts'
 import { carryOut, nextStep, type RotationPolicy } from './rotation.ts'
 import { bundleOf, CaStateError, isSignedBy, readState, type CaState } from './state.ts'
 

@@ -8,8 +8,8 @@ import {
   type TrustBundleAnswer,
 } from '../../contract/certificates.ts'
 import { sleep } from '../../shared/base/clock.ts'
-import type { Logger } from '../../shared/base/log.ts'
 import { messageOf } from '../../shared/base/errors.ts'
+import type { Logger } from '../../shared/base/log.ts'
 import { BodyError, createBodies, type Bodies } from '../../shared/server/budget/bodies.ts'
 import {
   BusyError,
@@ -17,15 +17,15 @@ import {
   type FairSlots,
   type SlotLimits,
 } from '../../shared/server/budget/fair-slots.ts'
-import { addressOf } from '../../shared/server/budget/sockets.ts'
 import { guardServer, type ConnectionLimits } from '../../shared/server/budget/guard.ts'
 import { quietLog } from '../../shared/server/budget/quiet-log.ts'
 import type { NoteRefusal } from '../../shared/server/budget/refusals.ts'
+import { addressOf } from '../../shared/server/budget/sockets.ts'
+import { csrFromPem, readCsr } from '../csr.ts'
 import type { Identity } from '../identity/identity.ts'
 import { issue, noteIssued, noteRefused, type IssueDeps, type IssueRequest } from '../issue.ts'
 import { Refusal, type Reason } from '../refusal.ts'
 import { readBody, readToken } from './body.ts'
-import { csrFromPem, readCsr } from '../csr.ts'
 import { requirePlausible } from './precheck.ts'
 
 export interface ServerDeps extends IssueDeps {

@@ -7,14 +7,14 @@ import {
   type KubeObject,
 } from '../../shared/server/kube/kube-client.ts'
 import { Reflector } from '../../shared/server/kube/reflector.ts'
-import { issue, noteIssued, noteRefused, type IssueDeps } from '../issue.ts'
-import { Refusal } from '../refusal.ts'
 import {
   CERTIFICATES_API,
   isServed,
   PROBE_MS,
   PROBE_RETRY_MS,
 } from '../../shared/server/kube/served.ts'
+import { issue, noteIssued, noteRefused, type IssueDeps } from '../issue.ts'
+import { Refusal } from '../refusal.ts'
 import {
   csrOf,
   identityOf,

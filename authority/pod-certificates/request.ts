@@ -4,9 +4,9 @@ import { fillInPod } from '../../contract/dns-names.ts'
 import { CERTIFICATE_DNS_NAMES } from '../../contract/names.ts'
 import { dnsNames as dnsNamesKind } from '../../contract/values.ts'
 import type { KubeObject } from '../../shared/server/kube/kube-client.ts'
+import { readCsr, type ReadCsr } from '../csr.ts'
 import type { Identity } from '../identity/identity.ts'
 import { Refusal, type Reason } from '../refusal.ts'
-import { readCsr, type ReadCsr } from '../csr.ts'
 
 interface Spec {
   readonly podName?: unknown

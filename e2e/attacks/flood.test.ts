@@ -3,9 +3,9 @@
  * a team rolls out thirty pods with roles and certificates. No container restarts, memory stays, and every pod starts.
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { AUTHORITY } from '../../contract/certificates.ts'
 import { realClock, sleep } from '../../shared/base/clock.ts'
 import { messageOf } from '../../shared/base/errors.ts'
-import { AUTHORITY } from '../../contract/certificates.ts'
 import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
 import { useDoor } from '../support/certificates.ts'
 import { startFlood, type Connections, type FloodPart } from '../support/flood.ts'

@@ -5,8 +5,8 @@ import { realClock } from '../../shared/base/clock.ts'
 import { throwawayCertificate } from '../../test/fakes/throwaway-certificate.ts'
 import type { Host } from '../support/host.ts'
 import { kubectlOf } from '../support/kubectl.ts'
-import { waitFor } from '../support/wait.ts'
 import { sendSigned, type Keys } from '../support/signed-request.ts'
+import { waitFor } from '../support/wait.ts'
 import { NODE_CONTAINER } from './names.ts'
 
 /** Host of the cluster's ServiceAccount issuer, as in kind.yaml. */

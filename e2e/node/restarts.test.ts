@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { realClock, sleep } from '../../shared/base/clock.ts'
 import { apiserverOf } from '../support/apiserver.ts'
 import { startAsking } from '../support/asking-app.ts'
-import { apiserverReady, containerNamed, killContainer, restartNode } from '../support/node.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
+import { apiserverReady, containerNamed, killContainer, restartNode } from '../support/node.ts'
 import { admissionIsBack, streamPodsDuring } from '../support/pod-stream.ts'
 import {
   closeSuite,

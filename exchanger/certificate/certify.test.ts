@@ -2,6 +2,12 @@ import { X509Certificate } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import {
+  lifeMsOf,
+  notAfterOf,
+  type CertificateDocument,
+} from '../../contract/certificate-document.ts'
+import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { ensureFolder } from '../../shared/base/files.ts'
 import { startAuthority, type TestAuthority } from '../../test/fakes/authority/server.ts'
@@ -14,12 +20,6 @@ import {
 import { until } from '../../test/fakes/exchanger-pod.ts'
 import { thrownBy } from '../../test/fakes/exchanger-samples.ts'
 import { noteSecret } from '../../test/leak-check.ts'
-import type { CertificateConfig } from '../../contract/exchanger-env.ts'
-import {
-  lifeMsOf,
-  notAfterOf,
-  type CertificateDocument,
-} from '../../contract/certificate-document.ts'
 import { formatFailure, type ExchangeError } from '../failure.ts'
 import { openTlsFolder, readCertificate } from '../publish/tls-folder.ts'
 import { ask, askForTrustBundle } from './ask.ts'

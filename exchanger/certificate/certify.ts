@@ -1,11 +1,11 @@
 import { createPublicKey } from 'node:crypto'
+import type { CertificateDocument } from '../../contract/certificate-document.ts'
 import type { IssuedCertificate } from '../../contract/certificates.ts'
 import { fillInPod, isDnsName } from '../../contract/dns-names.ts'
 import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { jsonObject } from '../../shared/base/json.ts'
-import type { CertificateDocument } from '../../contract/certificate-document.ts'
-import type { Answer, AskOptions } from './ask.ts'
 import { certificateRequest, newKey } from '../../shared/x509/csr.ts'
+import type { Answer, AskOptions } from './ask.ts'
 import {
   answerOf,
   certificateErrand,

@@ -1,5 +1,5 @@
-import { jsonObject } from '../../shared/base/json.ts'
 import type { CertificateRefusal } from '../../contract/certificates.ts'
+import { jsonObject } from '../../shared/base/json.ts'
 import type { FailureClass } from '../failure.ts'
 import type { Answer } from './ask.ts'
 

@@ -1,5 +1,5 @@
-import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { askLikeBotocore, type EndpointAddress } from '../../test/fakes/botocore-client.ts'
 import { until } from '../../test/fakes/exchanger-pod.ts'

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
+import { formatCertificateDocument } from '../../contract/certificate-document.ts'
 import { formatCredentialDocument } from '../../contract/credentials.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import {
@@ -12,7 +13,6 @@ import {
 } from '../../test/fakes/exchanger-certificates.ts'
 import { makePod, until, type Pod } from '../../test/fakes/exchanger-pod.ts'
 import { collectingLog, documentEnding, type LogLine } from '../../test/fakes/exchanger-samples.ts'
-import { formatCertificateDocument } from '../../contract/certificate-document.ts'
 import { ExchangeError, formatFailure } from '../failure.ts'
 import { runResident } from './run.ts'
 

@@ -1,6 +1,7 @@
 /** The refresher with certificates, on a virtual clock. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { notAfterOf, type CertificateDocument } from '../../contract/certificate-document.ts'
 import { sleep } from '../../shared/base/clock.ts'
 import { certificateIssued } from '../../test/fakes/exchanger-certificates.ts'
 import {
@@ -11,7 +12,6 @@ import {
   type StageOptions,
 } from '../../test/fakes/exchanger-stage.ts'
 import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
-import { notAfterOf, type CertificateDocument } from '../../contract/certificate-document.ts'
 import { CERTIFICATE } from './kind.ts'
 
 const SECOND = 1000

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { formatCredentialDocument } from '../../contract/credentials.ts'
-import { ExchangeError, formatFailure } from '../failure.ts'
 import { CONFIG, documentEnding, thrownBy } from '../../test/fakes/exchanger-samples.ts'
+import { ExchangeError, formatFailure } from '../failure.ts'
 import { exchangeEnv, runExchange } from './child.ts'
 import { terminationMessage } from './termination.ts'
 

@@ -1,16 +1,20 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import {
-  CREDENTIAL_DOCUMENT_MAX_BYTES,
-  parseCredentialDocument,
-  type CredentialDocument,
-} from '../../contract/credentials.ts'
-import { codeOf } from '../../shared/base/errors.ts'
-import {
   CERTIFICATE_DOCUMENT_MAX_BYTES,
   parseCertificateDocument,
   type CertificateDocument,
 } from '../../contract/certificate-document.ts'
+import {
+  CREDENTIAL_DOCUMENT_MAX_BYTES,
+  parseCredentialDocument,
+  type CredentialDocument,
+} from '../../contract/credentials.ts'
+import {
+  parseTrustBundle,
+  TRUST_BUNDLE_DOCUMENT_MAX_BYTES,
+} from '../../contract/trust-bundle-document.ts'
+import { codeOf } from '../../shared/base/errors.ts'
 import {
   certificateFor,
   ExchangeError,
@@ -19,10 +23,6 @@ import {
   trustBundleFor,
   type Subject,
 } from '../failure.ts'
-import {
-  parseTrustBundle,
-  TRUST_BUNDLE_DOCUMENT_MAX_BYTES,
-} from '../../contract/trust-bundle-document.ts'
 
 /** One line of JSON; more than this says nothing more. */
 const STDERR_MAX_BYTES = 16_384

@@ -1,10 +1,10 @@
-import { expirationOf, type CredentialDocument } from '../../contract/credentials.ts'
-import type { Random } from '../../shared/base/clock.ts'
 import {
   lifeMsOf,
   notAfterOf,
   type CertificateDocument,
 } from '../../contract/certificate-document.ts'
+import { expirationOf, type CredentialDocument } from '../../contract/credentials.ts'
+import type { Random } from '../../shared/base/clock.ts'
 import {
   certificateDelayMs,
   refreshDelayMs,

@@ -2,9 +2,9 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { expirationOf, publishedExpirationMs } from '../../contract/credentials.ts'
 import { sleep } from '../../shared/base/clock.ts'
-import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { documentEnding } from '../../test/fakes/exchanger-samples.ts'
 import { fails, setStage, type Behaviour, type Stage } from '../../test/fakes/exchanger-stage.ts'
+import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND

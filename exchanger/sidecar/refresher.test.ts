@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { expirationOf, publishedExpirationMs } from '../../contract/credentials.ts'
 import { sleep } from '../../shared/base/clock.ts'
-import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { documentEnding } from '../../test/fakes/exchanger-samples.ts'
 import {
   fails,
@@ -10,6 +9,7 @@ import {
   type Stage,
   type StageOptions,
 } from '../../test/fakes/exchanger-stage.ts'
+import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND

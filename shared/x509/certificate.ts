@@ -10,10 +10,10 @@ import {
 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { BACKDATED_MS } from './certificate-life.ts'
-import { splitPem, toPem } from './pem.ts'
 import { der, TAG } from './der.ts'
-import { elementsOf, readDer } from './read-der.ts'
 import { OID } from './oids.ts'
+import { splitPem, toPem } from './pem.ts'
+import { elementsOf, readDer } from './read-der.ts'
 
 /** A CA that signs: its newest certificate first, then what leads to the root. */
 export interface Issuer {

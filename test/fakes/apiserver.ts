@@ -17,8 +17,8 @@ import {
   type Preconditions,
   type StoredObject,
 } from './apiserver-store.ts'
-import { closeAtOnce, listenOnLoopback } from './loopback-server.ts'
 import { ApiserverWatches } from './apiserver-watches.ts'
+import { closeAtOnce, listenOnLoopback } from './loopback-server.ts'
 
 /** What happens to a request instead of an answer; a number is an HTTP status. */
 export type ApiserverFault = number | 'hang' | 'reset' | 'cut-body'

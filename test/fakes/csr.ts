@@ -1,8 +1,8 @@
 /** Test double: requests for certificates, as a pod or a stranger makes them. Never shipped. */
 import { createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
 import { der, TAG } from '../../shared/x509/der.ts'
-import { toPem } from '../../shared/x509/pem.ts'
 import { OID } from '../../shared/x509/oids.ts'
+import { toPem } from '../../shared/x509/pem.ts'
 
 export interface CsrWish {
   /** Private; a new P-256 key where none is given. */

@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import type { CertificateDocument } from '../../contract/certificate-document.ts'
 import { AUTHORITY } from '../../contract/certificates.ts'
 import {
   toEnv,
@@ -9,7 +10,6 @@ import {
   type ExchangerConfig,
 } from '../../contract/exchanger-env.ts'
 import { writeAtomically } from '../../shared/base/files.ts'
-import type { CertificateDocument } from '../../contract/certificate-document.ts'
 
 export const CERTIFICATE_CONFIG: CertificateConfig = {
   namespace: 'team-a',

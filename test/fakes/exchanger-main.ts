@@ -2,8 +2,8 @@
  * Test double: the exchanger, but for its termination message, which is where the environment says. On one
  * machine many run at once, and the path of the image is one. Never shipped.
  */
-import { realClock } from '../../shared/base/clock.ts'
 import { runExchanger } from '../../exchanger/program.ts'
+import { realClock } from '../../shared/base/clock.ts'
 
 process.exit(
   await runExchanger({

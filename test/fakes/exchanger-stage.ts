@@ -1,11 +1,11 @@
 /** Test double: a refresher on a virtual clock, with an STS or authority that a test scripts. Never shipped. */
 import type { CredentialDocument } from '../../contract/credentials.ts'
-import type { Clock, Random } from '../../shared/base/clock.ts'
 import { ExchangeError, exchangeOf, type FailureClass } from '../../exchanger/failure.ts'
 import type { Store } from '../../exchanger/publish/store.ts'
-import { collectingLog, CONFIG, type LogLine } from './exchanger-samples.ts'
 import { CREDENTIALS, type Kind } from '../../exchanger/sidecar/kind.ts'
 import { Refresher } from '../../exchanger/sidecar/refresher.ts'
+import type { Clock, Random } from '../../shared/base/clock.ts'
+import { collectingLog, CONFIG, type LogLine } from './exchanger-samples.ts'
 
 /** What one exchange does. */
 export type Behaviour<Thing = CredentialDocument> = (signal: AbortSignal) => Promise<Thing>

@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { X509Certificate } from 'node:crypto'
 import { get } from 'node:https'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify, type JSONWebKeySet } from 'jose'
 import { startIssuer, type Issuer } from './issuer.ts'
 import { throwawayCertificate } from './throwaway-certificate.ts'

@@ -1,7 +1,7 @@
 /** Test double: an OIDC issuer as a Kubernetes cluster is one. Never shipped. */
 import { createHash, randomUUID } from 'node:crypto'
-import { createServer, type Server } from 'node:https'
 import type { RequestListener, ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:https'
 import {
   exportJWK,
   exportSPKI,

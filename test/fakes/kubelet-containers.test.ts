@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { realClock } from '../../shared/base/clock.ts'
 import { startContainer, type RunningContainer } from './kubelet-containers.ts'
 import type { KubeletContainer } from './kubelet-pod.ts'

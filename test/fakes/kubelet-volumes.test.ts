@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { lstat, mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { codeOf } from '../../shared/base/errors.ts'
 import type { TokenRequest } from './issuer.ts'
 import type { KubeletPod } from './kubelet-pod.ts'

@@ -3,10 +3,10 @@ import type { Clock } from '../../shared/base/clock.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import type { LogFields, Logger } from '../../shared/base/log.ts'
 import type { Annotated, ClusterReader } from '../../webhook/cluster/types.ts'
-import { noteSaid } from '../leak-check.ts'
-import { SETTINGS } from './webhook-settings.ts'
 import type { AnswerDeps } from '../../webhook/serve/answer.ts'
 import { createMetrics } from '../../webhook/serve/metrics.ts'
+import { noteSaid } from '../leak-check.ts'
+import { SETTINGS } from './webhook-settings.ts'
 
 const ROLE = 'arn:aws:iam::111122223333:role/app'
 

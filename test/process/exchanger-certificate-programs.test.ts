@@ -4,8 +4,10 @@ import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { bundlePrograms } from '../../tools/build/programs.ts'
+import { parseCertificateDocument } from '../../contract/certificate-document.ts'
+import { parseTrustBundle } from '../../contract/trust-bundle-document.ts'
 import { realClock } from '../../shared/base/clock.ts'
+import { bundlePrograms } from '../../tools/build/programs.ts'
 import { startAuthority, type TestAuthority } from '../fakes/authority/server.ts'
 import {
   authorityToken,
@@ -13,11 +15,9 @@ import {
   makeCertifiedPod,
   type CertifiedPod,
 } from '../fakes/exchanger-certificates.ts'
-import { bundleExchanger } from '../fakes/exchanger-programs.ts'
 import { makePod, start, until, type Pod, type Running } from '../fakes/exchanger-pod.ts'
+import { bundleExchanger } from '../fakes/exchanger-programs.ts'
 import { noteSecret } from '../leak-check.ts'
-import { parseCertificateDocument } from '../../contract/certificate-document.ts'
-import { parseTrustBundle } from '../../contract/trust-bundle-document.ts'
 
 const JWT = authorityToken('program')
 const WHO = 'certificate for ServiceAccount team-a/app'

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals'
-import { bundleExchanger } from '../fakes/exchanger-programs.ts'
 import { makePod, start, until, type Pod, type Running } from '../fakes/exchanger-pod.ts'
+import { bundleExchanger } from '../fakes/exchanger-programs.ts'
 
 let dist: string
 let pod: Pod

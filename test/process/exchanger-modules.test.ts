@@ -1,12 +1,12 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { makeCertifiedPod } from '../fakes/exchanger-certificates.ts'
-import { bundleExchanger } from '../fakes/exchanger-programs.ts'
 import { makePod } from '../fakes/exchanger-pod.ts'
+import { bundleExchanger } from '../fakes/exchanger-programs.ts'
 
 /** Modules of Node, of which a program that does nothing has 105. Each costs every pod some 10 KiB. */
 const MOST = { process: 165, endpoint: 205 } as const

@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { realClock, sleep } from '../../shared/base/clock.ts'
-import { podReview, recordedDeps } from '../fakes/webhook-answers.ts'
 import { parseFlags } from '../../webhook/config.ts'
 import { startWebhook, type RunningWebhook } from '../../webhook/run.ts'
 import { createCa, issueLeaf, type Issued } from '../../webhook/tls/certificates.ts'
+import { podReview, recordedDeps } from '../fakes/webhook-answers.ts'
 
 const OBJECTS = join(import.meta.dirname, '../../tools/demo/cluster/objects.yaml')
 const HOUR = { nowMs: Date.now(), lifetimeSeconds: 3600 }

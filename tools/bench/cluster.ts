@@ -4,8 +4,8 @@
  * Each message of its parent is a number: so many ServiceAccounts change a second from now on.
  */
 import { readFileSync } from 'node:fs'
-import { FakeApiserver } from '../../test/fakes/apiserver.ts'
 import type { StoredObject } from '../../test/fakes/apiserver-store.ts'
+import { FakeApiserver } from '../../test/fakes/apiserver.ts'
 import { NAMESPACE, ROLE, SERVICE_ACCOUNT } from './pod-review.ts'
 
 /** Changes are made in this many steps a second, as a controller that works through a queue. */

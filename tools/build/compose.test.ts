@@ -3,7 +3,6 @@ import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { compose } from './compose.ts'
 import {
   HAS_KUBECTL,
   INSTALLED,
@@ -12,6 +11,7 @@ import {
   textOf,
   type Manifest,
 } from '../../manifests/manifests.test-data.ts'
+import { compose } from './compose.ts'
 
 const whereKubectlIs = HAS_KUBECTL ? test : test.skip
 

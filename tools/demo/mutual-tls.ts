@@ -3,6 +3,8 @@ import { createPublicKey } from 'node:crypto'
 import { once } from 'node:events'
 import { get } from 'node:https'
 import { createServer, type AddressInfo } from 'node:net'
+import { spiffeId, TRUST_BUNDLE } from '../../contract/certificates.ts'
+import { codeOf } from '../../shared/base/errors.ts'
 import {
   createIntermediate,
   createRoot,
@@ -10,13 +12,11 @@ import {
   keyPemOf,
   newKey,
 } from '../../shared/x509/certificate.ts'
-import { spiffeId, TRUST_BUNDLE } from '../../contract/certificates.ts'
-import { codeOf } from '../../shared/base/errors.ts'
 import { eventually } from '../../test/fakes/eventually.ts'
 import type { RunningContainer } from '../../test/fakes/kubelet-containers.ts'
 import { onLoopback } from './app/loopback.ts'
-import { workloadPod, type Pod } from './pod.ts'
 import type { PodRun } from './pod-run.ts'
+import { workloadPod, type Pod } from './pod.ts'
 import { say } from './show.ts'
 import type { World } from './world.ts'
 

@@ -1,7 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import type { LogFields, Logger } from '../../shared/base/log.ts'
-import { findCertificateDoor, findTrustBundle } from './certificate-door.ts'
 import {
   KubeError,
   type KubeClient,
@@ -9,6 +7,8 @@ import {
   type KubeObject,
   type Query,
 } from '../../shared/server/kube/kube-client.ts'
+import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
+import { findCertificateDoor, findTrustBundle } from './certificate-door.ts'
 
 type Answer = KubeObject | undefined | KubeError
 

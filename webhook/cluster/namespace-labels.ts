@@ -1,7 +1,7 @@
+import { INJECTION_LABEL } from '../../contract/names.ts'
 import type { Clock, Random } from '../../shared/base/clock.ts'
 import { messageOf } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
-import { INJECTION_LABEL } from '../../contract/names.ts'
 import {
   isLostRace,
   type KubeClient,

@@ -17,8 +17,8 @@ import {
 } from '../../shared/server/budget/guard.ts'
 import { addressOf } from '../../shared/server/budget/sockets.ts'
 import { createSingleFile } from '../../shared/server/budget/turns.ts'
-import { MAX_VALUES, memoryOfJson } from './review-cost.ts'
 import { answerReview, answerTooLarge, type AnswerDeps, type Resource } from './answer.ts'
+import { MAX_VALUES, memoryOfJson } from './review-cost.ts'
 
 /**
  * An object is at most 1.5 MiB in etcd, and 3 MiB as a request. A review is longer: JSON with escapes (of `<`

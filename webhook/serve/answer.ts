@@ -1,5 +1,5 @@
-import { codeOf, messageOf, NocredsError } from '../../shared/base/errors.ts'
 import type { Cancel, Clock } from '../../shared/base/clock.ts'
+import { codeOf, messageOf, NocredsError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import type { Settings } from '../admit/decide-pod.ts'
 import { denied, deniedForNow, type Verdict } from '../admit/verdict.ts'

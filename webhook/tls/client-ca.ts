@@ -3,8 +3,8 @@ import { createSecureContext } from 'node:tls'
 import type { Clock } from '../../shared/base/clock.ts'
 import { UsageError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
-import { readPem } from './files.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
+import { readPem } from './files.ts'
 import { watch, type Watched } from './watched.ts'
 
 /** The CAs of which a caller must present a certificate. */

@@ -1,14 +1,14 @@
 /** Replicas over several lives of their CA, on a virtual clock, with calls that mix and outages. */
 import { X509Certificate } from 'node:crypto'
 import { afterEach, expect, test } from '@jest/globals'
-import { inMemoryKube } from '../../test/fakes/apiserver-in-memory.ts'
-import { ApiserverStore } from '../../test/fakes/apiserver-store.ts'
-import { eventually } from '../../test/fakes/eventually.ts'
-import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { sleep } from '../../shared/base/clock.ts'
 import { jsonLogger } from '../../shared/base/log.ts'
 import { KubeError, type KubeClient } from '../../shared/server/kube/kube-client.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
+import { inMemoryKube } from '../../test/fakes/apiserver-in-memory.ts'
+import { ApiserverStore } from '../../test/fakes/apiserver-store.ts'
+import { eventually } from '../../test/fakes/eventually.ts'
+import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { createSelfManagedSource } from './self-managed.ts'
 import type { CertificateSource } from './source.ts'
 

@@ -1,14 +1,14 @@
 /** Replicas against an apiserver over real HTTP: starting together, taking turns, going on without it. */
 import { X509Certificate } from 'node:crypto'
-import { KubeConfig } from '@kubernetes/client-node'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { KubeConfig } from '@kubernetes/client-node'
+import { jsonLogger } from '../../shared/base/log.ts'
+import { createKubeClient } from '../../shared/server/kube/kube.ts'
+import { splitPem } from '../../shared/x509/pem.ts'
 import { FakeApiserver, type SeenRequest } from '../../test/fakes/apiserver.ts'
 import { eventually } from '../../test/fakes/eventually.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
-import { jsonLogger } from '../../shared/base/log.ts'
-import { createKubeClient } from '../../shared/server/kube/kube.ts'
 import { createCa } from './certificates.ts'
-import { splitPem } from '../../shared/x509/pem.ts'
 import { createSelfManagedSource } from './self-managed.ts'
 import type { CertificateSource } from './source.ts'
 

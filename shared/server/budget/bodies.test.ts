@@ -1,10 +1,10 @@
 import { createServer, type Server } from 'node:http'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { listen } from '../../base/server.ts'
 import { call, post, postHead, type Caller } from '../../../test/fakes/callers.ts'
 import { eventually } from '../../../test/fakes/eventually.ts'
 import { VirtualClock } from '../../../test/fakes/virtual-clock.ts'
+import { listen } from '../../base/server.ts'
 import { BLOCK_BYTES, createBodies, type Bodies, type Body, type BodyError } from './bodies.ts'
 
 const STRANGER = '127.0.0.2'

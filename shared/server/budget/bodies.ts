@@ -3,9 +3,9 @@ import type { Clock } from '../../base/clock.ts'
 import { NocredsError } from '../../base/errors.ts'
 import { createBudget, type Budget, type Member } from './budget.ts'
 import type { Limits } from './first-to-go.ts'
-import { addressOf } from './sockets.ts'
 import { type GuardDeps } from './guard.ts'
 import { readSmall } from './small-body.ts'
+import { addressOf } from './sockets.ts'
 
 /** A body that is not read to its end. */
 export class BodyError extends NocredsError<

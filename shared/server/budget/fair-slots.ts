@@ -1,5 +1,5 @@
-import { NocredsError } from '../../base/errors.ts'
 import type { Clock } from '../../base/clock.ts'
+import { NocredsError } from '../../base/errors.ts'
 import { nextInTurn } from './turns.ts'
 
 /** Work for a caller that is not begun, as there is too much of it. */

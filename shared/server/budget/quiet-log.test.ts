@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
-import type { LogFields, Logger } from '../../base/log.ts'
 import { VirtualClock } from '../../../test/fakes/virtual-clock.ts'
+import type { LogFields, Logger } from '../../base/log.ts'
 import { quietLog } from './quiet-log.ts'
 
 test('writes some lines a second, and says how many it did not', async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { Registry } from '@prometheus-io/client'
-import type { LogFields, Logger } from '../../base/log.ts'
 import { VirtualClock } from '../../../test/fakes/virtual-clock.ts'
+import type { LogFields, Logger } from '../../base/log.ts'
 import { countRefusals } from './refusals.ts'
 
 test('every refusal is counted, and a flood of them is a line now and then', async () => {

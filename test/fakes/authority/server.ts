@@ -1,6 +1,6 @@
 /** Test double: the authority of a cluster, with real certificates and faults at will. Never shipped. */
-import { createServer } from 'node:https'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { createServer } from 'node:https'
 import { text } from 'node:stream/consumers'
 import {
   AUTHORITY,

@@ -1,7 +1,7 @@
 /** Test double, part of the embedded STS: what it decides, without the network's part. Never shipped. */
-import type { Clock } from '../../../shared/base/clock.ts'
 import { formatExpiration } from '../../../contract/credentials.ts'
 import { parseRoleArn } from '../../../contract/role-arn.ts'
+import type { Clock } from '../../../shared/base/clock.ts'
 import { readAssumeParameters } from './parameters.ts'
 import { Refusal } from './refusal.ts'
 import type { Sessions } from './sessions.ts'

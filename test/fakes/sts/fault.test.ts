@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { VirtualClock } from '../virtual-clock.ts'
 import { startSts, type Sts } from './server.ts'
 

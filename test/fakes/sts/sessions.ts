@@ -1,7 +1,7 @@
 /** Test double, part of the embedded STS: the credentials that it gave. Never shipped. */
 import { createHash, randomBytes } from 'node:crypto'
-import type { Clock } from '../../../shared/base/clock.ts'
 import type { RoleArn } from '../../../contract/role-arn.ts'
+import type { Clock } from '../../../shared/base/clock.ts'
 import { noteSecret } from '../../leak-check.ts'
 
 /** One set of temporary credentials and who they are. */

@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import {
   AssumeRoleWithWebIdentityCommand,
   GetCallerIdentityCommand,
   STSClient,
   type Credentials,
 } from '@aws-sdk/client-sts'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { realClock, type Clock } from '../../../shared/base/clock.ts'
 import { startIssuer, type Issuer, type TokenRequest } from '../issuer.ts'
 import { startSts, type Sts } from './server.ts'

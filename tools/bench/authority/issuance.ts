@@ -2,13 +2,13 @@ import { sign, verify } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { readCsr } from '../../../authority/csr.ts'
 import {
   createIntermediate,
   createRoot,
   issueLeaf,
   keyPemOf,
 } from '../../../shared/x509/certificate.ts'
-import { readCsr } from '../../../authority/csr.ts'
 import { csrDer, csrPem, newP256 } from '../../../test/fakes/csr.ts'
 import type { Section } from '../section.ts'
 import { median, spread } from '../statistics.ts'

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { bundle } from '../../build/programs.ts'
 import type { Section } from '../section.ts'
+import { median, spread } from '../statistics.ts'
 import type { Loopback, LoopbackPod } from './loopback.ts'
 import { withStage } from './stage.ts'
-import { median, spread } from '../statistics.ts'
 
 const GOAL = { medianMs: 350, ratio: 1.5 } as const
 const BARE = 'tools/bench/exchanger/bare-oneshot.ts'

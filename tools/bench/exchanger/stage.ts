@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { bundlePrograms } from '../../build/programs.ts'
 import { start, type Running } from '../../../test/fakes/exchanger-pod.ts'
+import { bundlePrograms } from '../../build/programs.ts'
 import { startLoopback, type Kept, type Loopback, type LoopbackPod } from './loopback.ts'
 
 export interface Stage {

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { isForWindows } from './for-windows.ts'
 import { podSchema } from '../pod.ts'
+import { isForWindows } from './for-windows.ts'
 
 const label = (key: string, operator = 'In', values: string[] | null = ['windows']): object => ({
   key,

@@ -3,9 +3,9 @@ import { POD_PLACEHOLDER } from '../../../contract/dns-names.ts'
 import { PERMITTED_DNS_NAMES } from '../../../contract/names.ts'
 import { nameDecision, type NameContext } from '../../../shared/server/dns-name-decision.ts'
 import { permission } from '../../../shared/server/permission.ts'
-import type { PermissionFacts } from './permitted.ts'
 import { CHANGED_BY, shownExpression } from '../said.ts'
 import { denied, type Denied } from '../verdict.ts'
+import type { PermissionFacts } from './permitted.ts'
 
 /** The flags that say which names are the cluster's and the authority's. */
 export interface NameSettings {

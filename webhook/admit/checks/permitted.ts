@@ -7,10 +7,10 @@ import {
 import { isNamespaced } from '../../../contract/session-name.ts'
 import { DEFAULT_PERMITTED_DELIVERIES, partsOf } from '../../../contract/values.ts'
 import { permission } from '../../../shared/server/permission.ts'
-import { deniedName, type NameSettings } from './permitted-names.ts'
 import type { Pod } from '../pod.ts'
 import { CHANGED_BY, quoted, shownExpression } from '../said.ts'
 import { denied, type Denied } from '../verdict.ts'
+import { deniedName, type NameSettings } from './permitted-names.ts'
 
 /** The namespace of a pod, as far as it permits something. */
 export interface PermittingNamespace {

@@ -2,12 +2,12 @@ import { CSI_DRIVER, EXCHANGER, SECRETS } from '../../../contract/names.ts'
 import { sessionNameExcess } from '../inject/deliveries.ts'
 import { OUR_VOLUME_NAMES, sidecarTasks, type Injection } from '../inject/injection.ts'
 import { isSame } from '../inject/same.ts'
-import { isAtOrBelow } from '../paths.ts'
 import { appMounts, ourVolumes } from '../inject/whole.ts'
+import { isAtOrBelow } from '../paths.ts'
 import { containersOf, type Container, type Pod, type VolumeMount } from '../pod.ts'
+import { denied, type Denied } from '../verdict.ts'
 import { isForWindows } from './for-windows.ts'
 import { isOfOurDriver } from './reserved-names.ts'
-import { denied, type Denied } from '../verdict.ts'
 
 type Check = (pod: Pod, injection: Injection) => Denied | undefined
 

@@ -1,3 +1,4 @@
+import type { WantedCredentials } from '../../../contract/annotations.ts'
 import { literalEnvValue } from '../../../contract/env-table.ts'
 import { POD_NAME_ENV } from '../../../contract/exchanger-env.ts'
 import {
@@ -13,12 +14,11 @@ import {
   SESSION_NAME_LENGTH,
   type SessionNameParts,
 } from '../../../contract/session-name.ts'
-import type { WantedCredentials } from '../../../contract/annotations.ts'
+import { nameOf, type Container, type EnvVar, type Pod, type VolumeMount } from '../pod.ts'
 import { CERTIFICATE_ENV } from './certificate.ts'
 import type { Injection } from './injection.ts'
 import { isSame } from './same.ts'
 import { appMounts } from './whole.ts'
-import { nameOf, type Container, type EnvVar, type Pod, type VolumeMount } from '../pod.ts'
 
 /** What the app's containers get: variables that the SDK's default chain and TLS servers read, and mounts. */
 export interface AppSide {

@@ -6,11 +6,11 @@ import { DEFAULT_EXCHANGER_RESOURCES } from '../../../contract/exchanger-resourc
 import { parseRoleArn } from '../../../contract/role-arn.ts'
 import { DELIVERIES } from '../../../contract/values.ts'
 import { anyPod } from '../../../test/fakes/arbitrary-pod.ts'
-import { inject } from './inject.ts'
-import { diff } from '../json-patch.ts'
-import { TRUST_BUNDLE_SOURCES, type Injection } from './injection.ts'
-import type { Container, Pod } from '../pod.ts'
 import { servable } from '../checks/servable.ts'
+import { diff } from '../json-patch.ts'
+import type { Container, Pod } from '../pod.ts'
+import { inject } from './inject.ts'
+import { TRUST_BUNDLE_SOURCES, type Injection } from './injection.ts'
 
 const anyInjection: fc.Arbitrary<Injection> = fc
   .record({

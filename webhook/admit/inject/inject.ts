@@ -1,10 +1,10 @@
 import { AWS_ENV, INJECTED_ROLE, PREFIX } from '../../../contract/names.ts'
+import type { Container, EnvVar, Pod, Volume, VolumeMount } from '../pod.ts'
 import { appSide, sideOf, type AppSide } from './deliveries.ts'
 import type { Injection } from './injection.ts'
+import { placed } from './mesh.ts'
 import { repaired } from './repaired.ts'
 import { isOurVolume, ourSidecars, ourVolumes } from './whole.ts'
-import { placed } from './mesh.ts'
-import type { Container, EnvVar, Pod, Volume, VolumeMount } from '../pod.ts'
 
 /**
  * The pod with all that nocreds gives it. Pure and idempotent: what is already there is not added

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { placed } from './mesh.ts'
 import type { Container } from '../pod.ts'
+import { placed } from './mesh.ts'
 
 const OURS: Container = { name: 'nocreds-exchanger', restartPolicy: 'Always' }
 const PROXIES = ['istio-proxy', 'mine']

@@ -1,6 +1,6 @@
 import { EXCHANGER } from '../../../contract/names.ts'
-import { sidecarTasks, type Injection } from './injection.ts'
 import type { Container, Pod } from '../pod.ts'
+import { sidecarTasks, type Injection } from './injection.ts'
 
 /**
  * Service meshes: where a mesh redirects the traffic of a pod before any container runs (by a CNI plugin), nothing
