@@ -14,14 +14,13 @@ COPY package.json package-lock.json ./
 # No package needs its script for the bundles; Node is the image's own.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
-COPY build build
-COPY platform platform
+COPY tools/build tools/build
+COPY shared shared
 COPY contract contract
-COPY service service
 COPY webhook webhook
 COPY authority authority
 COPY exchanger exchanger
-RUN node build/bundle.ts
+RUN node tools/build/bundle.ts
 
 FROM ${RUNTIME_IMAGE} AS runtime
 # /nodejs/bin is where distroless images have node.
@@ -34,7 +33,7 @@ ENV OPENSSL_CONF=/dev/null
 FROM runtime AS webhook
 COPY --from=build /src/dist/webhook.mjs /nocreds/
 # A young generation of 3 × 8 MB instead of 3 × 16 MB: `make bench` shows memory and rate with it. The old one
-# is bounded, as Node would take up to all of the container's memory for it; webhook/flood.test.ts has both.
+# is bounded, as Node would take up to all of the container's memory for it; test/process/webhook-flood.test.ts has both.
 ENTRYPOINT ["node", "--max-semi-space-size=8", "--max-old-space-size=160", "/nocreds/webhook.mjs"]
 
 FROM runtime AS authority

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 # npm writes this file last, so it is the mark of a complete installation.
 INSTALLED := node_modules/.package-lock.json
-SOURCES := $(shell find platform contract service webhook authority exchanger build -name '*.ts' -not -name '*.test.ts' 2>/dev/null)
+SOURCES := $(shell find shared contract webhook authority exchanger tools/build -name '*.ts' -not -name '*.test.ts' 2>/dev/null)
 BUNDLES := dist/webhook.mjs dist/authority.mjs dist/exchanger.mjs dist/exchange.mjs dist/certificate.mjs
 
 SEED ?= 1
@@ -19,13 +19,13 @@ demo: build ## the whole main job on this machine, in under a minute
 
 test: check unit ## all checks and tests
 
-bench: build ## what nocreds costs, side by side with the least it could: bench/RESULTS.md (an hour)
+bench: build ## what nocreds costs, side by side with the least it could: tools/bench/RESULTS.md (an hour)
 	@npm run --silent bench
 
 bench-guard: build ## what the guard costs the apiserver: e2e/GUARD-COST.md
 	@npm run --silent bench-guard
 
-simulate: $(INSTALLED) ## fleets of up to 100,000 pods on a virtual clock: simulate/RESULTS.md and its pictures
+simulate: $(INSTALLED) ## fleets of up to 100,000 pods on a virtual clock: tools/simulate/RESULTS.md and its pictures
 	@npm run --silent simulate -- $(SEED)
 
 e2e: $(INSTALLED) ## the suite on a kind cluster of its own (KEEP=1 keeps it)

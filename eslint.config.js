@@ -1,42 +1,47 @@
 import tseslint from 'typescript-eslint'
+import importOrder from './tools/lint/import-order.js'
 
 /** Folders of the product, each with the folders it may import from (besides itself). */
 const MAY_IMPORT = {
-  platform: [],
-  contract: ['platform'],
-  service: ['contract', 'platform'],
-  webhook: ['contract', 'platform', 'service'],
-  authority: ['contract', 'platform', 'service'],
-  exchanger: ['contract', 'platform'],
+  'shared/base': [],
+  'shared/x509': ['shared/base'],
+  contract: ['shared/base', 'shared/x509'],
+  'shared/server': ['contract', 'shared/base', 'shared/x509'],
+  webhook: ['contract', 'shared/base', 'shared/x509', 'shared/server'],
+  authority: ['contract', 'shared/base', 'shared/x509', 'shared/server'],
+  exchanger: ['contract', 'shared/base', 'shared/x509'],
 }
 
 /** Packages that few files own: whoever needs what they do goes through one of them. */
 const OWNERS_OF = {
-  '@aws-sdk/client-sts': ['exchanger/exchange/sts.ts'],
-  '@kubernetes/client-node': ['service/kube/kube.ts'],
+  '@aws-sdk/client-sts': ['exchanger/credentials/sts.ts'],
+  '@kubernetes/client-node': ['shared/server/kube/kube.ts'],
   '@prometheus-io/client': [
-    'service/ops-server.ts',
-    'service/budget/refusals.ts',
+    'shared/server/ops-server.ts',
+    'shared/server/budget/refusals.ts',
     'webhook/serve/metrics.ts',
     'authority/metrics.ts',
   ],
-  express: ['service/ops-server.ts'],
-  jose: ['exchanger/exchange/token.ts'],
+  express: ['shared/server/ops-server.ts'],
+  jose: ['exchanger/credentials/token.ts'],
   'node-forge': ['webhook/tls/certificates.ts'],
-  pino: ['service/log.ts'],
-  re2js: ['service/permission.ts'],
+  pino: ['shared/server/log.ts'],
+  re2js: ['shared/server/permission.ts'],
 }
 
-/** Imports point down only: platform <- contract <- service <- webhook, authority; exchanger <- testbed, demo, simulate, bench, e2e. */
+/** What is no product: it may import the product, and never the other way. */
+const NEVER_SHIPPED = ['test', 'tools', 'e2e', 'docs', 'manifests', 'examples']
+
+/** Imports point down only: base <- x509 <- contract <- server <- webhook, authority; exchanger <- test, tools, e2e. */
 function restrictedImports(folder, mayImport, mayUse = []) {
-  const all = [...Object.keys(MAY_IMPORT), 'testbed', 'demo', 'simulate', 'build', 'bench', 'e2e']
+  const all = [...Object.keys(MAY_IMPORT), ...NEVER_SHIPPED]
   const forbidden = all.filter((name) => name !== folder && !mayImport.includes(name))
   return {
     'no-restricted-imports': [
       'error',
       {
         patterns: forbidden.map((name) => ({
-          regex: `^(\\.\\./)+${name}/`,
+          regex: `^(\\.\\./)+${folder.startsWith('shared/') ? name.replace('shared/', '(shared/)?') : name}/`,
           message: `${folder}/ may import only from: ${[folder, ...mayImport].join(', ')}`,
         })),
         paths: Object.entries(OWNERS_OF)
@@ -53,7 +58,7 @@ const productImports = Object.entries(MAY_IMPORT).map(([folder, mayImport]) => (
   rules: restrictedImports(folder, mayImport),
 }))
 const ownersImports = [...new Set(Object.values(OWNERS_OF).flat())].map((owner) => {
-  const [folder] = owner.split('/')
+  const folder = Object.keys(MAY_IMPORT).find((name) => owner.startsWith(`${name}/`))
   const owned = Object.keys(OWNERS_OF).filter((name) => OWNERS_OF[name].includes(owner))
   return { files: [owner], rules: restrictedImports(folder, MAY_IMPORT[folder], owned) }
 })
@@ -74,11 +79,13 @@ export default tseslint.config(
   {
     languageOptions: {
       parserOptions: {
-        projectService: { allowDefaultProject: ['*.js', 'e2e/*.js'] },
+        projectService: { allowDefaultProject: ['*.js', 'e2e/*.js', 'tools/lint/*.js'] },
         tsconfigRootDir: import.meta.dirname,
       },
     },
+    plugins: { nocreds: { rules: { 'import-order': importOrder } } },
     rules: {
+      'nocreds/import-order': 'error',
       complexity: ['error', 12],
       'max-lines': ['error', { max: 260, skipBlankLines: true, skipComments: true }],
       'max-params': ['error', 4],
@@ -92,7 +99,7 @@ export default tseslint.config(
   ...ownersImports,
   {
     files: Object.keys(MAY_IMPORT).map((folder) => `${folder}/**/*.ts`),
-    ignores: ['**/*.test.ts', '**/main.ts', 'platform/clock.ts', 'service/program.ts'],
+    ignores: ['**/*.test.ts', '**/main.ts', 'shared/base/clock.ts', 'shared/server/program.ts'],
     rules: { 'no-restricted-properties': ['error', ...ONLY_MAIN_TOUCHES_THE_PROCESS] },
   },
   {

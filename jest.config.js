@@ -14,7 +14,7 @@ export default {
       },
     ],
   },
-  globalSetup: './testbed/ledger-open.ts',
-  globalTeardown: './testbed/ledger-close.ts',
+  globalSetup: './test/leak-check-open.ts',
+  globalTeardown: './test/leak-check-close.ts',
   testTimeout: 30_000,
 }

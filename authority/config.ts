@@ -2,9 +2,9 @@ import { AUTHORITY } from '../contract/certificates.ts'
 import { DEFAULT_CLUSTER_DOMAIN, isDnsName } from '../contract/dns-names.ts'
 import * as values from '../contract/values.ts'
 import type { ValueKind } from '../contract/values.ts'
-import { UsageError } from '../platform/errors.ts'
-import { LOG_LEVELS } from '../platform/log.ts'
-import { flag, port, readFlags, usageOf, type Config } from '../service/flags.ts'
+import { UsageError } from '../shared/base/errors.ts'
+import { LOG_LEVELS } from '../shared/base/log.ts'
+import { flag, port, readFlags, usageOf, type Config } from '../shared/server/flags.ts'
 
 const DAY_SECONDS = 86_400
 

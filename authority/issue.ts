@@ -1,14 +1,14 @@
-import type { Clock } from '../platform/clock.ts'
-import { codeOf, messageOf } from '../platform/errors.ts'
-import type { Logger } from '../platform/log.ts'
-import { issueLeaf, type Leaf } from './ca/certificate.ts'
+import type { Clock } from '../shared/base/clock.ts'
+import { codeOf, messageOf } from '../shared/base/errors.ts'
+import type { Logger } from '../shared/base/log.ts'
+import { issueLeaf, type Leaf } from '../shared/x509/certificate.ts'
 import type { PresentCa } from './ca/keeper.ts'
+import type { ReadCsr } from './csr.ts'
 import type { Cluster } from './identity/ask.ts'
 import { requireAlive, type Identity } from './identity/identity.ts'
 import type { Door, Metrics } from './metrics.ts'
 import { requirePermitted, type PolicySettings } from './policy/policy.ts'
 import { Refusal } from './refusal.ts'
-import type { ReadCsr } from './request/csr.ts'
 
 export interface IssueDeps {
   readonly cluster: Cluster

@@ -1,6 +1,6 @@
-import { realClock } from '../platform/clock.ts'
-import { createKubeClient, loadKubeConfig } from '../service/kube/kube.ts'
-import { runProgram } from '../service/program.ts'
+import { realClock } from '../shared/base/clock.ts'
+import { createKubeClient, loadKubeConfig } from '../shared/server/kube/kube.ts'
+import { runProgram } from '../shared/server/program.ts'
 import { parseFlags, usage } from './config.ts'
 import { startAuthority } from './run.ts'
 

@@ -1,4 +1,4 @@
-import { NocredsError } from '../platform/errors.ts'
+import { NocredsError } from '../shared/base/errors.ts'
 
 /** Why no certificate is issued: the `code` on the wire, and the reason label of the metric. */
 export const REFUSALS = {

@@ -3,10 +3,16 @@ import { once } from 'node:events'
 import { connect } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { AUTHORITY } from '../contract/certificates.ts'
-import { splitPem } from '../service/pem.ts'
-import { POD, TOKEN, tokenLasting, writeNamespace, writePod } from '../testbed/authority-cluster.ts'
-import { AuthorityStage, soon, type Ask } from '../testbed/authority-stage.ts'
-import { csrPem } from '../testbed/csr.ts'
+import { splitPem } from '../shared/x509/pem.ts'
+import {
+  POD,
+  TOKEN,
+  tokenLasting,
+  writeNamespace,
+  writePod,
+} from '../test/fakes/authority-cluster.ts'
+import { AuthorityStage, soon, type Ask } from '../test/fakes/authority-stage.ts'
+import { csrPem } from '../test/fakes/csr.ts'
 
 let stage: AuthorityStage
 

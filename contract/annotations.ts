@@ -1,4 +1,4 @@
-import { NocredsError } from '../platform/errors.ts'
+import { NocredsError } from '../shared/base/errors.ts'
 import { DEFAULT_CERTIFICATE_SECONDS } from './certificates.ts'
 import { excessOf, exchangerResources, type ExchangerResources } from './exchanger-resources.ts'
 import { EXCHANGER_RESOURCES, PREFIX } from './names.ts'

@@ -1,4 +1,4 @@
-import { NocredsError } from '../platform/errors.ts'
+import { NocredsError } from '../shared/base/errors.ts'
 
 /**
  * The credential document: what `credential_process` prints, and the one thing that the exchange

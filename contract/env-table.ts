@@ -1,4 +1,4 @@
-import { NocredsError } from '../platform/errors.ts'
+import { NocredsError } from '../shared/base/errors.ts'
 import { quoted, type ValueKind } from './values.ts'
 
 /** An env entry of a container, as Kubernetes has it. */

@@ -1,7 +1,7 @@
 /** `make e2e-matrix-report`: writes e2e/REPORT.md from the last run of matrix.test.ts. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf } from '../platform/errors.ts'
+import { messageOf } from '../shared/base/errors.ts'
 import { reportOf, VERDICTS } from './matrix-verdicts.ts'
 
 try {

@@ -2,7 +2,7 @@
  * `make e2e`: brings up the cluster, runs the suite on it, and takes it down. `KEEP=1` keeps it. Arguments
  * go to Jest: `npm run e2e -- smoke` runs that file alone, not the stages.
  */
-import { messageOf } from '../platform/errors.ts'
+import { messageOf } from '../shared/base/errors.ts'
 import { bringUp } from './cluster/bring-up.ts'
 import { takeDown } from './cluster/take-down.ts'
 import { everyStage, jest } from './stages.ts'

@@ -4,8 +4,8 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { median, spread } from '../bench/statistics.ts'
-import { realClock, sleep } from '../platform/clock.ts'
+import { realClock, sleep } from '../shared/base/clock.ts'
+import { median, spread } from '../tools/bench/statistics.ts'
 import {
   closeSuite,
   createTeam,

@@ -1,5 +1,5 @@
 /** `npm run e2e-up`: brings up the cluster of the suite, and keeps it. */
-import { messageOf } from '../platform/errors.ts'
+import { messageOf } from '../shared/base/errors.ts'
 import { bringUp } from './cluster/bring-up.ts'
 import { takeDown } from './cluster/take-down.ts'
 import { hostOf, type Host } from './support/host.ts'

@@ -1,6 +1,6 @@
 import type { ExchangerConfig } from '../contract/exchanger-env.ts'
-import { NocredsError } from '../platform/errors.ts'
-import { jsonObject } from '../platform/json.ts'
+import { NocredsError } from '../shared/base/errors.ts'
+import { jsonObject } from '../shared/base/json.ts'
 
 /**
  * How a failed exchange is to be treated:

@@ -1,5 +1,5 @@
 import { EXCHANGER } from '../contract/names.ts'
-import { realClock } from '../platform/clock.ts'
+import { realClock } from '../shared/base/clock.ts'
 import { runExchanger } from './program.ts'
 
 process.exit(

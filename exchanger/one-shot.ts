@@ -1,5 +1,5 @@
 import { ExchangerEnvError } from '../contract/env-table.ts'
-import { messageOf } from '../platform/errors.ts'
+import { messageOf } from '../shared/base/errors.ts'
 import { ExchangeError, formatFailure } from './failure.ts'
 
 /** Where a program speaks. */

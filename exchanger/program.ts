@@ -2,11 +2,11 @@ import { fileURLToPath } from 'node:url'
 import { ExchangerEnvError } from '../contract/env-table.ts'
 import { sidecarFromEnv, type SidecarConfig } from '../contract/exchanger-env.ts'
 import { ENDPOINT } from '../contract/names.ts'
-import type { Clock } from '../platform/clock.ts'
-import { jsonLogger, type Logger } from '../platform/log.ts'
-import { exchangeEnv, type ChildCommand } from './resident/child.ts'
-import { runResident } from './resident/run.ts'
-import { untilStopped, writeTerminationMessage } from './resident/termination.ts'
+import type { Clock } from '../shared/base/clock.ts'
+import { jsonLogger, type Logger } from '../shared/base/log.ts'
+import { exchangeEnv, type ChildCommand } from './sidecar/child.ts'
+import { runResident } from './sidecar/run.ts'
+import { untilStopped, writeTerminationMessage } from './sidecar/termination.ts'
 import { missing, waitUntilReady } from './wait.ts'
 
 const USAGE = `nocreds exchanger: trades the pod's projected tokens for AWS credentials and a certificate
@@ -97,7 +97,7 @@ async function run(host: Host): Promise<number> {
 
 /** Loaded once it is wanted: after the first credentials are out. */
 function releaseMemory(): void {
-  void import('./resident/memory.ts').then((memory) => {
+  void import('./sidecar/memory.ts').then((memory) => {
     memory.releaseMemory()
   })
 }

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { codeOf } from '../platform/errors.ts'
+import { codeOf } from '../shared/base/errors.ts'
 import { ExchangeError } from './failure.ts'
 
 /** WebIdentityToken of STS has 4–20000 characters. */

@@ -1,16 +1,16 @@
+import { notAfterOf } from '../contract/certificate-document.ts'
 import { expirationOf } from '../contract/credentials.ts'
 import type {
   CertificateConfig,
   ExchangerConfig,
   SidecarConfig,
 } from '../contract/exchanger-env.ts'
-import { sleep, type Clock } from '../platform/clock.ts'
-import { notAfterOf } from './certificate-document.ts'
+import { sleep, type Clock } from '../shared/base/clock.ts'
 import { certificateFor, nameOf } from './failure.ts'
 import { readAuthorization } from './publish/authorization.ts'
 import { readDocument } from './publish/store.ts'
 import { readCertificate } from './publish/tls-folder.ts'
-import { readTerminationMessage } from './resident/termination.ts'
+import { readTerminationMessage } from './sidecar/termination.ts'
 
 const POLL_MS = 50
 /** Above the 30 s after which the resident process gives up, whose reason is the better one. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { throwawayCertificate } from '../testbed/throwaway-certificate.ts'
+import { throwawayCertificate } from '../test/fakes/throwaway-certificate.ts'
 import { FLAGS, parseFlags, usage } from './config.ts'
 
 const REQUIRED = ['--exchanger-image', 'nocreds/exchanger:0.1.0']

@@ -1,15 +1,15 @@
 import { AUTHORITY } from '../contract/certificates.ts'
 import { DEFAULT_CLUSTER_DOMAIN } from '../contract/dns-names.ts'
 import { DEFAULT_EXCHANGER_RESOURCES, exchangerResources } from '../contract/exchanger-resources.ts'
-import { DEFAULT_AUDIENCE, DEFAULT_MESH_PROXIES, EXCHANGER, WEBHOOK } from '../contract/names.ts'
 import { PULL_POLICIES } from '../contract/image.ts'
+import { DEFAULT_AUDIENCE, DEFAULT_MESH_PROXIES, EXCHANGER, WEBHOOK } from '../contract/names.ts'
 import { caBundle, noProxy } from '../contract/sts-route.ts'
 import * as values from '../contract/values.ts'
-import { UsageError } from '../platform/errors.ts'
-import { LOG_LEVELS } from '../platform/log.ts'
-import { TRUST_BUNDLE_SOURCES } from './admit/ours/injection.ts'
+import { UsageError } from '../shared/base/errors.ts'
+import { LOG_LEVELS } from '../shared/base/log.ts'
+import { flag, port, readFlags, text, usageOf, type Config } from '../shared/server/flags.ts'
+import { TRUST_BUNDLE_SOURCES } from './admit/inject/injection.ts'
 import { refuseUnusableRoute } from './sts-route.ts'
-import { flag, port, readFlags, text, usageOf, type Config } from '../service/flags.ts'
 
 const DAY_SECONDS = 86_400
 

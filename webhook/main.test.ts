@@ -7,13 +7,13 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { bundlePrograms } from '../build/programs.ts'
-import { noteSaid } from '../testbed/ledger.ts'
-import { throwawayCertificate } from '../testbed/throwaway-certificate.ts'
-import { podReview } from '../testbed/webhook-answers.ts'
+import { throwawayCertificate } from '../test/fakes/throwaway-certificate.ts'
+import { podReview } from '../test/fakes/webhook-answers.ts'
+import { noteSaid } from '../test/leak-check.ts'
+import { bundlePrograms } from '../tools/build/programs.ts'
 
 /** The built program, as an operator runs it. */
-const OBJECTS = join(import.meta.dirname, '../demo/cluster/objects.yaml')
+const OBJECTS = join(import.meta.dirname, '../tools/demo/cluster/objects.yaml')
 let folder = ''
 
 beforeAll(async () => {

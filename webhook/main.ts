@@ -1,6 +1,6 @@
-import { realClock } from '../platform/clock.ts'
-import type { KubeClient } from '../service/kube/kube-client.ts'
-import { runProgram } from '../service/program.ts'
+import { realClock } from '../shared/base/clock.ts'
+import type { KubeClient } from '../shared/server/kube/kube-client.ts'
+import { runProgram } from '../shared/server/program.ts'
 import { parseFlags, usage } from './config.ts'
 import { startWebhook } from './run.ts'
 
@@ -21,6 +21,6 @@ await runProgram({
 
 /** Loaded only where there is a cluster: the library takes most of the start and of the memory. */
 async function connect(): Promise<KubeClient> {
-  const { createKubeClient, loadKubeConfig } = await import('../service/kube/kube.ts')
+  const { createKubeClient, loadKubeConfig } = await import('../shared/server/kube/kube.ts')
   return createKubeClient(loadKubeConfig())
 }

@@ -5,14 +5,14 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { connect } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { realClock, sleep } from '../platform/clock.ts'
-import { noteSecret } from '../testbed/ledger.ts'
+import { realClock, sleep } from '../shared/base/clock.ts'
+import { podReview, recordedDeps } from '../test/fakes/webhook-answers.ts'
+import { noteSecret } from '../test/leak-check.ts'
 import { parseFlags } from './config.ts'
 import { startWebhook, type RunningWebhook } from './run.ts'
-import { podReview, recordedDeps } from '../testbed/webhook-answers.ts'
 import { createCa, issueLeaf, type Issued } from './tls/certificates.ts'
 
-const OBJECTS = join(import.meta.dirname, '../demo/cluster/objects.yaml')
+const OBJECTS = join(import.meta.dirname, '../tools/demo/cluster/objects.yaml')
 
 let folder = ''
 let ca: Issued

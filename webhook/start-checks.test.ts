@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { recordedDeps } from '../testbed/webhook-answers.ts'
+import { recordedDeps } from '../test/fakes/webhook-answers.ts'
 import { parseFlags } from './config.ts'
 import { isClusterAudienceGuarded, warnOfDefaultDelivery } from './start-checks.ts'
 

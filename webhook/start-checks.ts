@@ -1,6 +1,6 @@
 import { AUTHORITY } from '../contract/certificates.ts'
 import { PERMITTED_DELIVERIES } from '../contract/names.ts'
-import type { Logger } from '../platform/log.ts'
+import type { Logger } from '../shared/base/log.ts'
 import { ownAudiences } from './cluster/own-audience.ts'
 import type { WebhookConfig } from './config.ts'
 

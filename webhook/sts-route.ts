@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { BlockList, isIP } from 'node:net'
 import { noProxyEntries } from '../contract/sts-route.ts'
-import { messageOf, UsageError } from '../platform/errors.ts'
-import { splitPem } from '../service/pem.ts'
+import { messageOf, UsageError } from '../shared/base/errors.ts'
+import { splitPem } from '../shared/x509/pem.ts'
 
 /** How sidecars reach STS, as the flags say it. */
 interface StsRoute {

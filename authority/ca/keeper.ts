@@ -1,8 +1,8 @@
-import { sleepUnless, type Clock } from '../../platform/clock.ts'
-import { messageOf, NocredsError } from '../../platform/errors.ts'
-import type { Logger } from '../../platform/log.ts'
-import type { KubeClient } from '../../service/kube/kube-client.ts'
-import type { Issuer } from './certificate.ts'
+import { sleepUnless, type Clock } from '../../shared/base/clock.ts'
+import { messageOf, NocredsError } from '../../shared/base/errors.ts'
+import type { Logger } from '../../shared/base/log.ts'
+import type { KubeClient } from '../../shared/server/kube/kube-client.ts'
+import type { Issuer } from '../../shared/x509/certificate.ts'
 import {
   formerOf,
   IssuerError,

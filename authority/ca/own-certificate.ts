@@ -1,11 +1,11 @@
 import { createPublicKey, X509Certificate } from 'node:crypto'
 import { AUTHORITY } from '../../contract/certificates.ts'
-import { NocredsError } from '../../platform/errors.ts'
-import { isOver } from '../../service/certificate-life.ts'
-import type { NameContext } from '../../service/dns-name-decision.ts'
-import { readPair, type ServingCertificate } from '../../service/pair.ts'
-import { splitPem } from '../../service/pem.ts'
-import { issueLeaf, keyPemOf, newKey, type Issuer } from './certificate.ts'
+import { NocredsError } from '../../shared/base/errors.ts'
+import type { NameContext } from '../../shared/server/dns-name-decision.ts'
+import { isOver } from '../../shared/x509/certificate-life.ts'
+import { issueLeaf, keyPemOf, newKey, type Issuer } from '../../shared/x509/certificate.ts'
+import { readPair, type ServingCertificate } from '../../shared/x509/pair.ts'
+import { splitPem } from '../../shared/x509/pem.ts'
 import { isSignedBy } from './state.ts'
 
 /** What the authority's own server serves with; kept in memory only. */

@@ -1,7 +1,13 @@
 import { createPublicKey, X509Certificate } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
-import { splitPem } from '../../service/pem.ts'
-import { createIntermediate, createRoot, issueLeaf, keyPemOf, newKey } from './certificate.ts'
+import {
+  createIntermediate,
+  createRoot,
+  issueLeaf,
+  keyPemOf,
+  newKey,
+} from '../../shared/x509/certificate.ts'
+import { splitPem } from '../../shared/x509/pem.ts'
 import { carryOut, nextStep, type RotationPolicy } from './rotation.ts'
 import { bundleOf, CaStateError, isSignedBy, readState, type CaState } from './state.ts'
 

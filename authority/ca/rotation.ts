@@ -1,7 +1,12 @@
 import { X509Certificate } from 'node:crypto'
-import { isDue, isOver, issuedMs } from '../../service/certificate-life.ts'
-import { splitPem } from '../../service/pem.ts'
-import { createIntermediate, createRoot, keyPemOf, type Issuer } from './certificate.ts'
+import { isDue, isOver, issuedMs } from '../../shared/x509/certificate-life.ts'
+import {
+  createIntermediate,
+  createRoot,
+  keyPemOf,
+  type Issuer,
+} from '../../shared/x509/certificate.ts'
+import { splitPem } from '../../shared/x509/pem.ts'
 import { bundleOf, isSignedBy, readState, type CaState, type ReadState } from './state.ts'
 
 export interface RotationPolicy {

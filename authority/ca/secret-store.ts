@@ -1,5 +1,9 @@
-import type { KubeClient } from '../../service/kube/kube-client.ts'
-import { readSharedSecret, type SecretKeys, type Stored } from '../../service/shared-secret.ts'
+import type { KubeClient } from '../../shared/server/kube/kube-client.ts'
+import {
+  readSharedSecret,
+  type SecretKeys,
+  type Stored,
+} from '../../shared/server/shared-secret.ts'
 import type { CaState } from './state.ts'
 
 /** Keys of the Secret's data; SECURITY.md says what an operator who brings a CA writes into them. */

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
-import { messageOf, NocredsError } from '../../platform/errors.ts'
-import { splitPem } from '../../service/pem.ts'
-import { openIssuer, type Issuer } from './certificate.ts'
+import { messageOf, NocredsError } from '../../shared/base/errors.ts'
+import { openIssuer, type Issuer } from '../../shared/x509/certificate.ts'
+import { splitPem } from '../../shared/x509/pem.ts'
 
 /** What the replicas share: the Secret's data, decoded. A key that it lacks is empty text. */
 export interface CaState {

@@ -1,7 +1,7 @@
 import { AUTHORITY } from '../../contract/certificates.ts'
-import { atMost, type Limit } from '../../platform/at-most.ts'
-import { messageOf } from '../../platform/errors.ts'
-import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
+import { atMost, type Limit } from '../../shared/base/at-most.ts'
+import { messageOf } from '../../shared/base/errors.ts'
+import type { KubeClient, KubeObject } from '../../shared/server/kube/kube-client.ts'
 import { Refusal } from '../refusal.ts'
 import { identityFrom, type Identity } from './identity.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { POD, reviewed, TOKEN, tokenLasting } from '../../testbed/authority-cluster.ts'
+import { POD, reviewed, TOKEN, tokenLasting } from '../../test/fakes/authority-cluster.ts'
 import { Refusal } from '../refusal.ts'
 import { identityFrom, requireAlive } from './identity.ts'
 

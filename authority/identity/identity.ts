@@ -1,5 +1,5 @@
 import { AUTHORITY, AUTHORITY_VOLUME } from '../../contract/certificates.ts'
-import { jsonObject } from '../../platform/json.ts'
+import { jsonObject } from '../../shared/base/json.ts'
 import { Refusal, type Reason } from '../refusal.ts'
 
 /** A workload: a pod, and the ServiceAccount that it runs as. */

@@ -1,8 +1,8 @@
 import { spiffeId } from '../../contract/certificates.ts'
 import { INJECTION_LABEL, PERMITTED_DNS_NAMES } from '../../contract/names.ts'
-import { nameDecision, type NameContext } from '../../service/dns-name-decision.ts'
-import type { KubeObject } from '../../service/kube/kube-client.ts'
-import { permission } from '../../service/permission.ts'
+import { nameDecision, type NameContext } from '../../shared/server/dns-name-decision.ts'
+import type { KubeObject } from '../../shared/server/kube/kube-client.ts'
+import { permission } from '../../shared/server/permission.ts'
 import type { Identity } from '../identity/identity.ts'
 import { Refusal } from '../refusal.ts'
 

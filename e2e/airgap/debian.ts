@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { removeIfPresent } from '../../platform/files.ts'
+import { removeIfPresent } from '../../shared/base/files.ts'
 import { MachineError, type Host } from '../support/host.ts'
 import { DEBIAN } from '../versions.ts'
 import { cached, exists, recipeOf, type Made } from './cache.ts'

@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { realClock } from '../../platform/clock.ts'
+import { realClock } from '../../shared/base/clock.ts'
 import type { Apiserver } from '../support/apiserver.ts'
 import type { Host } from '../support/host.ts'
 

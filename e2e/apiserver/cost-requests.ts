@@ -1,6 +1,6 @@
 /** The requests whose cost is measured: those of every pod's life, in an enabled namespace and in another. */
-import { realClock } from '../../platform/clock.ts'
-import { median, quantile } from '../../bench/statistics.ts'
+import { realClock } from '../../shared/base/clock.ts'
+import { median, quantile } from '../../tools/bench/statistics.ts'
 import type { Apiserver, ApiAnswer } from '../support/apiserver.ts'
 import { objectOf } from '../support/guard-cases.ts'
 import { waitFor } from '../support/wait.ts'

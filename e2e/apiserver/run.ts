@@ -2,7 +2,7 @@
  * `make e2e-apiserver`: the tests of this folder on kube-apiserver and etcd alone, in each version that nocreds is
  * tried with. Arguments go to Jest: `npm run e2e-apiserver -- guard`. `NOCREDS_E2E_KUBERNETES=1.30` takes one version.
  */
-import { messageOf } from '../../platform/errors.ts'
+import { messageOf } from '../../shared/base/errors.ts'
 import { jest } from '../stages.ts'
 import { hostOf, MachineError, needDisk } from '../support/host.ts'
 import { interruption } from '../support/interrupt.ts'

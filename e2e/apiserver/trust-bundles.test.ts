@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { AUTHORITY, CLUSTER_TRUST_BUNDLE, TRUST_BUNDLE } from '../../contract/certificates.ts'
-import { realClock, sleep } from '../../platform/clock.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
 import { waitFor } from '../support/wait.ts'
 import { openHarness, type Harness } from './harness.ts'
 import { create, createTeam } from './objects.ts'

@@ -3,7 +3,7 @@
  * Prints what to export.
  */
 import { once } from 'node:events'
-import { messageOf } from '../../platform/errors.ts'
+import { messageOf } from '../../shared/base/errors.ts'
 import { hostOf } from '../support/host.ts'
 import { interruption } from '../support/interrupt.ts'
 import { openHarness, VERSION_VARIABLE } from './harness.ts'

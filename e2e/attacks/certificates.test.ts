@@ -1,6 +1,6 @@
 /** Certificates that an attacker may not have: by a token made in advance (10), and for names of others (16). */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { csrPem } from '../../testbed/csr.ts'
+import { csrPem } from '../../test/fakes/csr.ts'
 import type { ApiAnswer } from '../support/apiserver.ts'
 import {
   askAuthority,

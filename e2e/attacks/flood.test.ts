@@ -3,9 +3,9 @@
  * a team rolls out thirty pods with roles and certificates. No container restarts, memory stays, and every pod starts.
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { realClock, sleep } from '../../platform/clock.ts'
-import { messageOf } from '../../platform/errors.ts'
 import { AUTHORITY } from '../../contract/certificates.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
+import { messageOf } from '../../shared/base/errors.ts'
 import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
 import { useDoor } from '../support/certificates.ts'
 import { startFlood, type Connections, type FloodPart } from '../support/flood.ts'
@@ -29,8 +29,8 @@ const memoryBytesOf = (name: string): number =>
   0.8 * (name.startsWith(AUTHORITY.service) ? 256 : 384) * 1024 * 1024
 /** What a flood sends at least, on a slow machine, too; a fast one lets it send gigabytes. */
 const SENT_BYTES = 1e8
-/** By the limit of a call, or by that of a whole exchange. */
-const STS_TOO_SLOW = /^(ETIMEDOUT|ExchangeTimeout): no exchange/
+/** By the limit of a call, or by that of all an exchanger does for its first credentials or certificate. */
+const TOO_SLOW = /^(ETIMEDOUT|ExchangeTimeout): no (exchange|certificate)/
 const SYSTEM = ['--namespace', AUTHORITY.namespace]
 
 interface Pods {
@@ -200,9 +200,10 @@ test.each(Object.entries(CASES))(
     const pods = await containersIn(['--namespace', team.namespace, `--selector=app=${name}`])
     expect(pods).toHaveLength(2 * REPLICAS)
     expect(pods.filter(({ ready }) => !ready).map((one) => one.name)).toEqual([])
-    // An STS of this node that was too slow is no fault of nocreds; every other end of an exchanger is.
+    // How long 30 pods take to start on this node is not asked; that all of them start is, above.
+    // So an exchanger may run out of time and start again, but end for no other reason.
     const ends = pods.flatMap((one) => one.lastState.terminated?.message ?? [])
-    expect(ends.filter((message) => !STS_TOO_SLOW.test(message))).toEqual([])
+    expect(ends.filter((message) => !TOO_SLOW.test(message))).toEqual([])
     expect(peaks.filter(({ samples }) => samples < SECONDS / 2)).toEqual([])
     expect(
       peaks.filter(({ name: one, chargedBytes }) => chargedBytes > memoryBytesOf(one)),

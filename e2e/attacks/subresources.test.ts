@@ -2,7 +2,7 @@
  * People with rare rights: Bindings (L1), statuses of Namespaces (L7), requests for certificates as if by a kubelet (08).
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { csrDer } from '../../testbed/csr.ts'
+import { csrDer } from '../../test/fakes/csr.ts'
 import { PATCH_TYPES, type ApiAnswer } from '../support/apiserver.ts'
 import { expectAdmitted, expectStopped, podOf, send } from '../support/attack.ts'
 import {

@@ -5,10 +5,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { ISSUER } from '../cluster/aws.ts'
 import { startAttackPod, type AttackPod } from '../support/attack-pod.ts'
 import { expectAdmitted, podOf, send } from '../support/attack.ts'
 import { closeGround, openGround, type Ground } from '../support/attackers.ts'
-import { ISSUER } from '../cluster/aws.ts'
 import { waitFor } from '../support/wait.ts'
 import { REPOSITORY } from '../versions.ts'
 

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { TRUST_BUNDLE } from '../../contract/certificates.ts'
-import { throwawayCertificate } from '../../testbed/throwaway-certificate.ts'
+import { throwawayCertificate } from '../../test/fakes/throwaway-certificate.ts'
 import { expectAdmitted, expectStopped, send, type Act } from '../support/attack.ts'
 import {
   closeGround,

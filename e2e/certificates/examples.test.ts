@@ -5,9 +5,6 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { spiffeId } from '../../contract/certificates.ts'
 import { hostOf } from '../support/host.ts'
-import { waitFor } from '../support/wait.ts'
-import { prepareExamples, type ClientName, type Examples, type ServerName } from './examples.ts'
-import { createGenerations, type Generations } from './generations.ts'
 import {
   callOnce,
   freePort,
@@ -16,8 +13,11 @@ import {
   type Answer,
   type Listening,
 } from '../support/loopback.ts'
-import { createPki, type Pki, type TlsFiles } from './pki.ts'
 import type { Program } from '../support/program.ts'
+import { waitFor } from '../support/wait.ts'
+import { prepareExamples, type ClientName, type Examples, type ServerName } from './examples.ts'
+import { createGenerations, type Generations } from './generations.ts'
+import { createPki, type Pki, type TlsFiles } from './pki.ts'
 
 const CLIENT = spiffeId('cluster.local', 'team-a', 'client')
 const SERVER = {

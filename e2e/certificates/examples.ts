@@ -3,8 +3,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { withEnvoy, withTool } from '../airgap/host-tools.ts'
 import type { Host } from '../support/host.ts'
-import { REPOSITORY } from '../versions.ts'
 import { startProgram, type Program } from '../support/program.ts'
+import { REPOSITORY } from '../versions.ts'
 
 const EXAMPLES = join(REPOSITORY, 'examples', 'mutual-tls')
 

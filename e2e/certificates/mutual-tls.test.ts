@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { realClock } from '../../platform/clock.ts'
+import { realClock } from '../../shared/base/clock.ts'
 import { createCa, issueLeaf } from '../../webhook/tls/certificates.ts'
 import { withTool } from '../airgap/host-tools.ts'
 import {

@@ -1,10 +1,11 @@
 /** What the authority refuses, with tokens that a real apiserver reviews and CSRs as a hostile pod sends them. */
 import { generateKeyPairSync } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { extensionOf, csrDer, csrPem, type CsrWish } from '../../testbed/csr.ts'
-import { der, TAG, toPem } from '../../platform/der.ts'
-import { OID } from '../../authority/oids.ts'
 import { AUTHORITY } from '../../contract/certificates.ts'
+import { der, TAG } from '../../shared/x509/der.ts'
+import { OID } from '../../shared/x509/oids.ts'
+import { toPem } from '../../shared/x509/pem.ts'
+import { extensionOf, csrDer, csrPem, type CsrWish } from '../../test/fakes/csr.ts'
 import { createMember, type Member } from '../support/certificates.ts'
 import {
   clusterSigner,

@@ -4,12 +4,12 @@
  */
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { createIntermediate, createRoot, keyPemOf } from '../../authority/ca/certificate.ts'
 import { CA_KEYS } from '../../authority/ca/secret-store.ts'
 import type { CaState } from '../../authority/ca/state.ts'
 import { AUTHORITY } from '../../contract/certificates.ts'
-import { encode } from '../../service/shared-secret.ts'
-import { realClock, sleep } from '../../platform/clock.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
+import { encode } from '../../shared/server/shared-secret.ts'
+import { createIntermediate, createRoot, keyPemOf } from '../../shared/x509/certificate.ts'
 import {
   callOnce,
   createMember,

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { realClock } from '../../platform/clock.ts'
-import { throwawayCertificate } from '../../testbed/throwaway-certificate.ts'
+import { realClock } from '../../shared/base/clock.ts'
+import { throwawayCertificate } from '../../test/fakes/throwaway-certificate.ts'
 import type { Host } from '../support/host.ts'
 import { kubectlOf } from '../support/kubectl.ts'
-import { waitFor } from '../support/wait.ts'
 import { sendSigned, type Keys } from '../support/signed-request.ts'
+import { waitFor } from '../support/wait.ts'
 import { NODE_CONTAINER } from './names.ts'
 
 /** Host of the cluster's ServiceAccount issuer, as in kind.yaml. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { REPOSITORY } from '../versions.ts'
 import type { Host } from '../support/host.ts'
+import { REPOSITORY } from '../versions.ts'
 
 export const CLUSTER = 'nocreds-e2e'
 /** kind's name of the container that is the node. */

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Operation } from 'rfc6902'
-import { realClock, sleep } from '../../platform/clock.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
 import { apiserverOf, type ApiAnswer, type Apiserver } from '../support/apiserver.ts'
 import { objectOf, type KubernetesObject } from '../support/guard-cases.ts'
 import { webhookOf } from '../support/nocreds-webhook.ts'

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { CREDENTIALS_FILES, CREDENTIALS_VOLUME, EXCHANGER } from '../../contract/names.ts'
 import { INSTALL } from '../cluster/names.ts'
 import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
-import { killContainer } from '../support/node.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
+import { killContainer } from '../support/node.ts'
 import { isInjected, streamPodsDuring, type Streamed } from '../support/pod-stream.ts'
 import {
   closeSuite,

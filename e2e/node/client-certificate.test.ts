@@ -1,18 +1,18 @@
 /** The webhook by mutual TLS, set up by the words of docs/install.md: it answers the apiserver, and nobody else. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { realClock } from '../../platform/clock.ts'
+import { realClock } from '../../shared/base/clock.ts'
 import { createCa, issueLeaf, type Issued } from '../../webhook/tls/certificates.ts'
-import { INSTALL } from '../cluster/names.ts'
 import { withSts } from '../cluster/install.ts'
+import { INSTALL } from '../cluster/names.ts'
 import { apiserverOf } from '../support/apiserver.ts'
+import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
 import {
   addApiserverFlag,
   APISERVER_FOLDER,
   apiserverReady,
   writeForApiserver,
 } from '../support/node.ts'
-import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
 import { admissionIsBack } from '../support/pod-stream.ts'
 import { closeSuite, createTeam, identityOf, openSuite, podSpec } from '../support/suite.ts'
 import { whoAmIThenStay, type Suite, type Team } from '../support/suite.ts'

@@ -1,10 +1,10 @@
 /** Outages around nocreds: the apiserver, the node. An app that asks every few seconds notices none. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { realClock, sleep } from '../../platform/clock.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
 import { apiserverOf } from '../support/apiserver.ts'
 import { startAsking } from '../support/asking-app.ts'
-import { apiserverReady, containerNamed, killContainer, restartNode } from '../support/node.ts'
 import { webhookOf, type Webhook } from '../support/nocreds-webhook.ts'
+import { apiserverReady, containerNamed, killContainer, restartNode } from '../support/node.ts'
 import { admissionIsBack, streamPodsDuring } from '../support/pod-stream.ts'
 import {
   closeSuite,

@@ -1,6 +1,6 @@
 /** STS is away for minutes. Only the pods here miss it, so the rest of the suite goes on beside this file. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { realClock, sleep } from '../../platform/clock.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
 import { startAsking } from '../support/asking-app.ts'
 import { AWS_STS, ownSts, type OwnSts } from '../support/own-sts.ts'
 import {

@@ -1,5 +1,5 @@
-import { throwawayCertificate } from '../../testbed/throwaway-certificate.ts'
 import { AUTHORITY } from '../../contract/certificates.ts'
+import { throwawayCertificate } from '../../test/fakes/throwaway-certificate.ts'
 import { IMAGES } from '../versions.ts'
 import type { Suite } from './suite.ts'
 import { waitFor } from './wait.ts'

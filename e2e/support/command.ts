@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { NocredsError } from '../../platform/errors.ts'
+import { NocredsError } from '../../shared/base/errors.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

@@ -1,6 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { SignJWT } from 'jose'
-import { realClock } from '../../platform/clock.ts'
+import { realClock } from '../../shared/base/clock.ts'
 import { ISSUER } from '../cluster/aws.ts'
 import { signingKeyPem } from './node.ts'
 import type { Suite } from './suite.ts'

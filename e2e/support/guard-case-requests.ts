@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals'
-import { realClock, sleep } from '../../platform/clock.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
 import type { ApiAnswer, Apiserver } from './apiserver.ts'
 import {
   changed,

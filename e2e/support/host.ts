@@ -1,7 +1,7 @@
 import { mkdir, statfs } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { NocredsError } from '../../platform/errors.ts'
+import { NocredsError } from '../../shared/base/errors.ts'
 import { run, show, tryRun, type CommandOptions, type Environment } from './command.ts'
 import { progressTo, type Progress } from './progress.ts'
 

@@ -1,4 +1,4 @@
-import { throwawayCertificate } from '../../testbed/throwaway-certificate.ts'
+import { throwawayCertificate } from '../../test/fakes/throwaway-certificate.ts'
 import { IMAGES } from '../versions.ts'
 import type { Kubectl } from './kubectl.ts'
 

@@ -1,6 +1,6 @@
-import { realClock, sleep } from '../../platform/clock.ts'
 import { TLS_VOLUME } from '../../contract/certificates.ts'
 import { INJECTED_ROLE } from '../../contract/names.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
 import type { Apiserver } from './apiserver.ts'
 
 const PAUSE_MS = 300

@@ -1,6 +1,6 @@
-import { realClock, sleep } from '../../platform/clock.ts'
-import { messageOf } from '../../platform/errors.ts'
 import { EXCHANGER, INJECTED_ROLE } from '../../contract/names.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
+import { messageOf } from '../../shared/base/errors.ts'
 import type { Apiserver } from './apiserver.ts'
 import { reached } from './reached.ts'
 import type { Team } from './suite.ts'

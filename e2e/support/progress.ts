@@ -1,4 +1,4 @@
-import { realClock } from '../../platform/clock.ts'
+import { realClock } from '../../shared/base/clock.ts'
 
 const STILL_RUNNING_EVERY_MS = 30_000
 

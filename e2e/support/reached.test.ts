@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { sleep } from '../../platform/clock.ts'
-import { VirtualClock } from '../../testbed/virtual-clock.ts'
+import { sleep } from '../../shared/base/clock.ts'
+import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import type { ApiAnswer, Apiserver } from './apiserver.ts'
 import { allStay, askWebhook, reached } from './reached.ts'
 

@@ -4,10 +4,10 @@
  * to nobody refuses connections, and one whose pods were replaced may lead to those that have gone. So after each
  * rollout, restart and scaling the suite waits for what is here.
  */
-import { realClock, sleep, type Clock } from '../../platform/clock.ts'
-import { messageOf } from '../../platform/errors.ts'
 import { CA_KEYS } from '../../authority/ca/secret-store.ts'
 import { AUTHORITY } from '../../contract/certificates.ts'
+import { realClock, sleep, type Clock } from '../../shared/base/clock.ts'
+import { messageOf } from '../../shared/base/errors.ts'
 import { NODE_CONTAINER } from '../cluster/names.ts'
 import { apiserverOf, type Apiserver } from './apiserver.ts'
 import type { Host } from './host.ts'

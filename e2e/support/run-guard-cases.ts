@@ -5,7 +5,7 @@
  * lead to settings of our own.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { realClock, sleep } from '../../platform/clock.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
 import { apiserverOf, type ApiAnswer } from './apiserver.ts'
 import { answerTo, MERGE, TAKES_EFFECT_MS, type CaseWorld } from './guard-case-requests.ts'
 import {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { ACCOUNT, awsAdmin, S3_ENDPOINT, STS_ENDPOINT, type AwsAdmin } from '../cluster/aws.ts'
 import { DELIVERIES } from '../../contract/values.ts'
+import { ACCOUNT, awsAdmin, S3_ENDPOINT, STS_ENDPOINT, type AwsAdmin } from '../cluster/aws.ts'
 import { IMAGES } from '../versions.ts'
 import { hostOf, type Host } from './host.ts'
 import { kubectlOf, type Kubectl } from './kubectl.ts'

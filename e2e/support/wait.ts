@@ -1,5 +1,5 @@
-import { realClock, sleep } from '../../platform/clock.ts'
-import { messageOf } from '../../platform/errors.ts'
+import { realClock, sleep } from '../../shared/base/clock.ts'
+import { messageOf } from '../../shared/base/errors.ts'
 
 const PAUSE_MS = 500
 

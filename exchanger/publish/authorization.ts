@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { CREDENTIALS_FILES } from '../../contract/names.ts'
-import { readIfPresent, writeAtomically } from '../../platform/files.ts'
+import { readIfPresent, writeAtomically } from '../../shared/base/files.ts'
 
 /** 256 bit in base64url: 43 characters, no line break, for SDKs send the file as it is. */
 const BYTES = 32

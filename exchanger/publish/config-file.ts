@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { CREDENTIALS_FILES } from '../../contract/names.ts'
-import { writeAtomically } from '../../platform/files.ts'
+import { writeAtomically } from '../../shared/base/files.ts'
 
 /**
  * The AWS config file that `delivery: process` points AWS_CONFIG_FILE at. Most SDKs read `[default]`;

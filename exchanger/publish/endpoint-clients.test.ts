@@ -1,9 +1,9 @@
-import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { askLikeBotocore, type EndpointAddress } from '../../testbed/botocore-client.ts'
-import { until } from '../../testbed/exchanger-pod.ts'
-import { documentEnding } from '../../testbed/exchanger-samples.ts'
+import { askLikeBotocore, type EndpointAddress } from '../../test/fakes/botocore-client.ts'
+import { until } from '../../test/fakes/exchanger-pod.ts'
+import { documentEnding } from '../../test/fakes/exchanger-samples.ts'
 import { startEndpoint, type Endpoint } from './endpoint.ts'
 
 const MOST = 1024

@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import { expirationOf, type CredentialDocument } from '../../contract/credentials.ts'
 import { ENDPOINT } from '../../contract/names.ts'
-import { codeOf, NocredsError } from '../../platform/errors.ts'
-import { listen } from '../../platform/server.ts'
+import { codeOf, NocredsError } from '../../shared/base/errors.ts'
+import { listen } from '../../shared/base/server.ts'
 import { authorizer } from './authorizer.ts'
 
 /**

@@ -36,7 +36,7 @@ const PUBLISHER = `
   await store.publish(documentEnding(4e12, 'NEW'))
   console.log('not killed')`
 
-const MODULES = ['./store.ts', '../../testbed/exchanger-samples.ts'].map(
+const MODULES = ['./store.ts', '../../test/fakes/exchanger-samples.ts'].map(
   (path) => new URL(path, import.meta.url).href,
 )
 

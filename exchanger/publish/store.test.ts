@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { formatCredentialDocument, parseCredentialDocument } from '../../contract/credentials.ts'
-import { codeOf } from '../../platform/errors.ts'
-import { documentEnding, thrownBy } from '../../testbed/exchanger-samples.ts'
+import { codeOf } from '../../shared/base/errors.ts'
+import { documentEnding, thrownBy } from '../../test/fakes/exchanger-samples.ts'
 import { writeConfigFile } from './config-file.ts'
 import { openStore } from './store.ts'
 
@@ -105,7 +105,7 @@ const PUBLISHER = `
   }`
 
 test('killed at any point of publishing, no reader ever sees half a document', async () => {
-  const modules = ['./store.ts', '../../testbed/exchanger-samples.ts'].map((path) =>
+  const modules = ['./store.ts', '../../test/fakes/exchanger-samples.ts'].map((path) =>
     new URL(path, import.meta.url).toString(),
   )
   let reads = 0

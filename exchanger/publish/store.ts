@@ -8,7 +8,7 @@ import {
   type CredentialDocument,
 } from '../../contract/credentials.ts'
 import { CREDENTIALS_FILES } from '../../contract/names.ts'
-import { readIfPresent, removeIfPresent, writeAtomically } from '../../platform/files.ts'
+import { readIfPresent, removeIfPresent, writeAtomically } from '../../shared/base/files.ts'
 import { turns } from '../turns.ts'
 
 /** Where apps find what is published. */

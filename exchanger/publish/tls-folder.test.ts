@@ -15,9 +15,9 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { codeOf } from '../../platform/errors.ts'
-import { certificateIssued } from '../../testbed/exchanger-certificates.ts'
-import { thrownBy } from '../../testbed/exchanger-samples.ts'
+import { codeOf } from '../../shared/base/errors.ts'
+import { certificateIssued } from '../../test/fakes/exchanger-certificates.ts'
+import { thrownBy } from '../../test/fakes/exchanger-samples.ts'
 import { openTlsFolder, readCertificate } from './tls-folder.ts'
 
 const NOW = Date.UTC(2026, 0, 1)

@@ -1,14 +1,14 @@
 import { chmod, mkdir, open, readdir, readlink, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { TLS_FILES } from '../../contract/certificates.ts'
-import { codeOf } from '../../platform/errors.ts'
-import { readIfPresent } from '../../platform/files.ts'
 import {
   CERTIFICATE_DOCUMENT_MAX_BYTES,
   checkedDocument,
   notAfterOf,
   type CertificateDocument,
-} from '../certificate-document.ts'
+} from '../../contract/certificate-document.ts'
+import { TLS_FILES } from '../../contract/certificates.ts'
+import { codeOf } from '../../shared/base/errors.ts'
+import { readIfPresent } from '../../shared/base/files.ts'
 import { turns } from '../turns.ts'
 import type { Store } from './store.ts'
 

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { certificateIssued } from '../../testbed/exchanger-certificates.ts'
+import { certificateIssued } from '../../test/fakes/exchanger-certificates.ts'
 import { openTlsFolder, readCertificate } from './tls-folder.ts'
 
 /** 2096: the publisher's own clock plays no part. */
@@ -44,7 +44,7 @@ const PUBLISHER = `
   await store.publish(certificateIssued(${LATE}, ${HOUR}, 'NEW'))
   console.log('not killed')`
 
-const MODULES = ['./tls-folder.ts', '../../testbed/exchanger-certificates.ts'].map(
+const MODULES = ['./tls-folder.ts', '../../test/fakes/exchanger-certificates.ts'].map(
   (path) => new URL(path, import.meta.url).href,
 )
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import * as z from 'zod'
-import { anyPod } from '../../testbed/arbitrary-pod.ts'
+import { anyPod } from '../../test/fakes/arbitrary-pod.ts'
 import { checkInPlace } from './check-in-place.ts'
 import { checkPod, podSchema } from './pod.ts'
 

@@ -6,13 +6,13 @@ import {
   PERMITTED_SESSION_NAMES,
   PREFIX,
 } from '../../contract/names.ts'
-import { expressionWarnings } from './expression-warnings.ts'
+import { permission } from '../../shared/server/permission.ts'
 import { diff } from './json-patch.ts'
-import { peerWarningsOf } from './peers.ts'
-import { permission } from '../../service/permission.ts'
 import { nameOf, type Namespace } from './pod.ts'
 import { quoted } from './said.ts'
 import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
+import { expressionWarnings } from './warnings/expressions.ts'
+import { peerWarningsOf } from './warnings/peers.ts'
 
 /** A Namespace as it is to become, and as it was where it is an update. */
 export interface NamespaceFacts {

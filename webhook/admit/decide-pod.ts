@@ -7,17 +7,18 @@ import {
   type InjectionRequest,
 } from '../../contract/annotations.ts'
 import { MIRROR_POD_ANNOTATION, PREFIX } from '../../contract/names.ts'
-import { servable } from './servable.ts'
-import { warningsFor, warningWithoutEffect } from './warnings.ts'
-import { inject, withoutMark } from './inject.ts'
+import type { NameSettings } from './checks/permitted-names.ts'
+import { permitted, type PermittingNamespace } from './checks/permitted.ts'
+import { reservedNames } from './checks/reserved-names.ts'
+import { servable } from './checks/servable.ts'
+import { inject, withoutMark } from './inject/inject.ts'
+import type { Injection, InjectionSettings } from './inject/injection.ts'
 import { diff } from './json-patch.ts'
-import type { Injection, InjectionSettings } from './ours/injection.ts'
-import type { NameSettings } from './permitted-names.ts'
-import { peerWarnings } from './peers.ts'
-import { permitted, type PermittingNamespace } from './permitted.ts'
 import { nameOf, type Pod } from './pod.ts'
-import { reservedNames } from './reserved-names.ts'
 import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
+import { peerWarnings } from './warnings/peers.ts'
+import { warningsFor } from './warnings/warnings.ts'
+import { warningWithoutEffect } from './warnings/without-effect.ts'
 
 /** The flags that a decision depends on. */
 export interface Settings extends InjectionDefaults, InjectionSettings, NameSettings {}

@@ -1,4 +1,4 @@
-import type { Operation } from '../../service/kube/kube-client.ts'
+import type { Operation } from '../../shared/server/kube/kube-client.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 

@@ -38,3 +38,18 @@ test('a canonical path stays as it is', () => {
     }),
   )
 })
+
+test('one path is at or below another if its one spelling is', () => {
+  const path = fc.stringMatching(/^\/?(?:var\/)?(?:run\/)?(?:\/?(?:a|b|\.|\.\.)){0,4}\/?$/)
+  let below = 0
+  fc.assert(
+    fc.property(path, path, (mountPath, folder) => {
+      const [one, other] = [canonicalPath(mountPath), canonicalPath(folder)]
+      const expected = one === other || one.startsWith(other === '/' ? other : `${other}/`)
+      if (expected) below += 1
+      expect(isAtOrBelow(mountPath, folder)).toBe(expected)
+    }),
+    { numRuns: 2000 },
+  )
+  expect(below).toBeGreaterThan(100)
+})

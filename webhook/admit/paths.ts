@@ -19,8 +19,10 @@ function isPlain(path: string): boolean {
 
 /** True where the one is the other, or lies below it. */
 export function isAtOrBelow(mountPath: string, folder: string): boolean {
-  const one = canonicalPath(mountPath)
   const other = canonicalPath(folder)
+  // A spelling drops segments and adds none, so without the last one of the folder it cannot lead there.
+  if (!mountPath.includes(other.slice(other.lastIndexOf('/') + 1))) return false
+  const one = canonicalPath(mountPath)
   if (!one.startsWith(other)) return false
   return one.length === other.length || other === '/' || one[other.length] === '/'
 }

@@ -1,4 +1,4 @@
-import type { Permission } from '../../service/permission.ts'
+import type { Permission } from '../../shared/server/permission.ts'
 
 /** Ends a denial for want of permission. */
 export const CHANGED_BY = 'an administrator of the Namespace can change that'

@@ -1,4 +1,4 @@
-import type { Operation } from '../../service/kube/kube-client.ts'
+import type { Operation } from '../../shared/server/kube/kube-client.ts'
 
 /**
  * Why an object was admitted or denied: the label of the metric and a field of the decision log. `denied`: the object

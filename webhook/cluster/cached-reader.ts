@@ -4,11 +4,12 @@ import {
   PERMITTED_ROLES,
   ROLE_ARN,
 } from '../../contract/names.ts'
-import type { Clock, Random } from '../../platform/clock.ts'
-import { messageOf } from '../../platform/errors.ts'
-import type { Logger } from '../../platform/log.ts'
-import { createFairSlots, type SlotLimits } from '../../service/budget/fair-slots.ts'
-import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
+import type { Clock, Random } from '../../shared/base/clock.ts'
+import { messageOf } from '../../shared/base/errors.ts'
+import type { Logger } from '../../shared/base/log.ts'
+import { createFairSlots, type SlotLimits } from '../../shared/server/budget/fair-slots.ts'
+import type { KubeClient, KubeObject } from '../../shared/server/kube/kube-client.ts'
+import { Reflector, type Memory } from '../../shared/server/kube/reflector.ts'
 import {
   createNamespaceLabels,
   keepNamespace,
@@ -17,7 +18,6 @@ import {
   type NamespaceLabelsDeps,
 } from './namespace-labels.ts'
 import { keepOurs, NOTHING, sizeOf } from './our-annotations.ts'
-import { Reflector, type Memory } from '../../service/kube/reflector.ts'
 import { ClusterError, type Annotated, type ClusterReader } from './types.ts'
 
 export interface CachedReaderDeps {

@@ -1,14 +1,14 @@
 import { describe, expect, test } from '@jest/globals'
-import { VirtualClock } from '../../testbed/virtual-clock.ts'
-import type { LogFields, Logger } from '../../platform/log.ts'
-import { findCertificateDoor, findTrustBundle } from './certificate-door.ts'
+import type { LogFields, Logger } from '../../shared/base/log.ts'
 import {
   KubeError,
   type KubeClient,
   type KubeList,
   type KubeObject,
   type Query,
-} from '../../service/kube/kube-client.ts'
+} from '../../shared/server/kube/kube-client.ts'
+import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
+import { findCertificateDoor, findTrustBundle } from './certificate-door.ts'
 
 type Answer = KubeObject | undefined | KubeError
 

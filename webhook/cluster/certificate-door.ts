@@ -1,9 +1,9 @@
-import { sleep, type Clock } from '../../platform/clock.ts'
-import { messageOf } from '../../platform/errors.ts'
-import type { Logger } from '../../platform/log.ts'
-import type { CertificateDoor, TrustBundleSource } from '../admit/ours/injection.ts'
-import type { KubeClient, KubeObject } from '../../service/kube/kube-client.ts'
-import { isServed } from '../../service/kube/served.ts'
+import { sleep, type Clock } from '../../shared/base/clock.ts'
+import { messageOf } from '../../shared/base/errors.ts'
+import type { Logger } from '../../shared/base/log.ts'
+import type { KubeClient, KubeObject } from '../../shared/server/kube/kube-client.ts'
+import { isServed } from '../../shared/server/kube/served.ts'
+import type { CertificateDoor, TrustBundleSource } from '../admit/inject/injection.ts'
 
 /** Between two questions to an apiserver that does not answer. */
 const AGAIN_MS = 2000

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { KubeConfig } from '@kubernetes/client-node'
-import type { Logger } from '../../platform/log.ts'
-import { createKubeClient } from '../../service/kube/kube.ts'
-import { FakeApiserver } from '../../testbed/apiserver.ts'
-import { eventually } from '../../testbed/eventually.ts'
-import { seededRandom, VirtualClock } from '../../testbed/virtual-clock.ts'
+import type { Logger } from '../../shared/base/log.ts'
+import { createKubeClient } from '../../shared/server/kube/kube.ts'
+import { FakeApiserver } from '../../test/fakes/apiserver.ts'
+import { eventually } from '../../test/fakes/eventually.ts'
+import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { createCachedReader, type CachedReader } from './cached-reader.ts'
 
 const PERMITTED = { 'nocreds.dev/permitted-roles': 'arn:aws:iam::111122223333:role/.+' }

@@ -1,13 +1,13 @@
-import type { Clock, Random } from '../../platform/clock.ts'
-import { messageOf } from '../../platform/errors.ts'
-import type { Logger } from '../../platform/log.ts'
 import { INJECTION_LABEL } from '../../contract/names.ts'
+import type { Clock, Random } from '../../shared/base/clock.ts'
+import { messageOf } from '../../shared/base/errors.ts'
+import type { Logger } from '../../shared/base/log.ts'
 import {
   isLostRace,
   type KubeClient,
   type KubeObject,
   type Operation,
-} from '../../service/kube/kube-client.ts'
+} from '../../shared/server/kube/kube-client.ts'
 import { decideNamespace, labelInSync } from '../admit/decide-namespace.ts'
 import { namespaceSchema, type Namespace } from '../admit/pod.ts'
 import { keepOurs } from './our-annotations.ts'

@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseAllDocuments, type Document } from 'yaml'
 import * as z from 'zod'
-import { codeOf, messageOf, UsageError } from '../../platform/errors.ts'
+import { codeOf, messageOf, UsageError } from '../../shared/base/errors.ts'
 import { keepOurs } from './our-annotations.ts'
 import type { Annotated, ClusterReader } from './types.ts'
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { AnnotationError, ANNOTATIONS, readAnnotations } from '../../contract/annotations.ts'
 import { PREFIX } from '../../contract/names.ts'
-import { permission } from '../../service/permission.ts'
+import { permission } from '../../shared/server/permission.ts'
 import { keepOurs, sizeOf } from './our-annotations.ts'
 
 const KEYS = Object.keys(ANNOTATIONS.ServiceAccount)

@@ -1,6 +1,6 @@
 import { ANNOTATIONS } from '../../contract/annotations.ts'
 import { PREFIX } from '../../contract/names.ts'
-import { EKS_ROLE } from '../admit/peer-annotations.ts'
+import { EKS_ROLE } from '../admit/warnings/peer-annotations.ts'
 import type { Annotated } from './types.ts'
 
 /** Shared by every object without annotations of ours, which is most of a cluster. */

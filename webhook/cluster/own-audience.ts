@@ -1,4 +1,4 @@
-import { readIfPresent } from '../../platform/files.ts'
+import { readIfPresent } from '../../shared/base/files.ts'
 
 /** The token by which the webhook itself talks to the apiserver. Source: Kubernetes, "Service Accounts". */
 export const OWN_TOKEN_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/token'

@@ -1,4 +1,4 @@
-import { NocredsError } from '../../platform/errors.ts'
+import { NocredsError } from '../../shared/base/errors.ts'
 
 /** An object of the cluster as far as nocreds reads it: its annotations under our prefix. */
 export interface Annotated {

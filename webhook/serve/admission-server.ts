@@ -2,19 +2,23 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { createServer, type Server } from 'node:https'
 import type { SecureContextOptions } from 'node:tls'
 import { WEBHOOK } from '../../contract/names.ts'
-import { codeOf, messageOf, NocredsError } from '../../platform/errors.ts'
+import { codeOf, messageOf, NocredsError } from '../../shared/base/errors.ts'
 import {
   BLOCK_BYTES,
   BodyError,
   createBodies,
   type Bodies,
   type Body,
-} from '../../service/budget/bodies.ts'
-import { guardServer, type ConnectionLimits, type GuardDeps } from '../../service/budget/guard.ts'
-import { addressOf } from '../../service/budget/sockets.ts'
-import { createSingleFile } from '../../service/budget/turns.ts'
-import { MAX_VALUES, memoryOfJson } from './review-cost.ts'
+} from '../../shared/server/budget/bodies.ts'
+import {
+  guardServer,
+  type ConnectionLimits,
+  type GuardDeps,
+} from '../../shared/server/budget/guard.ts'
+import { addressOf } from '../../shared/server/budget/sockets.ts'
+import { createSingleFile } from '../../shared/server/budget/turns.ts'
 import { answerReview, answerTooLarge, type AnswerDeps, type Resource } from './answer.ts'
+import { MAX_VALUES, memoryOfJson } from './review-cost.ts'
 
 /**
  * An object is at most 1.5 MiB in etcd, and 3 MiB as a request. A review is longer: JSON with escapes (of `<`

@@ -1,10 +1,15 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { createBodies, type Bodies } from '../../service/budget/bodies.ts'
+import { createBodies, type Bodies } from '../../shared/server/budget/bodies.ts'
+import {
+  CLUSTER,
+  podReview,
+  recordedDeps,
+  type Recorded,
+} from '../../test/fakes/webhook-answers.ts'
 import { ClusterError, type ClusterReader } from '../cluster/types.ts'
 import { createAdmissionListener } from './admission-server.ts'
-import { CLUSTER, podReview, recordedDeps, type Recorded } from '../../testbed/webhook-answers.ts'
 
 let server: Server | undefined
 

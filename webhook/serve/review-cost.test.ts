@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from '@jest/globals'
-import { podReview } from '../../testbed/webhook-answers.ts'
+import { podReview } from '../../test/fakes/webhook-answers.ts'
 import { memoryOfJson } from './review-cost.ts'
 
 const MIB = 1024 * 1024

@@ -1,8 +1,8 @@
 import { decideNamespace } from '../admit/decide-namespace.ts'
 import { nameOf, namespaceSchema } from '../admit/pod.ts'
 import { denied, unchanged } from '../admit/verdict.ts'
-import { firstProblem, type AdmissionRequest } from './review.ts'
 import type { Decided } from './review-pod.ts'
+import { firstProblem, type AdmissionRequest } from './review.ts'
 
 /** From the review of a Namespace to its verdict; needs nothing but the review. */
 export function reviewNamespace(request: AdmissionRequest): Decided {

@@ -1,4 +1,4 @@
-import type { Annotated, ClusterReader } from '../cluster/types.ts'
+import { ofOurNames } from '../admit/checks/reserved-names.ts'
 import {
   decideByPodAlone,
   decidePod,
@@ -7,8 +7,8 @@ import {
   type Settings,
 } from '../admit/decide-pod.ts'
 import { checkPod, nameOf, type Pod } from '../admit/pod.ts'
-import { ofOurNames } from '../admit/reserved-names.ts'
 import { denied, unchanged, type Reason, type Verdict } from '../admit/verdict.ts'
+import type { Annotated, ClusterReader } from '../cluster/types.ts'
 import { firstProblem, type AdmissionRequest } from './review.ts'
 
 /** A verdict, and whom it is about: one line of the decision log. */

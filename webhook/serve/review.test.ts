@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
-import type { Operation } from '../../service/kube/kube-client.ts'
-import { podReview, recordedDeps } from '../../testbed/webhook-answers.ts'
+import type { Operation } from '../../shared/server/kube/kube-client.ts'
+import { podReview, recordedDeps } from '../../test/fakes/webhook-answers.ts'
 import { answerReview, type Resource } from './answer.ts'
 
 interface Answer {

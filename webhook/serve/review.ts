@@ -1,7 +1,7 @@
 import * as z from 'zod'
-import { NocredsError } from '../../platform/errors.ts'
+import { NocredsError } from '../../shared/base/errors.ts'
+import type { Operation } from '../../shared/server/kube/kube-client.ts'
 import { checkInPlace } from '../admit/check-in-place.ts'
-import type { Operation } from '../../service/kube/kube-client.ts'
 import type { Verdict } from '../admit/verdict.ts'
 
 /** A body that is no AdmissionReview: answered with HTTP 400, because there is no uid to answer to. */

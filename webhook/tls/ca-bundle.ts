@@ -1,5 +1,5 @@
-import { NocredsError } from '../../platform/errors.ts'
-import type { KubeClient, Operation } from '../../service/kube/kube-client.ts'
+import { NocredsError } from '../../shared/base/errors.ts'
+import type { KubeClient, Operation } from '../../shared/server/kube/kube-client.ts'
 
 class WebhookConfigurationError extends NocredsError<'ERR_WEBHOOK_CONFIGURATION_MISSING'> {}
 

@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
-import type { Clock } from '../../platform/clock.ts'
-import { UsageError } from '../../platform/errors.ts'
-import type { Logger } from '../../platform/log.ts'
+import type { Clock } from '../../shared/base/clock.ts'
+import { UsageError } from '../../shared/base/errors.ts'
+import type { Logger } from '../../shared/base/log.ts'
+import { splitPem } from '../../shared/x509/pem.ts'
 import { readPem } from './files.ts'
-import { splitPem } from '../../service/pem.ts'
 import { watch, type Watched } from './watched.ts'
 
 /** The CAs of which a caller must present a certificate. */

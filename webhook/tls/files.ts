@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import type { Clock } from '../../platform/clock.ts'
-import { codeOf, messageOf, UsageError } from '../../platform/errors.ts'
-import type { Logger } from '../../platform/log.ts'
-import { readPair, type ServingCertificate } from '../../service/pair.ts'
+import type { Clock } from '../../shared/base/clock.ts'
+import { codeOf, messageOf, UsageError } from '../../shared/base/errors.ts'
+import type { Logger } from '../../shared/base/log.ts'
+import { readPair, type ServingCertificate } from '../../shared/x509/pair.ts'
 import type { CertificateSource } from './source.ts'
 import { watch } from './watched.ts'
 

@@ -1,4 +1,4 @@
-import { splitPem } from '../../service/pem.ts'
+import { splitPem } from '../../shared/x509/pem.ts'
 import { createCa, issueLeaf, type Issued } from './certificates.ts'
 import type { RotationPolicy, RotationStep, TlsState } from './rotation.ts'
 

@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { readPair } from '../../shared/x509/pair.ts'
+import { splitPem } from '../../shared/x509/pem.ts'
 import { createCa, issueLeaf } from './certificates.ts'
 import { carryOut } from './renewal.ts'
-import { readPair } from '../../service/pair.ts'
-import { splitPem } from '../../service/pem.ts'
 import { nextStep, type RotationPolicy, type TlsState } from './rotation.ts'
 
 const SECOND = 1000

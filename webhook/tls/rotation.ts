@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
-import { readPair } from '../../service/pair.ts'
-import { isDue, isOver, issuedMs } from '../../service/certificate-life.ts'
-import { splitPem } from '../../service/pem.ts'
+import { isDue, isOver, issuedMs } from '../../shared/x509/certificate-life.ts'
+import { readPair } from '../../shared/x509/pair.ts'
+import { splitPem } from '../../shared/x509/pem.ts'
 
 /** What the replicas share: the Secret's data, decoded. */
 export interface TlsState {

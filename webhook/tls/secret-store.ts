@@ -1,5 +1,9 @@
-import type { KubeClient } from '../../service/kube/kube-client.ts'
-import { readSharedSecret, type SecretKeys, type Stored } from '../../service/shared-secret.ts'
+import type { KubeClient } from '../../shared/server/kube/kube-client.ts'
+import {
+  readSharedSecret,
+  type SecretKeys,
+  type Stored,
+} from '../../shared/server/shared-secret.ts'
 import type { TlsState } from './rotation.ts'
 
 /** Keys of the Secret's data; `ca.crt`, `tls.crt` and `tls.key` are what tools expect. */

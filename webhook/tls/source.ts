@@ -1,4 +1,4 @@
-import type { ServingCertificate } from '../../service/pair.ts'
+import type { ServingCertificate } from '../../shared/x509/pair.ts'
 
 /** Where the serving certificate comes from; it changes while the server runs. */
 export interface CertificateSource {

@@ -1,6 +1,6 @@
-import type { Cancel, Clock } from '../../platform/clock.ts'
-import { messageOf } from '../../platform/errors.ts'
-import type { Logger } from '../../platform/log.ts'
+import type { Cancel, Clock } from '../../shared/base/clock.ts'
+import { messageOf } from '../../shared/base/errors.ts'
+import type { Logger } from '../../shared/base/log.ts'
 
 /** cert-manager renews days ahead, and the kubelet needs up to a minute to bring a Secret's new data. */
 const LOOK_MS = 5000

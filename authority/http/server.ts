@@ -1,0 +1,236 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import {
+  AUTHORITY,
+  CERTIFICATE_LIMITS,
+  type CertificateRefusal,
+  type IssuedCertificate,
+  type TrustBundleAnswer,
+} from '../../contract/certificates.ts'
+import { sleep } from '../../shared/base/clock.ts'
+import { messageOf } from '../../shared/base/errors.ts'
+import type { Logger } from '../../shared/base/log.ts'
+import { BodyError, createBodies, type Bodies } from '../../shared/server/budget/bodies.ts'
+import {
+  BusyError,
+  createFairSlots,
+  type FairSlots,
+  type SlotLimits,
+} from '../../shared/server/budget/fair-slots.ts'
+import { guardServer, type ConnectionLimits } from '../../shared/server/budget/guard.ts'
+import { quietLog } from '../../shared/server/budget/quiet-log.ts'
+import type { NoteRefusal } from '../../shared/server/budget/refusals.ts'
+import { addressOf } from '../../shared/server/budget/sockets.ts'
+import { csrFromPem, readCsr } from '../csr.ts'
+import type { Identity } from '../identity/identity.ts'
+import { issue, noteIssued, noteRefused, type IssueDeps, type IssueRequest } from '../issue.ts'
+import { Refusal, type Reason } from '../refusal.ts'
+import { readBody, readToken } from './body.ts'
+import { requirePlausible } from './precheck.ts'
+
+export interface ServerDeps extends IssueDeps {
+  /** Caps what is issued. */
+  readonly maxLifetimeSeconds: number
+}
+
+/**
+ * Requests that are worked on at once, in all and of one address; each is three calls of the apiserver. Pods
+ * of a node may share an address, so the others wait for a while, and are then told to ask again.
+ */
+const AT_ONCE: SlotLimits = {
+  max: 64,
+  maxPerCaller: 8,
+  maxWaiting: 256,
+  maxWaitingPerCaller: 128,
+  maxWaitMs: 5000,
+}
+/** Where the apiserver does not know the token, it is this long until the slot is free again. */
+const STRANGER_MS = 250
+
+/** Pods come and go: each opens a connection of its own once in half an hour. */
+const CONNECTIONS: ConnectionLimits = {
+  unfinished: { max: 128, maxPerAddress: 64 }, // each of them makes a turn of the event loop longer
+  proven: { max: 384, maxPerAddress: 192 }, // more than work and wait, so that none of those is cut off
+  // A quarter of a core at most.
+  handshakes: { perSecond: 300, burst: 48, waiting: { max: 768, maxPerAddress: 512 } },
+  deadlines: { handshakeMs: 5000, firstRequestMs: 10_000, answerMs: 20_000 },
+}
+/** Bytes; a request takes at most one block. */
+const BODIES = { max: 16 * 1024 * 1024, maxPerAddress: 8 * 1024 * 1024 } as const
+
+/** The server that exchangers ask: HTTPS with the authority's own certificate, TLS 1.2 or 1.3. */
+export function createAuthorityServer(
+  certificate: { readonly certPem: string; readonly keyPem: string },
+  deps: ServerDeps,
+  note: NoteRefusal,
+): Server {
+  const guarding = { server: 'certificates', clock: deps.clock, note }
+  const desk = {
+    bodies: createBodies(BODIES, guarding),
+    slots: createFairSlots(AT_ONCE, deps.clock),
+    strangersLog: quietLog(deps.log, deps.clock),
+  }
+  const server = createServer(
+    {
+      cert: certificate.certPem,
+      key: certificate.keyPem,
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: CONNECTIONS.deadlines.handshakeMs,
+      pauseOnConnect: true,
+      connectionsCheckingInterval: 1000, // how closely the limits below are kept
+    },
+    createAuthorityListener(deps, desk),
+  )
+  server.headersTimeout = 5000
+  server.requestTimeout = 10_000
+  server.keepAliveTimeout = 5000 // a pod asks once in half an hour
+  guardServer(server, CONNECTIONS, guarding)
+  return server
+}
+
+/** Never throws, never leaves a request unanswered. */
+function createAuthorityListener(deps: ServerDeps, desk: Desk): RequestListener {
+  return (request, response) => {
+    const answered = isForTrustBundle(request) ? trustBundle(deps) : answer(request, deps, desk)
+    answered.then(
+      (body) => {
+        send(response, 200, body)
+      },
+      (error: unknown) => {
+        refuse(response, error)
+      },
+    )
+  }
+}
+
+function isForTrustBundle({ url, method }: IncomingMessage): boolean {
+  return url === AUTHORITY.trustBundlePath && method === 'GET'
+}
+
+/** Public, and from memory: it costs no more than the connection, which is budgeted. @throws Refusal */
+function trustBundle({ current }: ServerDeps): Promise<TrustBundleAnswer> {
+  const ca = current()
+  if (ca !== undefined) return Promise.resolve({ trustBundle: ca.bundlePem })
+  return Promise.reject(new Refusal('not-ready', 'the authority has no CA yet'))
+}
+
+/** Work begins with the whole body, so that slow senders hold nobody up. */
+interface Desk {
+  readonly bodies: Bodies
+  readonly slots: FairSlots
+  /** For refusals of nobody that the apiserver knows. */
+  readonly strangersLog: Logger
+}
+
+/** @throws Refusal, also where too much is asked for at once */
+async function atDesk<T>(desk: Desk, caller: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await desk.slots.run(caller, work)
+  } catch (error) {
+    if (!(error instanceof BusyError)) throw error
+    throw new Refusal('not-ready', `too much is asked for at once (${error.message}); ask again`)
+  }
+}
+
+/**
+ * Whose token it is. A token that the apiserver does not accept keeps its slot for a while: the address
+ * that sends such tokens gets few of them looked at, and all others do not wait for it.
+ */
+async function identify(token: string, { cluster, clock }: ServerDeps): Promise<Identity> {
+  try {
+    return await cluster.identify(token)
+  } catch (error) {
+    if (error instanceof Refusal && error.code === 'token-invalid') await sleep(clock, STRANGER_MS)
+    throw error
+  }
+}
+
+async function answer(
+  request: IncomingMessage,
+  deps: ServerDeps,
+  desk: Desk,
+): Promise<IssuedCertificate> {
+  const { clock, metrics } = deps
+  let identity: Identity | undefined
+  let startedAt = clock.monotonic()
+  try {
+    requireRoute(request)
+    const token = readToken(request.headers.authorization)
+    requirePlausible(token, clock.now())
+    const text = await readText(request, desk.bodies)
+    startedAt = clock.monotonic()
+    const { csr, durationSeconds } = readBody(text)
+    const bytes = csrFromPem(csr)
+    return await atDesk(desk, addressOf(request.socket), async () => {
+      identity = await identify(token, deps)
+      const asked: IssueRequest = {
+        door: 'authority',
+        identity,
+        readCsr: () => readCsr(bytes),
+        lifetimeSeconds: Math.min(durationSeconds, deps.maxLifetimeSeconds),
+      }
+      const issued = await issue(asked, deps)
+      noteIssued(asked, issued, deps)
+      return { certificate: issued.chainPem, trustBundle: issued.bundlePem }
+    })
+  } catch (error) {
+    const log = identity === undefined ? desk.strangersLog : deps.log
+    noteRefused('authority', identity, error, { metrics, log })
+    throw error
+  } finally {
+    metrics.observe('authority', (clock.monotonic() - startedAt) / 1000)
+  }
+}
+
+function requireRoute({ url, method, headers }: IncomingMessage): void {
+  if (url !== AUTHORITY.path || method !== 'POST') {
+    const allowed = `POST ${AUTHORITY.path}, GET ${AUTHORITY.trustBundlePath}`
+    throw new Refusal('request-invalid', `allowed: ${allowed}`)
+  }
+  if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) {
+    throw new Refusal('request-invalid', 'content-type must be application/json')
+  }
+}
+
+/** @throws Refusal */
+async function readText(request: IncomingMessage, bodies: Bodies): Promise<string> {
+  try {
+    const body = await bodies.read(request, { kept: CERTIFICATE_LIMITS.requestBytes })
+    const text = body.take().toString('utf8')
+    body.release() // what is left of it is bounded by the slots
+    return text
+  } catch (error) {
+    if (!(error instanceof BodyError)) throw error
+    throw new Refusal(REFUSAL_OF_BODY[error.code], error.message)
+  }
+}
+
+const REFUSAL_OF_BODY = {
+  ERR_BODY_TOO_LARGE: 'too-large',
+  ERR_BODY_ABORTED: 'request-invalid',
+  ERR_BODY_OVER_BUDGET: 'not-ready',
+} as const satisfies Readonly<Record<BodyError['code'], Reason>>
+
+function refuse(response: ServerResponse, error: unknown): void {
+  const isRefusal = error instanceof Refusal
+  const refusal: CertificateRefusal = isRefusal
+    ? { code: error.code, message: messageOf(error) }
+    : { code: 'fault', message: 'fault inside the authority, see its log' }
+  // One who is still sending would not see the answer if the connection were closed: the rest is thrown away as
+  // it comes, for as long as any request may take.
+  if (!isRefusal || error.code !== 'too-large') response.setHeader('connection', 'close')
+  send(response, isRefusal ? error.status : 500, refusal)
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  body: IssuedCertificate | TrustBundleAnswer | CertificateRefusal,
+): void {
+  const text = JSON.stringify(body)
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+  })
+  response.end(text)
+}

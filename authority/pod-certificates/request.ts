@@ -1,0 +1,175 @@
+import { isDeepStrictEqual } from 'node:util'
+import { AUTHORITY, CERTIFICATE_SECONDS } from '../../contract/certificates.ts'
+import { fillInPod } from '../../contract/dns-names.ts'
+import { CERTIFICATE_DNS_NAMES } from '../../contract/names.ts'
+import { dnsNames as dnsNamesKind } from '../../contract/values.ts'
+import type { KubeObject } from '../../shared/server/kube/kube-client.ts'
+import { readCsr, type ReadCsr } from '../csr.ts'
+import type { Identity } from '../identity/identity.ts'
+import { Refusal, type Reason } from '../refusal.ts'
+
+interface Spec {
+  readonly podName?: unknown
+  readonly podUID?: unknown
+  readonly serviceAccountName?: unknown
+  readonly nodeName?: unknown
+  readonly maxExpirationSeconds?: unknown
+  readonly stubPKCS10Request?: unknown
+  readonly unverifiedUserAnnotations?: Readonly<Record<string, string>>
+}
+
+/** True once a signer has decided. Source: PodCertificateRequest of the Kubernetes API. */
+export function isDecided(request: KubeObject): boolean {
+  const { conditions = [] } = (request['status'] ?? {}) as {
+    readonly conditions?: readonly { readonly type?: string }[]
+  }
+  return conditions.some(({ type = '' }) => ['Issued', 'Denied', 'Failed'].includes(type))
+}
+
+/**
+ * The pod that the request is for. The apiserver compares it with the pod only if a kubelet asks (admission
+ * plugin NodeRestriction); anyone else who may create requests writes what they like, so the authority compares
+ * all of it with the pod, and our guard takes requests from kubelets alone.
+ */
+export function identityOf(request: KubeObject): Identity {
+  const { podName, podUID, serviceAccountName, nodeName } = specOf(request)
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+  return {
+    namespace: request.metadata.namespace ?? '',
+    serviceAccount: text(serviceAccountName),
+    podName: text(podName),
+    podUid: text(podUID),
+    nodeName: text(nodeName),
+  }
+}
+
+/**
+ * Key from the kubelet's CSR, names from the annotation; the kubelet's CSR names nothing.
+ *
+ * @throws Refusal
+ */
+export function csrOf(request: KubeObject): ReadCsr {
+  const { stubPKCS10Request, unverifiedUserAnnotations = {} } = specOf(request)
+  const foreign = Object.keys(unverifiedUserAnnotations).find(
+    (key) => key !== CERTIFICATE_DNS_NAMES,
+  )
+  if (foreign !== undefined) {
+    throw new Refusal(
+      'request-invalid',
+      `unknown annotation ${foreign}; allowed: ${CERTIFICATE_DNS_NAMES}`,
+    )
+  }
+  const asked = unverifiedUserAnnotations[CERTIFICATE_DNS_NAMES] ?? ''
+  const dnsNames = dnsNamesKind.parse(asked)
+  if (dnsNames === undefined) {
+    throw new Refusal(
+      'request-invalid',
+      `${CERTIFICATE_DNS_NAMES} is ${JSON.stringify(asked.slice(0, 200))}; allowed: ${dnsNamesKind.allowed}`,
+    )
+  }
+  if (typeof stubPKCS10Request !== 'string') {
+    throw new Refusal('csr-invalid', 'the request has no stubPKCS10Request')
+  }
+  const csr = readCsr(Buffer.from(stubPKCS10Request, 'base64'))
+  const { podName } = identityOf(request)
+  const filled = dnsNames.map((name) => fillInPod(name, podName))
+  return { ...csr, dnsNames: [...new Set([...csr.dnsNames, ...filled])] }
+}
+
+interface PodCertificateSource {
+  readonly signerName?: unknown
+  readonly userAnnotations?: Readonly<Record<string, string>>
+}
+
+/**
+ * The pod must ask for just that: a volume with our signer and these annotations.
+ *
+ * @throws Refusal
+ */
+export function requireAsked(request: KubeObject, pod: unknown): void {
+  const { spec = {} } = (pod ?? {}) as { readonly spec?: PodVolumes }
+  const { unverifiedUserAnnotations = {} } = specOf(request)
+  const asks = (spec.volumes ?? [])
+    .flatMap(({ projected }) => projected?.sources ?? [])
+    .some(
+      ({ podCertificate }) =>
+        podCertificate?.signerName === AUTHORITY.signerName &&
+        isDeepStrictEqual(podCertificate.userAnnotations ?? {}, unverifiedUserAnnotations),
+    )
+  if (asks) return
+  throw new Refusal(
+    'request-invalid',
+    `no volume of the pod asks ${AUTHORITY.signerName} for a certificate with the annotations of the request`,
+  )
+}
+
+interface PodVolumes {
+  readonly volumes?: readonly {
+    readonly projected?: {
+      readonly sources?: readonly { readonly podCertificate?: PodCertificateSource }[]
+    }
+  }[]
+}
+
+/**
+ * Within what the kubelet asks for and what the authority issues, but never below the hour that the
+ * apiserver demands.
+ */
+export function lifetimeOf(request: KubeObject, maxLifetimeSeconds: number): number {
+  const { maxExpirationSeconds } = specOf(request)
+  const asked =
+    typeof maxExpirationSeconds === 'number' ? maxExpirationSeconds : CERTIFICATE_SECONDS.max
+  return Math.max(Math.min(asked, maxLifetimeSeconds), CERTIFICATE_SECONDS.min)
+}
+
+function specOf(request: KubeObject): Spec {
+  return request['spec'] ?? {}
+}
+
+export interface IssuedParts {
+  readonly chainPem: string
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
+}
+
+/** The request with a certificate. */
+export function withCertificate(
+  request: KubeObject,
+  { chainPem, notBeforeMs, notAfterMs }: IssuedParts,
+  nowMs: number,
+): KubeObject {
+  const status = {
+    conditions: [condition('Issued', 'Issued', 'signed by nocreds', nowMs)],
+    certificateChain: chainPem,
+    notBefore: seconds(notBeforeMs),
+    beginRefreshAt: seconds((notBeforeMs + notAfterMs) / 2),
+    notAfter: seconds(notAfterMs),
+  }
+  return { ...request, status }
+}
+
+/** The request, denied for good; the kubelet shows the message in the pod's events. */
+export function withDenial(
+  request: KubeObject,
+  reason: Reason,
+  message: string,
+  nowMs: number,
+): KubeObject {
+  const status = { conditions: [condition('Denied', inCamelCase(reason), message, nowMs)] }
+  return { ...request, status }
+}
+
+/** Source: Condition of the Kubernetes API, which wants a reason in CamelCase. */
+function condition(type: string, reason: string, message: string, nowMs: number): object {
+  const lastTransitionTime = seconds(nowMs)
+  return { type, status: 'True', reason, message: message.slice(0, 32_768), lastTransitionTime }
+}
+
+function inCamelCase(reason: string): string {
+  return reason.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}
+
+/** As metav1.Time is written: without fractions. */
+function seconds(ms: number): string {
+  return new Date(Math.floor(ms / 1000) * 1000).toISOString().replace('.000Z', 'Z')
+}

@@ -1,0 +1,239 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { TRUST_BUNDLE } from '../../contract/certificates.ts'
+import { INJECTION_LABEL } from '../../contract/names.ts'
+import type { StoredObject } from '../../test/fakes/apiserver-store.ts'
+import { writeNamespace } from '../../test/fakes/authority-cluster.ts'
+import { AuthorityStage, soon } from '../../test/fakes/authority-stage.ts'
+
+const EVIL = '-----BEGIN CERTIFICATE-----\nEVIL\n-----END CERTIFICATE-----\n'
+const FINALIZER = 'example.com/stay'
+
+let stage: AuthorityStage
+
+beforeEach(async () => {
+  stage = await AuthorityStage.open()
+})
+
+afterEach(() => stage.close())
+
+const pathIn = (namespace: string): string =>
+  `/api/v1/namespaces/${namespace}/configmaps/${TRUST_BUNDLE.configMap}`
+const bundleIn = (namespace: string): StoredObject | undefined =>
+  stage.api.store.get(pathIn(namespace))
+const wanted = (): object => ({ [TRUST_BUNDLE.key]: stage.roots() })
+
+function enable(namespace: string, metadata: object = {}): void {
+  const labels = { [INJECTION_LABEL.key]: INJECTION_LABEL.value }
+  stage.api.store.write(`/api/v1/namespaces/${namespace}`, {
+    metadata: { name: namespace, labels, ...metadata },
+  })
+}
+
+function disable(namespace: string): void {
+  stage.api.store.write(`/api/v1/namespaces/${namespace}`, { metadata: { name: namespace } })
+}
+
+/** What a tenant writes who may write ConfigMaps; nothing of ours is left but what `labels` copy. */
+function plant(namespace: string, changes: object, metadata: object = {}): void {
+  stage.api.store.write(pathIn(namespace), {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: TRUST_BUNDLE.configMap,
+      namespace,
+      uid: `planted-in-${namespace}`,
+      ...metadata,
+    },
+    data: { [TRUST_BUNDLE.key]: EVIL },
+    ...changes,
+  })
+}
+
+/** Exactly what is wanted, and none of what was planted. */
+async function expectOurs(namespace: string): Promise<void> {
+  await soon(() => {
+    const found = bundleIn(namespace)
+    expect(found?.['data']).toEqual(wanted())
+    expect(found).not.toHaveProperty('immutable')
+    expect(found).not.toHaveProperty('binaryData')
+    expect(found?.metadata).not.toHaveProperty('finalizers')
+    expect(found?.metadata).not.toHaveProperty('deletionTimestamp')
+  })
+}
+
+/** Several times as long as changes are gathered for. */
+async function untilQuiet(): Promise<void> {
+  for (let before = -1; before !== stage.api.requests.length;) {
+    before = stage.api.requests.length
+    await pause(500)
+  }
+}
+
+describe('trust bundles', () => {
+  test('are in enabled namespaces, are corrected, and go with the label', async () => {
+    await stage.start()
+    await expectOurs('team-a')
+    expect(bundleIn('team-a')!.metadata).toMatchObject({
+      labels: { 'velero.io/exclude-from-backup': 'true' },
+      ownerReferences: [expect.objectContaining({ kind: 'ClusterRole', uid: 'uid-of-the-role' })],
+    })
+    writeNamespace(stage.api, 'team-c', {})
+    await expectOurs('team-c')
+    stage.api.store.write(pathIn('team-c'), { ...bundleIn('team-c')!, data: { a: 'b' } })
+    await expectOurs('team-c')
+    disable('team-c')
+    await soon(() => {
+      expect(bundleIn('team-c')).toBeUndefined()
+    })
+    expect(bundleIn('team-b')).toBeUndefined()
+  })
+
+  test('are not made in a namespace that is being deleted', async () => {
+    enable('ending', { deletionTimestamp: '2026-01-01T00:00:00Z' })
+    await stage.start()
+    await expectOurs('team-a')
+    expect(bundleIn('ending')).toBeUndefined()
+  })
+
+  test('come back after a deletion', async () => {
+    await stage.start()
+    await expectOurs('team-a')
+    stage.api.store.delete(pathIn('team-a'))
+    await expectOurs('team-a')
+  })
+
+  test('that rest cost nothing: each is written once, and never read', async () => {
+    enable('team-c')
+    await Promise.all([stage.start(), stage.start()])
+    await expectOurs('team-a')
+    await expectOurs('team-c')
+    await untilQuiet()
+    const revision = stage.api.store.revision
+    stage.api.requests.length = 0
+    writeNamespace(stage.api, 'team-d', {}) // wakes both
+    await expectOurs('team-d')
+    await untilQuiet()
+    expect(stage.api.store.revision).toBe(revision + 2) // the Namespace, and one ConfigMap
+    const touched = stage.api.requests.filter(({ path }) => path.includes('/configmaps'))
+    expect(touched.every(({ path }) => path.includes('/namespaces/team-d/'))).toBe(true)
+    expect(touched.some(({ method }) => method === 'GET')).toBe(false)
+  })
+})
+
+describe('a foreign trust bundle', () => {
+  const FORMS: [what: string, changes: object, metadata: object][] = [
+    ['plain', {}, {}],
+    ['immutable', { immutable: true }, {}],
+    ['immutable, with binary data', { immutable: true, binaryData: { x: 'AAAA' } }, {}],
+    ['with binary data', { binaryData: { x: 'AAAA' } }, {}],
+    ['with finalizers', {}, { finalizers: [FINALIZER] }],
+    ['immutable, with finalizers', { immutable: true }, { finalizers: [FINALIZER] }],
+    [
+      'immutable, being deleted, and held by a finalizer',
+      { immutable: true },
+      { finalizers: [FINALIZER], deletionTimestamp: '2026-01-01T00:00:00Z' },
+    ],
+    [
+      'that bears our labels',
+      { immutable: true },
+      { labels: { 'app.kubernetes.io/managed-by': 'nocreds-authority' } },
+    ],
+  ]
+
+  test.each(FORMS)('planted before the namespace is enabled: %s', async (_, changes, metadata) => {
+    enable('team-c')
+    plant('team-c', changes, metadata)
+    await stage.start()
+    await expectOurs('team-c')
+  })
+
+  test.each(FORMS)('in the place of ours: %s', async (_, changes, metadata) => {
+    await stage.start()
+    await expectOurs('team-a')
+    plant('team-a', changes, { uid: bundleIn('team-a')!.metadata['uid'], ...metadata })
+    await expectOurs('team-a')
+  })
+
+  test('ours made immutable by a patch, with one more CA', async () => {
+    await Promise.all([stage.start(), stage.start()])
+    await expectOurs('team-a')
+    const data = { [TRUST_BUNDLE.key]: stage.roots() + EVIL }
+    stage.api.store.write(pathIn('team-a'), { ...bundleIn('team-a')!, immutable: true, data })
+    await expectOurs('team-a')
+  })
+
+  test('goes from namespaces that are not enabled, whatever it looks like', async () => {
+    for (const [index, [, changes, metadata]] of FORMS.entries()) {
+      disable(`other-${index}`)
+      plant(`other-${index}`, changes, metadata)
+    }
+    await stage.start()
+    plant('team-b', {})
+    await soon(() => {
+      expect(bundleIn('team-b')).toBeUndefined()
+      for (const index of FORMS.keys()) expect(bundleIn(`other-${index}`)).toBeUndefined()
+    })
+    enable('other-5') // immutable, with finalizers
+    await expectOurs('other-5')
+  })
+
+  test('ours is not taken away by a replica whose view of the namespaces lags behind', async () => {
+    await stage.start()
+    await expectOurs('team-a')
+    stage.api.watches.hold()
+    enable('team-c')
+    stage.api.watches.release()
+    await expectOurs('team-c')
+    expect(stage.api.requests.filter(({ method }) => method === 'DELETE')).toEqual([])
+  })
+
+  test('is removed by its uid, so never the one that came after it', async () => {
+    disable('team-c')
+    plant('team-c', {})
+    stage.api.beforeAnswer = ({ method, path }) => {
+      if (method !== 'DELETE' || path !== pathIn('team-c')) return
+      stage.api.beforeAnswer = () => undefined
+      enable('team-c')
+      plant('team-c', { data: wanted() }, { uid: 'of-another-replica' })
+    }
+    await stage.start()
+    await expectOurs('team-c')
+    expect(bundleIn('team-c')!.metadata['uid']).toBe('of-another-replica')
+  })
+})
+
+describe('three hundred foreign ones of 1 MiB', () => {
+  test('are never read, and a few calls are under way at once', async () => {
+    const large = 'x'.repeat(1024 * 1024)
+    for (let index = 0; index < 300; index += 1) {
+      if (index % 2 === 0) enable(`foreign-${index}`)
+      else disable(`foreign-${index}`)
+      plant(`foreign-${index}`, { immutable: true, data: { [TRUST_BUNDLE.key]: large } })
+    }
+    let underWay = 0
+    let most = 0
+    stage.api.around = async ({ path }, answer) => {
+      if (!path.includes('/namespaces/foreign-')) {
+        await answer()
+        return
+      }
+      underWay += 1
+      most = Math.max(most, underWay)
+      await pause(1) // so that those that come together meet
+      await answer().finally(() => (underWay -= 1))
+    }
+    await stage.start()
+    await soon(() => {
+      for (let index = 0; index < 300; index += 1) {
+        const found = bundleIn(`foreign-${index}`)?.['data']
+        expect(found).toEqual(index % 2 === 0 ? wanted() : undefined)
+      }
+    })
+    expect(most).toBe(4)
+    const reads = stage.api.requests.filter(
+      ({ method, path }) => method === 'GET' && path.includes('/configmaps'),
+    )
+    expect(reads.filter(({ accept }) => !accept.includes('as=PartialObjectMetadata'))).toEqual([])
+  })
+})

@@ -1,0 +1,144 @@
+import { TRUST_BUNDLE } from '../../contract/certificates.ts'
+import { INJECTION_LABEL } from '../../contract/names.ts'
+import type { Clock, Random } from '../../shared/base/clock.ts'
+import type { Logger } from '../../shared/base/log.ts'
+import type { KubeClient } from '../../shared/server/kube/kube-client.ts'
+import { Reflector } from '../../shared/server/kube/reflector.ts'
+import { apply, isSame, remove, seenOf, type Seen, type Version } from './apply.ts'
+import { ownerOf, wantedBundle, type Owner } from './config-map.ts'
+import { createPasses } from './passes.ts'
+import { settle, type Action } from './settle.ts'
+
+export interface BundleDeps {
+  readonly kube: KubeClient
+  /** PEM of every CA that peers accept; undefined until there is a CA. */
+  readonly bundlePem: () => string | undefined
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+}
+
+export interface BundleWriter {
+  readonly ready: boolean
+  start(): void
+  /** Looks through all namespaces soon, as after each change that is seen. */
+  wake(): void
+  stop(): void
+}
+
+/** A version that this replica wrote, and what it holds. */
+interface Written extends Version {
+  readonly pem: string
+  readonly ownerUid: string | undefined
+}
+
+/**
+ * Keeps the trust bundle in every enabled namespace. Whatever else bears its name, in any namespace, is
+ * replaced or removed: a pod that mounts it would trust its CAs.
+ *
+ * Only metadata is watched and versions are compared: what a tenant writes into a ConfigMap is never read
+ * and never kept. Replicas do the same work; the second finds it done, and a lost race is no error.
+ */
+export function createBundleWriter(deps: BundleDeps): BundleWriter {
+  const { kube, log } = deps
+  const written = new Map<string, Written>()
+  const shared = {
+    ...deps,
+    onChange: () => {
+      passes.wake()
+    },
+  }
+  const namespaces = new Reflector<'live' | 'ending'>({
+    ...shared,
+    path: '/api/v1/namespaces',
+    kind: 'Namespace',
+    selector: { labelSelector: `${INJECTION_LABEL.key}=${INJECTION_LABEL.value}` },
+    keep: ({ metadata }) => (metadata['deletionTimestamp'] === undefined ? 'live' : 'ending'),
+  })
+  const configMaps = new Reflector<Seen>({
+    ...shared,
+    path: '/api/v1/configmaps',
+    kind: 'ConfigMap',
+    // By name, so that a right to this name alone is enough.
+    selector: { fieldSelector: `metadata.name=${TRUST_BUNDLE.configMap}` },
+    keep: seenOf,
+  })
+
+  const writeTo = (namespace: string, pem: string, owner: Owner | undefined): Action[] => {
+    if (namespaces.get(namespace) === 'ending') return [] // nothing can be made in it any more
+    const seen = configMaps.get(keyIn(namespace))
+    const known = written.get(namespace)
+    const ownerUid = owner?.uid
+    if (known?.pem === pem && known.ownerUid === ownerUid && isSame(known, seen)) return []
+    const target = {
+      collection: collectionOf(namespace),
+      wanted: wantedBundle(namespace, pem, owner),
+    }
+    const run = async (): Promise<void> => {
+      const version = await apply(kube, target, seen)
+      if (version !== undefined) written.set(namespace, { ...version, pem, ownerUid })
+    }
+    return [{ namespace, run }]
+  }
+  const removeFrom = (namespace: string): Action[] => {
+    const seen = configMaps.get(keyIn(namespace))
+    if (namespaces.get(namespace) !== undefined || seen === undefined) return []
+    if (seen.isEnding && !seen.hasFinalizers) return []
+    const run = async (): Promise<void> => {
+      // The watch of namespaces may lag behind the one of ConfigMaps.
+      if (await isEnabled(kube, namespace)) return
+      // Finalizers too: a pod that is created with the enabling would mount what they hold.
+      await remove(kube, `${collectionOf(namespace)}/${TRUST_BUNDLE.configMap}`, seen)
+    }
+    return [{ namespace, run }]
+  }
+  const pass = async (): Promise<number | undefined> => {
+    const pem = deps.bundlePem()
+    if (pem === undefined || !namespaces.ready || !configMaps.ready) return undefined
+    const owner = await ownerOf(kube)
+    for (const namespace of written.keys()) {
+      if (namespaces.get(namespace) === undefined) written.delete(namespace)
+    }
+    const writes = namespaces.keys().flatMap((namespace) => writeTo(namespace, pem, owner))
+    const removals = configMaps.keys().flatMap((key) => removeFrom(namespaceOf(key)))
+    return settle([...writes, ...removals], log)
+  }
+  const passes = createPasses({ ...deps, pass })
+
+  return {
+    get ready() {
+      return namespaces.ready && configMaps.ready
+    },
+    start() {
+      namespaces.start()
+      configMaps.start()
+      passes.start()
+    },
+    wake() {
+      passes.wake()
+    },
+    stop() {
+      passes.stop()
+      namespaces.stop()
+      configMaps.stop()
+    },
+  }
+}
+
+async function isEnabled(kube: KubeClient, name: string): Promise<boolean> {
+  const namespace = await kube.getMetadata(`/api/v1/namespaces/${encodeURIComponent(name)}`)
+  const labels = (namespace?.metadata['labels'] ?? {}) as Readonly<Record<string, unknown>>
+  return labels[INJECTION_LABEL.key] === INJECTION_LABEL.value
+}
+
+function keyIn(namespace: string): string {
+  return `${namespace}/${TRUST_BUNDLE.configMap}`
+}
+
+function namespaceOf(key: string): string {
+  return key.slice(0, key.indexOf('/'))
+}
+
+function collectionOf(namespace: string): string {
+  return `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`
+}

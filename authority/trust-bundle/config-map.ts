@@ -1,0 +1,47 @@
+import { AUTHORITY, TRUST_BUNDLE } from '../../contract/certificates.ts'
+import type { KubeClient, KubeObject } from '../../shared/server/kube/kube-client.ts'
+
+/** What trust bundles belong to: they go when it goes. */
+export interface Owner {
+  readonly uid: string
+}
+
+const OWNER_PATH = `/apis/rbac.authorization.k8s.io/v1/clusterroles/${AUTHORITY.service}`
+
+/** Read at this moment; undefined where the ClusterRole does not exist. @throws KubeError */
+export async function ownerOf(kube: KubeClient): Promise<Owner | undefined> {
+  const uid = (await kube.getMetadata(OWNER_PATH))?.metadata['uid']
+  return typeof uid === 'string' ? { uid } : undefined
+}
+
+/** Labels and owner of everything that holds a trust bundle. */
+export function bundleMetadata(owner: Owner | undefined): object {
+  return {
+    labels: {
+      'app.kubernetes.io/managed-by': AUTHORITY.service,
+      'app.kubernetes.io/part-of': 'nocreds',
+      // A restored one would be a bundle of the past.
+      'velero.io/exclude-from-backup': 'true',
+    },
+    ...(owner === undefined ? {} : { ownerReferences: [referenceTo(owner)] }),
+  }
+}
+
+/** The ConfigMap as it is to be. @param pem of every CA that peers accept */
+export function wantedBundle(namespace: string, pem: string, owner: Owner | undefined): KubeObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: TRUST_BUNDLE.configMap, namespace, ...bundleMetadata(owner) },
+    data: { [TRUST_BUNDLE.key]: pem },
+  }
+}
+
+function referenceTo({ uid }: Owner): object {
+  return {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    name: AUTHORITY.service,
+    uid,
+  }
+}

@@ -1,7 +1,0 @@
-/** The authority's figures: `node bench/authority/main.ts [NAME...]`, see measure.ts; two minutes. Needs openssl. */
-import { measureAll } from '../measure.ts'
-import { measureDoor } from './door.ts'
-import { measureIssuance } from './issuance.ts'
-
-const MEASUREMENTS = { issuance: measureIssuance, door: measureDoor }
-process.exitCode = await measureAll(import.meta.dirname, MEASUREMENTS, process.argv.slice(2))

@@ -1,0 +1,178 @@
+/** The refresher with certificates, on a virtual clock. */
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { notAfterOf, type CertificateDocument } from '../../contract/certificate-document.ts'
+import { sleep } from '../../shared/base/clock.ts'
+import { certificateIssued } from '../../test/fakes/exchanger-certificates.ts'
+import {
+  fails,
+  setStageFor,
+  type Behaviour,
+  type Stage,
+  type StageOptions,
+} from '../../test/fakes/exchanger-stage.ts'
+import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
+import { CERTIFICATE } from './kind.ts'
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+
+type Answers = Behaviour<CertificateDocument>
+
+interface Play extends Stage<CertificateDocument> {
+  readonly clock: VirtualClock
+}
+
+/** Starts a refresher whose requests go as `behaviour` says; `gives` issues for an hour. */
+async function play(
+  behaviour: (n: number, gives: Answers, clock: VirtualClock) => Answers,
+  options: Partial<StageOptions<CertificateDocument>> = {},
+  clock = new VirtualClock(undefined, 2),
+): Promise<Play> {
+  const gives: Answers = () => Promise.resolve(certificateIssued(clock.now(), HOUR))
+  const stage = setStageFor(CERTIFICATE, {
+    clock,
+    random: () => 0.5,
+    behaviour: (n) => behaviour(n, gives, clock),
+    ...options,
+  })
+  stage.refresher.start()
+  await clock.settle()
+  return Object.assign(stage, { clock })
+}
+
+const down = fails('transient')
+const refuses = fails('refused', 'name-not-permitted')
+
+describe('a certificate', () => {
+  test('is renewed in the middle between 35 % and 45 % of its life, by such chance', async () => {
+    const stage = await play((_n, gives) => gives)
+    await stage.clock.advance(2 * HOUR)
+    expect(stage.exchangesAtMs).toEqual([0, 24, 48, 72, 96, 120].map((n) => n * MINUTE))
+  })
+
+  test('survives an authority that is down for half a life, whenever that begins', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: 120 }), fc.integer(), async (minute, seed) => {
+        const fromMs = minute * MINUTE
+        const clock = new VirtualClock(undefined, 1)
+        const startMs = clock.now() + 1
+        const stage = await play(
+          (_n, gives) => (signal) => {
+            const atMs = clock.now() - startMs
+            const isDown = atMs >= fromMs && atMs < fromMs + HOUR / 2
+            return isDown ? down(signal) : gives(signal)
+          },
+          { random: seededRandom(seed) },
+          clock,
+        )
+        for (let step = 0; step < 4 * 60; step += 1) {
+          await clock.advance(MINUTE)
+          expect(stage.current()).toBeDefined()
+        }
+        expect(stage.lines.filter(({ msg }) => msg.includes('withdrawn'))).toEqual([])
+        stage.refresher.stop()
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  test('goes at its notAfter, not a moment later, and comes back with the authority', async () => {
+    let isUp = false
+    const stage = await play((n, gives) => (n === 0 || isUp ? gives : down))
+    await stage.clock.advance(HOUR - 1)
+    expect(stage.current()).toBeDefined()
+    await stage.clock.advance(1)
+    expect(stage.current()).toBeUndefined()
+    expect(stage.lines.map(({ msg }) => msg)).toContain('certificate has ended and is withdrawn')
+    expect(stage.gaveUp).toEqual([])
+    isUp = true
+    await stage.clock.advance(3 * MINUTE)
+    expect(stage.current()).toBeDefined()
+  })
+
+  test('the first one refused gives up at once, a later one never', async () => {
+    const first = await play(() => refuses)
+    expect(first.gaveUp).toMatchObject([{ code: 'name-not-permitted' }])
+    expect(first.lines.map(({ msg }) => msg)).toEqual([
+      'certificate request failed',
+      'no first certificate can be had; the sidecar ends',
+    ])
+    const later = await play((n, gives) => (n === 0 ? gives : refuses))
+    await later.clock.advance(3 * HOUR)
+    expect(later.gaveUp).toEqual([])
+    expect(later.exchangesAtMs.length).toBeGreaterThan(20)
+  })
+
+  test('that an earlier process left goes on with its life', async () => {
+    const clock = new VirtualClock(undefined, 2)
+    const found = certificateIssued(clock.now() - 20 * MINUTE, HOUR, 'FOUND')
+    const stage = await play((_n, gives) => gives, { found }, clock)
+    expect(stage.refresher.isGateShut).toBe(false)
+    expect(stage.exchangesAtMs).toEqual([])
+    await clock.advance(4 * MINUTE)
+    expect(stage.exchangesAtMs).toEqual([4 * MINUTE])
+    const old = certificateIssued(clock.now() - 50 * MINUTE, HOUR, 'FOUND')
+    const late = await play(() => down, { found: old }, clock)
+    expect(late.exchangesAtMs).toEqual([0])
+    expect(late.current()).toBe(old)
+  })
+
+  test('of an authority whose clock is far off is not asked for without a pause', async () => {
+    const shifted = (ms: number): Promise<Play> =>
+      play((_n, _gives, clock) => () => {
+        return Promise.resolve(certificateIssued(clock.now() + ms, HOUR))
+      })
+    const behind = await shifted(-50 * MINUTE)
+    await behind.clock.advance(10 * MINUTE)
+    expect(behind.exchangesAtMs.length).toBeLessThanOrEqual(4)
+    const ahead = await shifted(HOUR)
+    await ahead.clock.advance(HOUR)
+    expect(ahead.exchangesAtMs.length).toBeLessThanOrEqual(3)
+  })
+})
+
+test('whatever the authority does, an expired certificate is never published, nor kept', async () => {
+  const answer = fc.record({
+    kind: fc.constantFrom('gives', 'gives', 'transient', 'token', 'refused', 'never'),
+    lifeSeconds: fc.integer({ min: -100, max: 86_400 }),
+    delayMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 90 * SECOND })),
+  })
+  const move = fc.record({
+    advanceMs: fc.integer({ min: 1, max: HOUR }),
+    jumpMs: fc.oneof(fc.constant(0), fc.integer({ min: -HOUR, max: HOUR })),
+  })
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(answer, { minLength: 1, maxLength: 8 }),
+      fc.array(move, { minLength: 5, maxLength: 15 }),
+      fc.integer(),
+      async (answers, moves, seed) => {
+        const clock = new VirtualClock(undefined, 1)
+        const found = certificateIssued(clock.now(), HOUR, 'FOUND')
+        const stage = await play(
+          (n) => async (signal) => {
+            const { kind, lifeSeconds, delayMs } = answers[n % answers.length]!
+            if (kind === 'never') return new Promise(() => undefined)
+            if (delayMs > 0) await sleep(clock, delayMs)
+            if (kind !== 'gives') return fails(kind)(signal)
+            return certificateIssued(clock.now(), lifeSeconds * SECOND, `N-${n}`)
+          },
+          { random: seededRandom(seed), found },
+          clock,
+        )
+        for (const { advanceMs, jumpMs } of moves) {
+          await clock.advance(advanceMs)
+          clock.jumpWall(jumpMs)
+          await clock.advance(30 * SECOND) // the longest sleep
+          const document = stage.current()
+          if (document !== undefined) expect(notAfterOf(document)).toBeGreaterThan(clock.now())
+        }
+        expect(stage.mostUnderWay).toBeLessThanOrEqual(1)
+        stage.refresher.stop()
+      },
+    ),
+    { numRuns: 100 },
+  )
+})

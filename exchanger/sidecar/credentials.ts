@@ -1,0 +1,60 @@
+import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
+import { ensureFolder } from '../../shared/base/files.ts'
+import type { Logger } from '../../shared/base/log.ts'
+import { exchangeOf } from '../failure.ts'
+import { ensureAuthorization } from '../publish/authorization.ts'
+import { writeConfigFile } from '../publish/config-file.ts'
+import type { Endpoint } from '../publish/endpoint.ts'
+import { openStore, type CredentialStore } from '../publish/store.ts'
+import { runExchange } from './child.ts'
+import { CREDENTIALS } from './kind.ts'
+import { runAlone, versionOf, type Part, type PartDeps } from './part.ts'
+import { Refresher } from './refresher.ts'
+
+/** Credentials, kept fresh once the refresher is started. Throws where folder or port cannot be used. */
+export async function openCredentials(config: ExchangerConfig, deps: PartDeps): Promise<Part> {
+  const { clock, random, exchange, onGiveUp } = deps
+  const log = deps.log(config.roleArn)
+  log.info({ pod: config.pod, delivery: config.delivery }, 'exchanger started')
+  await ensureFolder(config.credentialsFolder)
+  const store = await openStore(config.credentialsFolder, clock.now())
+  const endpoint = await deliver(config, deps, log, store)
+  const wanted = exchangeOf(config)
+  const refresher = new Refresher({
+    kind: CREDENTIALS,
+    wanted,
+    clock,
+    random,
+    store,
+    log,
+    exchange: (abort) => runAlone(deps, () => runExchange(exchange, config, abort)),
+    tokenVersion: () => versionOf(config.tokenFile),
+    onGiveUp,
+  })
+  return { wanted, refresher, close: () => endpoint?.close() }
+}
+
+/** Everything that an app needs but the credentials themselves. */
+async function deliver(
+  { delivery, credentialsFolder }: ExchangerConfig,
+  { clock, randomBytes, endpointPort, releaseMemory }: PartDeps,
+  log: Logger,
+  store: CredentialStore,
+): Promise<Endpoint | undefined> {
+  if (delivery === 'process') {
+    await writeConfigFile(credentialsFolder)
+    return undefined
+  }
+  // HTTP and cryptography stay unloaded where files do.
+  const { startEndpoint } = await import('../publish/endpoint.ts')
+  const authorization = await ensureAuthorization(credentialsFolder, randomBytes)
+  const endpoint = await startEndpoint({
+    port: endpointPort,
+    authorization,
+    current: () => store.current(),
+    now: () => clock.now(),
+    onRushOver: releaseMemory,
+  })
+  log.info({ port: endpoint.port }, 'endpoint listens')
+  return endpoint
+}

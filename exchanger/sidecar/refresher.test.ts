@@ -1,0 +1,381 @@
+import { describe, expect, test } from '@jest/globals'
+import { expirationOf, publishedExpirationMs } from '../../contract/credentials.ts'
+import { sleep } from '../../shared/base/clock.ts'
+import { documentEnding } from '../../test/fakes/exchanger-samples.ts'
+import {
+  fails,
+  setStage,
+  type Behaviour,
+  type Stage,
+  type StageOptions,
+} from '../../test/fakes/exchanger-stage.ts'
+import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+/** When credentials of an hour are replaced, by chance of 0.5: between 19 and 38 minutes. */
+const MIDDLE_OF_HOUR_MS = 28.5 * MINUTE
+
+/** An exchange with such a life, after such a time. */
+type Gives = (lifeMs: number, delayMs?: number, keyId?: string) => Behaviour
+
+interface Play extends Stage {
+  readonly clock: VirtualClock
+}
+
+interface PlayOptions extends Partial<StageOptions> {
+  /** What an earlier process left ends in so many milliseconds, as published. */
+  readonly foundLeftMs?: number
+}
+
+/** Starts a refresher whose exchanges go as the script says, one after the other; the last one repeats. */
+async function play(
+  script: (gives: Gives) => readonly Behaviour[],
+  { foundLeftMs, ...options }: PlayOptions = {},
+): Promise<Play> {
+  const clock = new VirtualClock(undefined, 2)
+  const exchanges = script((lifeMs, delayMs = 0, keyId) => async () => {
+    const askedAtMs = clock.now()
+    if (delayMs > 0) await sleep(clock, delayMs)
+    return documentEnding(publishedExpirationMs(askedAtMs + lifeMs, lifeMs), keyId)
+  })
+  const found =
+    foundLeftMs === undefined ? {} : { found: documentEnding(clock.now() + foundLeftMs, 'FOUND') }
+  const stage = setStage({
+    clock,
+    random: () => 0.5,
+    behaviour: (n) => exchanges[n] ?? exchanges.at(-1)!,
+    ...found,
+    ...options,
+  })
+  stage.refresher.start()
+  await clock.settle()
+  return Object.assign(stage, { clock })
+}
+
+const never: Behaviour = () => new Promise(() => undefined)
+const down = fails('transient')
+const failures = (stage: Stage): unknown[] =>
+  stage.lines.filter(({ msg }) => msg === 'exchange failed')
+
+describe('before the first credentials', () => {
+  test('they are fetched at once, and open the gate', async () => {
+    const stage = await play((gives) => [gives(HOUR)])
+    expect(stage.exchangesAtMs).toEqual([0])
+    expect(stage.published).toHaveLength(1)
+    expect(stage.refresher.isGateShut).toBe(false)
+  })
+
+  test('a refusal gives up at once', async () => {
+    const stage = await play(() => [fails('refused', 'AccessDenied')])
+    expect(stage.gaveUp).toMatchObject([{ code: 'AccessDenied' }])
+    await stage.clock.advance(HOUR)
+    expect(stage.exchangesAtMs).toEqual([0])
+    expect(stage.clock.pending).toBe(0)
+  })
+
+  test.each(['transient', 'token'] as const)('%s failures are retried for 30 s', async (kind) => {
+    const stage = await play(() => [fails(kind)])
+    await stage.clock.advance(30 * SECOND - 1)
+    expect(stage.gaveUp).toEqual([])
+    await stage.clock.advance(1)
+    expect(stage.gaveUp).toMatchObject([{ failureClass: kind }])
+    expect(stage.clock.pending).toBe(0)
+  })
+
+  test('STS that is down at start and comes up is waited for', async () => {
+    const stage = await play((gives) => [down, down, down, down, gives(HOUR)])
+    await stage.clock.advance(29 * SECOND)
+    expect(stage.gaveUp).toEqual([])
+    expect(stage.published).toHaveLength(1)
+    expect(failures(stage)).toMatchObject([
+      { attempt: 1, retryInMs: 750 },
+      { attempt: 2, retryInMs: 1500 },
+      { attempt: 3, retryInMs: 3000 },
+      { attempt: 4, retryInMs: 6000 },
+    ])
+  })
+
+  test('an STS that never answers is given up, and its exchange ended', async () => {
+    let aborted = false
+    const stage = await play(() => [
+      (signal) => {
+        signal.addEventListener('abort', () => (aborted = true))
+        return never(signal)
+      },
+    ])
+    await stage.clock.advance(31 * SECOND)
+    expect(stage.gaveUp).toMatchObject([{ code: 'ExchangeTimeout', failureClass: 'transient' }])
+    expect(aborted).toBe(true)
+  })
+})
+
+describe('refreshing', () => {
+  test('ahead of the end, for ever', async () => {
+    const stage = await play((gives) => [gives(HOUR)])
+    await stage.clock.advance(10 * HOUR)
+    expect(stage.exchangesAtMs).toEqual(Array.from({ length: 22 }, (_, n) => n * MIDDLE_OF_HOUR_MS))
+  })
+
+  test('while nothing is due a timer comes no more than once in 10 s', async () => {
+    const stage = await play((gives) => [gives(HOUR)])
+    let timers = 0
+    const after = stage.clock.after.bind(stage.clock)
+    stage.clock.after = (delayMs, action) => {
+      timers += 1
+      expect(delayMs).toBeLessThanOrEqual(30 * SECOND)
+      return after(delayMs, action)
+    }
+    await stage.clock.advance(29 * MINUTE)
+    expect(timers).toBeGreaterThan(50)
+    expect(timers).toBeLessThanOrEqual((29 * MINUTE) / (10 * SECOND))
+  })
+
+  test('good credentials stay while STS is down, and go at their published end, not a moment later', async () => {
+    const stage = await play((gives) => [gives(HOUR), down])
+    await stage.clock.advance(55 * MINUTE - 1)
+    expect(stage.current()).toBeDefined()
+    await stage.clock.advance(1)
+    expect(stage.current()).toBeUndefined()
+    await stage.clock.advance(5 * HOUR)
+    expect(stage.gaveUp).toEqual([])
+  })
+
+  test('down for longer than the life: back within two and a half minutes once STS is', async () => {
+    let isDown = false
+    const stage = await play((gives) => [(signal) => (isDown ? down : gives(HOUR))(signal)])
+    isDown = true
+    await stage.clock.advance(3 * HOUR)
+    expect(stage.current()).toBeUndefined()
+    isDown = false
+    await stage.clock.advance(2.5 * MINUTE)
+    expect(stage.current()).toBeDefined()
+  })
+
+  test('a refusal later on does not end the process, and is retried every few minutes', async () => {
+    const stage = await play((gives) => [gives(HOUR), fails('refused')])
+    await stage.clock.advance(3 * HOUR)
+    expect(stage.gaveUp).toEqual([])
+    const gapsMs = stage.exchangesAtMs.slice(2).map((ms, n) => ms - stage.exchangesAtMs[n + 1]!)
+    expect(Math.max(...gapsMs)).toBe(3.75 * MINUTE) // 26 minutes are left, by chance of 0.5
+    expect(Math.min(...gapsMs)).toBe(1.875 * MINUTE) // none are left
+  })
+
+  test('success resets the backoff', async () => {
+    const down7 = Array.from({ length: 7 }, () => down)
+    const stage = await play((gives) => [gives(HOUR), ...down7, gives(HOUR), down])
+    await stage.clock.advance(90 * MINUTE)
+    const attempts = stage.lines.filter((line) => line['attempt'] !== undefined)
+    expect(attempts.map((line) => line['attempt']).slice(0, 8)).toEqual([1, 2, 3, 4, 5, 6, 7, 1])
+  })
+
+  test('each failure is one line with what one needs to know', async () => {
+    const stage = await play((gives) => [gives(HOUR), down, gives(HOUR)])
+    await stage.clock.advance(40 * MINUTE)
+    expect(failures(stage)).toEqual([
+      {
+        time: expect.any(String),
+        level: 'warn',
+        msg: 'exchange failed',
+        role: 'arn:aws:iam::111122223333:role/app',
+        namespace: 'team-a',
+        serviceAccount: 'app',
+        code: 'SomeCode',
+        class: 'transient',
+        reason: 'it failed: SomeCode',
+        hint: 'Look.',
+        attempt: 1,
+        retryInMs: 19_875,
+      },
+    ])
+  })
+
+  test('a slow exchange is one exchange', async () => {
+    const stage = await play((gives) => [gives(30 * MINUTE, 25 * SECOND)])
+    await stage.clock.advance(5 * HOUR)
+    expect(stage.mostUnderWay).toBe(1)
+    expect(stage.published.length).toBeGreaterThan(20)
+  })
+
+  test('a late answer never replaces a newer one', async () => {
+    const stage = await play((gives) => [
+      gives(HOUR),
+      gives(12 * HOUR, 50 * SECOND, 'LATE'),
+      gives(HOUR, 0, 'NEWER'),
+    ])
+    await stage.clock.advance(45 * MINUTE)
+    expect(stage.published.map(({ document }) => document.AccessKeyId)).toEqual(['KEY-1', 'NEWER'])
+    expect(failures(stage)).toMatchObject([{ code: 'ExchangeTimeout', class: 'transient' }])
+  })
+
+  test('credentials that have ended on arrival are a failure, not published', async () => {
+    const stage = await play((gives) => [gives(HOUR), gives(-HOUR)])
+    await stage.clock.advance(2 * HOUR)
+    expect(stage.published).toHaveLength(1)
+    expect(failures(stage)[0]).toMatchObject({ code: 'ExpiredOnArrival', class: 'transient' })
+  })
+
+  test('stop ends everything at once', async () => {
+    const stage = await play((gives) => [gives(HOUR), gives(HOUR, 20 * SECOND)])
+    await stage.clock.advance(MIDDLE_OF_HOUR_MS + 15 * SECOND)
+    expect(stage.underWay).toBe(1)
+    stage.refresher.stop()
+    await stage.clock.advance(HOUR)
+    expect(stage.published).toHaveLength(1)
+    expect(stage.clock.pending).toBe(0)
+  })
+})
+
+describe('a token that failed', () => {
+  const ended = fails('token', 'ExpiredTokenException')
+
+  test('is waited for no longer than 10 s after the new one', async () => {
+    const stage: Play = await play((gives) => [
+      gives(HOUR),
+      (signal) => (stage.token === 'token-1' ? ended : gives(HOUR))(signal),
+    ])
+    await stage.clock.advance(MIDDLE_OF_HOUR_MS + 20 * SECOND)
+    const before = stage.exchangesAtMs.length
+    stage.token = 'token-2'
+    await stage.clock.advance(10 * SECOND)
+    expect(stage.exchangesAtMs).toHaveLength(before + 1)
+    expect(stage.published).toHaveLength(2)
+  })
+
+  test('is looked at every 10 s at most, and tried again every few minutes all the same', async () => {
+    const stage = await play((gives) => [gives(HOUR), fails('token')])
+    await stage.clock.advance(MIDDLE_OF_HOUR_MS)
+    const { looks } = stage
+    expect(stage.exchangesAtMs).toHaveLength(2)
+    await stage.clock.advance(10 * MINUTE)
+    expect(stage.exchangesAtMs).toHaveLength(4)
+    expect(stage.looks - looks).toBeLessThanOrEqual(7 * 10)
+  })
+
+  test('rotated during the exchange: the new one is tried within 10 s', async () => {
+    const stage: Play = await play((gives) => [
+      gives(HOUR),
+      (signal) => {
+        stage.token = 'token-2'
+        return ended(signal)
+      },
+      gives(HOUR),
+    ])
+    await stage.clock.advance(MIDDLE_OF_HOUR_MS + 15 * SECOND)
+    expect(stage.published).toHaveLength(2)
+  })
+
+  test('missing at start: the first one is tried within 10 s', async () => {
+    const missing = fails('token', 'TokenMissing')
+    const stage = await play((gives) => [missing, gives(HOUR)], { token: undefined })
+    expect(failures(stage)).toMatchObject([{ code: 'TokenMissing', class: 'token' }])
+    stage.token = 'token-1'
+    await stage.clock.advance(10 * SECOND)
+    expect(stage.published).toHaveLength(1)
+  })
+})
+
+describe('a volume that is full', () => {
+  test('leaves the last good credentials, and is retried', async () => {
+    const stage = await play((gives) => [gives(HOUR, 0, 'GOOD'), gives(HOUR, 0, 'NEXT')])
+    stage.onWrite = () => {
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
+    }
+    await stage.clock.advance(40 * MINUTE)
+    expect(stage.current()).toMatchObject({ AccessKeyId: 'GOOD' })
+    expect(failures(stage)[0]).toMatchObject({ code: 'ENOSPC', class: 'transient' })
+    stage.onWrite = () => undefined
+    await stage.clock.advance(MINUTE)
+    expect(stage.current()).toMatchObject({ AccessKeyId: 'NEXT' })
+    expect(stage.published).toHaveLength(2)
+  })
+})
+
+describe('clocks', () => {
+  test('after a suspend a refresh that is overdue comes within 30 s', async () => {
+    const stage = await play((gives) => [gives(HOUR)])
+    await stage.clock.advance(MINUTE)
+    stage.clock.suspend(40 * MINUTE)
+    await stage.clock.advance(30 * SECOND)
+    expect(stage.published).toHaveLength(2)
+  })
+
+  test('after a suspend past their end credentials are withdrawn within 30 s', async () => {
+    const stage = await play((gives) => [gives(HOUR), down])
+    stage.clock.suspend(2 * HOUR)
+    await stage.clock.advance(30 * SECOND)
+    expect(stage.current()).toBeUndefined()
+  })
+
+  test('a clock set back, which makes the published end too late, has it written anew', async () => {
+    const stage = await play((gives) => [gives(HOUR)])
+    await stage.clock.advance(MINUTE)
+    stage.clock.jumpWall(-10 * MINUTE)
+    await stage.clock.advance(30 * SECOND)
+    expect(stage.published).toHaveLength(2)
+    await stage.clock.advance(20 * MINUTE)
+    expect(stage.published).toHaveLength(2)
+  })
+
+  test('set back during an exchange, whose answer then counts from a wrong moment: asked again', async () => {
+    const stage = await play((gives) => [
+      gives(HOUR, 0, 'FIRST'),
+      gives(HOUR, 2 * SECOND, 'WRONG'),
+      gives(HOUR, 0, 'RIGHT'),
+    ])
+    await stage.clock.advance(MIDDLE_OF_HOUR_MS)
+    expect(stage.underWay).toBe(1)
+    stage.clock.jumpWall(-10 * MINUTE)
+    await stage.clock.advance(3 * SECOND)
+    expect(stage.published.map(({ document }) => document.AccessKeyId)).toEqual(['FIRST', 'RIGHT'])
+  })
+
+  test.each([-10, 10])(
+    'a jump of %d minutes: right within 30 s, and as ever afterwards',
+    async (minutes) => {
+      const stage = await play((gives) => [gives(30 * MINUTE)])
+      await stage.clock.advance(MINUTE)
+      stage.clock.jumpWall(minutes * MINUTE)
+      await stage.clock.advance(30 * SECOND)
+      expect(stage.published).toHaveLength(2)
+      for (let minute = 0; minute < 120; minute += 1) {
+        await stage.clock.advance(MINUTE)
+        const leftMs = expirationOf(stage.current()!) - stage.clock.now()
+        expect(leftMs).toBeGreaterThan(15 * MINUTE)
+        expect(leftMs).toBeLessThanOrEqual(27 * MINUTE)
+      }
+      expect(failures(stage)).toEqual([])
+    },
+  )
+
+  test('a clock set back does not lengthen a life', async () => {
+    const stage = await play((gives) => [gives(HOUR), down])
+    stage.clock.jumpWall(-10 * HOUR)
+    await stage.clock.advance(55 * MINUTE)
+    expect(stage.current()).toBeUndefined()
+  })
+})
+
+describe('after a restart', () => {
+  test('credentials that are left are current at once, and refreshed by what is left', async () => {
+    const stage = await play((gives) => [gives(HOUR)], { foundLeftMs: 40 * MINUTE })
+    expect(stage.current()).toMatchObject({ AccessKeyId: 'FOUND' })
+    expect(stage.refresher.isGateShut).toBe(false)
+    expect(stage.exchangesAtMs).toEqual([])
+    await stage.clock.advance(23 * MINUTE)
+    expect(stage.published).toHaveLength(1)
+  })
+
+  test('with little left they are replaced at once', async () => {
+    const stage = await play((gives) => [gives(HOUR)], { foundLeftMs: 10 * MINUTE })
+    expect(stage.exchangesAtMs).toEqual([0])
+  })
+
+  test('a refusal does not end the process while they are good', async () => {
+    const stage = await play(() => [fails('refused')], { foundLeftMs: 10 * MINUTE })
+    await stage.clock.advance(HOUR)
+    expect(stage.gaveUp).toEqual([])
+    expect(stage.current()).toBeUndefined()
+  })
+})

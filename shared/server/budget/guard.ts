@@ -1,0 +1,285 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
+import type { Cancel, Clock } from '../../base/clock.ts'
+import { createBudget, type Budget } from './budget.ts'
+import { Connection } from './connection.ts'
+import type { Limits } from './first-to-go.ts'
+import { refusePipelining } from './pipelining.ts'
+import type { NoteRefusal, RefusalReason } from './refusals.ts'
+import { nameOf, takeOver } from './sockets.ts'
+import { createTurns, type Ration, type Turns } from './turns.ts'
+
+/** What callers of one server may hold of it, all of them and each address. */
+export interface ConnectionLimits {
+  /** Connections without a whole request so far: no handshake, half a header, a slow body. */
+  readonly unfinished: Limits
+  /** Connections that brought one. They have a budget of their own: no flood of the others reaches it. */
+  readonly proven: Limits
+  /** Of a TLS server: how many handshakes may begin, and how many connections wait for that. */
+  readonly handshakes?: Ration & { readonly waiting: Limits }
+  readonly deadlines: Deadlines
+}
+
+/** Milliseconds. */
+interface Deadlines {
+  /** From the connection to the end of the handshake. */
+  readonly handshakeMs: number
+  /** From the connection to the whole first request. */
+  readonly firstRequestMs: number
+  /** From a whole request to the last byte of its answer, which the caller must take. */
+  readonly answerMs: number
+}
+
+export interface GuardDeps {
+  /** Name of the server in log and metric. */
+  readonly server: string
+  readonly clock: Clock
+  readonly note: NoteRefusal
+}
+
+const GUARDS = new WeakMap<object, ConnectionGuard>()
+
+/** Destroys the connections that brought no whole request; a server that closes would wait for them. */
+export function dropUnfinished(server: object): void {
+  GUARDS.get(server)?.stop()
+}
+
+/** Connections of a guarded server that are open, by whether they brought a whole request. */
+export function connectionsOf(server: object): {
+  readonly unfinished: number
+  readonly proven: number
+} {
+  return GUARDS.get(server)?.counts() ?? { unfinished: 0, proven: 0 }
+}
+
+/** How closely deadlines are kept. */
+const SWEEP_MS = 500
+/**
+ * A handshake and a request are done sooner, even by a server that is short of CPU; until then a connection
+ * is not let go for one that waits for its handshake, else many honest callers at once would all begin and
+ * none would end.
+ */
+const GRACE_MS = 1000
+
+/**
+ * Puts budgets before a server, HTTP or HTTPS: call it once, before it listens. A connection over the
+ * budget is destroyed, never paused, as what is paused still holds memory, in the kernel at least.
+ *
+ * Node's own `maxConnections` closes whatever comes next, so those who came first keep all others out.
+ *
+ * A TLS server needs `pauseOnConnect`, so that nothing is read from a connection that waits for its handshake.
+ */
+export function guardServer(
+  server: Server | HttpsServer,
+  limits: ConnectionLimits,
+  deps: GuardDeps,
+): void {
+  const guard = new ConnectionGuard(limits, deps, server instanceof TlsServer)
+  GUARDS.set(server, guard)
+  // Node offers no way to refuse a connection before TLS takes it, so its listeners are called by us.
+  const begin = takeOver(server, 'connection')
+  server.on('connection', (socket: Socket) => {
+    guard.accept(socket, () => {
+      begin(socket)
+    })
+  })
+  server.on('secureConnection', (socket: Socket) => {
+    guard.secured(socket)
+  })
+  const answer = takeOver(server, 'request')
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    if (guard.request(request, response)) answer(request, response)
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    guard.failed(error, socket)
+  })
+  server.on('close', () => {
+    guard.stop()
+  })
+}
+
+class ConnectionGuard {
+  readonly #isTls: boolean
+  readonly #limits: ConnectionLimits
+  readonly #deps: GuardDeps
+  /** Not begun: they wait for their handshake, and cost little but what the kernel holds for them. */
+  readonly #waiting: Budget<Connection>
+  readonly #unfinished: Budget<Connection>
+  readonly #proven: Budget<Connection>
+  readonly #turns: Turns<Connection> | undefined
+  /** Until TLS has its own socket, by both ends; from then on by the socket that Node's HTTP server has. */
+  readonly #byName = new Map<string, Connection>()
+  readonly #bySocket = new WeakMap<Socket, Connection>()
+  #cancelSweep: Cancel | undefined
+
+  constructor(limits: ConnectionLimits, deps: GuardDeps, isTls: boolean) {
+    this.#isTls = isTls
+    this.#limits = limits
+    this.#deps = deps
+    this.#waiting = createBudget(limits.handshakes?.waiting ?? limits.unfinished)
+    this.#unfinished = createBudget(limits.unfinished)
+    this.#proven = createBudget(limits.proven)
+    this.#turns =
+      limits.handshakes === undefined
+        ? undefined
+        : createTurns(limits.handshakes, deps.clock, (address) => this.#mayBegin(address))
+  }
+
+  counts(): { unfinished: number; proven: number } {
+    const unfinished = this.#waiting.size + this.#unfinished.size
+    return { unfinished, proven: this.#proven.size }
+  }
+
+  stop(): void {
+    this.#turns?.stop()
+    this.#cancelSweep?.()
+    this.#cancelSweep = undefined
+    for (const budget of [this.#waiting, this.#unfinished]) {
+      for (const { raw } of [...budget.members()]) raw.destroy()
+    }
+  }
+
+  accept(raw: Socket, begin: () => void): void {
+    raw.on('error', () => undefined) // Node listens only once it is TLS or HTTP
+    const name = nameOf(raw)
+    if (name === undefined) {
+      raw.destroy()
+      return
+    }
+    const nowMs = this.#deps.clock.monotonic()
+    const connection: Connection = new Connection(raw, nowMs, !this.#isTls, () => {
+      this.#waiting.delete(connection)
+      connection.sinceMs = this.#deps.clock.monotonic()
+      this.#unfinished.add(connection)
+      this.#evict(this.#unfinished)
+      if (!raw.destroyed) begin()
+    })
+    if (this.#isTls) this.#byName.set(name, connection)
+    else this.#bySocket.set(raw, connection)
+    raw.on('close', () => {
+      if (this.#byName.get(name) === connection) this.#byName.delete(name)
+      this.#forget(connection)
+    })
+    this.#sweepSoon()
+    if (this.#turns === undefined) {
+      connection.begin()
+      if (!this.#isTls) this.#watchParser(raw, connection)
+      return
+    }
+    this.#waiting.add(connection)
+    this.#turns.add(connection)
+    this.#evict(this.#waiting)
+  }
+
+  /** Whether there is room for one more handshake, or a connection that had its time. */
+  #mayBegin(address: string): boolean {
+    const gone = this.#unfinished.wouldGo(address)
+    return gone === undefined || this.#deps.clock.monotonic() - gone.sinceMs >= GRACE_MS
+  }
+
+  secured(socket: Socket): void {
+    const connection = this.#byName.get(nameOf(socket) ?? '')
+    if (connection !== undefined) {
+      connection.isSecure = true
+      this.#bySocket.set(socket, connection)
+      this.#watchParser(socket, connection)
+    }
+    socket.resume() // Node leaves it as pauseOnConnect made it
+  }
+
+  /** Whether the request is to be answered. */
+  request(request: IncomingMessage, response: ServerResponse): boolean {
+    const { socket } = request
+    const connection = this.#bySocket.get(socket)
+    if (connection === undefined || connection.raw.destroyed) {
+      // What has arrived already is still parsed, and Node's parser must not lose its socket meanwhile.
+      setImmediate(() => socket.destroy())
+      return false
+    }
+    connection.response = response
+    if (this.#proven.has(connection)) {
+      connection.sinceMs = this.#deps.clock.monotonic()
+      return true
+    }
+    const proves = (): void => {
+      if (request.complete) this.#hasProven(connection)
+    }
+    request.on('end', proves)
+    response.on('finish', proves)
+    return true
+  }
+
+  failed(error: NodeJS.ErrnoException, socket: Socket): void {
+    const connection = this.#bySocket.get(socket)
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && connection !== undefined) {
+      this.#refuse(connection, 'deadline')
+    } else if (socket.writable && error.code !== 'ECONNRESET') {
+      const status =
+        error.code === 'HPE_HEADER_OVERFLOW'
+          ? '431 Request Header Fields Too Large'
+          : '400 Bad Request'
+      socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`, () => socket.destroy())
+    } else socket.destroy()
+  }
+
+  /** No client of ours sends a second request before the answer to the first, and each would hold memory. */
+  #watchParser(socket: Socket, connection: Connection): void {
+    refusePipelining(socket, () => {
+      this.#refuse(connection, 'pipelining')
+    })
+  }
+
+  #hasProven(connection: Connection): void {
+    connection.sinceMs = this.#deps.clock.monotonic()
+    if (!this.#unfinished.has(connection)) return
+    this.#unfinished.delete(connection)
+    this.#proven.add(connection)
+    this.#evict(this.#proven)
+    this.#turns?.goOn()
+  }
+
+  #evict(budget: Budget<Connection>): void {
+    for (let one = budget.excess(); one !== undefined; one = budget.excess()) {
+      this.#refuse(one, 'connections')
+    }
+  }
+
+  #refuse(connection: Connection, reason: RefusalReason): void {
+    this.#deps.note(this.#deps.server, reason, connection.address)
+    this.#forget(connection)
+    // Without a farewell: what is still to be sent would stay in the kernel.
+    connection.raw.resetAndDestroy()
+  }
+
+  #forget(connection: Connection): void {
+    this.#waiting.delete(connection)
+    this.#unfinished.delete(connection)
+    this.#proven.delete(connection)
+    this.#turns?.delete(connection)
+    this.#turns?.goOn()
+  }
+
+  #sweepSoon(): void {
+    this.#cancelSweep ??= this.#deps.clock.after(SWEEP_MS, () => {
+      this.#cancelSweep = undefined
+      const nowMs = this.#deps.clock.monotonic()
+      const budgets = [this.#waiting, this.#unfinished, this.#proven]
+      for (const budget of budgets) {
+        for (const connection of [...budget.members()]) {
+          if (this.#isLate(connection, nowMs)) this.#refuse(connection, 'deadline')
+        }
+      }
+      if (budgets.some(({ size }) => size > 0)) this.#sweepSoon()
+    })
+  }
+
+  #isLate(connection: Connection, nowMs: number): boolean {
+    const { handshakeMs, firstRequestMs, answerMs } = this.#limits.deadlines
+    const { acceptedMs, isSecure } = connection
+    if (connection.busyMs(nowMs) > answerMs) return true
+    if (this.#proven.has(connection)) return false // Node's own deadlines hold from here on
+    return nowMs - acceptedMs > (isSecure ? firstRequestMs : handshakeMs)
+  }
+}

@@ -1,0 +1,276 @@
+import { sleep, type Clock, type Random } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { Logger } from '../../base/log.ts'
+import {
+  AnswerTooLargeError,
+  KubeError,
+  type KubeClient,
+  type KubeList,
+  type KubeObject,
+  type Query,
+  type WatchEvent,
+} from './kube-client.ts'
+
+/** A page of a list; what is in it is parsed whole, and takes ten times as much memory then. */
+const PAGE = { objects: 500, bytes: 2 * 1024 * 1024 } as const
+/** The apiserver ends a watch after about this long; spread, so that replicas do not return in step. */
+const WATCH_SECONDS = { least: 300, spread: 300 } as const
+const BACKOFF_MS = { first: 1000, cap: 30_000 } as const
+
+export interface ReflectorDeps<Kept> {
+  readonly kube: KubeClient
+  /** Of the collection, such as `/api/v1/serviceaccounts`. */
+  readonly path: string
+  readonly kind: string
+  /** Selectors, where not every object is wanted. */
+  readonly selector?: Query
+  /** Whole objects instead of their metadata. */
+  readonly whole?: boolean
+  /** What is kept of an object. */
+  readonly keep: (object: KubeObject) => Kept
+  /** Bounds of one page of a list; default 500 objects, 2 MiB. An object that is over the page alone is still read. */
+  readonly page?: { readonly objects: number; readonly bytes: number }
+  /** Bounds what is kept of all objects together. */
+  readonly memory?: Memory<Kept>
+  /** Called after each change, and for each object of a new list; undefined: it is gone. */
+  readonly onChange?: (key: string, kept: Kept | undefined) => void
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+}
+
+/** What tenants write may be more than there is memory for. */
+export interface Memory<Kept> {
+  /** In any unit. */
+  sizeOf(kept: Kept): number
+  readonly max: number
+  /** Kept in the place of what does not fit; of size 0. */
+  readonly instead: Kept
+}
+
+/**
+ * A copy of one kind of object, kept by list and watch. While the apiserver is away the copy stays as
+ * it was; a new list replaces it as a whole, so what was deleted meanwhile goes then.
+ * Source: Kubernetes API concepts, "Efficient detection of changes", "410 Gone responses".
+ */
+export class Reflector<Kept> {
+  readonly #deps: ReflectorDeps<Kept>
+  readonly #stop = new AbortController()
+  #objects: Copy<Kept>
+  #failures = 0
+  #ready = false
+
+  constructor(deps: ReflectorDeps<Kept>) {
+    this.#deps = deps
+    this.#objects = new Copy(deps.memory)
+  }
+
+  /** True from the first complete list on. */
+  get ready(): boolean {
+    return this.#ready
+  }
+
+  get size(): number {
+    return this.#objects.size
+  }
+
+  /** @param key `name`, or `namespace/name` */
+  get(key: string): Kept | undefined {
+    return this.#objects.get(key)
+  }
+
+  keys(): string[] {
+    return [...this.#objects.keys()]
+  }
+
+  start(): void {
+    void this.#run()
+  }
+
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      const from = await this.#attempt(() => this.#list())
+      if (from !== undefined) await this.#follow(from)
+    }
+  }
+
+  /** Runs once; after a failure waits and gives undefined. */
+  async #attempt<T>(action: () => Promise<T>): Promise<T | undefined> {
+    const { clock, random, log, kind } = this.#deps
+    try {
+      const result = await action()
+      this.#failures = 0
+      return result
+    } catch (error) {
+      if (this.#stop.signal.aborted) return undefined
+      const ceilingMs = Math.min(
+        BACKOFF_MS.cap,
+        BACKOFF_MS.first * 2 ** Math.min(this.#failures, 6),
+      )
+      this.#failures += 1
+      log.warn({ kind, reason: messageOf(error), attempt: this.#failures }, 'list or watch failed')
+      await sleep(clock, ceilingMs * (0.5 + random() / 2))
+      return undefined
+    }
+  }
+
+  /** Replaces the copy; gives the resourceVersion that a watch goes on from. */
+  async #list(): Promise<string> {
+    const { keep, memory, page = PAGE } = this.#deps
+    const fresh = new Copy(memory)
+    const position: Position = { limit: page.objects, continue: undefined }
+    for (;;) {
+      const { metadata, items } = await this.#page(position)
+      for (const object of items ?? []) fresh.set(keyOf(object.metadata), keep(object))
+      if (!metadata.continue) {
+        if (fresh.leftOut > 0) {
+          const { kind, log } = this.#deps
+          log.warn({ kind, objects: fresh.leftOut }, 'there is more than may be kept in memory')
+        }
+        this.#replace(fresh)
+        this.#ready = true
+        return metadata.resourceVersion ?? ''
+      }
+      position.continue = metadata.continue
+      position.limit = Math.min(position.limit * 2, page.objects)
+    }
+  }
+
+  /** One page; with fewer objects where it has too many bytes. */
+  async #page(position: Position): Promise<KubeList> {
+    const { kube, path, selector = {}, whole = false, page = PAGE } = this.#deps
+    for (;;) {
+      const query: Record<string, string> = { ...selector, limit: String(position.limit) }
+      if (position.continue !== undefined) query['continue'] = position.continue
+      // For one object the client's own bound holds.
+      const maxBytes = position.limit === 1 ? undefined : page.bytes
+      try {
+        const list = whole ? kube.list : kube.listMetadata
+        return await list(path, query, maxBytes)
+      } catch (error) {
+        if (!(error instanceof AnswerTooLargeError)) throw error
+        if (position.limit === 1) return this.#leaveOut(error)
+        position.limit = Math.max(1, Math.floor(position.limit / 4))
+      }
+    }
+  }
+
+  /** An object that is too large alone: the list goes on behind it. */
+  #leaveOut(error: AnswerTooLargeError): KubeList {
+    if (error.list === undefined) throw error
+    const { kind, log } = this.#deps
+    log.warn({ kind, reason: error.message }, 'an object is too large and is left out')
+    return { metadata: error.list, items: null }
+  }
+
+  /** Watches on and on; returns where only a new list can help. */
+  async #follow(resourceVersion: string): Promise<void> {
+    const position = { resourceVersion, isGone: false }
+    while (!this.#stop.signal.aborted && !position.isGone) {
+      await this.#attempt(() => this.#watch(position))
+    }
+  }
+
+  async #watch(position: { resourceVersion: string; isGone: boolean }): Promise<void> {
+    const { kube, path, selector = {}, whole = false, clock, random } = this.#deps
+    const seconds = Math.round(WATCH_SECONDS.least + WATCH_SECONDS.spread * random())
+    const query = {
+      ...selector,
+      resourceVersion: position.resourceVersion,
+      timeoutSeconds: String(seconds),
+    }
+    const startedAt = clock.monotonic()
+    const onEvent = (event: WatchEvent): void => {
+      if (event.type === 'ERROR') {
+        position.isGone = true
+        return
+      }
+      this.#failures = 0 // it works, even where something cuts each watch after a while
+      this.#apply(event)
+      position.resourceVersion = event.object.metadata.resourceVersion ?? position.resourceVersion
+    }
+    try {
+      const watch = whole ? kube.watch : kube.watchMetadata
+      await watch(path, query, onEvent, this.#stop.signal)
+    } catch (error) {
+      if (!(error instanceof KubeError) || error.status !== 410) throw error
+      position.isGone = true
+    }
+    // A server that ends every watch at once must not be asked in a tight loop.
+    const lastedMs = clock.monotonic() - startedAt
+    if (lastedMs < BACKOFF_MS.first) await sleep(clock, BACKOFF_MS.first - lastedMs)
+  }
+
+  #replace(fresh: Copy<Kept>): void {
+    const before = this.#objects
+    this.#objects = fresh
+    const { onChange } = this.#deps
+    if (onChange === undefined) return
+    for (const key of before.keys()) if (!fresh.has(key)) onChange(key, undefined)
+    for (const [key, kept] of fresh) onChange(key, kept)
+  }
+
+  #apply({ type, object }: WatchEvent): void {
+    const key = keyOf(object.metadata)
+    if (type === 'BOOKMARK') return
+    if (type === 'TOO_LARGE') {
+      const { kind, log } = this.#deps
+      log.warn({ kind, key }, 'an object is too large and is left out')
+    }
+    const isGone = type === 'DELETED' || type === 'TOO_LARGE'
+    const kept = isGone ? undefined : this.#deps.keep(object)
+    if (kept === undefined) this.#objects.delete(key)
+    else this.#objects.set(key, kept)
+    this.#deps.onChange?.(key, kept)
+  }
+}
+
+interface Position {
+  /** Objects that are asked for. */
+  limit: number
+  continue: string | undefined
+}
+
+/** Objects by key, within a bound. */
+class Copy<Kept> extends Map<string, Kept> {
+  readonly #memory: Memory<Kept> | undefined
+  #size = 0
+  /** Objects that did not fit when they came. */
+  leftOut = 0
+
+  constructor(memory: Memory<Kept> | undefined) {
+    super()
+    this.#memory = memory
+  }
+
+  override set(key: string, kept: Kept): this {
+    const memory = this.#memory
+    if (memory === undefined) return super.set(key, kept)
+    this.delete(key)
+    const size = memory.sizeOf(kept)
+    const fits = this.#size + size <= memory.max
+    if (fits) this.#size += size
+    else this.leftOut += 1
+    return super.set(key, fits ? kept : memory.instead)
+  }
+
+  override delete(key: string): boolean {
+    const before = this.get(key)
+    if (before !== undefined) this.#size -= this.#memory?.sizeOf(before) ?? 0
+    return super.delete(key)
+  }
+}
+
+function keyOf({
+  namespace,
+  name = '',
+}: {
+  readonly namespace?: string
+  readonly name?: string
+}): string {
+  return namespace === undefined ? name : `${namespace}/${name}`
+}

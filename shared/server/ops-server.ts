@@ -1,0 +1,60 @@
+import { createServer, type Server } from 'node:http'
+import type { Registry } from '@prometheus-io/client'
+import express, { type Express } from 'express'
+import { WEBHOOK } from '../../contract/names.ts'
+import { guardServer, type ConnectionLimits, type GuardDeps } from './budget/guard.ts'
+
+export interface Probes {
+  /** Ready once all that an answer needs is in place; not while draining. */
+  isReady(): boolean
+  /** False only for what a restart cures. */
+  isLive(): boolean
+}
+
+/** Kubelet and Prometheus need a few; none of them sends a body, or many headers. */
+const LIMITS: ConnectionLimits = {
+  unfinished: { max: 96, maxPerAddress: 64 },
+  proven: { max: 48, maxPerAddress: 32 },
+  deadlines: { handshakeMs: 5000, firstRequestMs: 5000, answerMs: 10_000 },
+}
+const MAX_HEADER_BYTES = 8192
+
+/** Probes and metrics on plain HTTP; nothing secret is in them. */
+export function createOpsServer(
+  registry: Registry,
+  probes: Probes,
+  deps: Omit<GuardDeps, 'server'>,
+): Server {
+  const options = { maxHeaderSize: MAX_HEADER_BYTES, connectionsCheckingInterval: 1000 }
+  const server = createServer(options, createOpsApp(registry, probes))
+  server.headersTimeout = 5000
+  server.requestTimeout = 5000
+  server.keepAliveTimeout = 65_000 // Prometheus asks once a minute at most
+  guardServer(server, LIMITS, { ...deps, server: 'metrics' })
+  return server
+}
+
+function createOpsApp(registry: Registry, probes: Probes): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  const probe = (path: string, isGood: () => boolean): void => {
+    app.get(path, (_request, response) => {
+      const good = isGood()
+      response
+        .status(good ? 200 : 503)
+        .type('text/plain')
+        .send(good ? 'ok\n' : 'not yet\n')
+    })
+  }
+  probe(WEBHOOK.probes.live, () => probes.isLive())
+  probe(WEBHOOK.probes.ready, () => probes.isReady())
+  let scrape: Promise<string> | undefined
+  app.get(WEBHOOK.probes.metrics, async (_request, response) => {
+    // Callers that come together share one: a page is more work than all else that is done here.
+    scrape ??= registry.metrics().finally(() => {
+      scrape = undefined
+    })
+    response.type(registry.contentType).send(await scrape)
+  })
+  return app
+}

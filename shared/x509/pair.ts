@@ -1,0 +1,47 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
+import { messageOf, NocredsError } from '../base/errors.ts'
+
+/** What a TLS server serves with. */
+export interface ServingCertificate {
+  /** Leaf first, then what leads to the CA. */
+  readonly certPem: string
+  readonly keyPem: string
+  /** Milliseconds since the epoch. */
+  readonly expiresAtMs: number
+}
+
+/** Certificate and key that no TLS server could use together; neither is quoted. */
+class PairError extends NocredsError<'ERR_CERTIFICATE_PAIR'> {}
+
+function unusable(why: string): PairError {
+  return new PairError('ERR_CERTIFICATE_PAIR', why)
+}
+
+/**
+ * Puts certificate and key together, if they belong together and a TLS server takes them, the rest of
+ * the chain included. Parsed by node:crypto alone.
+ *
+ * @throws PairError
+ */
+export function readPair(certPem: string, keyPem: string): ServingCertificate {
+  let certificate: X509Certificate
+  try {
+    certificate = new X509Certificate(certPem)
+  } catch {
+    throw unusable('the certificate is not PEM of an X.509 certificate')
+  }
+  let belongs: boolean
+  try {
+    belongs = certificate.checkPrivateKey(createPrivateKey(keyPem))
+  } catch {
+    throw unusable('the key is not PEM of a private key')
+  }
+  if (!belongs) throw unusable('the key does not belong to the certificate')
+  try {
+    createSecureContext({ cert: certPem, key: keyPem })
+  } catch (error) {
+    throw unusable(`the certificate chain cannot be used: ${messageOf(error)}`)
+  }
+  return { certPem, keyPem, expiresAtMs: certificate.validToDate.getTime() }
+}

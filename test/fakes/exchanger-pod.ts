@@ -1,0 +1,103 @@
+/** Test double: folders and env of a sidecar, and the built programs run in them. Never shipped. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { parseCredentialDocument, type CredentialDocument } from '../../contract/credentials.ts'
+import { toEnv, type ExchangerConfig } from '../../contract/exchanger-env.ts'
+import { writeAtomically } from '../../shared/base/files.ts'
+import { noteSaid } from '../leak-check.ts'
+import { CONFIG, type LogLine } from './exchanger-samples.ts'
+
+/** What a sidecar finds in its pod. */
+export interface Pod {
+  readonly config: ExchangerConfig
+  readonly env: Record<string, string>
+  putToken(jwt: string): Promise<void>
+  /** Throws where there is none. */
+  document(): Promise<CredentialDocument>
+  terminationMessage(): Promise<string>
+}
+
+export async function makePod(settings: Partial<ExchangerConfig>): Promise<Pod> {
+  const folder = await mkdtemp(join(tmpdir(), 'nocreds-pod-'))
+  const config: ExchangerConfig = {
+    ...CONFIG,
+    tokenFile: join(folder, 'token'),
+    credentialsFolder: join(folder, 'aws'),
+    terminationMessageFile: join(folder, 'termination-log'),
+    ...settings,
+  }
+  await mkdir(config.credentialsFolder)
+  await writeFile(config.terminationMessageFile, '')
+  const env = new Map(toEnv(config).map(({ name, value }) => [name, value ?? config.pod]))
+  env.set('PATH', dirname(process.execPath))
+  return {
+    config,
+    env: Object.fromEntries(env),
+    putToken: (jwt) => writeAtomically(config.tokenFile, jwt),
+    async document() {
+      const text = await readFile(join(config.credentialsFolder, 'credentials.json'), 'utf8')
+      return parseCredentialDocument(text)
+    },
+    terminationMessage: () => readFile(config.terminationMessageFile, 'utf8'),
+  }
+}
+
+/** Commands whose stdout is the secret itself, and nothing else. */
+const PRINT_SECRETS = ['exchange', 'certificate']
+
+/** A program that runs, with what it has said so far. */
+export interface Running {
+  readonly pid: number
+  readonly said: { stdout: string; stderr: string }
+  readonly exited: Promise<number | null>
+  kill(signal: NodeJS.Signals): void
+  lines(): LogLine[]
+}
+
+export function start(
+  program: string,
+  command: string,
+  env: Readonly<Record<string, string>>,
+): Running {
+  const child = spawn(process.execPath, [program, command], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const said = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said.stdout += text
+    if (!PRINT_SECRETS.includes(command)) noteSaid(text)
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said.stderr += text
+    noteSaid(text)
+  })
+  return {
+    pid: child.pid ?? 0,
+    said,
+    exited: once(child, 'close').then(([code]) => code as number | null),
+    kill: (signal) => child.kill(signal),
+    lines: () =>
+      said.stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as LogLine),
+  }
+}
+
+/** Between two looks in milliseconds, and how many there are: fewer than a test's own timeout allows. */
+const LOOKS = { everyMs: 20, most: 1250 } as const
+
+/** Resolves with what `find` gives, once that is something; rejects where it never is. */
+export async function until<T>(find: () => T | undefined | Promise<T | undefined>): Promise<T> {
+  for (let look = 0; look < LOOKS.most; look += 1) {
+    const found = await find()
+    if (found !== undefined) return found
+    await pause(LOOKS.everyMs)
+  }
+  throw new Error(`never came true: ${find.toString()}`)
+}

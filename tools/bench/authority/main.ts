@@ -1,0 +1,7 @@
+/** The authority's figures: `node tools/bench/authority/main.ts [NAME...]`, see measure.ts; two minutes. Needs openssl. */
+import { measureAll } from '../measure.ts'
+import { measureDoor } from './door.ts'
+import { measureIssuance } from './issuance.ts'
+
+const MEASUREMENTS = { issuance: measureIssuance, door: measureDoor }
+process.exitCode = await measureAll(import.meta.dirname, MEASUREMENTS, process.argv.slice(2))

@@ -1,0 +1,69 @@
+/** What every measurement of the exchanger needs: a folder, its programs as the image has them, a loopback. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { start, type Running } from '../../../test/fakes/exchanger-pod.ts'
+import { bundlePrograms } from '../../build/programs.ts'
+import { startLoopback, type Kept, type Loopback, type LoopbackPod } from './loopback.ts'
+
+export interface Stage {
+  /** Gone afterwards. */
+  readonly folder: string
+  readonly loopback: Loopback
+  /** Path of the program; those it starts stand beside it. */
+  readonly exchanger: string
+}
+
+/** @param lifetimeSeconds of credentials and certificates; 3600 where not given */
+export async function withStage<T>(
+  measure: (stage: Stage) => Promise<T>,
+  lifetimeSeconds?: number,
+): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'nocreds-bench-'))
+  const loopback = await startLoopback(lifetimeSeconds)
+  try {
+    await bundlePrograms(folder, ['exchanger.mjs', 'exchange.mjs', 'certificate.mjs'])
+    return await measure({ folder, loopback, exchanger: join(folder, 'exchanger.mjs') })
+  } finally {
+    await loopback.close()
+    await rm(folder, { recursive: true })
+  }
+}
+
+/** Runs a sidecar as long as the action takes. */
+export async function withSidecar<T>(
+  { loopback, exchanger }: Stage,
+  kept: Kept,
+  action: (sidecar: Running, pod: LoopbackPod) => Promise<T>,
+): Promise<T> {
+  const pod = await loopback.pod(kept)
+  const sidecar = start(exchanger, 'run', pod.env)
+  try {
+    return await action(sidecar, pod)
+  } finally {
+    sidecar.kill('SIGTERM')
+    await sidecar.exited
+    await pod.remove()
+  }
+}
+
+/** Resolves once all that is kept was published that many times. */
+export async function published(sidecar: Running, kept: Kept, times: number): Promise<void> {
+  const { said, exited } = sidecar
+  const words = [
+    ...(kept.delivery === undefined ? [] : ['"credentials published"']),
+    ...(kept.certificate === true ? ['"certificate published"'] : []),
+  ]
+  while (words.some((one) => said.stdout.split(one).length <= times)) {
+    if (await Promise.race([exited.then(() => true), pause(20, false)])) {
+      throw new Error(`the sidecar ended: ${said.stdout}${said.stderr}`)
+    }
+  }
+}
+
+/** As titles and figures name it: `process and a certificate`. */
+export function nameOf({ delivery, certificate = false }: Kept): string {
+  if (delivery === undefined) return 'a certificate alone'
+  return certificate ? `delivery ${delivery} and a certificate` : `delivery ${delivery}`
+}

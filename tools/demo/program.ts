@@ -1,0 +1,42 @@
+/** The built programs as processes. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+const DIST = join(import.meta.dirname, '../../dist')
+
+/** A program of `dist/` that runs with these flags and this env, and nothing else. */
+export function startProgram(
+  name: 'webhook' | 'authority',
+  flags: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string>> = {},
+): ChildProcess {
+  const words = [join(DIST, `${name}.mjs`), ...Object.entries(flags).flat()]
+  return spawn(process.execPath, words, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+/** The port in the line by which it says that it listens. @throws Error where it ends before */
+export function portOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const seen: string[] = []
+    for (const stream of [child.stdout, child.stderr]) {
+      if (stream === null) continue
+      createInterface({ input: stream }).on('line', (line) => {
+        seen.push(line)
+        if (line.includes(' listens"')) resolve((JSON.parse(line) as { port: number }).port)
+      })
+    }
+    child.once('error', reject)
+    child.once('exit', (code) => {
+      reject(new Error(`a program ended with ${String(code)}: ${seen.slice(-3).join(' ')}`))
+    })
+  })
+}
+
+/** By SIGTERM; resolves once it is gone. */
+export async function stopProgram(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  await ended
+}

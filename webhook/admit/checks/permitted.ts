@@ -1,0 +1,110 @@
+import type { InjectionRequest } from '../../../contract/annotations.ts'
+import {
+  PERMITTED_DELIVERIES,
+  PERMITTED_ROLES,
+  PERMITTED_SESSION_NAMES,
+} from '../../../contract/names.ts'
+import { isNamespaced } from '../../../contract/session-name.ts'
+import { DEFAULT_PERMITTED_DELIVERIES, partsOf } from '../../../contract/values.ts'
+import { permission } from '../../../shared/server/permission.ts'
+import type { Pod } from '../pod.ts'
+import { CHANGED_BY, quoted, shownExpression } from '../said.ts'
+import { denied, type Denied } from '../verdict.ts'
+import { deniedName, type NameSettings } from './permitted-names.ts'
+
+/** The namespace of a pod, as far as it permits something. */
+export interface PermittingNamespace {
+  readonly namespace: string
+  /** Undefined where the apiserver knows no such Namespace. */
+  readonly namespaceAnnotations: Readonly<Record<string, string>> | undefined
+}
+
+/** Who asks, and the namespace that permits. */
+export interface PermissionFacts extends PermittingNamespace {
+  readonly pod: Pod
+}
+
+/**
+ * Whether the namespace permits all that is asked for: the role first, then how it is delivered and under
+ * which session name, then the names of the certificate.
+ */
+export function permitted(
+  facts: PermissionFacts,
+  request: InjectionRequest,
+  settings: NameSettings,
+): Denied | undefined {
+  return (
+    deniedRole(facts, request) ??
+    deniedDelivery(facts, request) ??
+    deniedSessionName(facts, request) ??
+    deniedName(facts, request, settings)
+  )
+}
+
+function deniedRole(
+  { namespace, namespaceAnnotations }: PermittingNamespace,
+  { credentials }: InjectionRequest,
+): Denied | undefined {
+  if (credentials === undefined) return undefined
+  const { arn } = credentials.role
+  const expression = namespaceAnnotations?.[PERMITTED_ROLES]
+  const permits = permission(expression)
+  if (permits.valid && permits.permits(arn)) return undefined
+  return denied(
+    'role-not-permitted',
+    `namespace "${namespace}" does not permit role ${arn}: ${PERMITTED_ROLES} is ${shownExpression(expression, permits)}; ${CHANGED_BY}`,
+    arn,
+  )
+}
+
+/**
+ * The token for STS is worth every role that trusts the ServiceAccount, so an app holds it only where the
+ * Namespace says so. A part of the annotation that is not a delivery permits nothing.
+ */
+function deniedDelivery(
+  { namespace, namespaceAnnotations, pod }: PermissionFacts,
+  { credentials }: InjectionRequest,
+): Denied | undefined {
+  if (credentials === undefined) return undefined
+  const { delivery, role } = credentials
+  const text = namespaceAnnotations?.[PERMITTED_DELIVERIES]
+  const deliveries: readonly string[] =
+    text === undefined ? DEFAULT_PERMITTED_DELIVERIES : partsOf(text)
+  const isPermitted = deliveries.includes(delivery)
+  if (isPermitted && (!sharesProcesses(pod) || deliveries.includes('web-identity')))
+    return undefined
+  const what = isPermitted
+    ? 'delivery web-identity, and with shareProcessNamespace the other containers can read the token of the sidecar'
+    : `delivery ${delivery}`
+  const is =
+    text === undefined
+      ? `not set, which permits ${DEFAULT_PERMITTED_DELIVERIES.join(' and ')}`
+      : quoted(text)
+  return denied(
+    'delivery-not-permitted',
+    `namespace "${namespace}" does not permit ${what}: ${PERMITTED_DELIVERIES} is ${is}; ${CHANGED_BY}`,
+    role.arn,
+  )
+}
+
+/** Whether processes of one container see those of another, and so read their files by /proc. */
+function sharesProcesses({ spec }: Pod): boolean {
+  return spec.shareProcessNamespace === true
+}
+
+/** Else one team's sessions could bear another's name in CloudTrail and in `aws:userid`. */
+function deniedSessionName(
+  { namespace, namespaceAnnotations }: PermittingNamespace,
+  { credentials }: InjectionRequest,
+): Denied | undefined {
+  if (credentials === undefined || isNamespaced(credentials.sessionName)) return undefined
+  const { sessionName, role } = credentials
+  const expression = namespaceAnnotations?.[PERMITTED_SESSION_NAMES]
+  const permits = permission(expression)
+  if (permits.valid && permits.permits(sessionName)) return undefined
+  return denied(
+    'session-name-not-permitted',
+    `namespace "${namespace}" does not permit session name ${quoted(sessionName)}: it is neither {namespace} nor begins with {namespace}., and ${PERMITTED_SESSION_NAMES} is ${shownExpression(expression, permits)}; ${CHANGED_BY}`,
+    role.arn,
+  )
+}

@@ -1,0 +1,131 @@
+import { CSI_DRIVER, EXCHANGER, SECRETS } from '../../../contract/names.ts'
+import { sessionNameExcess } from '../inject/deliveries.ts'
+import { OUR_VOLUME_NAMES, sidecarTasks, type Injection } from '../inject/injection.ts'
+import { isSame } from '../inject/same.ts'
+import { appMounts, ourVolumes } from '../inject/whole.ts'
+import { isAtOrBelow } from '../paths.ts'
+import { containersOf, type Container, type Pod, type VolumeMount } from '../pod.ts'
+import { denied, type Denied } from '../verdict.ts'
+import { isForWindows } from './for-windows.ts'
+import { isOfOurDriver } from './reserved-names.ts'
+
+type Check = (pod: Pod, injection: Injection) => Denied | undefined
+
+/** Whether this pod, whose role and names are permitted, can be given them; a denial where it can not. */
+export function servable(pod: Pod, injection: Injection): Denied | undefined {
+  for (const check of CHECKS) {
+    const refusal = check(pod, injection)
+    if (refusal !== undefined) return refusal
+  }
+  return undefined
+}
+
+const CHECKS: readonly Check[] = [
+  hasFewContainers,
+  runsOnLinux,
+  endpointHasItsOwnLoopback,
+  sessionNameFits,
+  volumesAreOurs,
+  containersAreOurs,
+  mountsAreOurs,
+]
+
+/** Each of them gets variables and mounts: 3 MiB of short ones would become a patch of more than 100. */
+const MAX_CONTAINERS = 500
+
+function hasFewContainers(pod: Pod): Denied | undefined {
+  const count = containersOf(pod).length
+  if (count <= MAX_CONTAINERS) return undefined
+  return denied(
+    'invalid-object',
+    `the pod has ${count} containers; allowed: ${MAX_CONTAINERS} in a pod that nocreds gives anything`,
+  )
+}
+
+function runsOnLinux(pod: Pod): Denied | undefined {
+  if (!isForWindows(pod)) return undefined
+  return denied(
+    'windows-pod',
+    'the pod runs on Windows, which nocreds does not support; take role-arn and certificate away or set nocreds.dev/inject: "false"',
+  )
+}
+
+function endpointHasItsOwnLoopback(pod: Pod, { request }: Injection): Denied | undefined {
+  if (request.credentials?.delivery !== 'endpoint' || pod.spec.hostNetwork !== true)
+    return undefined
+  return denied(
+    'endpoint-with-host-network',
+    'delivery "endpoint" serves on loopback, which a pod with hostNetwork shares with its node; use nocreds.dev/delivery: process',
+  )
+}
+
+function sessionNameFits(pod: Pod, injection: Injection): Denied | undefined {
+  const excess = sessionNameExcess(injection, pod)
+  if (excess === 0) return undefined
+  return denied(
+    'session-name-too-long',
+    `nocreds.dev/session-name "${injection.request.credentials?.sessionName ?? ''}" is ${excess} characters too long for STS (64) with a generated pod name; shorten it, or use delivery process or endpoint, where it is cut`,
+  )
+}
+
+/** Of our names there are only volumes that this pod gets; inject() makes them what they are to be. */
+function volumesAreOurs(pod: Pod, injection: Injection): Denied | undefined {
+  const wanted = ourVolumes(injection).map(({ name }) => name)
+  const foreign = pod.spec.volumes?.find(
+    (volume) =>
+      isOfOurDriver(volume) ||
+      (OUR_VOLUME_NAMES.includes(volume.name) && !wanted.includes(volume.name)),
+  )
+  if (foreign === undefined) return undefined
+  return denied(
+    'foreign-volume',
+    isOfOurDriver(foreign)
+      ? `the pod brings volume ${foreign.name} of CSI driver ${CSI_DRIVER} that nocreds did not write; remove it`
+      : `the pod brings a volume named ${foreign.name}, a name of nocreds, which gives this pod none of that name; remove or rename it`,
+  )
+}
+
+/** One container of our name at most, among the init containers; inject() makes it what it is to be. */
+function containersAreOurs(pod: Pod, injection: Injection): Denied | undefined {
+  const named = containersOf(pod).filter(({ name }) => name === EXCHANGER.container)
+  const why = whyForeign(named, pod, injection)
+  if (why === undefined) return undefined
+  return denied(
+    'foreign-container',
+    `the pod brings a container named ${EXCHANGER.container}, ${why}; that name is for the sidecar of nocreds, which the webhook adds by itself: remove the container, or rename it if it is yours; if another webhook put it there, exclude ${EXCHANGER.container} in that webhook`,
+  )
+}
+
+function whyForeign(
+  [first, ...more]: readonly Container[],
+  { spec }: Pod,
+  injection: Injection,
+): string | undefined {
+  if (first === undefined) return undefined
+  if (sidecarTasks(injection) === undefined) return 'which this pod does not get'
+  if (more.length > 0) return 'more than once'
+  return spec.initContainers?.includes(first) === true
+    ? undefined
+    : 'which is to be an init container'
+}
+
+/**
+ * Our volumes are mounted by the sidecar as it is, by others only as we mount them; and nothing else at our folder
+ * or below, however its path is spelt: a file there would be read in the place of ours.
+ */
+function mountsAreOurs(pod: Pod, injection: Injection): Denied | undefined {
+  const mounts = appMounts(injection)
+  const isOurs = (one: VolumeMount): boolean => mounts.some((mount) => isSame(one, mount))
+  const concernsUs = (one: VolumeMount): boolean =>
+    OUR_VOLUME_NAMES.includes(one.name) || isAtOrBelow(one.mountPath, SECRETS)
+  for (const container of containersOf(pod)) {
+    if (container.name === EXCHANGER.container) continue
+    const foreign = container.volumeMounts?.find((one) => concernsUs(one) && !isOurs(one))
+    if (foreign === undefined) continue
+    return denied(
+      'foreign-volume',
+      `container ${container.name} mounts ${foreign.name} at ${foreign.mountPath}: volumes and paths of nocreds are mounted by the webhook only; remove the mount`,
+    )
+  }
+  return undefined
+}

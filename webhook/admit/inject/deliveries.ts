@@ -1,0 +1,155 @@
+import type { WantedCredentials } from '../../../contract/annotations.ts'
+import { literalEnvValue } from '../../../contract/env-table.ts'
+import { POD_NAME_ENV } from '../../../contract/exchanger-env.ts'
+import {
+  AWS_ENV,
+  CREDENTIALS_FILES,
+  CREDENTIALS_VOLUME,
+  ENDPOINT,
+  TOKEN_VOLUME,
+} from '../../../contract/names.ts'
+import {
+  fillIn,
+  renderSessionName,
+  SESSION_NAME_LENGTH,
+  type SessionNameParts,
+} from '../../../contract/session-name.ts'
+import { nameOf, type Container, type EnvVar, type Pod, type VolumeMount } from '../pod.ts'
+import { CERTIFICATE_ENV } from './certificate.ts'
+import type { Injection } from './injection.ts'
+import { isSame } from './same.ts'
+import { appMounts } from './whole.ts'
+
+/** What the app's containers get: variables that the SDK's default chain and TLS servers read, and mounts. */
+export interface AppSide {
+  readonly env: readonly EnvVar[]
+  /** Added together, and only where the container names no region itself. */
+  readonly regionEnv: readonly EnvVar[]
+  /** Added where the container has a region, of its own or by regionEnv. */
+  readonly regionalEnv: readonly EnvVar[]
+  readonly mounts: readonly VolumeMount[]
+}
+
+const inCredentials = (file: keyof typeof CREDENTIALS_FILES): string =>
+  `${CREDENTIALS_VOLUME.mountPath}/${CREDENTIALS_FILES[file]}`
+
+/** Else an SDK that finds no credentials falls through to the role of the node. */
+const NO_METADATA: EnvVar = { name: AWS_ENV.metadataDisabled, value: 'true' }
+
+/** The app's side of each delivery. Source: AWS SDKs and Tools Reference Guide, "Settings reference". */
+export function appSide(injection: Injection, pod: Pod): AppSide {
+  const { credentials, certificate } = injection.request
+  const forCredentials =
+    credentials === undefined
+      ? []
+      : [...ENV_OF[credentials.delivery](credentials, injection, pod), NO_METADATA]
+  return {
+    env: certificate === undefined ? forCredentials : [...forCredentials, CERTIFICATE_ENV],
+    regionEnv: regionEnv(credentials?.region),
+    // SDKs from before 2022 ask the global STS, which is not reached everywhere.
+    regionalEnv:
+      credentials?.delivery === 'web-identity'
+        ? [{ name: AWS_ENV.stsRegional, value: 'regional' }]
+        : [],
+    mounts: appMounts(injection),
+  }
+}
+
+/** What goes with the token. */
+const WITH_TOKEN: readonly string[] = [
+  AWS_ENV.roleArn,
+  AWS_ENV.tokenFile,
+  AWS_ENV.sessionName,
+  AWS_ENV.stsEndpoint,
+  POD_NAME_ENV.name,
+]
+
+/**
+ * True for a container that names a role of its own where the app holds the token: with ours it would assume a role
+ * that the namespace did not permit. What `valueFrom` leads to nobody knows at admission, so it counts as another.
+ */
+export function hasOtherRole({ env }: Container, app: AppSide): boolean {
+  const ours = app.env.find(({ name }) => name === AWS_ENV.roleArn)
+  if (ours === undefined) return false
+  return (env ?? []).some((one) => one.name === AWS_ENV.roleArn && !isSame(one, ours))
+}
+
+/** What this container gets: all of it, or, with a role of its own, nothing that goes with the token. */
+export function sideOf(container: Container, app: AppSide): AppSide {
+  if (!hasOtherRole(container, app)) return app
+  return {
+    ...app,
+    env: app.env.filter(({ name }) => !WITH_TOKEN.includes(name)),
+    regionalEnv: [],
+    mounts: app.mounts.filter(({ name }) => name !== TOKEN_VOLUME.name),
+  }
+}
+
+function regionEnv(region: string | undefined): EnvVar[] {
+  if (region === undefined) return []
+  return [
+    { name: AWS_ENV.region, value: region },
+    { name: AWS_ENV.defaultRegion, value: region },
+  ]
+}
+
+const ENV_OF = {
+  process: (): EnvVar[] => [
+    { name: AWS_ENV.configFile, value: inCredentials('config') },
+    { name: AWS_ENV.credentialsFile, value: inCredentials('noKeys') },
+  ],
+
+  endpoint: (): EnvVar[] => [
+    {
+      name: AWS_ENV.containerUri,
+      value: `http://${ENDPOINT.host}:${ENDPOINT.port}${ENDPOINT.path}`,
+    },
+    { name: AWS_ENV.containerTokenFile, value: inCredentials('authorization') },
+  ],
+
+  'web-identity': (wanted: WantedCredentials, injection: Injection, pod: Pod): EnvVar[] => [
+    { name: AWS_ENV.roleArn, value: literalEnvValue(wanted.role.arn) },
+    { name: AWS_ENV.tokenFile, value: TOKEN_VOLUME.file },
+    ...sessionNameEnv(wanted, injection, pod),
+    ...stsEndpointEnv(injection),
+  ],
+}
+
+function stsEndpointEnv({ stsEndpoint }: Injection): EnvVar[] {
+  if (stsEndpoint === undefined) return []
+  return [{ name: AWS_ENV.stsEndpoint, value: literalEnvValue(stsEndpoint) }]
+}
+
+/** The apiserver appends 5 characters to a `generateName`, cutting that to 58 first. */
+const GENERATED = { suffix: 5, prefixMax: 58 } as const
+
+/** True where the session name needs a pod name that only the kubelet will know. */
+function waitsForPodName({ sessionName }: WantedCredentials, pod: Pod): boolean {
+  return sessionName.includes('{pod}') && !pod.metadata.name
+}
+
+function partsWith(pod: string, { namespace, serviceAccount }: Injection): SessionNameParts {
+  return { namespace, serviceaccount: serviceAccount, pod }
+}
+
+function sessionNameEnv(wanted: WantedCredentials, injection: Injection, pod: Pod): EnvVar[] {
+  const { sessionName } = wanted
+  if (!waitsForPodName(wanted, pod)) {
+    const value = renderSessionName(sessionName, partsWith(nameOf(pod), injection))
+    return [{ name: AWS_ENV.sessionName, value }]
+  }
+  const value = fillIn(sessionName, partsWith(`$(${POD_NAME_ENV.name})`, injection))
+  return [{ ...POD_NAME_ENV }, { name: AWS_ENV.sessionName, value }]
+}
+
+/**
+ * How many characters too long a web-identity session name would be with the generated pod name; 0
+ * where it fits. Nothing can cut it once the kubelet has filled it in.
+ */
+export function sessionNameExcess(injection: Injection, pod: Pod): number {
+  const { credentials } = injection.request
+  if (credentials?.delivery !== 'web-identity' || !waitsForPodName(credentials, pod)) return 0
+  const podNameLength = Math.min(nameOf(pod).length, GENERATED.prefixMax) + GENERATED.suffix
+  const rendered = fillIn(credentials.sessionName, partsWith('-'.repeat(podNameLength), injection))
+  return Math.max(0, rendered.length - SESSION_NAME_LENGTH.max)
+}

@@ -1,0 +1,135 @@
+import { AWS_ENV, INJECTED_ROLE, PREFIX } from '../../../contract/names.ts'
+import type { Container, EnvVar, Pod, Volume, VolumeMount } from '../pod.ts'
+import { appSide, sideOf, type AppSide } from './deliveries.ts'
+import type { Injection } from './injection.ts'
+import { placed } from './mesh.ts'
+import { repaired } from './repaired.ts'
+import { isOurVolume, ourSidecars, ourVolumes } from './whole.ts'
+
+/**
+ * The pod with all that nocreds gives it. Pure and idempotent: what is already there is not added
+ * again, and a pod that has everything is returned as it is, by reference.
+ *
+ * Expects a pod that passed the checks. Volumes of our names, and the init container of our name, are put back as
+ * they are to be: other webhooks change what they find, and restored pods have what an older version wrote.
+ */
+export function inject(pod: Pod, injection: Injection): Pod {
+  const app = appSide(injection, pod)
+  const skipped = injection.request.skipContainers
+  const serve = (container: Container): Container =>
+    skipped.includes(container.name) ? container : withAppSide(container, app)
+
+  const [ours] = ourSidecars(injection, pod)
+  const initContainers = (pod.spec.initContainers ?? []).map((container) =>
+    ours?.name === container.name ? repaired(container, ours, injection) : serve(container),
+  )
+  const kept = keepList(pod.spec.initContainers, initContainers)
+  return keepIfEqual(pod, {
+    metadata: keepIfEqual(pod.metadata, { annotations: withMarks(pod, injection) }),
+    spec: keepIfEqual(pod.spec, {
+      volumes: withOurVolumes(pod.spec.volumes, injection),
+      initContainers: ours === undefined ? kept : placed(kept, ours, injection.meshProxies),
+      containers: keepList(pod.spec.containers, pod.spec.containers.map(serve)),
+    }),
+  })
+}
+
+/**
+ * What the guard goes by: the role, and the delivery where the app itself holds the token. A pod without a
+ * role bears no mark, not even one that a user wrote.
+ */
+function withMarks(
+  { metadata }: Pod,
+  { request: { credentials } }: Injection,
+): Pod['metadata']['annotations'] {
+  if (credentials === undefined) return withoutMark(metadata.annotations)
+  const { role, delivery } = credentials
+  const marks = {
+    [INJECTED_ROLE]: role.arn,
+    ...(delivery === 'web-identity' ? { [`${PREFIX}delivery`]: delivery } : {}),
+  }
+  return keepIfEqual(metadata.annotations ?? {}, marks)
+}
+
+/** Only the webhook writes the mark of the injected role; one that a user wrote is taken away. */
+export function withoutMark(
+  annotations: Pod['metadata']['annotations'],
+): Pod['metadata']['annotations'] {
+  if (!annotations || !Object.hasOwn(annotations, INJECTED_ROLE)) return annotations
+  return Object.fromEntries(Object.entries(annotations).filter(([key]) => key !== INJECTED_ROLE))
+}
+
+function withAppSide(container: Container, ofPod: AppSide): Container {
+  const app = sideOf(container, ofPod)
+  const mounts = container.volumeMounts ?? []
+  const isMounted = ({ mountPath }: VolumeMount): boolean =>
+    mounts.some((mount) => mount.mountPath === mountPath)
+  const missingMounts = app.mounts.filter((mount) => !isMounted(mount))
+  return keepIfEqual(container, {
+    env: withAppEnv(container.env, app),
+    volumeMounts:
+      missingMounts.length === 0 ? container.volumeMounts : [...mounts, ...missingMounts],
+  })
+}
+
+function withAppEnv(env: Container['env'], app: AppSide): Container['env'] {
+  const before = env ?? []
+  const region = before.some(namesRegion) ? [] : app.regionEnv
+  const filled = region.length === 0 ? before : withoutEmpty(before, region)
+  const isMissing = (one: EnvVar): boolean => !filled.some((other) => other.name === one.name)
+  const missing = app.env.filter(isMissing)
+  missing.push(...region.filter(isMissing))
+  if (app.regionalEnv.length > 0 && [...filled, ...missing].some(namesRegion))
+    missing.push(...app.regionalEnv.filter(isMissing))
+  return missing.length === 0 && filled === before ? env : [...filled, ...missing]
+}
+
+const REGION_NAMES: readonly string[] = [AWS_ENV.region, AWS_ENV.defaultRegion]
+
+/** An empty one, as charts have it by default, names none. */
+function namesRegion({ name, value, valueFrom }: EnvVar): boolean {
+  return REGION_NAMES.includes(name) && (Boolean(value) || Boolean(valueFrom))
+}
+
+/** The variables with those of `region` in the place of empty ones; the same list without such. */
+function withoutEmpty(env: readonly EnvVar[], region: readonly EnvVar[]): readonly EnvVar[] {
+  const inPlace = (one: EnvVar): EnvVar => region.find(({ name }) => name === one.name) ?? one
+  return env.some((one) => inPlace(one) !== one) ? env.map(inPlace) : env
+}
+
+/** Volumes of our names are what we write, whatever they were. */
+function withOurVolumes(
+  list: readonly Volume[] | null | undefined,
+  injection: Injection,
+): readonly Volume[] | null | undefined {
+  const ours = ourVolumes(injection)
+  const present = list ?? []
+  const kept = present.map((volume) => {
+    const our = ours.find(({ name }) => name === volume.name)
+    return our === undefined || isOurVolume(volume, injection) ? volume : our
+  })
+  const missing = ours.filter((one) => !present.some(({ name }) => name === one.name))
+  return missing.length === 0 ? keepList(list, kept) : [...kept, ...missing]
+}
+
+/** The old list where every element is the old one. */
+function keepList<T>(
+  before: readonly T[] | null | undefined,
+  after: readonly T[],
+): readonly T[] | null | undefined {
+  return before?.every((element, index) => element === after[index]) === false ? after : before
+}
+
+/** The object with the changes, or the object itself where they change nothing. */
+function keepIfEqual<T extends object>(
+  object: T,
+  changes: { readonly [Key in keyof T]?: unknown },
+): T {
+  let changed: T | undefined
+  for (const key of Object.keys(changes) as (keyof T)[]) {
+    if (changes[key] === object[key]) continue
+    changed ??= { ...object }
+    changed[key] = changes[key] as T[keyof T]
+  }
+  return changed ?? object
+}

@@ -1,0 +1,48 @@
+import { AWS_ENV, SECRETS } from '../../../contract/names.ts'
+import type { AppSide } from '../inject/deliveries.ts'
+import { canonicalPath, isAtOrBelow } from '../paths.ts'
+import type { Container, EnvVar, Pod, VolumeMount } from '../pod.ts'
+
+/** Mounts that stand in our way, or in the way of what the person who mounts them wants. */
+export function mountWarnings(
+  { name, env, volumeMounts }: Container,
+  app: AppSide,
+  pod: Pod,
+): string[] {
+  const isOurs = ({ name: one, value }: EnvVar): boolean =>
+    app.env.some((ours) => ours.name === one && ours.value === value)
+  const readsNoKeys = (): boolean =>
+    app.env.some((ours) => ours.name === AWS_ENV.credentialsFile) &&
+    (env ?? []).every((one) => one.name !== AWS_ENV.credentialsFile || isOurs(one))
+  const at = (mount: VolumeMount): string =>
+    `nocreds: container ${name} mounts ${mount.name} at ${mount.mountPath}`
+  const warnings: string[] = []
+  for (const mount of volumeMounts ?? []) {
+    if (isAtOrBelow(SECRETS, mount.mountPath) && isReadOnly(mount, pod)) {
+      warnings.push(
+        `${at(mount)}, read-only and above the folder of nocreds, which cannot be made there, so that the container does not start; mount it elsewhere`,
+      )
+    } else if (isOfKeys(mount.mountPath) && readsNoKeys()) {
+      warnings.push(
+        `${at(mount)}, but keys in a credentials file would win over nocreds, so that it is not read; to have it read all the same, set ${AWS_ENV.credentialsFile} of the container to it`,
+      )
+    }
+  }
+  return warnings
+}
+
+/** True for the folder or the file where SDKs look for keys. */
+function isOfKeys(mountPath: string): boolean {
+  return mountPath.includes('.aws') && /\/[.]aws(?:\/credentials)?$/.test(canonicalPath(mountPath))
+}
+
+/** Volumes of these kinds are mounted read-only whatever the mount says. Source: Kubernetes, "Volumes". */
+const READ_ONLY_KINDS = ['configMap', 'secret', 'downwardAPI', 'projected', 'image'] as const
+
+function isReadOnly({ name, readOnly }: VolumeMount, { spec }: Pod): boolean {
+  const volume = spec.volumes?.find((one) => one.name === name)
+  const isOfSuchKind = READ_ONLY_KINDS.some(
+    (kind) => volume?.[kind] !== undefined && volume[kind] !== null,
+  )
+  return readOnly === true || isOfSuchKind
+}

@@ -1,0 +1,63 @@
+import { TLS_DIR_ENV } from '../../../contract/certificates.ts'
+import { AWS_ENV, CONFLICTING_ENV } from '../../../contract/names.ts'
+import { appSide, hasOtherRole, type AppSide } from '../inject/deliveries.ts'
+import type { Injection } from '../inject/injection.ts'
+import { isSame } from '../inject/same.ts'
+import type { Container, EnvVar, Pod } from '../pod.ts'
+
+/** Variables of a container that stand in the way of what it would get. */
+export function variableWarnings(
+  container: Container,
+  { app, injection, pod }: { app: AppSide; injection: Injection; pod: Pod },
+): string[] {
+  if (hasOtherRole(container, app)) return [otherRoleWarning(container, injection)]
+  const conflicting = injection.request.credentials === undefined ? [] : CONFLICTING_ENV
+  return envWarnings(container, variablesInTheWay(container, app, conflicting), () =>
+    variablesInTheWay(container, appSide(injection, unnamed(pod)), conflicting),
+  )
+}
+
+function otherRoleWarning({ name }: Container, { request }: Injection): string {
+  const role = request.credentials?.role.arn ?? ''
+  return `nocreds: container ${name} sets ${AWS_ENV.roleArn} to another role or from elsewhere, so it gets no token, no mount and no session name; remove it to get ${role}`
+}
+
+const LOSERS: Readonly<Record<string, string>> = {
+  [TLS_DIR_ENV]: 'folder',
+  [AWS_ENV.stsEndpoint]: 'STS endpoint',
+}
+
+/** As it was before it had its name: another webhook may give it one between two passes. */
+function unnamed(pod: Pod): Pod {
+  return { ...pod, metadata: { ...pod.metadata, name: undefined } }
+}
+
+/** @param inTheWay by name; those count that are also `inAnyForm` of what we set */
+function envWarnings(
+  { name }: Container,
+  inTheWay: readonly string[],
+  inAnyForm: () => readonly string[],
+): string[] {
+  if (inTheWay.length === 0) return []
+  const lasting = inAnyForm()
+  return inTheWay
+    .filter((one) => lasting.includes(one))
+    .map(
+      (one) =>
+        `nocreds: container ${name} sets ${one}, which wins over the ${LOSERS[one] ?? 'credentials'} of nocreds; remove it`,
+    )
+}
+
+/** A variable that we set ourselves is in the way only where the container gives it another value. */
+function variablesInTheWay(
+  { env }: Container,
+  app: AppSide,
+  conflicting: readonly string[],
+): string[] {
+  const standsInTheWay = (variable: EnvVar): boolean => {
+    const ours = app.env.find((one) => one.name === variable.name)
+    if (ours === undefined) return conflicting.includes(variable.name)
+    return variable.name !== AWS_ENV.metadataDisabled && !isSame(variable, ours)
+  }
+  return (env ?? []).filter(standsInTheWay).map(({ name }) => name)
+}

@@ -1,0 +1,36 @@
+import { EXCHANGER } from '../../../contract/names.ts'
+import { appSide } from '../inject/deliveries.ts'
+import type { Injection } from '../inject/injection.ts'
+import { meshWarnings } from '../inject/mesh.ts'
+import { containersOf, type Pod } from '../pod.ts'
+import { dnsWarnings } from './dns.ts'
+import { mountWarnings } from './mounts.ts'
+import { portWarnings } from './ports.ts'
+import { putBackWarnings } from './put-back.ts'
+import { stsWarnings } from './sts.ts'
+import { variableWarnings } from './variables.ts'
+import { skipWarnings } from './without-effect.ts'
+
+/**
+ * What the person who applies the pod should know: variables of their own that stand in the way, and
+ * names that no container has. The apiserver hands these on to `kubectl`.
+ */
+export function warningsFor(pod: Pod, injection: Injection): string[] {
+  const app = appSide(injection, pod)
+  const skipped = injection.request.skipContainers
+  const served = containersOf(pod).filter(
+    ({ name }) => name !== EXCHANGER.container && !skipped.includes(name),
+  )
+  return [
+    ...served.flatMap((container) => [
+      ...variableWarnings(container, { app, injection, pod }),
+      ...mountWarnings(container, app, pod),
+      ...portWarnings(container, injection),
+    ]),
+    ...dnsWarnings(pod, injection),
+    ...(served.length === 0 ? [] : stsWarnings(injection)),
+    ...skipWarnings(pod, skipped),
+    ...putBackWarnings(pod, injection),
+    ...meshWarnings(pod, injection),
+  ]
+}
