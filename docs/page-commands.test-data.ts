@@ -63,7 +63,7 @@ export const COMMANDS: Readonly<Record<string, RunBy | NotRun>> = {
   'make simulate SEED=1': HOURS,
   'npm run manifests': { by: 'Makefile', as: 'npm run --silent manifests' },
   'npm run docs': { by: 'Makefile', as: 'npm run --silent docs' },
-  "git grep -nF 0.1.0 -- ':!*.test.ts' ':!*/testdata/*' ':!package-lock.json'": {
+  "git grep -nF 0.1.0 -- ':!*.test.ts' ':!*/testdata/*' ':!package-lock.json' ':!e2e/tools'": {
     why: 'for a person, who reads what it finds',
   },
 
