@@ -9,7 +9,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { AUTHORITY, TRUST_BUNDLE } from '../../contract/certificates.ts'
 import { bundlePrograms } from '../../tools/build/programs.ts'
 import type { FakeApiserver } from '../fakes/apiserver.ts'
-import { authorityCluster, plausibleToken, TOKEN, writeNamespace } from '../fakes/authority-cluster.ts'
+import {
+  authorityCluster,
+  plausibleToken,
+  TOKEN,
+  writeNamespace,
+} from '../fakes/authority-cluster.ts'
 import { AuthorityStage } from '../fakes/authority-stage.ts'
 import { csrPem } from '../fakes/csr.ts'
 import { eventually } from '../fakes/eventually.ts'
