@@ -1,11 +1,8 @@
 import { CERTIFICATE_SECONDS } from '../contract/certificates.ts'
 import type { Clock, Random } from '../shared/base/clock.ts'
 import type { Logger } from '../shared/base/log.ts'
-import { listenWidely } from '../shared/server/budget/listeners.ts'
-import { countRefusals } from '../shared/server/budget/refusals.ts'
-import { closeServers, drain } from '../shared/server/drain.ts'
 import type { KubeClient } from '../shared/server/kube/kube-client.ts'
-import { createOpsServer } from '../shared/server/ops-server.ts'
+import { openServers, type RunningServers } from '../shared/server/servers.ts'
 import { createCaKeeper, type CaKeeper } from './ca/keeper.ts'
 import { serverNames } from './ca/own-certificate.ts'
 import type { AuthorityConfig } from './config.ts'
@@ -24,14 +21,6 @@ export interface AuthorityDeps {
   readonly kube: KubeClient
 }
 
-export interface RunningAuthority {
-  readonly port: number
-  readonly metricsPort: number
-  isReady(): boolean
-  /** Becomes unready, drains, closes. */
-  stop(): Promise<void>
-}
-
 /**
  * Starts the authority: probes at once, the door as soon as there is a CA. Ready once CA, server
  * certificate and informers are in place.
@@ -41,7 +30,7 @@ export interface RunningAuthority {
 export async function startAuthority(
   config: AuthorityConfig,
   deps: AuthorityDeps,
-): Promise<RunningAuthority> {
+): Promise<RunningServers> {
   const { clock, log, kube } = deps
   const keeper = openKeeper(config, deps)
   const current = keeper.current.bind(keeper)
@@ -58,44 +47,38 @@ export async function startAuthority(
     metrics,
   }
   const kubelets = createKubeletDoor(issuing)
-  const state = { listening: false, draining: false }
   const isReady = (): boolean => {
-    const isServing = state.listening && !state.draining
     const server = current()?.server
     const hasCertificate = server !== undefined && server.expiresAtMs > clock.now()
-    return isServing && hasCertificate && bundles.ready && kubelets.ready
+    return hasCertificate && bundles.ready && kubelets.ready
   }
-
-  const note = countRefusals(metrics.registry, { clock, log })
-  const probes = { isReady, isLive: () => true }
-  const ops = createOpsServer(metrics.registry, probes, { clock, note })
-  const metricsPort = await listenWidely(ops, config['metrics-port'])
+  const { registry } = metrics
+  const metricsPort = config['metrics-port']
+  const servers = await openServers({
+    program: 'authority',
+    registry,
+    metricsPort,
+    isReady,
+    clock,
+    log,
+  })
   const first = await keeper.start()
-  const door = createAuthorityServer(first.server, issuing, note)
+  const door = createAuthorityServer(first.server, issuing, servers.note)
   keeper.onChange(({ server }) => {
     door.setSecureContext({ cert: server.certPem, key: server.keyPem, minVersion: 'TLSv1.2' })
     bundles.wake()
     clusterBundle.wake()
   })
-  const port = await listenWidely(door, config.port)
+  const running = await servers.serve(door, {
+    port: config.port,
+    stop() {
+      for (const part of [keeper, bundles, clusterBundle, kubelets]) part.stop()
+    },
+  })
   bundles.start()
   clusterBundle.start()
   kubelets.start()
-  state.listening = true
-  log.info({ port, metricsPort }, 'authority listens')
-
-  return {
-    port,
-    metricsPort,
-    isReady,
-    async stop() {
-      state.draining = true
-      log.info({}, 'authority drains')
-      await drain(clock)
-      for (const part of [keeper, bundles, clusterBundle, kubelets]) part.stop()
-      await closeServers([door, ops], clock)
-    },
-  }
+  return running
 }
 
 function namesOf(config: AuthorityConfig): PolicySettings {

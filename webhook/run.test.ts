@@ -6,17 +6,18 @@ import { text } from 'node:stream/consumers'
 import { connect } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { realClock, sleep } from '../shared/base/clock.ts'
+import type { RunningServers } from '../shared/server/servers.ts'
 import { podReview, recordedDeps } from '../test/fakes/webhook-answers.ts'
 import { noteSecret } from '../test/leak-check.ts'
 import { parseFlags } from './config.ts'
-import { startWebhook, type RunningWebhook } from './run.ts'
+import { startWebhook } from './run.ts'
 import { createCa, issueLeaf, type Issued } from './tls/certificates.ts'
 
 const OBJECTS = join(import.meta.dirname, '../tools/demo/cluster/objects.yaml')
 
 let folder = ''
 let ca: Issued
-let webhook: RunningWebhook | undefined
+let webhook: RunningServers | undefined
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nocreds-test-'))
@@ -44,7 +45,7 @@ async function writeLeaf(): Promise<string> {
   return leaf.certPem
 }
 
-async function start(): Promise<RunningWebhook> {
+async function start(): Promise<RunningServers> {
   const config = parseFlags([
     ...['--exchanger-image', 'nocreds/exchanger:0.1.0', '--objects', OBJECTS, '--tls', 'files'],
     ...['--tls-cert', join(folder, 'tls.crt'), '--tls-key', join(folder, 'tls.key')],

@@ -1,11 +1,8 @@
 import type { Clock, Random } from '../shared/base/clock.ts'
 import { UsageError } from '../shared/base/errors.ts'
 import type { Logger } from '../shared/base/log.ts'
-import { listenWidely } from '../shared/server/budget/listeners.ts'
-import { countRefusals } from '../shared/server/budget/refusals.ts'
-import { closeServers, drain } from '../shared/server/drain.ts'
 import type { KubeClient } from '../shared/server/kube/kube-client.ts'
-import { createOpsServer } from '../shared/server/ops-server.ts'
+import { openServers, type RunningServers } from '../shared/server/servers.ts'
 import type { Settings } from './admit/decide-pod.ts'
 import { createCachedReader } from './cluster/cached-reader.ts'
 import { findCertificateDoor, findTrustBundle } from './cluster/certificate-door.ts'
@@ -31,14 +28,6 @@ export interface WebhookDeps {
   readonly ownTokenFile?: string
 }
 
-export interface RunningWebhook {
-  readonly port: number
-  readonly metricsPort: number
-  isReady(): boolean
-  /** Becomes unready, drains, closes. */
-  stop(): Promise<void>
-}
-
 /**
  * Starts the webhook: probes at once, admission as soon as there is a certificate. Ready once
  * certificate, caBundle and caches are in place.
@@ -48,7 +37,7 @@ export interface RunningWebhook {
 export async function startWebhook(
   config: WebhookConfig,
   deps: WebhookDeps,
-): Promise<RunningWebhook> {
+): Promise<RunningServers> {
   const { clock, log } = deps
   const certificates = openCertificates(config, deps)
   const isGuarded = await looksGuarded(config, deps)
@@ -60,16 +49,16 @@ export async function startWebhook(
   })
   const cluster = await openCluster(config, deps, metrics)
   const mayServe = !isGuarded || config['accept-cluster-audience'] === 'true'
-  const state = { listening: false, draining: false }
-  const isReady = (): boolean =>
-    mayServe && state.listening && !state.draining && certificates.ready && cluster.reader.ready
-
-  const note = countRefusals(metrics.registry, { clock, log })
-  const probes = { isReady, isLive: () => true }
-  const ops = createOpsServer(metrics.registry, probes, { clock, note })
-  const metricsPort = await listenWidely(ops, config['metrics-port'])
+  const servers = await openServers({
+    program: 'webhook',
+    registry: metrics.registry,
+    metricsPort: config['metrics-port'],
+    isReady: () => mayServe && certificates.ready && cluster.reader.ready,
+    clock,
+    log,
+  })
   const tls = await startTls(config, deps, certificates).catch((error: unknown) => {
-    void closeServers([ops], clock)
+    void servers.close()
     throw error
   })
   const settings = settingsOf(config, {
@@ -77,31 +66,20 @@ export async function startWebhook(
     trustBundle: await findTrustBundle(config['trust-bundle'], deps),
   })
   const answering = { cluster: cluster.reader, settings, metrics, log, clock }
-  const admission = createAdmissionServer(tls.current(), answering, note)
+  const admission = createAdmissionServer(tls.current(), answering, servers.note)
   tls.onChange(() => {
     admission.setSecureContext({ ...tls.current(), ...OLDEST_TLS })
   })
-  const port = await listenWidely(admission, config.port)
-  state.listening = true
-  log.info({ port, metricsPort, standalone: config.objects !== undefined }, 'webhook listens')
-
-  return {
-    port,
-    metricsPort,
-    isReady,
-    async stop() {
-      state.draining = true
-      log.info({}, 'webhook drains')
-      // Callers keep connections for minutes; each is told to open its next one elsewhere.
-      admission.prependListener('request', (_request, response) => {
-        response.setHeader('connection', 'close')
-      })
-      if (config.objects === undefined) await drain(clock)
+  const isStandalone = config.objects !== undefined
+  return servers.serve(admission, {
+    port: config.port,
+    drains: !isStandalone,
+    fields: { standalone: isStandalone },
+    stop() {
       tls.stop()
       cluster.stop()
-      await closeServers([admission, ops], clock)
     },
-  }
+  })
 }
 
 /** What is known of the cluster before anything is served. */

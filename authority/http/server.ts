@@ -10,7 +10,8 @@ import {
 import { sleep } from '../../shared/base/clock.ts'
 import { messageOf } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
-import { BodyError, createBodies, type Bodies } from '../../shared/server/budget/bodies.ts'
+import { createBodies, type Bodies } from '../../shared/server/budget/bodies.ts'
+import { BodyError } from '../../shared/server/budget/body.ts'
 import {
   BusyError,
   createFairSlots,

@@ -4,12 +4,8 @@ import express, { type Express } from 'express'
 import { WEBHOOK } from '../../contract/names.ts'
 import { guardServer, type ConnectionLimits, type GuardDeps } from './budget/guard.ts'
 
-export interface Probes {
-  /** Ready once all that an answer needs is in place; not while draining. */
-  isReady(): boolean
-  /** False only for what a restart cures. */
-  isLive(): boolean
-}
+/** For those who only pass one on. */
+export type MetricsRegistry = Registry
 
 /** Kubelet and Prometheus need a few; none of them sends a body, or many headers. */
 const LIMITS: ConnectionLimits = {
@@ -19,14 +15,18 @@ const LIMITS: ConnectionLimits = {
 }
 const MAX_HEADER_BYTES = 8192
 
-/** Probes and metrics on plain HTTP; nothing secret is in them. */
+/**
+ * Probes and metrics on plain HTTP; nothing secret is in them.
+ *
+ * @param isReady once all that an answer needs is in place; not while draining
+ */
 export function createOpsServer(
   registry: Registry,
-  probes: Probes,
+  isReady: () => boolean,
   deps: Omit<GuardDeps, 'server'>,
 ): Server {
   const options = { maxHeaderSize: MAX_HEADER_BYTES, connectionsCheckingInterval: 1000 }
-  const server = createServer(options, createOpsApp(registry, probes))
+  const server = createServer(options, createOpsApp(registry, isReady))
   server.headersTimeout = 5000
   server.requestTimeout = 5000
   server.keepAliveTimeout = 65_000 // Prometheus asks once a minute at most
@@ -34,7 +34,7 @@ export function createOpsServer(
   return server
 }
 
-function createOpsApp(registry: Registry, probes: Probes): Express {
+function createOpsApp(registry: Registry, isReady: () => boolean): Express {
   const app = express()
   app.disable('x-powered-by')
   const probe = (path: string, isGood: () => boolean): void => {
@@ -46,8 +46,8 @@ function createOpsApp(registry: Registry, probes: Probes): Express {
         .send(good ? 'ok\n' : 'not yet\n')
     })
   }
-  probe(WEBHOOK.probes.live, () => probes.isLive())
-  probe(WEBHOOK.probes.ready, () => probes.isReady())
+  probe(WEBHOOK.probes.live, () => true) // a process that answers is not cured by a restart
+  probe(WEBHOOK.probes.ready, isReady)
   let scrape: Promise<string> | undefined
   app.get(WEBHOOK.probes.metrics, async (_request, response) => {
     // Callers that come together share one: a page is more work than all else that is done here.

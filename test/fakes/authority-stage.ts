@@ -2,10 +2,11 @@
 import { request } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { parseFlags } from '../../authority/config.ts'
-import { startAuthority, type RunningAuthority } from '../../authority/run.ts'
+import { startAuthority } from '../../authority/run.ts'
 import { AUTHORITY, type IssuedCertificate } from '../../contract/certificates.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import type { LogFields, Logger } from '../../shared/base/log.ts'
+import type { RunningServers } from '../../shared/server/servers.ts'
 import type { FakeApiserver } from './apiserver.ts'
 import { authorityCluster, kubeOf, SECRET_PATH, TOKEN } from './authority-cluster.ts'
 import { csrPem } from './csr.ts'
@@ -49,7 +50,7 @@ export class AuthorityStage {
   readonly api: FakeApiserver
   /** What was logged, oldest first. */
   lines: LogFields[] = []
-  readonly #running: RunningAuthority[] = []
+  readonly #running: RunningServers[] = []
 
   private constructor(api: FakeApiserver) {
     this.api = api
@@ -60,7 +61,7 @@ export class AuthorityStage {
   }
 
   /** A replica that is ready. */
-  async start(...flags: string[]): Promise<RunningAuthority> {
+  async start(...flags: string[]): Promise<RunningServers> {
     const note = (fields: LogFields): void => {
       this.lines.push(fields)
     }
@@ -92,7 +93,7 @@ export class AuthorityStage {
 
   /** @param seen called with the answer; never, where the request breaks off */
   request(
-    { port }: RunningAuthority,
+    { port }: RunningServers,
     asked: Ask,
     seen: (answer: Answer) => void,
   ): ReturnType<typeof request> {
@@ -115,7 +116,7 @@ export class AuthorityStage {
   }
 
   /** A request whose body never ends. */
-  beginSlowly({ port }: RunningAuthority): {
+  beginSlowly({ port }: RunningServers): {
     readonly request: ReturnType<typeof request>
     readonly connected: Promise<void>
   } {
@@ -135,7 +136,7 @@ export class AuthorityStage {
     return { request: slow, connected }
   }
 
-  ask(authority: RunningAuthority, asked: Ask = {}): Promise<Answer> {
+  ask(authority: RunningServers, asked: Ask = {}): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.request(authority, asked, resolve).on('error', reject)
     })

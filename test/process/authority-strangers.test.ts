@@ -6,12 +6,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { AUTHORITY } from '../../contract/certificates.ts'
+import { AUTHORITY, TRUST_BUNDLE } from '../../contract/certificates.ts'
 import { bundlePrograms } from '../../tools/build/programs.ts'
 import type { FakeApiserver } from '../fakes/apiserver.ts'
-import { authorityCluster, plausibleToken, TOKEN } from '../fakes/authority-cluster.ts'
+import {
+  authorityCluster,
+  plausibleToken,
+  TOKEN,
+  writeNamespace,
+} from '../fakes/authority-cluster.ts'
 import { AuthorityStage } from '../fakes/authority-stage.ts'
 import { csrPem } from '../fakes/csr.ts'
+import { eventually } from '../fakes/eventually.ts'
 import type { FloodKind, FloodReport } from '../fakes/flood.ts'
 
 const STRANGER = '127.0.0.2'
@@ -70,7 +76,7 @@ describe('strangers with tokens of their own making', () => {
 
 /** The built authority: memory a fifth below the limit of its Deployment, 256 MiB. */
 describe('under a flood', () => {
-  const MOST_MIB = 204
+  const MAX_MIB = 204
   let folder = ''
   let api: FakeApiserver
   let authority: ChildProcess
@@ -176,9 +182,32 @@ describe('under a flood', () => {
         expect(probe.status).toBe(200)
       }
       expect(new Set(answers)).toEqual(new Set(['200']))
-      const status = await readFile(`/proc/${authority.pid ?? 0}/status`, 'utf8')
-      expect(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024).toBeLessThan(MOST_MIB)
+      expect(await peakMib()).toBeLessThan(MAX_MIB)
     },
     60_000,
   )
+
+  test('of ConfigMaps of 1 MiB under the name of the bundle, all are replaced within that memory', async () => {
+    const count = 200
+    const annotations = { note: 'x'.repeat(256 * 1024) }
+    const data = { 'ca.crt': 'y'.repeat(1024 * 1024) }
+    const paths = Array.from({ length: count }, (_, n) => {
+      writeNamespace(api, `team-${n}`, {})
+      const metadata = { name: TRUST_BUNDLE.configMap, namespace: `team-${n}`, annotations }
+      const path = `/api/v1/namespaces/team-${n}/configmaps/${TRUST_BUNDLE.configMap}`
+      api.store.write(path, { metadata, data })
+      return path
+    })
+    await eventually(() =>
+      paths.every((path) => !JSON.stringify(api.store.get(path)?.['data']).includes('yyy')),
+    )
+    expect(await ask()).toBe('200')
+    expect(await peakMib()).toBeLessThan(MAX_MIB)
+  }, 60_000)
+
+  /** Resident memory of the authority at its highest. */
+  async function peakMib(): Promise<number> {
+    const status = await readFile(`/proc/${authority.pid ?? 0}/status`, 'utf8')
+    return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024
+  }
 })

@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { realClock, sleep } from '../../shared/base/clock.ts'
+import type { RunningServers } from '../../shared/server/servers.ts'
 import { parseFlags } from '../../webhook/config.ts'
-import { startWebhook, type RunningWebhook } from '../../webhook/run.ts'
+import { startWebhook } from '../../webhook/run.ts'
 import { createCa, issueLeaf, type Issued } from '../../webhook/tls/certificates.ts'
 import { podReview, recordedDeps } from '../fakes/webhook-answers.ts'
 
@@ -16,7 +17,7 @@ const HOUR = { nowMs: Date.now(), lifetimeSeconds: 3600 }
 
 let folder = ''
 let serverCa: Issued
-let webhook: RunningWebhook | undefined
+let webhook: RunningServers | undefined
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nocreds-test-'))
@@ -34,7 +35,7 @@ afterEach(async () => {
 })
 
 /** Starts it with `client-ca.crt`, which holds this. */
-async function start(clientCaPem: string): Promise<RunningWebhook> {
+async function start(clientCaPem: string): Promise<RunningServers> {
   await writeFile(join(folder, 'client-ca.crt'), clientCaPem)
   const config = parseFlags([
     ...['--exchanger-image', 'nocreds/exchanger:0.1.0', '--objects', OBJECTS, '--tls', 'files'],
@@ -50,7 +51,7 @@ const clientOf = (ca: Issued, usage: 'clientAuth' | 'serverAuth' = 'clientAuth')
   issueLeaf({ ...HOUR, ca, dnsNames: ['kube-apiserver'], usage })
 
 /** HTTP status, or the code of the error, of one review by this client. */
-async function review({ port }: RunningWebhook, client?: Issued): Promise<unknown> {
+async function review({ port }: RunningServers, client?: Issued): Promise<unknown> {
   try {
     return await new Promise((resolve, reject) => {
       const outgoing = request(

@@ -3,13 +3,8 @@ import { createServer, type Server } from 'node:https'
 import type { SecureContextOptions } from 'node:tls'
 import { WEBHOOK } from '../../contract/names.ts'
 import { codeOf, messageOf, NocredsError } from '../../shared/base/errors.ts'
-import {
-  BLOCK_BYTES,
-  BodyError,
-  createBodies,
-  type Bodies,
-  type Body,
-} from '../../shared/server/budget/bodies.ts'
+import { BLOCK_BYTES, createBodies, type Bodies } from '../../shared/server/budget/bodies.ts'
+import { BodyError, type Body } from '../../shared/server/budget/body.ts'
 import {
   guardServer,
   type ConnectionLimits,

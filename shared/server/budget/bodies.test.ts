@@ -5,7 +5,8 @@ import { call, post, postHead, type Caller } from '../../../test/fakes/callers.t
 import { eventually } from '../../../test/fakes/eventually.ts'
 import { VirtualClock } from '../../../test/fakes/virtual-clock.ts'
 import { listen } from '../../base/server.ts'
-import { BLOCK_BYTES, createBodies, type Bodies, type Body, type BodyError } from './bodies.ts'
+import { BLOCK_BYTES, createBodies, type Bodies } from './bodies.ts'
+import { type Body, type BodyError } from './body.ts'
 
 const STRANGER = '127.0.0.2'
 const MAX = 4 * BLOCK_BYTES

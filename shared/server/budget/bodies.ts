@@ -1,38 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../../base/clock.ts'
-import { NocredsError } from '../../base/errors.ts'
+import { BodyError, HEAD_BYTES, type Body } from './body.ts'
 import { createBudget, type Budget, type Member } from './budget.ts'
 import type { Limits } from './first-to-go.ts'
 import { type GuardDeps } from './guard.ts'
 import { readSmall } from './small-body.ts'
 import { addressOf } from './sockets.ts'
-
-/** A body that is not read to its end. */
-export class BodyError extends NocredsError<
-  'ERR_BODY_TOO_LARGE' | 'ERR_BODY_ABORTED' | 'ERR_BODY_OVER_BUDGET'
-> {
-  /** Its first bytes, at most {@link HEAD_BYTES}, where it is too large and was read to its end all the same. */
-  readonly head: string
-
-  constructor(code: BodyError['code'], message: string, head = '') {
-    super(code, message)
-    this.head = head
-  }
-}
-
-/** A whole body. What it is charged with stays until `release`. */
-export interface Body {
-  /** Of the caller. */
-  readonly address: string
-  /** In bytes. */
-  readonly size: number
-  /** Its bytes; call it once, at the moment when they are needed, as they are copied where they came in parts. */
-  take(): Buffer
-  /** Changes what it is charged with, for what was made of it. @throws BodyError over budget */
-  charge(bytes: number): void
-  /** Gives back what it is charged with; call it once the request is answered. */
-  release(): void
-}
 
 /** The budget of bodies of a server: from the first byte to the answer. */
 export interface Bodies {
@@ -54,9 +27,6 @@ interface BodyBytes {
   /** Default: as many. */
   readonly taken?: number
 }
-
-/** What is kept of a body that is too large. */
-const HEAD_BYTES = 1024
 
 /**
  * Bodies that come in parts are put into blocks of this size, which are used again. What a body holds is

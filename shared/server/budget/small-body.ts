@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Body } from './bodies.ts'
+import type { Body } from './body.ts'
 import { addressOf } from './sockets.ts'
 
 /** A body that the budget knows. */
