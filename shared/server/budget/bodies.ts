@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../../base/clock.ts'
-import { BodyError, HEAD_BYTES, type Body } from './body.ts'
+import { BodyError, ENDED_EARLY, HEAD_BYTES, type Body } from './body.ts'
 import { createBudget, type Budget, type Member } from './budget.ts'
 import type { Limits } from './first-to-go.ts'
 import { type GuardDeps } from './guard.ts'
@@ -63,7 +63,7 @@ export function createBodies(limits: Limits, deps: GuardDeps): Bodies {
         const announced = Number(request.headers['content-length'] ?? NaN)
         const reading = (): Reading => new Reading(request, bytes, store)
         if (announced > 0 && announced <= Math.min(BLOCK_BYTES, bytes.kept))
-          readSmall(request, { announced, reading, resolve, reject, endedEarly })
+          readSmall(request, { announced, reading, resolve, reject })
         else reading().start(resolve, reject)
       }),
   }
@@ -77,8 +77,6 @@ interface Store {
   readonly evict: () => void
 }
 
-const ENDED_EARLY = 'the body ended early'
-const endedEarly = (): BodyError => new BodyError('ERR_BODY_ABORTED', ENDED_EARLY)
 const NOTHING = Buffer.alloc(0)
 
 /** One body, on its way and afterwards. A class, as every review makes one. */

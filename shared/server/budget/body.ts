@@ -29,3 +29,9 @@ export interface Body {
   /** Gives back what it is charged with; call it once the request is answered. */
   release(): void
 }
+
+export const ENDED_EARLY = 'the body ended early'
+
+export function endedEarly(): BodyError {
+  return new BodyError('ERR_BODY_ABORTED', ENDED_EARLY)
+}

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Body } from './body.ts'
+import { endedEarly, type Body } from './body.ts'
 import { addressOf } from './sockets.ts'
 
 /** A body that the budget knows. */
@@ -15,7 +15,6 @@ interface Small {
   readonly reading: () => Charged
   readonly resolve: (body: Body) => void
   readonly reject: (error: Error) => void
-  readonly endedEarly: () => Error
 }
 
 /**
@@ -24,7 +23,7 @@ interface Small {
  */
 export function readSmall(
   request: IncomingMessage,
-  { announced, reading, resolve, reject, endedEarly }: Small,
+  { announced, reading, resolve, reject }: Small,
 ): void {
   let whole: Buffer | undefined
   const onData = (chunk: Buffer): void => {
