@@ -1,5 +1,4 @@
-import { DEFAULT_EXCHANGER_RESOURCES } from '../../contract/exchanger-resources.ts'
-import { DEFAULT_MESH_PROXIES } from '../../contract/names.ts'
+import { SETTINGS as SETTINGS_OF_TESTS } from '../../test/fakes/webhook-settings.ts'
 import { decideByPodAlone, decidePod, type Settings } from '../../webhook/admit/decide-pod.ts'
 import { checkPod } from '../../webhook/admit/pod.ts'
 import { EXCHANGER_IMAGE, NAMESPACE, podReview, ROLE } from './pod-review.ts'
@@ -10,27 +9,9 @@ const GOAL_US = 50
 const ROUNDS = 7
 const DECISIONS = 5000
 
-const SETTINGS: Settings = {
-  exchangerImage: EXCHANGER_IMAGE,
-  stsEndpoint: undefined,
-  stsProxy: undefined,
-  stsNoProxy: undefined,
-  stsCa: undefined,
-  exchangerImages: [],
-  exchangerImagePullPolicy: 'IfNotPresent',
-  exchangerUser: 65532,
-  exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
-  meshProxies: DEFAULT_MESH_PROXIES,
-  certificateDoor: 'authority',
-  trustBundle: 'config-map',
-  clusterDomain: 'cluster.local',
-  authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
-  audience: 'sts.amazonaws.com',
-  delivery: 'process',
-  region: undefined,
-}
+const SETTINGS: Settings = { ...SETTINGS_OF_TESTS, exchangerImage: EXCHANGER_IMAGE }
 
-/** The pure part, on a pod that was parsed anew each time: validate, decide, inject, patch. */
+/** The pure part, on a pod that was parsed again each time: validate, decide, inject, patch. */
 export function measureDecision(): Promise<Section> {
   const text = JSON.stringify(podReview())
   const rounds = Array.from({ length: ROUNDS + 1 }, () =>
