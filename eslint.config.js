@@ -10,6 +10,7 @@ const MAY_IMPORT = {
   webhook: ['contract', 'shared/base', 'shared/x509', 'shared/server'],
   authority: ['contract', 'shared/base', 'shared/x509', 'shared/server'],
   exchanger: ['contract', 'shared/base', 'shared/x509'],
+  driver: ['contract', 'shared/base', 'shared/x509', 'shared/server', 'exchanger'],
 }
 
 /** Packages that few files own: whoever needs what they do goes through one of them. */

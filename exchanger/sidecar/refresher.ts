@@ -97,6 +97,13 @@ export class Refresher<Thing> {
     this.#tick()
   }
 
+  /** Makes the next exchange begin within `delayMs`; one that is under way or due sooner stays. */
+  bringForward(delayMs: number): void {
+    const { clock } = this.#deps
+    if (leftMs(clock, this.#due) > delayMs) this.#due = momentIn(clock, delayMs)
+    this.#tick()
+  }
+
   /** Ends the timer and the exchange under way; nothing is published or withdrawn any more. */
   stop(): void {
     this.#isStopped = true

@@ -1,0 +1,235 @@
+import { describe, expect, test } from '@jest/globals'
+import type { CredentialDocument } from '../../contract/credentials.ts'
+import type { WebIdentityToken } from '../../exchanger/credentials/token.ts'
+import type { Store } from '../../exchanger/publish/store.ts'
+import { collectingLog, documentEnding } from '../../test/fakes/exchanger-samples.ts'
+import { fails, type Behaviour } from '../../test/fakes/exchanger-stage.ts'
+import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
+import { SharedCredentials } from './shared-credentials.ts'
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+/** A pod's folder in memory. */
+interface Folder extends Store<CredentialDocument> {
+  written: CredentialDocument[]
+  isFull: boolean
+}
+
+function folder(found?: CredentialDocument): Folder {
+  let current = found
+  const made: Folder = {
+    written: [],
+    isFull: false,
+    current: () => current,
+    publish(document) {
+      if (made.isFull) return Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' }))
+      made.written.push(document)
+      current = document
+      return Promise.resolve()
+    },
+    withdraw(document) {
+      if (current === document) current = undefined
+      return Promise.resolve()
+    },
+  }
+  return made
+}
+
+function harness(behaviour: (index: number) => Behaviour) {
+  const clock = new VirtualClock(undefined, 2)
+  const exchangesAtMs: number[] = []
+  const tokens: string[] = []
+  const unwritten: string[] = []
+  const shared = new SharedCredentials({
+    clock,
+    random: () => 0.5,
+    log: collectingLog().log,
+    wanted: 'exchange of a role',
+    exchange(token, signal) {
+      tokens.push(token.jwt)
+      return behaviour(exchangesAtMs.push(clock.monotonic()) - 1)(signal)
+    },
+    onUnwritten: (uid) => unwritten.push(uid),
+  })
+  const token = (jwt: string, leftMs = HOUR): WebIdentityToken => ({
+    jwt,
+    claims: {
+      issuer: 'i',
+      subject: 's',
+      audiences: [],
+      issuedAtMs: clock.now(),
+      expiresAtMs: clock.now() + leftMs,
+    },
+  })
+  const join = (uid: string, store: Folder, jwt = 'token'): Promise<unknown> =>
+    shared.join({ uid, store, token: token(jwt) }).then(
+      () => 'joined',
+      (error: unknown) => error,
+    )
+  return { clock, shared, exchangesAtMs, tokens, unwritten, join }
+}
+
+const gives =
+  (clock: () => VirtualClock, lifeMs = HOUR): Behaviour =>
+  () =>
+    Promise.resolve(documentEnding(clock().now() + lifeMs))
+
+describe('pods that want the same', () => {
+  test('share one exchange, however many they are', async () => {
+    const play = harness(() => gives(() => play.clock))
+    const folders = Array.from({ length: 100 }, () => folder())
+    const joined = Promise.all(folders.map((store, index) => play.join(`pod-${index}`, store)))
+    await play.clock.settle()
+    expect(new Set(await joined)).toEqual(new Set(['joined']))
+    expect(play.exchangesAtMs).toEqual([0])
+    expect(folders.every(({ written }) => written.length === 1)).toBe(true)
+    await play.clock.advance(40 * MINUTE)
+    expect(play.exchangesAtMs).toHaveLength(2)
+    expect(folders.every(({ written }) => written.length === 2)).toBe(true)
+  })
+
+  test('one that comes later gets what is there', async () => {
+    const play = harness(() => gives(() => play.clock))
+    const first = play.join('one', folder())
+    await play.clock.settle()
+    await first
+    expect(await play.join('other', folder())).toBe('joined')
+    expect(play.exchangesAtMs).toHaveLength(1)
+  })
+
+  test('the token that expires last is exchanged', async () => {
+    const play = harness(() => gives(() => play.clock))
+    void play.join('one', folder(), 'early')
+    await play.clock.settle()
+    await play.clock.advance(MINUTE)
+    await play.join('one', folder(), 'late')
+    await play.clock.advance(40 * MINUTE)
+    expect(play.tokens).toEqual(['early', 'late'])
+  })
+
+  test('the last one that leaves ends everything', async () => {
+    const play = harness(() => gives(() => play.clock))
+    void play.join('one', folder())
+    await play.clock.settle()
+    play.shared.leave('one')
+    expect(play.shared.isIdle).toBe(true)
+    expect(play.clock.pending).toBe(0)
+  })
+
+  test('a folder that is full is the trouble of its pod alone', async () => {
+    const play = harness(() => gives(() => play.clock))
+    const full = folder()
+    full.isFull = true
+    const joined = [play.join('full', full), play.join('other', folder())]
+    await play.clock.settle()
+    expect(await Promise.all(joined)).toEqual([
+      expect.objectContaining({ code: 'ENOSPC' }),
+      'joined',
+    ])
+    expect(play.unwritten).toEqual(['full'])
+    full.isFull = false
+    expect(await play.join('full', full)).toBe('joined')
+    expect(play.exchangesAtMs).toHaveLength(1)
+  })
+})
+
+describe('without credentials', () => {
+  test('a refusal is told at once, and remembered for 10 s', async () => {
+    const play = harness(() => fails('refused', 'AccessDenied'))
+    const first = play.join('one', folder())
+    await play.clock.settle()
+    expect(await first).toMatchObject({ code: 'AccessDenied' })
+    expect(await play.join('one', folder())).toMatchObject({ code: 'AccessDenied' })
+    expect(play.exchangesAtMs).toHaveLength(1)
+    expect(play.shared.isIdle).toBe(false)
+    await play.clock.advance(10_000)
+    expect(play.shared.isIdle).toBe(true)
+    const again = play.join('one', folder())
+    await play.clock.settle()
+    expect(await again).toMatchObject({ code: 'AccessDenied' })
+    expect(play.exchangesAtMs).toHaveLength(2)
+  })
+
+  test('an outage is waited for, 30 s at most', async () => {
+    const play = harness((index) => (index < 3 ? fails('transient') : gives(() => play.clock)))
+    const joined = play.join('one', folder())
+    await play.clock.advance(20_000)
+    expect(await joined).toBe('joined')
+    const down = harness(() => fails('transient', 'ECONNREFUSED'))
+    const refused = down.join('one', folder())
+    await down.clock.advance(30_000)
+    expect(await refused).toMatchObject({ code: 'ECONNREFUSED' })
+    expect(down.clock.pending).toBe(0)
+  })
+
+  test('an exchange that hangs is given up', async () => {
+    const play = harness(
+      () => (signal) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => {
+            reject(new Error('aborted'))
+          })
+        }),
+    )
+    const joined = play.join('one', folder())
+    await play.clock.advance(31_000)
+    expect(await joined).toMatchObject({ code: 'ExchangeTimeout' })
+  })
+})
+
+describe('after a restart of the driver', () => {
+  const found = (clock: VirtualClock, leftMs: number, keyId: string): CredentialDocument =>
+    documentEnding(clock.now() + leftMs, keyId)
+
+  test('what stands in the folders is kept, and replaced in its own time', async () => {
+    const play = harness(() => gives(() => play.clock))
+    const one = folder(found(play.clock, 50 * MINUTE, 'LEFT'))
+    expect(await play.join('one', one)).toBe('joined')
+    await play.clock.advance(MINUTE)
+    expect(play.exchangesAtMs).toEqual([])
+    await play.clock.advance(40 * MINUTE)
+    expect(one.written.length).toBeGreaterThan(0)
+  })
+
+  test('no other pod gets it', async () => {
+    const play = harness(() => gives(() => play.clock))
+    expect(await play.join('one', folder(found(play.clock, 50 * MINUTE, 'PLANTED')))).toBe('joined')
+    const other = folder()
+    const joined = play.join('other', other)
+    await play.clock.settle()
+    expect(await joined).toBe('joined')
+    expect(other.written.map(({ AccessKeyId }) => AccessKeyId)).toEqual(['KEY-1'])
+  })
+
+  test('a new pod is told of a refusal while the others keep what they have', async () => {
+    const play = harness(() => fails('refused', 'AccessDenied'))
+    const one = folder(found(play.clock, 50 * MINUTE, 'LEFT'))
+    await play.join('one', one)
+    const other = play.join('other', folder())
+    await play.clock.settle()
+    expect(await other).toMatchObject({ code: 'AccessDenied' })
+    expect(one.current()).toMatchObject({ AccessKeyId: 'LEFT' })
+    await play.clock.advance(HOUR)
+    expect(one.current()).toBeUndefined()
+  })
+
+  test('the pod whose credentials expire first decides when', async () => {
+    const play = harness(() => gives(() => play.clock))
+    await play.join('one', folder(found(play.clock, 11 * HOUR, 'LATE')))
+    await play.join('other', folder(found(play.clock, 20 * MINUTE, 'SOON')))
+    await play.clock.advance(10 * MINUTE)
+    expect(play.exchangesAtMs).toHaveLength(1)
+  })
+})
+
+test('credentials that STS does not renew are withdrawn from every folder when they expire', async () => {
+  const clock = (): VirtualClock => play.clock
+  const play = harness((index) => (index === 0 ? gives(clock) : fails('transient')))
+  const folders = [folder(), folder()]
+  const joined = folders.map((store, index) => play.join(`pod-${index}`, store))
+  await play.clock.settle()
+  await Promise.all(joined)
+  await play.clock.advance(HOUR)
+  expect(folders.map((store) => store.current())).toEqual([undefined, undefined])
+})
