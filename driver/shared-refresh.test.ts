@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
-import type { CredentialDocument } from '../../contract/credentials.ts'
-import type { WebIdentityToken } from '../../exchanger/credentials/token.ts'
-import type { Store } from '../../exchanger/publish/store.ts'
-import { collectingLog, documentEnding } from '../../test/fakes/exchanger-samples.ts'
-import { fails, type Behaviour } from '../../test/fakes/exchanger-stage.ts'
-import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
-import { SharedCredentials } from './shared-credentials.ts'
+import type { CredentialDocument } from '../contract/credentials.ts'
+import type { Store } from '../exchanger/publish/store.ts'
+import { CREDENTIALS } from '../exchanger/sidecar/kind.ts'
+import { collectingLog, documentEnding } from '../test/fakes/exchanger-samples.ts'
+import { fails, type Behaviour } from '../test/fakes/exchanger-stage.ts'
+import { VirtualClock } from '../test/fakes/virtual-clock.ts'
+import { SharedRefresh } from './shared-refresh.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -41,7 +41,8 @@ function harness(behaviour: (index: number) => Behaviour) {
   const exchangesAtMs: number[] = []
   const tokens: string[] = []
   const unwritten: string[] = []
-  const shared = new SharedCredentials({
+  const shared = new SharedRefresh({
+    kind: CREDENTIALS,
     clock,
     random: () => 0.5,
     log: collectingLog().log,
@@ -52,18 +53,8 @@ function harness(behaviour: (index: number) => Behaviour) {
     },
     onUnwritten: (uid) => unwritten.push(uid),
   })
-  const token = (jwt: string, leftMs = HOUR): WebIdentityToken => ({
-    jwt,
-    claims: {
-      issuer: 'i',
-      subject: 's',
-      audiences: [],
-      issuedAtMs: clock.now(),
-      expiresAtMs: clock.now() + leftMs,
-    },
-  })
   const join = (uid: string, store: Folder, jwt = 'token'): Promise<unknown> =>
-    shared.join({ uid, store, token: token(jwt) }).then(
+    shared.join({ uid, store, token: { jwt, expiresAtMs: clock.now() + HOUR } }).then(
       () => 'joined',
       (error: unknown) => error,
     )

@@ -1,79 +1,85 @@
-import { expirationOf, type CredentialDocument } from '../../contract/credentials.ts'
-import type { WebIdentityToken } from '../../exchanger/credentials/token.ts'
-import { ExchangeError } from '../../exchanger/failure.ts'
-import type { Store } from '../../exchanger/publish/store.ts'
-import { CREDENTIALS } from '../../exchanger/sidecar/kind.ts'
-import { Refresher } from '../../exchanger/sidecar/refresher.ts'
-import { GATE_MS } from '../../exchanger/sidecar/schedule.ts'
-import type { Clock, Random } from '../../shared/base/clock.ts'
-import type { Logger } from '../../shared/base/log.ts'
+import { ExchangeError } from '../exchanger/failure.ts'
+import type { Store } from '../exchanger/publish/store.ts'
+import type { Kind } from '../exchanger/sidecar/kind.ts'
+import { Refresher } from '../exchanger/sidecar/refresher.ts'
+import { GATE_MS } from '../exchanger/sidecar/schedule.ts'
+import type { Clock, Random } from '../shared/base/clock.ts'
+import type { Logger } from '../shared/base/log.ts'
 
 /** A refusal is repeated for so long before STS is asked again: kubelets retry several times a second at first. */
 const REMEMBER_REFUSAL_MS = 10_000
-/** A pod without credentials makes the others' failed exchange be tried again, but no sooner than this. */
+/** A failed exchange is tried again for a pod that has nothing yet, but no sooner than this. */
 const HURRIED_RETRY_MS = 5000
 
-export interface SharedCredentialsDeps {
+/** A ServiceAccount token as the kubelet hands it over. */
+export interface KubeletToken {
+  /** The secret itself. */
+  readonly jwt: string
+  /** Milliseconds since the epoch. */
+  readonly expiresAtMs: number
+}
+
+export interface SharedRefreshDeps<Thing> {
+  readonly kind: Kind<Thing>
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
   /** What is wanted for whom, as messages say it after "no": `exchange of arn:… for ServiceAccount team-a/app`. */
   readonly wanted: string
   /** One exchange of the token, which ends when the signal says so. @throws ExchangeError */
-  readonly exchange: (token: WebIdentityToken, signal: AbortSignal) => Promise<CredentialDocument>
-  /** A pod's folder could not be written; its credentials there are the former ones, or none. */
+  readonly exchange: (token: KubeletToken, signal: AbortSignal) => Promise<Thing>
+  /** A pod's folder could not be written; it has the former thing, or none. */
   readonly onUnwritten: (uid: string, error: unknown) => void
 }
 
-/** A pod that is to have the credentials. */
-export interface Member {
+/** A pod that is to have the thing. */
+export interface Member<Thing> {
   /** Uid of the pod. */
   readonly uid: string
-  readonly store: Store<CredentialDocument>
-  /** For the audience of these credentials, as the kubelet handed it over. */
-  readonly token: WebIdentityToken
+  readonly store: Store<Thing>
+  readonly token: KubeletToken
 }
 
 interface Waiting {
   readonly resolve: () => void
-  readonly reject: (error: unknown) => void
+  readonly reject: (error: Error) => void
 }
 
 /**
- * The credentials of all pods of this node that want the same: one exchange serves them all, and each has them in
- * its own folder. The schedule, the last good credentials and their withdrawal are the sidecar's.
+ * One thing, credentials or a certificate, for all pods of this node that want the same: one exchange serves them
+ * all, and each has it in its own folder. Schedule, last good thing and withdrawal are those of the sidecar.
  *
  * What an earlier process left in a pod's folder stays that pod's own. It tells when to exchange again, and nothing
  * more: no other pod gets it.
  */
-export class SharedCredentials {
-  readonly #deps: SharedCredentialsDeps
+export class SharedRefresh<Thing> {
+  readonly #deps: SharedRefreshDeps<Thing>
   /** Folders by the uid of the pod. */
-  readonly #members = new Map<string, Store<CredentialDocument>>()
+  readonly #members = new Map<string, Store<Thing>>()
   readonly #waiting = new Map<string, Waiting>()
   /** That which expires last: tokens of pods that are gone expire soon. */
-  #token: WebIdentityToken | undefined
+  #token: KubeletToken | undefined
   /** From an exchange that this process made. */
-  #own: CredentialDocument | undefined
-  #refresher: Refresher<CredentialDocument> | undefined
+  #own: Thing | undefined
+  #refresher: Refresher<Thing> | undefined
   #refusal: { readonly error: ExchangeError; readonly untilMs: number } | undefined
 
-  constructor(deps: SharedCredentialsDeps) {
+  constructor(deps: SharedRefreshDeps<Thing>) {
     this.#deps = deps
   }
 
-  /** Whether nothing is lost by forgetting these credentials. */
+  /** Whether nothing is lost by forgetting all of this. */
   get isIdle(): boolean {
     return this.#members.size === 0 && this.#remembered() === undefined
   }
 
   /**
-   * Gives a pod these credentials and keeps them fresh in its folder. Resolves once they are there; called again for
+   * Gives a pod the thing and keeps it fresh in the pod's folder. Resolves once it is there; called again for
    * the same pod it takes the newer token and writes what is missing.
    *
    * @throws ExchangeError if STS refuses, or gives none within 30 s; the pod is then no member
    */
-  async join({ uid, store, token }: Member): Promise<void> {
+  async join({ uid, store, token }: Member<Thing>): Promise<void> {
     this.#members.set(uid, store)
     if (isNewer(token, this.#token)) this.#token = token
     if (this.#own !== undefined) {
@@ -111,7 +117,7 @@ export class SharedCredentials {
     this.#token = undefined
   }
 
-  /** The first credentials of a pod that has none: now, not when the others' are due. */
+  /** The first thing of a pod that has none: now, not when that of the others is due. */
   #first(uid: string): Promise<void> {
     const { clock } = this.#deps
     const first = new Promise<void>((resolve, reject) => {
@@ -126,7 +132,7 @@ export class SharedCredentials {
         },
         reject: (error) => {
           cancel()
-          reject(error as Error)
+          reject(error)
         },
       })
     })
@@ -136,24 +142,24 @@ export class SharedCredentials {
     return first
   }
 
-  #refreshInTime(found: CredentialDocument): void {
-    const { clock, random } = this.#deps
-    const goodForMs = Math.max(1, expirationOf(found) - clock.now())
-    this.#refresher?.bringForward(CREDENTIALS.resumeDelayMs(found, goodForMs, random))
+  #refreshInTime(found: Thing): void {
+    const { kind, clock, random } = this.#deps
+    const goodForMs = Math.max(1, kind.endOf(found) - clock.now())
+    this.#refresher?.bringForward(kind.resumeDelayMs(found, goodForMs, random))
   }
 
   #keepFresh(): void {
     if (this.#refresher !== undefined) return
-    const { clock, random, log, wanted } = this.#deps
+    const { kind, clock, random, log, wanted } = this.#deps
     this.#refresher = new Refresher({
-      kind: CREDENTIALS,
+      kind,
       wanted,
       clock,
       random,
       log,
       store: this.#everyFolder(),
       exchange: (signal) => this.#exchange(signal),
-      tokenVersion: () => Promise.resolve(String(this.#token?.claims.expiresAtMs)),
+      tokenVersion: () => Promise.resolve(String(this.#token?.expiresAtMs)),
       onGiveUp: (error) => {
         this.#refresher = undefined
         this.#failAll(error)
@@ -162,61 +168,57 @@ export class SharedCredentials {
     this.#refresher.start()
   }
 
-  async #exchange(signal: AbortSignal): Promise<CredentialDocument> {
+  async #exchange(signal: AbortSignal): Promise<Thing> {
     try {
       if (this.#token === undefined) throw this.#error('TokenMissing', 'there is no token')
       return await this.#deps.exchange(this.#token, signal)
     } catch (error) {
-      // Where others have credentials the refresher goes on; who has none is told at once.
+      // If others have something, the refresher goes on; a pod that has nothing is told at once.
       if (error instanceof ExchangeError && error.failureClass === 'refused') this.#failAll(error)
       throw error
     }
   }
 
   /** What the refresher publishes into: the folders of all pods. */
-  #everyFolder(): Store<CredentialDocument> {
+  #everyFolder(): Store<Thing> {
     return {
       current: () => this.#own ?? this.#found(),
-      publish: async (document) => {
-        this.#own = document
-        const each = [...this.#members].map(([uid, store]) => this.#publishTo(uid, store, document))
+      publish: async (thing) => {
+        this.#own = thing
+        const each = [...this.#members].map(([uid, store]) => this.#publishTo(uid, store, thing))
         await Promise.allSettled(each)
       },
-      withdraw: async (document) => {
-        if (this.#own === document) this.#own = undefined
-        for (const store of this.#members.values()) {
+      withdraw: async (thing) => {
+        if (this.#own === thing) this.#own = undefined
+        const { kind } = this.#deps
+        const each = [...this.#members.values()].map(async (store) => {
           const present = store.current()
-          if (present !== undefined && present.Expiration <= document.Expiration)
-            await store.withdraw(present)
-        }
+          const isExpired = present !== undefined && kind.endOf(present) <= kind.endOf(thing)
+          if (isExpired) await store.withdraw(present)
+        })
+        await Promise.all(each)
       },
     }
   }
 
   /** Of what an earlier process left, that which ends first. */
-  #found(): CredentialDocument | undefined {
+  #found(): Thing | undefined {
+    const { kind } = this.#deps
     const found = [...this.#members.values()].flatMap((store) => store.current() ?? [])
-    return found.reduce<CredentialDocument | undefined>(
-      (first, one) => (first === undefined || one.Expiration < first.Expiration ? one : first),
-      undefined,
-    )
+    return found.toSorted((one, other) => kind.endOf(one) - kind.endOf(other))[0]
   }
 
   /** One pod's folder that cannot be written is that pod's trouble alone. */
-  async #publishTo(
-    uid: string,
-    store: Store<CredentialDocument>,
-    document: CredentialDocument,
-  ): Promise<void> {
+  async #publishTo(uid: string, store: Store<Thing>, thing: Thing): Promise<void> {
     try {
-      if (store.current() !== document) await store.publish(document)
+      if (store.current() !== thing) await store.publish(thing)
       this.#settle(uid, ({ resolve }) => {
         resolve()
       })
     } catch (error) {
       this.#deps.onUnwritten(uid, error)
       this.#settle(uid, ({ reject }) => {
-        reject(error)
+        reject(error as Error)
       })
       throw error
     }
@@ -227,7 +229,7 @@ export class SharedCredentials {
     for (const uid of [...this.#waiting.keys()]) this.#fail(uid, error)
   }
 
-  #fail(uid: string, error: unknown): void {
+  #fail(uid: string, error: Error): void {
     this.#members.delete(uid)
     this.#settle(uid, ({ reject }) => {
       reject(error)
@@ -251,7 +253,6 @@ export class SharedCredentials {
   }
 }
 
-function isNewer(token: WebIdentityToken, than: WebIdentityToken | undefined): boolean {
-  if (than === undefined) return true
-  return (token.claims.expiresAtMs ?? 0) >= (than.claims.expiresAtMs ?? 0)
+function isNewer(token: KubeletToken, than: KubeletToken | undefined): boolean {
+  return than === undefined || token.expiresAtMs >= than.expiresAtMs
 }
