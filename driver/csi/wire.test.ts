@@ -58,13 +58,15 @@ describe.each(Object.values<Method>(METHODS))('$path', ({ path, request, respons
     ['response', response, library.responseSerialize, library.responseDeserialize],
   ] as const
 
-  test.each(sides)('the fields of the %s are those of the .proto', (side, fields) => {
-    const { type } = side === 'request' ? library.requestType : library.responseType
+  test.each([
+    ['request', request, library.requestType],
+    ['response', response, library.responseType],
+  ])('the fields of the %s are those of the .proto', (_side, fields, { type }) => {
     const { field } = type as { field: { name: string; number: number }[] }
     const camel = (name: string): string => name.replace(/_(.)/g, (_, c: string) => c.toUpperCase())
-    expect(
-      Object.entries<Fields[string]>(fields).map(([name, [number]]) => [name, number]),
-    ).toEqual(field.map(({ name, number }) => [camel(name), number]))
+    expect(Object.entries(fields).map(([name, [number]]) => [name, number])).toEqual(
+      field.map(({ name, number }) => [camel(name), number]),
+    )
   })
 
   test.each(sides)(
