@@ -3,13 +3,13 @@ import type { Clock, Random } from '../shared/base/clock.ts'
 import type { Logger } from '../shared/base/log.ts'
 import type { KubeClient } from '../shared/server/kube/kube-client.ts'
 import { openServers, type RunningServers } from '../shared/server/servers.ts'
-import { createCaKeeper, type CaKeeper } from './ca/keeper.ts'
+import { createCaManager, type CaManager } from './ca/manager.ts'
 import { serverNames } from './ca/own-certificate.ts'
 import type { AuthorityConfig } from './config.ts'
 import { createAuthorityServer } from './http/server.ts'
-import { createCluster } from './identity/ask.ts'
+import { createCluster } from './identity/apiserver.ts'
 import { createMetrics } from './metrics.ts'
-import { createKubeletDoor } from './pod-certificates/door.ts'
+import { createPodCertificateController } from './pod-certificates/controller.ts'
 import type { PolicySettings } from './policy/policy.ts'
 import { createBundleWriter } from './trust-bundle/bundle.ts'
 import { createClusterBundleWriter } from './trust-bundle/cluster-bundle.ts'
@@ -46,7 +46,7 @@ export async function startAuthority(
     maxLifetimeSeconds: config['max-lifetime-seconds'],
     metrics,
   }
-  const kubelets = createKubeletDoor(issuing)
+  const kubelets = createPodCertificateController(issuing)
   const isReady = (): boolean => {
     const server = current()?.server
     const hasCertificate = server !== undefined && server.expiresAtMs > clock.now()
@@ -90,8 +90,8 @@ function namesOf(config: AuthorityConfig): PolicySettings {
   }
 }
 
-function openKeeper(config: AuthorityConfig, { kube, clock, log }: AuthorityDeps): CaKeeper {
-  return createCaKeeper({
+function openKeeper(config: AuthorityConfig, { kube, clock, log }: AuthorityDeps): CaManager {
+  return createCaManager({
     kube,
     clock,
     log,
