@@ -3,7 +3,7 @@ import type { CredentialDocument } from '../../contract/credentials.ts'
 import { SidecarError, exchangeOf, type FailureClass } from '../../exchanger/failure.ts'
 import type { Store } from '../../exchanger/publish/store.ts'
 import { Refresher } from '../../exchanger/sidecar/refresher.ts'
-import { CREDENTIALS, type Kind } from '../../exchanger/sidecar/renewable.ts'
+import { CREDENTIALS, type Renewable } from '../../exchanger/sidecar/renewable.ts'
 import type { Clock, Random } from '../../shared/base/clock.ts'
 import { collectingLog, CONFIG, type LogLine } from './exchanger-samples.ts'
 
@@ -47,7 +47,7 @@ export function setStage(options: StageOptions): Stage {
   return setStageFor(CREDENTIALS, options)
 }
 
-export function setStageFor<Thing>(kind: Kind<Thing>, options: StageOptions<Thing>): Stage<Thing> {
+export function setStageFor<Thing>(kind: Renewable<Thing>, options: StageOptions<Thing>): Stage<Thing> {
   const { clock, random, behaviour, found } = options
   const startMs = clock.monotonic()
   const { log, lines } = collectingLog()
@@ -56,7 +56,7 @@ export function setStageFor<Thing>(kind: Kind<Thing>, options: StageOptions<Thin
     current: () => current,
     publish(document) {
       stage.onWrite()
-      const lastLeftMs = current === undefined ? undefined : kind.endOf(current) - clock.now()
+      const lastLeftMs = current === undefined ? undefined : kind.expiresAtMsOf(current) - clock.now()
       stage.published.push({ document, lastLeftMs })
       current = document
       return Promise.resolve()
@@ -68,7 +68,7 @@ export function setStageFor<Thing>(kind: Kind<Thing>, options: StageOptions<Thin
   }
   const gaveUp: SidecarError[] = []
   const refresher = new Refresher({
-    kind,
+    renewable: kind,
     wanted: exchangeOf(CONFIG),
     clock,
     random,
