@@ -1,58 +1,58 @@
 import { X509Certificate } from 'node:crypto'
-import { isDue, isOver, issuedMs } from '../../shared/x509/certificate-life.ts'
 import {
   createIntermediate,
   createRoot,
   keyPemOf,
   type Issuer,
 } from '../../shared/x509/certificate.ts'
+import { isRenewalDue, isExpired, issuedAtMs } from '../../shared/x509/lifetime.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
 import { bundleOf, isSignedBy, readState, type CaState, type ReadState } from './state.ts'
 
 export interface RotationPolicy {
   readonly rootLifetimeSeconds: number
   readonly intermediateLifetimeSeconds: number
-  /** Life of the longest leaf. */
+  /** Longest lifetime of a leaf. */
   readonly leafLifetimeSeconds: number
-  /** Time in which a bundle reaches every pod, and a Secret every replica. */
+  /** Time that a bundle takes to reach every pod, and the Secret to reach every replica. */
   readonly overlapMs: number
 }
 
-/** When a replica looks, and what it saw before. */
-export interface Moment {
+/** When a replica reads the Secret, and what it read before. */
+export interface Observation {
   readonly nowMs: number
-  /** The roots that it saw last; someone may have replaced the CA since. */
+  /** The roots that it read last; the CA may have been replaced since. */
   readonly seenRootsPem?: string
 }
 
 /**
- * One step, in the order in which a root is replaced without a gap: the new one joins the bundle
- * first; an overlap later the intermediate is issued from it; the old root leaves the bundle once the
- * last leaf below it has ended. The same where an operator puts another CA into the Secret.
+ * One step of a rotation. A root is replaced without a gap in this order: the new root is added to the
+ * bundle; after the overlap the intermediate is issued from it; the old root is removed from the bundle once
+ * the last leaf below it has expired. The same happens if an operator puts another CA into the Secret.
  */
 export type RotationStep =
-  'keep' | 'start-anew' | 'add-root' | 'renew-intermediate' | 'keep-previous' | 'drop-previous'
+  'up-to-date' | 'reset' | 'add-root' | 'renew-intermediate' | 'keep-previous' | 'drop-previous'
 
 /**
- * What is to be done now. Pure: the same for each replica that reads the same Secret.
+ * Decides which step is due. Pure: each replica that reads the same Secret decides the same.
  *
- * @throws CaStateError for what cannot be used and is not ours to replace
+ * @throws NocredsError `ERR_CA_STATE` if the Secret is invalid and must be left to the operator
  */
 export function nextStep(
   state: CaState | undefined,
-  { nowMs, seenRootsPem = '' }: Moment,
+  { nowMs, seenRootsPem = '' }: Observation,
   policy: RotationPolicy,
 ): RotationStep {
-  if (state === undefined) return 'start-anew'
+  if (state === undefined) return 'reset'
   const read = readState(state)
-  if (read.root !== undefined && isOver(read.root.certificate, nowMs)) return 'start-anew'
+  if (read.root !== undefined && isExpired(read.root.certificate, nowMs)) return 'reset'
   if (missingFrom(state, seenRootsPem, nowMs).length > 0) return 'keep-previous'
   const { root } = read
   if (root !== undefined) {
-    if (isDue(root.certificate, nowMs)) return 'add-root'
+    if (isRenewalDue(root.certificate, nowMs)) return 'add-root'
     if (isIntermediateDue(read, root.certificate, nowMs, policy)) return 'renew-intermediate'
   }
-  return read.previous.length > 0 && nowMs >= read.previousUntilMs ? 'drop-previous' : 'keep'
+  return read.previous.length > 0 && nowMs >= read.previousUntilMs ? 'drop-previous' : 'up-to-date'
 }
 
 function isIntermediateDue(
@@ -61,19 +61,19 @@ function isIntermediateDue(
   nowMs: number,
   policy: RotationPolicy,
 ): boolean {
-  if (isOver(issuer.certificate, nowMs)) return true
-  if (isSignedBy(issuer.certificate, root)) return isDue(issuer.certificate, nowMs)
-  return nowMs >= issuedMs(root) + policy.overlapMs
+  if (isExpired(issuer.certificate, nowMs)) return true
+  if (isSignedBy(issuer.certificate, root)) return isRenewalDue(issuer.certificate, nowMs)
+  return nowMs >= issuedAtMs(root) + policy.overlapMs
 }
 
-/** Carries out one step; `keep` needs none. */
-export async function carryOut(
-  step: Exclude<RotationStep, 'keep'>,
+/** Returns the state after one step. */
+export async function applyStep(
+  step: Exclude<RotationStep, 'up-to-date'>,
   state: CaState | undefined,
-  { nowMs, seenRootsPem = '' }: Moment,
+  { nowMs, seenRootsPem = '' }: Observation,
   policy: RotationPolicy,
 ): Promise<CaState> {
-  if (state === undefined || step === 'start-anew') return startAnew(nowMs, policy)
+  if (state === undefined || step === 'reset') return createCa(nowMs, policy)
   switch (step) {
     case 'add-root': {
       const root = await createRoot(nowMs, policy.rootLifetimeSeconds)
@@ -95,7 +95,7 @@ export async function carryOut(
   }
 }
 
-async function startAnew(nowMs: number, policy: RotationPolicy): Promise<CaState> {
+async function createCa(nowMs: number, policy: RotationPolicy): Promise<CaState> {
   const root = await createRoot(nowMs, policy.rootLifetimeSeconds)
   const issuer = await createIntermediate(root, nowMs, policy.intermediateLifetimeSeconds)
   return {
@@ -128,23 +128,23 @@ async function renewIntermediate(
   }
 }
 
-/** A replica may sign with the old intermediate for an overlap more, and its last leaf must end. */
+/** A replica may sign with the old intermediate for another overlap, and its last leaf must expire first. */
 function untilOf(nowMs: number, policy: RotationPolicy): string {
   const ms = nowMs + policy.overlapMs + policy.leafLifetimeSeconds * 1000
   return new Date(ms).toISOString()
 }
 
-/** Roots that the operator took out of the Secret while leaves below them may be in use. */
+/** Roots that the operator removed from the Secret while leaves below them may still be in use. */
 function missingFrom(state: CaState, seenRootsPem: string, nowMs: number): string[] {
   if (state.rootKeyPem !== '') return []
   const present = splitPem(bundleOf(state))
   return splitPem(bundleOf({ ...state, rootsPem: seenRootsPem, previousPem: '' })).filter(
-    (pem) => !present.includes(pem) && isStillGood(pem, nowMs),
+    (pem) => !present.includes(pem) && isStillValid(pem, nowMs),
   )
 }
 
-function isStillGood(pem: string, nowMs: number): boolean {
-  return !isOver(new X509Certificate(pem), nowMs)
+function isStillValid(pem: string, nowMs: number): boolean {
+  return !isExpired(new X509Certificate(pem), nowMs)
 }
 
 function keyPem(issuer: Issuer): string {

@@ -4,41 +4,40 @@ import type { Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { codeOf, messageOf, NocredsError } from '../../shared/base/errors.ts'
 
-/** Connection to the proxy and its answer together. */
+/** Limit for the connection to the proxy and its response together. */
 const TUNNEL_MS = 5000
 
 /**
- * The proxy did not lead to STS:
- * - `ProxyUnreachable`: no connection to it, or none that it proved to be the end of
+ * Why the proxy gave no connection to STS:
+ * - `ProxyUnreachable`: cannot connect to it, or its TLS certificate is not trusted
  * - `ProxyTimeout`: it took too long
- * - `ProxyAuthenticationRequired`: it wants a password (407), which pods do not have
- * - `ProxyRefused`: it says no (another 4xx)
- * - `ProxyFailed`: it cannot reach STS itself (5xx), or answers anything else
+ * - `ProxyAuthenticationRequired`: it requires a password (407), which pods do not have
+ * - `ProxyRefused`: it refused (another 4xx)
+ * - `ProxyFailed`: it cannot reach STS itself (5xx), or it gave any other response
  */
-class ProxyError extends NocredsError<
+type ProxyFault =
   | 'ProxyUnreachable'
   | 'ProxyTimeout'
   | 'ProxyAuthenticationRequired'
   | 'ProxyRefused'
   | 'ProxyFailed'
-> {}
 
 /**
- * A connection to STS that the proxy makes, by CONNECT: it sees host and port, and nothing of what is said.
+ * Opens a connection to STS through the proxy, by CONNECT: the proxy sees host and port, but not the content.
  * Source: RFC 9110, CONNECT.
  *
  * @param to `host:port`
  * @param trust of a proxy by https
- * @throws ProxyError
+ * @throws NocredsError with a {@link ProxyFault}
  */
 export function openTunnel(
   proxy: URL,
   to: string,
   trust: Pick<ConnectionOptions, 'ca'>,
 ): Promise<Socket> {
-  const ask = proxy.protocol === 'https:' ? requestByTls : request
+  const send = proxy.protocol === 'https:' ? requestByTls : request
   return new Promise((resolve, reject) => {
-    const asked = ask({
+    const outgoing = send({
       host: proxy.hostname.replace(/^\[|\]$/g, ''),
       port: proxy.port,
       method: 'CONNECT',
@@ -47,21 +46,21 @@ export function openTunnel(
       agent: false,
       ...trust,
     })
-    const fail = (code: ProxyError['code'], what: string): void => {
+    const fail = (code: ProxyFault, what: string): void => {
       clearTimeout(timer)
-      reject(new ProxyError(code, `the proxy ${proxy.origin} ${what}`))
-      asked.destroy()
+      reject(new NocredsError(code, `the proxy ${proxy.origin} ${what}`))
+      outgoing.destroy()
     }
     const timer = setTimeout(() => {
-      fail('ProxyTimeout', `did not lead to ${to} in ${TUNNEL_MS / 1000} s`)
+      fail('ProxyTimeout', `did not connect to ${to} in ${TUNNEL_MS / 1000} s`)
     }, TUNNEL_MS)
-    asked.on('error', (error) => {
+    outgoing.on('error', (error) => {
       fail('ProxyUnreachable', `cannot be reached: ${codeOf(error) ?? messageOf(error)}`)
     })
-    // Node calls it a response where the proxy answers CONNECT, whatever the status.
-    asked.on('connect', ({ statusCode = 0 }, socket, head) => {
+    // Node emits this for every response to CONNECT, whatever the status.
+    outgoing.on('connect', ({ statusCode = 0 }, socket, head) => {
       if (statusCode < 200 || statusCode > 299) {
-        fail(codeFor(statusCode), `does not lead to ${to}: HTTP status ${statusCode}`)
+        fail(codeFor(statusCode), `did not connect to ${to}: HTTP status ${statusCode}`)
         socket.destroy()
         return
       }
@@ -69,11 +68,11 @@ export function openTunnel(
       if (head.length > 0) socket.unshift(head)
       resolve(socket)
     })
-    asked.end()
+    outgoing.end()
   })
 }
 
-function codeFor(status: number): ProxyError['code'] {
+function codeFor(status: number): ProxyFault {
   if (status === 407) return 'ProxyAuthenticationRequired'
   return status >= 400 && status < 500 ? 'ProxyRefused' : 'ProxyFailed'
 }

@@ -64,7 +64,7 @@ describe('before the first credentials', () => {
     const stage = await play((gives) => [gives(HOUR)])
     expect(stage.exchangesAtMs).toEqual([0])
     expect(stage.published).toHaveLength(1)
-    expect(stage.refresher.isGateShut).toBe(false)
+    expect(stage.refresher.isGateClosed).toBe(false)
   })
 
   test('a refusal gives up at once', async () => {
@@ -341,9 +341,9 @@ describe('clocks', () => {
       expect(stage.published).toHaveLength(2)
       for (let minute = 0; minute < 120; minute += 1) {
         await stage.clock.advance(MINUTE)
-        const leftMs = expirationOf(stage.current()!) - stage.clock.now()
-        expect(leftMs).toBeGreaterThan(15 * MINUTE)
-        expect(leftMs).toBeLessThanOrEqual(27 * MINUTE)
+        const remainingMs = expirationOf(stage.current()!) - stage.clock.now()
+        expect(remainingMs).toBeGreaterThan(15 * MINUTE)
+        expect(remainingMs).toBeLessThanOrEqual(27 * MINUTE)
       }
       expect(failures(stage)).toEqual([])
     },
@@ -361,7 +361,7 @@ describe('after a restart', () => {
   test('credentials that are left are current at once, and refreshed by what is left', async () => {
     const stage = await play((gives) => [gives(HOUR)], { foundLeftMs: 40 * MINUTE })
     expect(stage.current()).toMatchObject({ AccessKeyId: 'FOUND' })
-    expect(stage.refresher.isGateShut).toBe(false)
+    expect(stage.refresher.isGateClosed).toBe(false)
     expect(stage.exchangesAtMs).toEqual([])
     await stage.clock.advance(23 * MINUTE)
     expect(stage.published).toHaveLength(1)

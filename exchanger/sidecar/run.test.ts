@@ -8,7 +8,7 @@ import { realClock } from '../../shared/base/clock.ts'
 import { listen } from '../../shared/base/server.ts'
 import { makePod, until, type Pod } from '../../test/fakes/exchanger-pod.ts'
 import { collectingLog, documentEnding, type LogLine } from '../../test/fakes/exchanger-samples.ts'
-import { runResident } from './run.ts'
+import { runSidecar } from './run.ts'
 
 const HOUR = 3_600_000
 
@@ -29,15 +29,15 @@ class Sidecar {
   constructor(script: string, endpointPort = 0) {
     const { log, lines } = collectingLog()
     this.lines = lines
-    this.exited = runResident(
+    this.exited = runSidecar(
       { credentials: pod.config, certificate: undefined },
       {
         clock: realClock,
         random: () => 0.5,
         randomBytes,
         log: () => log,
-        exchange: { program: process.execPath, words: ['--eval', script], env: {} },
-        certify: { program: '/nowhere', words: [], env: {} },
+        exchange: { program: process.execPath, args: ['--eval', script], env: {} },
+        certificate: { program: '/nowhere', args: [], env: {} },
         endpointPort,
         terminationMessageFile: pod.config.terminationMessageFile,
         releaseMemory: () => (this.releases += 1),
@@ -80,7 +80,7 @@ const authorization = (): Promise<string> =>
 describe('delivery by endpoint', () => {
   test('503 before the first credentials, then these', async () => {
     const waiting = new Sidecar(HANG)
-    await waiting.said('endpoint listens')
+    await waiting.said('endpoint listening')
     expect(await waiting.ask(await authorization())).toMatchObject({ status: 503 })
     expect(await waiting.end()).toBe(0)
     const sidecar = new Sidecar(prints(documentEnding(Date.now() + HOUR)))
@@ -124,7 +124,7 @@ describe('the volume', () => {
     await writeFile(pod.config.credentialsFolder, 'a file')
     expect(await new Sidecar(HANG).givesUp()).toBe(1)
     expect(await pod.terminationMessage()).toMatch(
-      /^ERR_RESIDENT_START: no exchange of arn:.* for ServiceAccount team-a\/app: the folder .*: E\w+$/,
+      /^ERR_SIDECAR_START: no exchange of arn:.* for ServiceAccount team-a\/app: the folder .*: E\w+$/,
     )
   })
 
@@ -135,7 +135,7 @@ describe('the volume', () => {
         if (!existsSync(${JSON.stringify(join(pod.config.tokenFile))})) return
         clearInterval(wait); ${prints(documentEnding(Date.now() + HOUR))} }, 20)`,
     )
-    await sidecar.said('endpoint listens')
+    await sidecar.said('endpoint listening')
     await rm(credentialsFolder, { recursive: true })
     await pod.putToken('go on')
     expect(await sidecar.said('exchange failed')).toMatchObject({

@@ -1,9 +1,9 @@
 /** Test double: a refresher on a virtual clock, with an STS or authority that a test scripts. Never shipped. */
 import type { CredentialDocument } from '../../contract/credentials.ts'
-import { ExchangeError, exchangeOf, type FailureClass } from '../../exchanger/failure.ts'
+import { SidecarError, exchangeOf, type FailureClass } from '../../exchanger/failure.ts'
 import type { Store } from '../../exchanger/publish/store.ts'
-import { CREDENTIALS, type Kind } from '../../exchanger/sidecar/kind.ts'
 import { Refresher } from '../../exchanger/sidecar/refresher.ts'
+import { CREDENTIALS, type Renewable } from '../../exchanger/sidecar/renewable.ts'
 import type { Clock, Random } from '../../shared/base/clock.ts'
 import { collectingLog, CONFIG, type LogLine } from './exchanger-samples.ts'
 
@@ -20,7 +20,7 @@ export interface Stage<Thing = CredentialDocument> {
     readonly document: Thing
     readonly lastLeftMs: number | undefined
   }[]
-  readonly gaveUp: ExchangeError[]
+  readonly gaveUp: SidecarError[]
   current(): Thing | undefined
   /** How often the token file was looked at. */
   looks: number
@@ -47,7 +47,7 @@ export function setStage(options: StageOptions): Stage {
   return setStageFor(CREDENTIALS, options)
 }
 
-export function setStageFor<Thing>(kind: Kind<Thing>, options: StageOptions<Thing>): Stage<Thing> {
+export function setStageFor<Thing>(kind: Renewable<Thing>, options: StageOptions<Thing>): Stage<Thing> {
   const { clock, random, behaviour, found } = options
   const startMs = clock.monotonic()
   const { log, lines } = collectingLog()
@@ -56,7 +56,7 @@ export function setStageFor<Thing>(kind: Kind<Thing>, options: StageOptions<Thin
     current: () => current,
     publish(document) {
       stage.onWrite()
-      const lastLeftMs = current === undefined ? undefined : kind.endOf(current) - clock.now()
+      const lastLeftMs = current === undefined ? undefined : kind.expiresAtMsOf(current) - clock.now()
       stage.published.push({ document, lastLeftMs })
       current = document
       return Promise.resolve()
@@ -66,9 +66,9 @@ export function setStageFor<Thing>(kind: Kind<Thing>, options: StageOptions<Thin
       return Promise.resolve()
     },
   }
-  const gaveUp: ExchangeError[] = []
+  const gaveUp: SidecarError[] = []
   const refresher = new Refresher({
-    kind,
+    renewable: kind,
     wanted: exchangeOf(CONFIG),
     clock,
     random,
@@ -109,5 +109,5 @@ export function setStageFor<Thing>(kind: Kind<Thing>, options: StageOptions<Thin
 }
 
 export function fails(failureClass: FailureClass, code = 'SomeCode'): Behaviour<never> {
-  return () => Promise.reject(new ExchangeError(failureClass, code, `it failed: ${code}`, 'Look.'))
+  return () => Promise.reject(new SidecarError(failureClass, code, `it failed: ${code}`, 'Look.'))
 }

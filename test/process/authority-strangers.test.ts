@@ -118,7 +118,7 @@ describe('under a flood', () => {
     await new Promise<void>((resolve) => {
       createInterface({ input: authority.stdout! }).on('line', (line) => {
         const fields = JSON.parse(line) as Record<string, unknown>
-        if (fields['msg'] !== 'authority listens') return
+        if (fields['msg'] !== 'authority listening') return
         port = Number(fields['port'])
         metricsPort = Number(fields['metricsPort'])
         resolve()

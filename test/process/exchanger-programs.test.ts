@@ -253,7 +253,7 @@ test('down for longer than the life: withdrawn at the end, back once STS is', as
   const third = await until(() => published(world).catch(() => undefined))
   expect(expirationOf(third)).toBeGreaterThan(Date.now())
   expect(resident.lines().map(({ msg }) => msg)).toContain(
-    'credentials have ended and are withdrawn',
+    'credentials expired and removed',
   )
 })
 

@@ -54,7 +54,7 @@ beforeEach(async () => {
   await new Promise<void>((resolve) => {
     createInterface({ input: webhook.stdout! }).on('line', (line) => {
       const fields = JSON.parse(line) as Record<string, unknown>
-      if (fields['msg'] !== 'webhook listens') return
+      if (fields['msg'] !== 'webhook listening') return
       port = Number(fields['port'])
       metricsPort = Number(fields['metricsPort'])
       resolve()

@@ -17,7 +17,7 @@ interface Run {
   readonly isOver: boolean
 }
 
-async function runResident(lifeMs: number, outage: Outage, seed: number): Promise<Run> {
+async function runSidecar(lifeMs: number, outage: Outage, seed: number): Promise<Run> {
   const clock = new VirtualClock(0, 1)
   const random = seededRandom(seed)
   random() // as a fleet draws the moment of its start
@@ -63,7 +63,7 @@ test('a fleet of one calls when Refresher does, through any outage', async () =>
   await fc.assert(
     fc.asyncProperty(fc.record(scenario), async ({ lifeMs, fromMs, lengthMs, seed }) => {
       const outage = { fromMs, toMs: fromMs + lengthMs }
-      const real = await runResident(lifeMs, outage, seed)
+      const real = await runSidecar(lifeMs, outage, seed)
       const simulated = runSimulated(lifeMs, outage, seed)
       compared += real.callsAtMs.length
       // A process that gave up calls no more; the kubelet's next one is not part of this.

@@ -34,7 +34,11 @@ beforeEach(async () => {
   use = () => undefined
   bodies = createBodies(
     { max: 8 * BLOCK_BYTES, maxPerAddress: 6 * BLOCK_BYTES },
-    { server: 'test', clock, note: (_, reason, address) => notes.push(`${reason} ${address}`) },
+    {
+      server: 'test',
+      clock,
+      recordRefusal: (_, reason, address) => notes.push(`${reason} ${address}`),
+    },
   )
   server = createServer((request, response) => {
     void (async () => {
@@ -210,7 +214,7 @@ describe('over the budget', () => {
 
   test('a whole body is never destroyed, but what is made of it may be too much', async () => {
     const codes: string[] = []
-    const { promise: goOn, resolve } = Promise.withResolvers<undefined>()
+    const { promise: advance, resolve } = Promise.withResolvers<undefined>()
     use = async (body) => {
       body.take()
       try {
@@ -220,7 +224,7 @@ describe('over the budget', () => {
         codes.push((error as { code: string }).code)
         throw error
       }
-      await goOn
+      await advance
     }
     const first = await call({ port, from: STRANGER })
     first.send(post('{}'))

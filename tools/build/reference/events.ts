@@ -1,15 +1,15 @@
 import { AUTHORITY } from '../../../contract/certificates.ts'
-import type { CertificateConfig, ExchangerConfig } from '../../../contract/exchanger-env.ts'
+import type { CertificateConfig, CredentialsConfig } from '../../../contract/exchanger-env.ts'
 import { CERTIFICATE_IN_POD } from '../../../contract/exchanger-env.ts'
 import { DEFAULT_AUDIENCE } from '../../../contract/names.ts'
 import { HINTS as OF_CERTIFICATES } from '../../../exchanger/certificate/hints.ts'
 import { HINTS as OF_STS } from '../../../exchanger/credentials/hints.ts'
-import { CERTIFICATE, CREDENTIALS } from '../../../exchanger/sidecar/kind.ts'
+import { CERTIFICATE, CREDENTIALS } from '../../../exchanger/sidecar/renewable.ts'
 import { CONFIG as SAMPLE } from '../../../test/fakes/exchanger-samples.ts'
 import { code, header, section, table } from './markdown.ts'
 
 /** An example, by which hints are rendered as a pod shows them. */
-const CONFIG: ExchangerConfig = {
+const CONFIG: CredentialsConfig = {
   ...SAMPLE,
   roleArn: 'arn:aws:iam::111122223333:role/team-a/app',
   stsProxy: 'http://proxy.example.com:3128',
@@ -57,7 +57,7 @@ const LINES: Readonly<Record<keyof Phrases, readonly [level: string, what: strin
   none: ['error', 'no attempt succeeded in the first 30 s, or it is certain that none will'],
   withdrawn: ['error', 'they expired before new ones arrived; the app gets none'],
   unremovable: ['error', 'the file system refuses to remove them; `code` says why'],
-  ended: ['', 'in a message: they had expired when they arrived; look at the clock of the node'],
+  expired: ['', 'in a message: they had expired when they arrived; look at the clock of the node'],
   unwritten: ['', 'in a message: the file system refuses to write them'],
 }
 

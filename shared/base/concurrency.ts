@@ -1,8 +1,8 @@
-/** Runs an action once there is room. */
+/** Runs an action once there is a free slot. */
 export type Limit = <T>(action: () => Promise<T>) => Promise<T>
 
-/** Lets `max` actions run at once; the others wait in the order in which they came. */
-export function atMost(max: number): Limit {
+/** Runs at most `max` actions concurrently; the others wait in order of arrival. */
+export function limitConcurrency(max: number): Limit {
   const waiting: (() => void)[] = []
   let running = 0
   return async (action) => {
@@ -13,7 +13,7 @@ export function atMost(max: number): Limit {
     } finally {
       const next = waiting.shift()
       if (next === undefined) running -= 1
-      else next() // takes this one's place
+      else next() // the slot is passed on
     }
   }
 }

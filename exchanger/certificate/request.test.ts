@@ -20,10 +20,10 @@ import {
 import { until } from '../../test/fakes/exchanger-pod.ts'
 import { thrownBy } from '../../test/fakes/exchanger-samples.ts'
 import { noteSecret } from '../../test/leak-check.ts'
-import { formatFailure, type ExchangeError } from '../failure.ts'
+import { formatFailure, type SidecarError } from '../failure.ts'
 import { openTlsFolder, readCertificate } from '../publish/tls-folder.ts'
-import { ask, askForTrustBundle } from './ask.ts'
-import { certify } from './certify.ts'
+import { sendCertificateRequest, sendTrustBundleRequest } from './authority-client.ts'
+import { requestCertificate } from './request.ts'
 import { fetchTrustBundle } from './trust-bundle.ts'
 import type { TrustSource } from './trust.ts'
 
@@ -57,8 +57,8 @@ const run = (
   settings: Partial<CertificateConfig> = {},
   source: TrustSource = 'mounted',
 ): Promise<CertificateDocument> =>
-  certify({ ...pod.config, ...settings }, source, {
-    ask: (options) => ask(options, time.signal),
+  requestCertificate({ ...pod.config, ...settings }, source, {
+    sendCertificateRequest: (options) => sendCertificateRequest(options, time.signal),
     now: () => Date.now(),
   })
 const failure = (settings?: Partial<CertificateConfig>, source?: TrustSource): Promise<unknown> =>
@@ -151,7 +151,7 @@ describe('what is no answer', () => {
     ['identity', 'is for another identity'],
     ['names', 'lacks the name web'],
     ['ca', 'no chain leads from'],
-    ['life', 'the certificate ended at'],
+    ['life', 'the certificate expired at'],
   ] as const)('a certificate with a wrong %s is never given to an app', async (what, text) => {
     authority.fault({ kind: 'wrong', what })
     expect(await failure()).toMatchObject({
@@ -251,7 +251,7 @@ describe('the token', () => {
     ['that is a key', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'],
   ])('%s never leaves the pod, and nothing of it is said', async (_, content) => {
     await pod.putToken(content)
-    const error = (await failure()) as ExchangeError
+    const error = (await failure()) as SidecarError
     expect(error).toMatchObject({ code: 'WrongAudience', failureClass: 'refused' })
     const said = `${formatFailure(error)} ${error.stack ?? ''}`
     for (const part of content.split(/[.\n]/))
@@ -313,7 +313,7 @@ describe('once a certificate is published', () => {
 
 const fetchBundle = (): Promise<string> =>
   fetchTrustBundle(pod.config, {
-    askForTrustBundle: (whom) => askForTrustBundle(whom, time.signal),
+    sendTrustBundleRequest: (endpoint) => sendTrustBundleRequest(endpoint, time.signal),
   })
 
 describe('the trust bundle', () => {

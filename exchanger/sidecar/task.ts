@@ -1,0 +1,65 @@
+import { stat } from 'node:fs/promises'
+import type { Clock, Random } from '../../shared/base/clock.ts'
+import type { Logger } from '../../shared/base/log.ts'
+import type { SidecarError } from '../failure.ts'
+import type { ChildCommand } from './child.ts'
+import type { Refresher } from './refresher.ts'
+
+export interface SidecarDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly randomBytes: (size: number) => Buffer
+  /** Logs with namespace and ServiceAccount, and with the role if there is one. */
+  readonly log: (role?: string) => Logger
+  /** Runs one exchange with STS. */
+  readonly exchange: ChildCommand
+  /** Sends one request to the authority. */
+  readonly certificate: ChildCommand
+  readonly endpointPort: number
+  /** The file in which it says why it gives up; the gate reads it. */
+  readonly terminationMessageFile: string
+  /** Returns unused memory to the system; takes some milliseconds. */
+  readonly releaseMemory: () => void
+  /** Stops the sidecar. */
+  readonly signal: AbortSignal
+}
+
+/** What a task gets in addition. */
+export interface TaskDeps extends SidecarDeps {
+  /** Runs a child while no other one runs, so that the container's peak memory is never that of two. */
+  readonly exclusive: <T>(child: () => Promise<T>) => Promise<T>
+  readonly onGiveUp: (error: SidecarError) => void
+}
+
+/** Keeps one item of the sidecar fresh. */
+export interface RefreshTask {
+  /** What is missing until its gate opens: `exchange of arn:…`. */
+  readonly wanted: string
+  readonly refresher: Refresher<unknown>
+  /** Stops everything of the task except its refresher. */
+  close(): void
+}
+
+/** By then the result of an exchange is published, and nothing waits for the few milliseconds. */
+const RELEASE_AFTER_MS = 100
+
+/** Runs a child while no other one runs, and releases memory afterwards. */
+export function runExclusively<T>(
+  { clock, exclusive, releaseMemory }: TaskDeps,
+  child: () => Promise<T>,
+): Promise<T> {
+  return exclusive(() => child().finally(() => clock.after(RELEASE_AFTER_MS, releaseMemory)))
+}
+
+/**
+ * Identifies the file at the path; undefined if absent. The kubelet's atomic writer points the path to a new file
+ * each time.
+ */
+export async function versionOf(path: string): Promise<string | undefined> {
+  try {
+    const { dev, ino, size, mtimeMs } = await stat(path)
+    return `${dev}:${ino}:${size}:${mtimeMs}`
+  } catch {
+    return undefined
+  }
+}
