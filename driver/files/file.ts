@@ -90,8 +90,8 @@ export async function readEntry(
   let file: FileHandle | undefined
   try {
     found = await open(entry(folder, name), O_PATH | O_NOFOLLOW)
-    const { uid, size } = await found.stat()
-    if (!(await found.stat()).isFile() || uid !== ownerId || size > maxBytes) return undefined
+    const stats = await found.stat()
+    if (!stats.isFile() || stats.uid !== ownerId || stats.size > maxBytes) return undefined
     // This very file, and no other that has its name by now.
     file = await open(`/proc/self/fd/${found.fd}`, O_RDONLY | O_NONBLOCK)
     const { bytesRead, buffer } = await file.read(Buffer.alloc(maxBytes + 1), 0, maxBytes + 1, 0)
@@ -121,10 +121,8 @@ function temporaryName(name: string, uniqueName: UniqueName): string {
 function explained(error: unknown, folder: Folder, name: string): unknown {
   const [code, path] = [codeOf(error), `${folder.path}/${name}`]
   if (code === undefined || error instanceof DriverError) return error
-  if (code === 'EISDIR' || code === 'EEXIST' || code === 'ENOTEMPTY') {
-    return occupied(path, 'is a folder')
-  }
-  const hint = code === 'ENOSPC' ? 'the volume is full' : undefined
-  const details = hint === undefined ? { cause: error } : { cause: error, hint }
+  if (code === 'EISDIR') return occupied(path, 'is a folder')
+  const details =
+    code === 'ENOSPC' ? { cause: error, hint: 'the volume is full' } : { cause: error }
   return new DriverError('ERR_VOLUME', `${path} cannot be used: ${code}`, details)
 }

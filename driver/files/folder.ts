@@ -42,7 +42,8 @@ export function entry(folder: Folder, name: string): string {
  * Opens a folder by its path; only the last part must not be a link, so all parts before it must be where
  * nobody but root can write.
  *
- * @throws DriverError ERR_VOLUME_OCCUPIED for a link, a file or a folder of someone else; Node's ENOENT
+ * @throws DriverError ERR_VOLUME_OCCUPIED for a link, a file or a folder of someone else;
+ *   ERR_VOLUME_NOT_READY if there is nothing of this name
  */
 export function openFolder(path: string, rules: FolderRules): Promise<Folder> {
   return openChecked(path, path, rules)
@@ -81,8 +82,9 @@ export async function within<T>(
 async function openChecked(path: string, shownPath: string, rules: FolderRules): Promise<Folder> {
   const handle = await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).catch((error: unknown) => {
     const code = codeOf(error)
-    if (code !== 'ENOTDIR' && code !== 'ELOOP') throw error
-    throw occupied(shownPath, 'is not a folder')
+    if (code === 'ENOENT') throw missing(shownPath)
+    if (code === 'ENOTDIR' || code === 'ELOOP') throw occupied(shownPath, 'is not a folder')
+    throw error
   })
   try {
     const { uid, gid, mode, dev } = await handle.stat()
@@ -139,4 +141,8 @@ export function occupied(path: string, what: string): DriverError {
     'ERR_VOLUME_OCCUPIED',
     `${path} ${what}, so nocreds neither uses nor removes it`,
   )
+}
+
+function missing(path: string): DriverError {
+  return new DriverError('ERR_VOLUME_NOT_READY', `${path} does not exist`)
 }
