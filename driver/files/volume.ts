@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { lstat, statfs } from 'node:fs/promises'
 import { CREDENTIALS_FILES } from '../../contract/names.ts'
 import { sleepUnless, type Clock } from '../../shared/base/clock.ts'
@@ -120,10 +121,7 @@ async function isWritten(folder: Folder, { ownerId }: FolderRules): Promise<bool
   return (await statIfPresent(folder, CREDENTIALS_FILES.config))?.uid === ownerId
 }
 
-async function statIfPresent(
-  folder: Folder,
-  name: string,
-): Promise<Awaited<ReturnType<typeof lstat>> | undefined> {
+async function statIfPresent(folder: Folder, name: string): Promise<Stats | undefined> {
   try {
     return await lstat(entry(folder, name))
   } catch (error) {
