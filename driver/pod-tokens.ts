@@ -1,7 +1,14 @@
 import { jsonObject } from '../shared/base/json.ts'
 import type { NodePublishRequest } from './csi/methods.ts'
 import { DriverError, shown } from './errors.ts'
-import type { Pod } from './publish-request.ts'
+
+/** A pod as the kubelet says that it is. */
+export interface Pod {
+  readonly uid: string
+  readonly name: string
+  readonly namespace: string
+  readonly serviceAccount: string
+}
 
 /** A ServiceAccount token that the kubelet had made for a pod. */
 export interface PodToken {

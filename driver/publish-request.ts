@@ -1,15 +1,7 @@
 import type { NodePublishRequest, NodeUnpublishRequest } from './csi/methods.ts'
 import { DriverError, shown } from './errors.ts'
-import { requireTokensOfPod, tokensOf, type PodToken } from './pod-tokens.ts'
+import { requireTokensOfPod, tokensOf, type Pod, type PodToken } from './pod-tokens.ts'
 import { parseTarget, type Target } from './target.ts'
-
-/** A pod as the kubelet says that it is. */
-export interface Pod {
-  readonly uid: string
-  readonly name: string
-  readonly namespace: string
-  readonly serviceAccount: string
-}
 
 /** A publish that has been checked. It holds tokens: never log it. */
 export interface PublishRequest {
@@ -26,7 +18,7 @@ const KUBELETS = 'csi.storage.k8s.io/'
 
 const MAX_ATTRIBUTES = 32
 const MAX_ATTRIBUTE_LENGTH = 4096
-const ATTRIBUTE_NAME = /^[a-z][a-z0-9.-]{0,62}$/
+const ATTRIBUTE_NAME = /^[a-zA-Z][a-zA-Z0-9./-]{0,62}$/
 
 /** Source: Kubernetes, "Object Names and IDs". UIDs of static pods have no dashes. */
 const UID = /^[a-zA-Z0-9-]{1,64}$/

@@ -1,5 +1,5 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js'
-import { sleep, type Clock } from '../../shared/base/clock.ts'
+import { sleepUnless, type Clock } from '../../shared/base/clock.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { registerAt, type CallLimits, type Register } from './call.ts'
 import { METHODS, type NodePublishRequest, type NodeUnpublishRequest } from './methods.ts'
@@ -94,12 +94,11 @@ async function serveOn(
   return {
     async stop() {
       await socket.close()
-      const ended = new Promise<void>((resolve) => {
-        server.tryShutdown(() => {
-          resolve()
-        })
+      const ended = new AbortController()
+      server.tryShutdown(() => {
+        ended.abort()
       })
-      await Promise.race([ended, sleep(clock, CLOSE_MS)])
+      await sleepUnless(clock, CLOSE_MS, ended.signal)
       server.forceShutdown()
     },
   }
