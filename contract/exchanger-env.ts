@@ -16,10 +16,9 @@ interface InSidecar extends Workload {
   readonly terminationMessageFile: string
 }
 
-/** What an exchanger must know to keep AWS credentials fresh. The webhook writes it as env, the exchanger reads it back. */
-export interface CredentialsConfig extends InSidecar {
+/** What one exchange at STS depends on, besides the token. */
+export interface ExchangeConfig extends Workload {
   readonly roleArn: string
-  readonly delivery: 'process' | 'endpoint'
   readonly sessionDurationSeconds: number
   /** A template, see session-name.ts. */
   readonly sessionName: string
@@ -33,20 +32,29 @@ export interface CredentialsConfig extends InSidecar {
   readonly stsNoProxy: string | undefined
   /** PEM: STS, and a proxy by https, are known by these CAs alone. Undefined: by those of Node. */
   readonly stsCa: string | undefined
+}
+
+/** What an exchanger must know to keep AWS credentials fresh. The webhook writes it as env, the exchanger reads it back. */
+export interface CredentialsConfig extends ExchangeConfig, InSidecar {
+  readonly delivery: 'process' | 'endpoint'
   readonly tokenFile: string
   readonly credentialsFolder: string
 }
 
-/** What an exchanger must know to keep a certificate fresh. */
-export interface CertificateConfig extends InSidecar {
+/** What one request to the authority depends on, besides the token and the trust bundle. */
+export interface IssueConfig extends Workload {
   /** Base URL of the authority. */
   readonly authorityUrl: string
-  /** Holds the token for the authority and the trust bundle by which the authority is known. */
-  readonly authorityFolder: string
-  readonly tlsFolder: string
   readonly durationSeconds: number
   /** Names that the certificate is to be good for, besides the identity; may be none. */
   readonly dnsNames: readonly string[] | undefined
+}
+
+/** What an exchanger must know to keep a certificate fresh. */
+export interface CertificateConfig extends IssueConfig, InSidecar {
+  /** Holds the token for the authority and the trust bundle by which the authority is known. */
+  readonly authorityFolder: string
+  readonly tlsFolder: string
 }
 
 /** What one sidecar does: credentials, a certificate, or both. */

@@ -6,6 +6,11 @@ export const DRIVER_ERRORS = {
   ERR_REQUEST: 'INVALID_ARGUMENT',
   /** The bytes are not a message of the protocol. */
   ERR_MESSAGE: 'INVALID_ARGUMENT',
+  /** No token for the audience that the pod wants. */
+  ERR_AUDIENCE: 'INVALID_ARGUMENT',
+  ERR_ATTRIBUTE_MISSING: 'INVALID_ARGUMENT',
+  ERR_ATTRIBUTE_UNKNOWN: 'INVALID_ARGUMENT',
+  ERR_ATTRIBUTE_OUT_OF_BOUNDS: 'INVALID_ARGUMENT',
   /** The token is not one of this pod. */
   ERR_TOKEN_POD: 'PERMISSION_DENIED',
   /** Too many calls, or one that takes too long: the kubelet tries again. */

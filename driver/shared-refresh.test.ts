@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { CredentialDocument } from '../contract/credentials.ts'
 import type { Store } from '../exchanger/publish/store.ts'
-import { CREDENTIALS } from '../exchanger/sidecar/kind.ts'
+import { CREDENTIALS } from '../exchanger/sidecar/renewable.ts'
 import { collectingLog, documentEnding } from '../test/fakes/exchanger-samples.ts'
 import { fails, type Behaviour } from '../test/fakes/exchanger-stage.ts'
 import { VirtualClock } from '../test/fakes/virtual-clock.ts'
@@ -42,7 +42,7 @@ function harness(behaviour: (index: number) => Behaviour) {
   const tokens: string[] = []
   const unwritten: string[] = []
   const shared = new SharedRefresh({
-    kind: CREDENTIALS,
+    renewable: CREDENTIALS,
     clock,
     random: () => 0.5,
     log: collectingLog().log,

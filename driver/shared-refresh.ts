@@ -1,7 +1,7 @@
-import { ExchangeError } from '../exchanger/failure.ts'
+import { SidecarError } from '../exchanger/failure.ts'
 import type { Store } from '../exchanger/publish/store.ts'
-import type { Kind } from '../exchanger/sidecar/kind.ts'
 import { Refresher } from '../exchanger/sidecar/refresher.ts'
+import type { Renewable } from '../exchanger/sidecar/renewable.ts'
 import { GATE_MS } from '../exchanger/sidecar/schedule.ts'
 import type { Clock, Random } from '../shared/base/clock.ts'
 import type { Logger } from '../shared/base/log.ts'
@@ -20,13 +20,13 @@ export interface KubeletToken {
 }
 
 export interface SharedRefreshDeps<Thing> {
-  readonly kind: Kind<Thing>
+  readonly renewable: Renewable<Thing>
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
   /** What is wanted for whom, as messages say it after "no": `exchange of arn:… for ServiceAccount team-a/app`. */
   readonly wanted: string
-  /** One exchange of the token, which ends when the signal says so. @throws ExchangeError */
+  /** One exchange of the token, which ends when the signal says so. @throws SidecarError */
   readonly exchange: (token: KubeletToken, signal: AbortSignal) => Promise<Thing>
   /** A pod's folder could not be written; it has the former thing, or none. */
   readonly onUnwritten: (uid: string, error: unknown) => void
@@ -57,12 +57,12 @@ export class SharedRefresh<Thing> {
   /** Folders by the uid of the pod. */
   readonly #members = new Map<string, Store<Thing>>()
   readonly #waiting = new Map<string, Waiting>()
-  /** That which expires last: tokens of pods that are gone expire soon. */
+  /** That that expires last: the tokens of pods that are gone expire soon. */
   #token: KubeletToken | undefined
   /** From an exchange that this process made. */
   #own: Thing | undefined
   #refresher: Refresher<Thing> | undefined
-  #refusal: { readonly error: ExchangeError; readonly untilMs: number } | undefined
+  #refusal: { readonly error: SidecarError; readonly untilMs: number } | undefined
 
   constructor(deps: SharedRefreshDeps<Thing>) {
     this.#deps = deps
@@ -77,7 +77,7 @@ export class SharedRefresh<Thing> {
    * Gives a pod the thing and keeps it fresh in the pod's folder. Resolves once it is there; called again for
    * the same pod it takes the newer token and writes what is missing.
    *
-   * @throws ExchangeError if STS refuses, or gives none within 30 s; the pod is then no member
+   * @throws SidecarError if STS refuses, or gives none within 30 s; the pod is then no member
    */
   async join({ uid, store, token }: Member<Thing>): Promise<void> {
     this.#members.set(uid, store)
@@ -143,16 +143,16 @@ export class SharedRefresh<Thing> {
   }
 
   #refreshInTime(found: Thing): void {
-    const { kind, clock, random } = this.#deps
-    const goodForMs = Math.max(1, kind.endOf(found) - clock.now())
-    this.#refresher?.bringForward(kind.resumeDelayMs(found, goodForMs, random))
+    const { renewable, clock, random } = this.#deps
+    const goodForMs = Math.max(1, renewable.expiresAtMsOf(found) - clock.now())
+    this.#refresher?.bringForward(renewable.resumeDelayMs(found, goodForMs, random))
   }
 
   #keepFresh(): void {
     if (this.#refresher !== undefined) return
-    const { kind, clock, random, log, wanted } = this.#deps
+    const { renewable, clock, random, log, wanted } = this.#deps
     this.#refresher = new Refresher({
-      kind,
+      renewable,
       wanted,
       clock,
       random,
@@ -174,7 +174,7 @@ export class SharedRefresh<Thing> {
       return await this.#deps.exchange(this.#token, signal)
     } catch (error) {
       // If others have something, the refresher goes on; a pod that has nothing is told at once.
-      if (error instanceof ExchangeError && error.failureClass === 'refused') this.#failAll(error)
+      if (error instanceof SidecarError && error.failureClass === 'refused') this.#failAll(error)
       throw error
     }
   }
@@ -190,10 +190,12 @@ export class SharedRefresh<Thing> {
       },
       withdraw: async (thing) => {
         if (this.#own === thing) this.#own = undefined
-        const { kind } = this.#deps
+        const { renewable } = this.#deps
         const each = [...this.#members.values()].map(async (store) => {
           const present = store.current()
-          const isExpired = present !== undefined && kind.endOf(present) <= kind.endOf(thing)
+          const isExpired =
+            present !== undefined &&
+            renewable.expiresAtMsOf(present) <= renewable.expiresAtMsOf(thing)
           if (isExpired) await store.withdraw(present)
         })
         await Promise.all(each)
@@ -203,9 +205,11 @@ export class SharedRefresh<Thing> {
 
   /** Of what an earlier process left, that which ends first. */
   #found(): Thing | undefined {
-    const { kind } = this.#deps
+    const { renewable } = this.#deps
     const found = [...this.#members.values()].flatMap((store) => store.current() ?? [])
-    return found.toSorted((one, other) => kind.endOf(one) - kind.endOf(other))[0]
+    return found.toSorted(
+      (one, other) => renewable.expiresAtMsOf(one) - renewable.expiresAtMsOf(other),
+    )[0]
   }
 
   /** One pod's folder that cannot be written is that pod's trouble alone. */
@@ -224,7 +228,7 @@ export class SharedRefresh<Thing> {
     }
   }
 
-  #failAll(error: ExchangeError): void {
+  #failAll(error: SidecarError): void {
     this.#refusal = { error, untilMs: this.#deps.clock.monotonic() + REMEMBER_REFUSAL_MS }
     for (const uid of [...this.#waiting.keys()]) this.#fail(uid, error)
   }
@@ -243,13 +247,13 @@ export class SharedRefresh<Thing> {
     if (waiting !== undefined) how(waiting)
   }
 
-  #remembered(): ExchangeError | undefined {
+  #remembered(): SidecarError | undefined {
     const { error, untilMs } = this.#refusal ?? {}
     return untilMs !== undefined && this.#deps.clock.monotonic() < untilMs ? error : undefined
   }
 
-  #error(code: string, text: string): ExchangeError {
-    return new ExchangeError('transient', code, `no ${this.#deps.wanted}: ${text}`)
+  #error(code: string, text: string): SidecarError {
+    return new SidecarError('transient', code, `no ${this.#deps.wanted}: ${text}`)
   }
 }
 

@@ -2,14 +2,18 @@ import type { CertificateDocument } from '../contract/certificate-document.ts'
 import type { CredentialDocument } from '../contract/credentials.ts'
 import { DRIVER_VOLUME, fromAttributes, type DriverRequest } from '../contract/driver-volume.ts'
 import type { Store } from '../exchanger/publish/store.ts'
-import { queue } from '../exchanger/queue.ts'
+import { createMutex } from '../exchanger/mutex.ts'
 import { codeOf, messageOf } from '../shared/base/errors.ts'
 import type { Logger } from '../shared/base/log.ts'
 import type { NodePublishRequest, NodeUnpublishRequest } from './csi/methods.ts'
 import type { PublishHandler } from './csi/server.ts'
 import { DriverError } from './errors.ts'
 import type { Pod, PodToken } from './pod-tokens.ts'
-import { checkPublishRequest, checkUnpublishRequest, type PublishRequest } from './publish-request.ts'
+import {
+  checkPublishRequest,
+  checkUnpublishRequest,
+  type PublishRequest,
+} from './publish-request.ts'
 import { Registry } from './registry.ts'
 import type { SharedRefresh } from './shared-refresh.ts'
 import type { Target } from './target.ts'
@@ -43,9 +47,15 @@ export interface VolumesDeps {
 export class Volumes implements PublishHandler {
   readonly #deps: VolumesDeps
   readonly #credentials = new Kept<NonNullable<DriverRequest['credentials']>, CredentialDocument>()
-  readonly #certificates = new Kept<NonNullable<DriverRequest['certificate']>, CertificateDocument>()
+  readonly #certificates = new Kept<
+    NonNullable<DriverRequest['certificate']>,
+    CertificateDocument
+  >()
   /** One call at a time for each pod; by uid. */
-  readonly #queues = new Map<string, { readonly inTurn: ReturnType<typeof queue>; calls: number }>()
+  readonly #queues = new Map<
+    string,
+    { readonly inTurn: ReturnType<typeof createMutex>; calls: number }
+  >()
 
   constructor(deps: VolumesDeps) {
     this.#deps = deps
@@ -107,7 +117,7 @@ export class Volumes implements PublishHandler {
   }
 
   async #inTurn(uid: string, action: () => Promise<void>): Promise<void> {
-    const entry = this.#queues.get(uid) ?? { inTurn: queue(), calls: 0 }
+    const entry = this.#queues.get(uid) ?? { inTurn: createMutex(), calls: 0 }
     this.#queues.set(uid, entry)
     entry.calls += 1
     try {
@@ -164,11 +174,9 @@ function tokenFor(audience: string, tokens: ReadonlyMap<string, PodToken>): PodT
 /** The webhook writes one volume a pod, of this name. */
 function requireOwnName({ volume }: Target): void {
   if (volume === DRIVER_VOLUME.name) return
-  throw new DriverError(
-    'ERR_REQUEST',
-    `the volume is named ${volume}, not ${DRIVER_VOLUME.name}`,
-    { hint: 'volumes of this driver are written by the webhook of nocreds alone' },
-  )
+  throw new DriverError('ERR_REQUEST', `the volume is named ${volume}, not ${DRIVER_VOLUME.name}`, {
+    hint: 'volumes of this driver are written by the webhook of nocreds alone',
+  })
 }
 
 /** Waits for all of them, so that nothing goes on behind an answer, and then fails as the first one that did. */

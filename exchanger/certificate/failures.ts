@@ -1,4 +1,4 @@
-import type { CertificateConfig } from '../../contract/exchanger-env.ts'
+import type { IssueConfig } from '../../contract/exchanger-env.ts'
 import { certificateFor, SidecarError, trustBundleFor, type FailureClass } from '../failure.ts'
 import { redact } from '../redact.ts'
 import { NoResponseError, type AuthorityResponse } from './authority-client.ts'
@@ -6,17 +6,17 @@ import { faultOf } from './faults.ts'
 import { hintFor } from './hints.ts'
 
 /** A request to the authority. */
-export interface Task {
-  readonly config: CertificateConfig
+export interface Task<Config extends IssueConfig = IssueConfig> {
+  readonly config: Config
   /** What is requested, as messages have it after "no": `certificate for ServiceAccount team-a/app`. */
   readonly wanted: string
 }
 
-export function certificateTask(config: CertificateConfig): Task {
+export function certificateTask<Config extends IssueConfig>(config: Config): Task<Config> {
   return { config, wanted: certificateFor(config) }
 }
 
-export function trustBundleTask(config: CertificateConfig): Task {
+export function trustBundleTask<Config extends IssueConfig>(config: Config): Task<Config> {
   return { config, wanted: trustBundleFor(config) }
 }
 

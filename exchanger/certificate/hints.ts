@@ -4,19 +4,22 @@ import {
   CERTIFICATE_SECONDS,
   TRUST_BUNDLE,
 } from '../../contract/certificates.ts'
-import type { CertificateConfig } from '../../contract/exchanger-env.ts'
+import type { CertificateConfig, IssueConfig } from '../../contract/exchanger-env.ts'
 import { INJECTION_LABEL, PERMITTED_DNS_NAMES, PREFIX } from '../../contract/names.ts'
 
 /**
  * Says what to check, in plain words for anyone who runs the app, by the failure's code; undefined if the
  * message already says everything that is known.
  */
-export function hintFor(code: string, config: CertificateConfig): string | undefined {
+export function hintFor(code: string, config: Requester): string | undefined {
   if (/CERT|SIGNATURE|^ERR_SSL|^ERR_TLS/.test(code)) return trustBundle(config)
   return Object.hasOwn(HINTS, code) ? HINTS[code]?.(config) : undefined
 }
 
-type Hint = (config: CertificateConfig) => string
+/** A driver asks for many pods, and has no folders of one. */
+type Requester = IssueConfig & Partial<Pick<CertificateConfig, 'authorityFolder' | 'tlsFolder'>>
+
+type Hint = (config: Requester) => string
 
 /** By the code of the failure; docs/reference/events.md is generated from it. */
 export const HINTS: Readonly<Record<string, Hint>> = {
@@ -43,11 +46,14 @@ export const HINTS: Readonly<Record<string, Hint>> = {
   Timeout: service,
 }
 
-function trustBundle({ namespace, authorityFolder, tlsFolder }: CertificateConfig): string {
+function trustBundle({ namespace, authorityFolder, tlsFolder = '' }: Requester): string {
   const { configMap, key } = TRUST_BUNDLE
+  if (authorityFolder === undefined) {
+    return `The driver verifies the authority by ${key} of ConfigMap ${configMap} in its own namespace, which the authority itself maintains, and later by the trust bundle that the authority gave it.`
+  }
   return `The first request verifies the authority by ${key} of ConfigMap ${namespace}/${configMap}, which the authority itself maintains; it is mounted as ${authorityFolder}/${AUTHORITY_VOLUME.files.trustBundle}. Later requests verify it by the trust bundle in ${tlsFolder}, until that certificate has expired.`
 }
 
-function service({ authorityUrl }: CertificateConfig): string {
+function service({ authorityUrl }: IssueConfig): string {
   return `Is the Deployment ${AUTHORITY.namespace}/${AUTHORITY.service} ready, and can this pod reach ${authorityUrl}?`
 }

@@ -4,9 +4,11 @@ import { formatTrustBundle } from '../../contract/trust-bundle-document.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { oneShot } from '../one-shot.ts'
 import { RESPONSE_MS, sendCertificateRequest, sendTrustBundleRequest } from './authority-client.ts'
+import { certificateTask, trustBundleTask } from './failures.ts'
 import { requestCertificate } from './request.ts'
+import { readAuthorityToken } from './token.ts'
 import { fetchTrustBundle } from './trust-bundle.ts'
-import type { TrustSource } from './trust.ts'
+import { readTrustBundle, type TrustSource } from './trust.ts'
 
 /**
  * Sends one request to the authority, prints the result as one line of JSON on stdout, and exits:
@@ -21,7 +23,11 @@ const COMMANDS: Readonly<Record<string, () => Promise<string>>> = {
 }
 
 async function certificate(source: TrustSource): Promise<string> {
-  const document = await requestCertificate(certificateFromEnv(process.env), source, {
+  const config = certificateFromEnv(process.env)
+  const task = certificateTask(config)
+  const document = await requestCertificate(config, {
+    readToken: () => readAuthorityToken(task),
+    readTrustBundle: () => readTrustBundle(task, source),
     sendCertificateRequest: (options) =>
       sendCertificateRequest(options, AbortSignal.timeout(RESPONSE_MS)),
     now: () => realClock.now(),
@@ -30,7 +36,9 @@ async function certificate(source: TrustSource): Promise<string> {
 }
 
 async function trustBundle(): Promise<string> {
-  const pem = await fetchTrustBundle(certificateFromEnv(process.env), {
+  const config = certificateFromEnv(process.env)
+  const pem = await fetchTrustBundle(config, {
+    readTrustBundle: () => readTrustBundle(trustBundleTask(config), 'published'),
     sendTrustBundleRequest: (endpoint) =>
       sendTrustBundleRequest(endpoint, AbortSignal.timeout(RESPONSE_MS)),
   })

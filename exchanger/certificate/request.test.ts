@@ -23,9 +23,11 @@ import { noteSecret } from '../../test/leak-check.ts'
 import { formatFailure, type SidecarError } from '../failure.ts'
 import { openTlsFolder, readCertificate } from '../publish/tls-folder.ts'
 import { sendCertificateRequest, sendTrustBundleRequest } from './authority-client.ts'
+import { certificateTask, trustBundleTask } from './failures.ts'
 import { requestCertificate } from './request.ts'
+import { readAuthorityToken } from './token.ts'
 import { fetchTrustBundle } from './trust-bundle.ts'
-import type { TrustSource } from './trust.ts'
+import { readTrustBundle, type TrustSource } from './trust.ts'
 
 const WHO = 'certificate for ServiceAccount team-a/app'
 const JWT = authorityToken('app')
@@ -56,11 +58,16 @@ afterEach(async () => {
 const run = (
   settings: Partial<CertificateConfig> = {},
   source: TrustSource = 'mounted',
-): Promise<CertificateDocument> =>
-  requestCertificate({ ...pod.config, ...settings }, source, {
+): Promise<CertificateDocument> => {
+  const config = { ...pod.config, ...settings }
+  const task = certificateTask(config)
+  return requestCertificate(config, {
+    readToken: () => readAuthorityToken(task),
+    readTrustBundle: () => readTrustBundle(task, source),
     sendCertificateRequest: (options) => sendCertificateRequest(options, time.signal),
     now: () => Date.now(),
   })
+}
 const failure = (settings?: Partial<CertificateConfig>, source?: TrustSource): Promise<unknown> =>
   thrownBy(() => run(settings, source))
 
@@ -313,6 +320,7 @@ describe('once a certificate is published', () => {
 
 const fetchBundle = (): Promise<string> =>
   fetchTrustBundle(pod.config, {
+    readTrustBundle: () => readTrustBundle(trustBundleTask(pod.config), 'published'),
     sendTrustBundleRequest: (endpoint) => sendTrustBundleRequest(endpoint, time.signal),
   })
 

@@ -2,7 +2,7 @@ import { createPublicKey } from 'node:crypto'
 import type { CertificateDocument } from '../../contract/certificate-document.ts'
 import type { IssuedCertificate } from '../../contract/certificates.ts'
 import { fillInPod, isDnsName } from '../../contract/dns-names.ts'
-import type { CertificateConfig } from '../../contract/exchanger-env.ts'
+import type { IssueConfig } from '../../contract/exchanger-env.ts'
 import { jsonObject } from '../../shared/base/json.ts'
 import { certificateRequest, newKey } from '../../shared/x509/csr.ts'
 import type { AuthorityResponse, CertificateCall } from './authority-client.ts'
@@ -14,11 +14,13 @@ import {
   requireHttps,
   type Task,
 } from './failures.ts'
-import { readAuthorityToken } from './token.ts'
-import { readTrustBundle, type TrustSource } from './trust.ts'
 import { verifyIssue } from './verify.ts'
 
 export interface RequestDeps {
+  /** The token for the authority. @throws SidecarError */
+  readonly readToken: () => Promise<string>
+  /** PEM of the CAs by which the authority proves itself. @throws SidecarError */
+  readonly readTrustBundle: () => Promise<string>
   /** @throws NoResponseError */
   readonly sendCertificateRequest: (options: CertificateCall) => Promise<AuthorityResponse>
   /** Milliseconds since the epoch by the node's clock. */
@@ -32,15 +34,14 @@ export interface RequestDeps {
  * @throws SidecarError whose message names namespace and ServiceAccount
  */
 export async function requestCertificate(
-  config: CertificateConfig,
-  source: TrustSource,
-  { sendCertificateRequest, now }: RequestDeps,
+  config: IssueConfig,
+  { readToken, readTrustBundle, sendCertificateRequest, now }: RequestDeps,
 ): Promise<CertificateDocument> {
   const { authorityUrl, durationSeconds } = config
   const task = certificateTask(config)
   requireHttps(task)
-  const jwt = await readAuthorityToken(task)
-  const trustBundle = await readTrustBundle(task, source)
+  const jwt = await readToken()
+  const trustBundle = await readTrustBundle()
   const dnsNames = namesOf(task)
   const key = newKey()
   const publicKeyDer = createPublicKey(key).export({ type: 'spki', format: 'der' })

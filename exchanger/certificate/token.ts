@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { AUTHORITY, AUTHORITY_VOLUME } from '../../contract/certificates.ts'
+import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { jsonObject } from '../../shared/base/json.ts'
 import { readTokenFile } from '../token-file.ts'
 import { failure, type Task } from './failures.ts'
@@ -10,7 +11,7 @@ import { failure, type Task } from './failures.ts'
  *
  * @throws SidecarError: TokenMissing, TokenUnreadable, TokenMalformed, WrongAudience
  */
-export async function readAuthorityToken(task: Task): Promise<string> {
+export async function readAuthorityToken(task: Task<CertificateConfig>): Promise<string> {
   const file = join(task.config.authorityFolder, AUTHORITY_VOLUME.files.token)
   const jwt = await readTokenFile(file, task.wanted)
   if (isForAuthority(jwt)) return jwt
@@ -18,7 +19,8 @@ export async function readAuthorityToken(task: Task): Promise<string> {
   throw failure(task, 'refused', 'WrongAudience', text)
 }
 
-function isForAuthority(jwt: string): boolean {
+/** Whether the token says that it is for the authority. */
+export function isForAuthority(jwt: string): boolean {
   const [, claims = ''] = jwt.split('.')
   const { aud } = jsonObject(Buffer.from(claims, 'base64url').toString('utf8')) ?? {}
   return [aud].flat().includes(AUTHORITY.audience)

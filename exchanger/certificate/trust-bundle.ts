@@ -1,11 +1,12 @@
-import type { CertificateConfig } from '../../contract/exchanger-env.ts'
+import type { IssueConfig } from '../../contract/exchanger-env.ts'
 import { jsonObject } from '../../shared/base/json.ts'
 import type { AuthorityResponse, AuthorityEndpoint } from './authority-client.ts'
 import { responseOf, failure, refusal, requireHttps, trustBundleTask } from './failures.ts'
-import { readTrustBundle } from './trust.ts'
 import { verifyTrustBundle } from './verify.ts'
 
 export interface TrustBundleDeps {
+  /** PEM of the CAs by which the authority proves itself. @throws SidecarError */
+  readonly readTrustBundle: () => Promise<string>
   /** @throws NoResponseError */
   readonly sendTrustBundleRequest: (endpoint: AuthorityEndpoint) => Promise<AuthorityResponse>
 }
@@ -17,13 +18,13 @@ export interface TrustBundleDeps {
  * @throws SidecarError
  */
 export async function fetchTrustBundle(
-  config: CertificateConfig,
-  { sendTrustBundleRequest }: TrustBundleDeps,
+  config: IssueConfig,
+  { readTrustBundle, sendTrustBundleRequest }: TrustBundleDeps,
 ): Promise<string> {
   const { authorityUrl } = config
   const task = trustBundleTask(config)
   requireHttps(task)
-  const trustBundle = await readTrustBundle(task, 'published')
+  const trustBundle = await readTrustBundle()
   const response = await responseOf(task, sendTrustBundleRequest({ authorityUrl, trustBundle }))
   const received = response.status === 200 ? jsonObject(response.body)?.['trustBundle'] : undefined
   if (typeof received !== 'string') throw refusal(task, response)

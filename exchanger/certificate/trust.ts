@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { AUTHORITY_VOLUME, CERTIFICATE_LIMITS } from '../../contract/certificates.ts'
+import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { codeOf } from '../../shared/base/errors.ts'
 import { readIfPresent } from '../../shared/base/files.ts'
 import { readCertificate } from '../publish/tls-folder.ts'
@@ -18,7 +19,10 @@ export type TrustSource = 'mounted' | 'published'
  *
  * @throws SidecarError; an unreadable published bundle is never replaced by the mounted one
  */
-export async function readTrustBundle(task: Task, source: TrustSource): Promise<string> {
+export async function readTrustBundle(
+  task: Task<CertificateConfig>,
+  source: TrustSource,
+): Promise<string> {
   if (source === 'mounted') return readMounted(task)
   const { tlsFolder } = task.config
   const published = await readCertificate(tlsFolder)
@@ -27,7 +31,7 @@ export async function readTrustBundle(task: Task, source: TrustSource): Promise<
   throw failure(task, 'transient', 'PublishedUnreadable', text)
 }
 
-async function readMounted(task: Task): Promise<string> {
+async function readMounted(task: Task<CertificateConfig>): Promise<string> {
   const file = join(task.config.authorityFolder, AUTHORITY_VOLUME.files.trustBundle)
   let text: string | undefined
   try {

@@ -4,7 +4,7 @@ import {
   publishedExpirationMs,
   type CredentialDocument,
 } from '../../contract/credentials.ts'
-import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
+import type { ExchangeConfig } from '../../contract/exchanger-env.ts'
 import { parseRoleArn } from '../../contract/role-arn.ts'
 import { SidecarError, nameOf } from '../failure.ts'
 import { faultOf } from './faults.ts'
@@ -14,8 +14,9 @@ import type { StsResponse } from './sts.ts'
 import type { Claims, WebIdentityToken } from './token.ts'
 
 export interface ExchangeDeps {
-  readonly readToken: (config: CredentialsConfig) => Promise<WebIdentityToken>
-  readonly assumeRole: (config: CredentialsConfig, jwt: string) => Promise<StsResponse>
+  /** @throws SidecarError */
+  readonly readToken: () => Promise<WebIdentityToken>
+  readonly assumeRole: (config: ExchangeConfig, jwt: string) => Promise<StsResponse>
   /** Milliseconds since the epoch by the node's clock. */
   readonly now: () => number
 }
@@ -29,10 +30,10 @@ const CLOCK_TOLERANCE_MS = 15 * 60_000
  * @throws SidecarError whose message names role, namespace and ServiceAccount
  */
 export async function exchange(
-  config: CredentialsConfig,
+  config: ExchangeConfig,
   { readToken, assumeRole, now }: ExchangeDeps,
 ): Promise<CredentialDocument> {
-  const { jwt, claims } = await readToken(config)
+  const { jwt, claims } = await readToken()
   const askedAtMs = now()
   refuseUnusableToken(config, claims, askedAtMs)
   let response: StsResponse
@@ -48,7 +49,7 @@ export async function exchange(
 }
 
 /** Refuses a token that STS would certainly refuse, immediately and with a plainer message. */
-function refuseUnusableToken(config: CredentialsConfig, claims: Claims, nowMs: number): void {
+function refuseUnusableToken(config: ExchangeConfig, claims: Claims, nowMs: number): void {
   const { audiences, expiresAtMs } = claims
   if (audiences.includes(AUTHORITY.audience)) {
     throw new SidecarError(
@@ -82,7 +83,7 @@ function refuseUnusableToken(config: CredentialsConfig, claims: Claims, nowMs: n
  */
 function toDocument(
   { output, stsNowMs }: StsResponse,
-  config: CredentialsConfig,
+  config: ExchangeConfig,
   { askedAtMs, claims }: { readonly askedAtMs: number; readonly claims: Claims },
 ): CredentialDocument {
   const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = output.Credentials ?? {}
@@ -115,6 +116,6 @@ function toDocument(
   }
 }
 
-function unusable(config: CredentialsConfig, code: string, text: string): SidecarError {
+function unusable(config: ExchangeConfig, code: string, text: string): SidecarError {
   return new SidecarError('transient', code, `no exchange of ${nameOf(config)}: ${text}`)
 }

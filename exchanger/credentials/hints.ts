@@ -1,4 +1,4 @@
-import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
+import type { ExchangeConfig } from '../../contract/exchanger-env.ts'
 import { PREFIX } from '../../contract/names.ts'
 import { parseRoleArn } from '../../contract/role-arn.ts'
 import type { Claims } from './token.ts'
@@ -7,11 +7,7 @@ import type { Claims } from './token.ts'
  * Says what to check, in plain words for anyone who runs the app, by STS's code; undefined if the message
  * already says everything that is known.
  */
-export function hintFor(
-  code: string,
-  config: CredentialsConfig,
-  claims: Claims,
-): string | undefined {
+export function hintFor(code: string, config: ExchangeConfig, claims: Claims): string | undefined {
   if (Object.hasOwn(HINTS, code)) return HINTS[code]?.(config, claims)
   return UNKNOWN_CA.test(code) ? unknownCa(config) : undefined
 }
@@ -19,7 +15,7 @@ export function hintFor(
 /** Codes of TLS for a chain without a trusted CA. Source: OpenSSL, X509_STORE_CTX_get_error. */
 const UNKNOWN_CA = /SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY_LEAF|CERT_UNTRUSTED/
 
-type Hint = (config: CredentialsConfig, claims: Claims) => string
+type Hint = (config: ExchangeConfig, claims: Claims) => string
 
 /** By the code of the failure; docs/reference/events.md is generated from it. */
 export const HINTS: Readonly<Record<string, Hint>> = {
@@ -45,29 +41,29 @@ export const HINTS: Readonly<Record<string, Hint>> = {
 
 const SETTINGS = 'ConfigMap nocreds-settings'
 
-function proxyOf({ stsProxy = '' }: CredentialsConfig): string {
+function proxyOf({ stsProxy = '' }: ExchangeConfig): string {
   return `The proxy ${stsProxy} (stsProxy of ${SETTINGS})`
 }
 
-function stsOf({ stsEndpoint, region }: CredentialsConfig): string {
+function stsOf({ stsEndpoint, region }: ExchangeConfig): string {
   return stsEndpoint ?? `STS of region ${region ?? 'us-east-1'}`
 }
 
-function unreachableProxy(config: CredentialsConfig): string {
+function unreachableProxy(config: ExchangeConfig): string {
   return (
     `${proxyOf(config)} must be reachable from the pod: check its address, NetworkPolicies and, if it is https, ` +
     `its CA (stsCa); list hosts that need no proxy in stsNoProxy.`
   )
 }
 
-function unknownCa({ stsCa }: CredentialsConfig): string {
+function unknownCa({ stsCa }: ExchangeConfig): string {
   return stsCa === undefined
     ? `The certificate does not chain to a public CA: add its CA to stsCa of ${SETTINGS}.`
     : `The certificate does not chain to a CA in stsCa of ${SETTINGS}, and only those are trusted: add its CA.`
 }
 
 /** Source: IAM, "Create a role for OpenID Connect federation". */
-function trustPolicy({ roleArn }: CredentialsConfig, claims: Claims): string {
+function trustPolicy({ roleArn }: ExchangeConfig, claims: Claims): string {
   const provider = providerOf(claims)
   return (
     `Does the role exist, and does its trust policy allow sts:AssumeRoleWithWebIdentity to ` +
@@ -77,7 +73,7 @@ function trustPolicy({ roleArn }: CredentialsConfig, claims: Claims): string {
 }
 
 /** Source: IAM, "Create an OpenID Connect (OIDC) identity provider in IAM". */
-function oidcProvider({ roleArn }: CredentialsConfig, claims: Claims): string {
+function oidcProvider({ roleArn }: ExchangeConfig, claims: Claims): string {
   return (
     `The account needs the IAM OIDC provider ${providerArn(roleArn, providerOf(claims))} with the ` +
     `audience ${claims.audiences.join(' or ')}, and ${claims.issuer}/.well-known/openid-configuration ` +

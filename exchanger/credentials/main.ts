@@ -18,7 +18,11 @@ async function produce(): Promise<string> {
   process.env['HOME'] = '/'
   process.env['AWS_CONFIG_FILE'] = '/dev/null'
   process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null'
-  const document = await exchange(config, { readToken, assumeRole, now: () => realClock.now() })
+  const document = await exchange(config, {
+    readToken: () => readToken(config),
+    assumeRole,
+    now: () => realClock.now(),
+  })
   return formatCredentialDocument(document)
 }
 

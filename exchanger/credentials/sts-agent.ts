@@ -1,12 +1,12 @@
 import { Agent, type RequestOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { connect, type ConnectionOptions } from 'node:tls'
-import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
+import type { ExchangeConfig } from '../../contract/exchanger-env.ts'
 import { isProxied } from './proxied.ts'
 import { openTunnel } from './tunnel.ts'
 
 /** The route to STS. */
-type Route = Pick<CredentialsConfig, 'stsProxy' | 'stsNoProxy' | 'stsCa'>
+type Route = Pick<ExchangeConfig, 'stsProxy' | 'stsNoProxy' | 'stsCa'>
 
 /**
  * Opens TLS connections to STS, through the proxy if there is one and the host is not an exception. With `stsCa`, STS

@@ -3,7 +3,7 @@ import {
   STSClient,
   type AssumeRoleWithWebIdentityCommandOutput,
 } from '@aws-sdk/client-sts'
-import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
+import type { ExchangeConfig } from '../../contract/exchanger-env.ts'
 import { defaultRegionOf, parseRoleArn } from '../../contract/role-arn.ts'
 import { renderSessionName } from '../../contract/session-name.ts'
 import { StsAgent } from './sts-agent.ts'
@@ -27,7 +27,7 @@ export interface StsResponse {
  *
  * @throws the SDK's errors
  */
-export async function assumeRole(config: CredentialsConfig, token: string): Promise<StsResponse> {
+export async function assumeRole(config: ExchangeConfig, token: string): Promise<StsResponse> {
   const client = createClient(config)
   let stsNowMs: number | undefined
   client.middlewareStack.add(
@@ -57,7 +57,7 @@ export async function assumeRole(config: CredentialsConfig, token: string): Prom
   }
 }
 
-function createClient(config: CredentialsConfig): STSClient {
+function createClient(config: ExchangeConfig): STSClient {
   const { stsEndpoint, roleArn } = config
   const role = parseRoleArn(roleArn)
   return new STSClient({

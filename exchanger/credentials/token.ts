@@ -1,6 +1,6 @@
 import { decodeJwt, type JWTPayload } from 'jose'
 import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
-import { type SidecarError, exchangeOf } from '../failure.ts'
+import { exchangeOf } from '../failure.ts'
 import { malformedToken, readTokenFile } from '../token-file.ts'
 
 /** Claims of a token, for messages and hints; they are not secret. */
@@ -28,15 +28,20 @@ export interface WebIdentityToken {
  */
 export async function readToken(config: CredentialsConfig): Promise<WebIdentityToken> {
   const jwt = await readTokenFile(config.tokenFile, exchangeOf(config))
-  return { jwt, claims: claimsOf(jwt, config) }
+  const claims = claimsOf(jwt)
+  if (claims === undefined) {
+    throw malformedToken(config.tokenFile, exchangeOf(config), 'it is not a JWT')
+  }
+  return { jwt, claims }
 }
 
-function claimsOf(jwt: string, config: CredentialsConfig): Claims {
+/** What a token says of itself; undefined if it is not a JWT. */
+export function claimsOf(jwt: string): Claims | undefined {
   let payload: JWTPayload
   try {
     payload = decodeJwt(jwt)
   } catch {
-    throw malformed(config, 'it is not a JWT') // the parser's message could quote the token
+    return undefined // the parser's message could quote the token
   }
   // The claims may have other types than JWTPayload declares.
   const { iss, sub, aud, iat, exp }: Readonly<Record<string, unknown>> = payload
@@ -47,8 +52,4 @@ function claimsOf(jwt: string, config: CredentialsConfig): Claims {
     issuedAtMs: typeof iat === 'number' ? iat * 1000 : undefined,
     expiresAtMs: typeof exp === 'number' ? exp * 1000 : undefined,
   }
-}
-
-function malformed(config: CredentialsConfig, what: string): SidecarError {
-  return malformedToken(config.tokenFile, exchangeOf(config), what)
 }
