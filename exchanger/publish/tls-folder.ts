@@ -7,17 +7,13 @@ import {
   type CertificateDocument,
 } from '../../contract/certificate-document.ts'
 import { TLS_FILES } from '../../contract/certificates.ts'
+import { generationName, generationNumber, PRESENT, UNTIL } from '../../contract/tls-layout.ts'
 import { codeOf } from '../../shared/base/errors.ts'
 import { readIfPresent } from '../../shared/base/files.ts'
 import { turns } from '../turns.ts'
 import type { Store } from './store.ts'
 
-/** The link that leads to the present generation, as the kubelet names its own. */
-const PRESENT = '..data'
 const NEXT_PRESENT = '..data_tmp'
-const GENERATION = /^\.\.gen-([1-9]\d{0,14})$/
-/** When it begins and ends, beside the files, so that a restart needs no X.509 parser. */
-const UNTIL = '.until'
 
 export interface TlsFolder extends Store<CertificateDocument> {
   /** Gives what is published another trust bundle; does nothing where nothing is published. */
@@ -50,7 +46,7 @@ export async function openTlsFolder(folder: string, nowMs: number): Promise<TlsF
   let last = nowMs
   const write = async (document: CertificateDocument): Promise<void> => {
     last = Math.max(last, await newestOf(folder)) + 1
-    await writeGeneration(folder, `..gen-${last}`, document)
+    await writeGeneration(folder, generationName(last), document)
   }
   const inTurn = turns() // a removal must never meet the files of the generation that came after
   return {
@@ -150,7 +146,7 @@ async function ensureLinks(folder: string): Promise<void> {
 
 /** Removes all generations but the present one and the one before it, and a link that is half-made. */
 async function tidy(folder: string): Promise<void> {
-  const present = numberOf(await readlink(join(folder, PRESENT)))
+  const present = generationNumber(await readlink(join(folder, PRESENT)))
   const numbers = await generationsOf(folder)
   const before = Math.max(0, ...numbers.filter((one) => one < present))
   await rm(join(folder, NEXT_PRESENT), { force: true })
@@ -168,7 +164,7 @@ async function clear(folder: string): Promise<void> {
 }
 
 function removeGeneration(folder: string, number: number): Promise<void> {
-  return rm(join(folder, `..gen-${number}`), { recursive: true, force: true })
+  return rm(join(folder, generationName(number)), { recursive: true, force: true })
 }
 
 async function newestOf(folder: string): Promise<number> {
@@ -176,10 +172,5 @@ async function newestOf(folder: string): Promise<number> {
 }
 
 async function generationsOf(folder: string): Promise<number[]> {
-  return (await readdir(folder)).map(numberOf).filter((number) => number > 0)
-}
-
-/** 0 for what is no generation. */
-function numberOf(name: string): number {
-  return Number(GENERATION.exec(name)?.[1] ?? 0)
+  return (await readdir(folder)).map(generationNumber).filter((number) => number > 0)
 }
