@@ -1,8 +1,7 @@
 import { constants } from 'node:fs'
 import { open, rename, symlink, unlink, type FileHandle } from 'node:fs/promises'
 import { codeOf } from '../../shared/base/errors.ts'
-import { DriverError } from '../errors.ts'
-import { entry, namesIn, occupied, type Folder, type FolderRules } from './folder.ts'
+import { entry, explained, namesIn, type Folder, type FolderRules } from './folder.ts'
 
 /** Makes names that nobody can foresee: 12 hexadecimal digits. */
 export type UniqueName = () => string
@@ -63,7 +62,7 @@ async function replacing(
     await rename(entry(folder, temporary), entry(folder, name))
   } catch (error) {
     await unlink(entry(folder, temporary)).catch(() => undefined)
-    throw explained(error, folder, name)
+    throw explained(error, `${folder.path}/${name}`)
   }
 }
 
@@ -72,7 +71,7 @@ export async function removeEntry(folder: Folder, name: string): Promise<void> {
   try {
     await unlink(entry(folder, name))
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw explained(error, folder, name)
+    if (codeOf(error) !== 'ENOENT') throw explained(error, `${folder.path}/${name}`)
   }
 }
 
@@ -94,11 +93,11 @@ export async function readEntry(
     if (!stats.isFile() || stats.uid !== ownerId || stats.size > maxBytes) return undefined
     // This very file, and no other that has its name by now.
     file = await open(`/proc/self/fd/${found.fd}`, O_RDONLY | O_NONBLOCK)
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(maxBytes + 1), 0, maxBytes + 1, 0)
-    return bytesRead > maxBytes ? undefined : buffer.toString('utf8', 0, bytesRead)
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(stats.size), 0, stats.size, 0)
+    return buffer.toString('utf8', 0, bytesRead)
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
-    throw explained(error, folder, name)
+    throw explained(error, `${folder.path}/${name}`)
   } finally {
     await file?.close()
     await found?.close()
@@ -116,13 +115,4 @@ export async function removeTemporaries(folder: Folder, names: readonly string[]
 
 function temporaryName(name: string, uniqueName: UniqueName): string {
   return `.${name}.${uniqueName()}`
-}
-
-function explained(error: unknown, folder: Folder, name: string): unknown {
-  const [code, path] = [codeOf(error), `${folder.path}/${name}`]
-  if (code === undefined || error instanceof DriverError) return error
-  if (code === 'EISDIR') return occupied(path, 'is a folder')
-  const details =
-    code === 'ENOSPC' ? { cause: error, hint: 'the volume is full' } : { cause: error }
-  return new DriverError('ERR_VOLUME', `${path} cannot be used: ${code}`, details)
 }

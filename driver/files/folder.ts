@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { mkdir, open, opendir, rmdir, type FileHandle } from 'node:fs/promises'
-import { codeOf } from '../../shared/base/errors.ts'
+import { codeOf, NocredsError } from '../../shared/base/errors.ts'
 import { DriverError } from '../errors.ts'
 
 /**
@@ -58,7 +58,7 @@ export function openInside(parent: Folder, name: string, rules: FolderRules): Pr
  * Opens folder after folder, from the first one by its path to the last one, hands that one on, and
  * closes it.
  *
- * @throws as openFolder, and what `action` throws
+ * @throws as openFolder, and what `action` throws; Node's errors as DriverError ERR_VOLUME
  */
 export async function within<T>(
   path: string,
@@ -74,6 +74,8 @@ export async function within<T>(
       folder = next
     }
     return await action(folder)
+  } catch (error) {
+    throw explained(error, folder.path)
   } finally {
     await folder.handle.close()
   }
@@ -145,4 +147,15 @@ export function occupied(path: string, what: string): DriverError {
 
 function missing(path: string): DriverError {
   return new DriverError('ERR_VOLUME_NOT_READY', `${path} does not exist`)
+}
+
+/** An error of Node as one of ours, which names its code; any other as it is. */
+export function explained(error: unknown, path: string): unknown {
+  const code = codeOf(error)
+  if (code === undefined || error instanceof NocredsError || error instanceof RangeError)
+    return error
+  if (code === 'EISDIR') return occupied(path, 'is a folder')
+  const details =
+    code === 'ENOSPC' ? { cause: error, hint: 'the volume is full' } : { cause: error }
+  return new DriverError('ERR_VOLUME', `${path} cannot be used: ${code}`, details)
 }

@@ -7,17 +7,13 @@ import {
   type CertificateDocument,
 } from '../../contract/certificate-document.ts'
 import { TLS_FILES } from '../../contract/certificates.ts'
+import { generationName, generationNumber, CURRENT, VALIDITY } from '../../contract/tls-layout.ts'
 import { codeOf } from '../../shared/base/errors.ts'
 import { readIfPresent } from '../../shared/base/files.ts'
 import { createMutex } from '../mutex.ts'
 import type { Store } from './store.ts'
 
-/** Symlink to the current generation, named as the kubelet names its own. */
-const CURRENT = '..data'
 const NEXT_CURRENT = '..data_tmp'
-const GENERATION = /^\.\.gen-([1-9]\d{0,14})$/
-/** notBefore and notAfter, beside the other files, so that a restart needs no X.509 parser. */
-const VALIDITY = '.until'
 
 export interface TlsFolder extends Store<CertificateDocument> {
   /** Replaces the trust bundle of what is published; does nothing if nothing is published. */
@@ -49,7 +45,7 @@ export async function openTlsFolder(folder: string, nowMs: number): Promise<TlsF
   let last = nowMs
   const write = async (document: CertificateDocument): Promise<void> => {
     last = Math.max(last, await newestOf(folder)) + 1
-    await writeGeneration(folder, `..gen-${last}`, document)
+    await writeGeneration(folder, generationName(last), document)
   }
   const exclusive = createMutex() // a removal must never delete the files of a later generation
   return {
@@ -149,7 +145,7 @@ async function ensureLinks(folder: string): Promise<void> {
 
 /** Removes all generations except the current and the previous one, and an incomplete symlink. */
 async function removeOld(folder: string): Promise<void> {
-  const current = numberOf(await readlink(join(folder, CURRENT)))
+  const current = generationNumber(await readlink(join(folder, CURRENT)))
   const numbers = await generationsOf(folder)
   const before = Math.max(0, ...numbers.filter((one) => one < current))
   await rm(join(folder, NEXT_CURRENT), { force: true })
@@ -167,7 +163,7 @@ async function clear(folder: string): Promise<void> {
 }
 
 function removeGeneration(folder: string, number: number): Promise<void> {
-  return rm(join(folder, `..gen-${number}`), { recursive: true, force: true })
+  return rm(join(folder, generationName(number)), { recursive: true, force: true })
 }
 
 async function newestOf(folder: string): Promise<number> {
@@ -175,10 +171,5 @@ async function newestOf(folder: string): Promise<number> {
 }
 
 async function generationsOf(folder: string): Promise<number[]> {
-  return (await readdir(folder)).map(numberOf).filter((number) => number > 0)
-}
-
-/** The number of a generation; 0 for any other name. */
-function numberOf(name: string): number {
-  return Number(GENERATION.exec(name)?.[1] ?? 0)
+  return (await readdir(folder)).map(generationNumber).filter((number) => number > 0)
 }
