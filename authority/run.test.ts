@@ -11,13 +11,13 @@ import {
   writeNamespace,
   writePod,
 } from '../test/fakes/authority-cluster.ts'
-import { AuthorityStage, soon, type Ask } from '../test/fakes/authority-stage.ts'
+import { AuthorityHarness, soon, type Ask } from '../test/fakes/authority-harness.ts'
 import { csrPem } from '../test/fakes/csr.ts'
 
-let stage: AuthorityStage
+let stage: AuthorityHarness
 
 beforeEach(async () => {
-  stage = await AuthorityStage.open()
+  stage = await AuthorityHarness.open()
 })
 
 afterEach(() => stage.close())

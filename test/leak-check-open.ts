@@ -2,8 +2,8 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { LEDGER_ENV } from './leak-check.ts'
+import { LEAK_CHECK_ENV } from './leak-check.ts'
 
 export default function openLedger(): void {
-  process.env[LEDGER_ENV] = mkdtempSync(join(tmpdir(), 'nocreds-ledger-'))
+  process.env[LEAK_CHECK_ENV] = mkdtempSync(join(tmpdir(), 'nocreds-ledger-'))
 }

@@ -8,27 +8,27 @@
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-export const LEDGER_ENV = 'NOCREDS_TEST_LEDGER'
+export const LEAK_CHECK_ENV = 'NOCREDS_TEST_LEAK_CHECK'
 
 type Kind = 'secrets' | 'said'
 
 /** A key, a token, an authorization: from now on nobody may say it. */
-export function noteSecret(secret: string): void {
+export function recordSecret(secret: string): void {
   note('secrets', secret)
 }
 
 /** A line of a log, or whatever else a process or a server said to people. */
-export function noteSaid(text: string): void {
+export function recordOutput(text: string): void {
   note('said', text)
 }
 
 function note(kind: Kind, text: string): void {
-  const folder = process.env[LEDGER_ENV]
+  const folder = process.env[LEAK_CHECK_ENV]
   if (folder === undefined || text === '') return
   appendFileSync(join(folder, `${process.pid}.${kind}`), `${JSON.stringify(text)}\n`)
 }
 
-export interface Reckoning {
+export interface LeakReport {
   readonly secrets: number
   readonly said: number
   /** What was said with a secret in it, with the secret blackened. */
@@ -36,7 +36,7 @@ export interface Reckoning {
 }
 
 /** Holds all that was said against all that was secret. */
-export function reckon(folder: string): Reckoning {
+export function findLeaks(folder: string): LeakReport {
   const read = (kind: Kind): string[] =>
     readdirSync(folder)
       .filter((file) => file.endsWith(`.${kind}`))

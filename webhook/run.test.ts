@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { realClock, sleep } from '../shared/base/clock.ts'
 import type { RunningServers } from '../shared/server/servers.ts'
 import { podReview, recordedDeps } from '../test/fakes/webhook-answers.ts'
-import { noteSecret } from '../test/leak-check.ts'
+import { recordSecret } from '../test/leak-check.ts'
 import { parseFlags } from './config.ts'
 import { startWebhook } from './run.ts'
 import { createCa, issueLeaf, type Issued } from './tls/certificates.ts'
@@ -39,7 +39,7 @@ async function writeLeaf(): Promise<string> {
     nowMs: Date.now(),
     lifetimeSeconds: 3600,
   })
-  noteSecret(leaf.keyPem.split('\n')[1] ?? '')
+  recordSecret(leaf.keyPem.split('\n')[1] ?? '')
   await writeFile(join(folder, 'tls.key'), leaf.keyPem)
   await writeFile(join(folder, 'tls.crt'), leaf.certPem)
   return leaf.certPem

@@ -2,10 +2,10 @@ import { X509Certificate } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { POD, writePod } from '../../test/fakes/authority-cluster.ts'
-import { AuthorityStage, soon } from '../../test/fakes/authority-stage.ts'
+import { AuthorityHarness, soon } from '../../test/fakes/authority-harness.ts'
 import { csrDer, newP256 } from '../../test/fakes/csr.ts'
 
-let stage: AuthorityStage
+let stage: AuthorityHarness
 
 const DNS_NAMES = 'nocreds.dev/certificate-dns-names'
 type Annotations = Readonly<Record<string, string>>
@@ -22,7 +22,7 @@ function writeAsking(
 }
 
 beforeEach(async () => {
-  stage = await AuthorityStage.open()
+  stage = await AuthorityHarness.open()
   writeAsking()
 })
 

@@ -4,15 +4,15 @@ import { TRUST_BUNDLE } from '../../contract/certificates.ts'
 import { INJECTION_LABEL } from '../../contract/names.ts'
 import type { StoredObject } from '../../test/fakes/apiserver-store.ts'
 import { writeNamespace } from '../../test/fakes/authority-cluster.ts'
-import { AuthorityStage, soon } from '../../test/fakes/authority-stage.ts'
+import { AuthorityHarness, soon } from '../../test/fakes/authority-harness.ts'
 
 const EVIL = '-----BEGIN CERTIFICATE-----\nEVIL\n-----END CERTIFICATE-----\n'
 const FINALIZER = 'example.com/stay'
 
-let stage: AuthorityStage
+let stage: AuthorityHarness
 
 beforeEach(async () => {
-  stage = await AuthorityStage.open()
+  stage = await AuthorityHarness.open()
 })
 
 afterEach(() => stage.close())

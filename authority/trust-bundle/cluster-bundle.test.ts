@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { AUTHORITY, CLUSTER_TRUST_BUNDLE } from '../../contract/certificates.ts'
-import { AuthorityStage, soon } from '../../test/fakes/authority-stage.ts'
+import { AuthorityHarness, soon } from '../../test/fakes/authority-harness.ts'
 
 const API = '/apis/certificates.k8s.io/v1'
 const PATH = `${API}/clustertrustbundles/${CLUSTER_TRUST_BUNDLE.name}`
 
-let stage: AuthorityStage
+let stage: AuthorityHarness
 
 beforeEach(async () => {
-  stage = await AuthorityStage.open()
+  stage = await AuthorityHarness.open()
 })
 
 afterEach(() => stage.close())

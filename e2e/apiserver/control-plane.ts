@@ -12,7 +12,7 @@ import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
 import type { Host } from '../support/host.ts'
 import { kubectlOf, type Kubectl } from '../support/kubectl.ts'
 import { waitFor } from '../support/wait.ts'
-import { playControllers } from './controllers.ts'
+import { startControllers } from './controllers.ts'
 import { startProgram, type Running } from './process.ts'
 import type { Programs } from './programs.ts'
 
@@ -100,7 +100,7 @@ export async function startControlPlane(
     await etcd.stop()
     throw error
   })
-  const controllers = await playControllers(ready, api)
+  const controllers = await startControllers(ready, api)
   return {
     host: ready,
     kubectl,

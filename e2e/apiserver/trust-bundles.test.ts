@@ -127,7 +127,7 @@ describe('in the place of a trust bundle', () => {
   )
 
   /** With the guard's policy over trust bundles away, and put back as it was. */
-  async function unguarded(act: () => Promise<unknown>): Promise<void> {
+  async function unguarded(action: () => Promise<unknown>): Promise<void> {
     const name = 'nocreds-trust-bundles'
     const bindings = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings'
     const { body } = await harness.api({ method: 'GET', path: `${bindings}/${name}` })
@@ -135,7 +135,7 @@ describe('in the place of a trust bundle', () => {
     await harness.api({ method: 'DELETE', path: `${bindings}/${name}` })
     try {
       await waitFor('the guard to look away', LIMIT_MS, () =>
-        act().then(
+        action().then(
           () => true as const,
           () => undefined,
         ),

@@ -221,8 +221,8 @@ describe('08: requests for certificates as if by a kubelet', () => {
   test('refused: by server-side apply', async () => {
     const body = request(OURS, { name: 'mine' })
     const resource = 'podcertificaterequests/mine'
-    const act = { as: OWNER, api: 'certificates.k8s.io/v1', resource, type: 'apply', body } as const
-    expectStopped(await send(ground, { ...act, place: 'certs-only' }), POLICY, OURS)
+    const apply = { as: OWNER, api: 'certificates.k8s.io/v1', resource, type: 'apply', body } as const
+    expectStopped(await send(ground, { ...apply, place: 'certs-only' }), POLICY, OURS)
   })
   test('refused: by one with the name of a node and not its group; in a namespace that is not enabled', async () => {
     const node = { user: 'system:node:mine', groups: ['system:masters', 'system:authenticated'] }

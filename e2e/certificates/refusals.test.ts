@@ -5,7 +5,7 @@ import { AUTHORITY } from '../../contract/certificates.ts'
 import { der, TAG } from '../../shared/x509/der.ts'
 import { OID } from '../../shared/x509/oids.ts'
 import { toPem } from '../../shared/x509/pem.ts'
-import { extensionOf, csrDer, csrPem, type CsrWish } from '../../test/fakes/csr.ts'
+import { extensionOf, csrDer, csrPem, type CsrOptions } from '../../test/fakes/csr.ts'
 import { createMember, type Member } from '../support/certificates.ts'
 import {
   clusterSigner,
@@ -75,7 +75,7 @@ async function post(token: string, body: object | string): Promise<Answer> {
   return JSON.parse(await suite.kubectl([...exec, '--', 'node', '-e', POST], input)) as Answer
 }
 
-const asking = (wish: CsrWish = {}, durationSeconds = 3600): object => ({
+const asking = (wish: CsrOptions = {}, durationSeconds = 3600): object => ({
   csr: csrPem(wish),
   durationSeconds,
 })
@@ -116,10 +116,10 @@ const CA_TRUE = extensionOf(
   OID.basicConstraints,
   der(TAG.sequence, der(TAG.boolean, Buffer.from([0xff]))),
 )
-const rsa = (modulusLength: number): CsrWish => ({
+const rsa = (modulusLength: number): CsrOptions => ({
   key: generateKeyPairSync('rsa', { modulusLength }).privateKey,
 })
-const curve = (namedCurve: string): CsrWish => ({
+const curve = (namedCurve: string): CsrOptions => ({
   key: generateKeyPairSync('ec', { namedCurve }).privateKey,
 })
 const broken = (): string => {

@@ -7,7 +7,7 @@ import { objectOf, type Data } from './guard-cases.ts'
 import { waitFor } from './wait.ts'
 
 /** One request of an attacker. */
-export interface Act {
+export interface AttackRequest {
   /** Default: {@link DEV}. */
   readonly as?: User
   /** Default: POST; PATCH where `type` is given. */
@@ -25,17 +25,17 @@ export interface Act {
 }
 
 /** Sends it, and gives what the apiserver answers. */
-export function send(ground: Ground, act: Act): Promise<ApiAnswer> {
-  const { as = DEV, api = 'v1', place, type, body } = act
+export function send(ground: Ground, request: AttackRequest): Promise<ApiAnswer> {
+  const { as = DEV, api = 'v1', place, type, body } = request
   const root = api === 'v1' ? '/api/v1' : `/apis/${api}`
-  const [resource = '', query] = act.resource.split('?')
+  const [resource = '', query] = request.resource.split('?')
   const queries = [
     query,
-    act.isReal === true ? undefined : 'dryRun=All',
+    request.isReal === true ? undefined : 'dryRun=All',
     type === 'apply' ? 'fieldManager=attacker&force=true' : undefined,
   ].filter((part) => part !== undefined)
   return ground.api({
-    method: act.method ?? (type === undefined ? 'POST' : 'PATCH'),
+    method: request.method ?? (type === undefined ? 'POST' : 'PATCH'),
     path: `${root}/namespaces/${ground.ns(place)}/${resource}?${queries.join('&')}`,
     body,
     as,

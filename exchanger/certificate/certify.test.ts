@@ -19,7 +19,7 @@ import {
 } from '../../test/fakes/exchanger-certificates.ts'
 import { until } from '../../test/fakes/exchanger-pod.ts'
 import { thrownBy } from '../../test/fakes/exchanger-samples.ts'
-import { noteSecret } from '../../test/leak-check.ts'
+import { recordSecret } from '../../test/leak-check.ts'
 import { formatFailure, type ExchangeError } from '../failure.ts'
 import { openTlsFolder, readCertificate } from '../publish/tls-folder.ts'
 import { ask, askForTrustBundle } from './ask.ts'
@@ -37,7 +37,7 @@ let pod: CertifiedPod
 let time: AbortController
 beforeEach(async () => {
   time = new AbortController()
-  noteSecret(JWT)
+  recordSecret(JWT)
   authority = await startAuthority({
     clock: realClock,
     namespace,

@@ -6,11 +6,11 @@ import { sleep } from '../../shared/base/clock.ts'
 import { certificateIssued } from '../../test/fakes/exchanger-certificates.ts'
 import {
   fails,
-  setStageFor,
+  createHarnessFor,
   type Behaviour,
-  type Stage,
-  type StageOptions,
-} from '../../test/fakes/exchanger-stage.ts'
+  type Harness,
+  type HarnessOptions,
+} from '../../test/fakes/exchanger-harness.ts'
 import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { CERTIFICATE } from './kind.ts'
 
@@ -20,18 +20,18 @@ const HOUR = 60 * MINUTE
 
 type Answers = Behaviour<CertificateDocument>
 
-interface Play extends Stage<CertificateDocument> {
+interface Play extends Harness<CertificateDocument> {
   readonly clock: VirtualClock
 }
 
 /** Starts a refresher whose requests go as `behaviour` says; `gives` issues for an hour. */
 async function play(
   behaviour: (n: number, gives: Answers, clock: VirtualClock) => Answers,
-  options: Partial<StageOptions<CertificateDocument>> = {},
+  options: Partial<HarnessOptions<CertificateDocument>> = {},
   clock = new VirtualClock(undefined, 2),
 ): Promise<Play> {
   const gives: Answers = () => Promise.resolve(certificateIssued(clock.now(), HOUR))
-  const stage = setStageFor(CERTIFICATE, {
+  const stage = createHarnessFor(CERTIFICATE, {
     clock,
     random: () => 0.5,
     behaviour: (n) => behaviour(n, gives, clock),

@@ -2,8 +2,13 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { expirationOf, publishedExpirationMs } from '../../contract/credentials.ts'
 import { sleep } from '../../shared/base/clock.ts'
+import {
+  fails,
+  createHarness,
+  type Behaviour,
+  type Harness,
+} from '../../test/fakes/exchanger-harness.ts'
 import { documentEnding } from '../../test/fakes/exchanger-samples.ts'
-import { fails, setStage, type Behaviour, type Stage } from '../../test/fakes/exchanger-stage.ts'
 import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
 
 const SECOND = 1000
@@ -47,9 +52,13 @@ function behaviourOf(answer: Answer, clock: VirtualClock, keyId: string): Behavi
   }
 }
 
-function stageOf(answers: readonly Answer[], seed: number, isOpen: boolean): [Stage, VirtualClock] {
+function stageOf(
+  answers: readonly Answer[],
+  seed: number,
+  isOpen: boolean,
+): [Harness, VirtualClock] {
   const clock = new VirtualClock(undefined, 1)
-  const stage = setStage({
+  const stage = createHarness({
     clock,
     random: seededRandom(seed),
     behaviour: (n) => behaviourOf(answers[n % answers.length]!, clock, `KEY-${n}`),

@@ -1,14 +1,14 @@
 import { describe, expect, test } from '@jest/globals'
 import { expirationOf, publishedExpirationMs } from '../../contract/credentials.ts'
 import { sleep } from '../../shared/base/clock.ts'
-import { documentEnding } from '../../test/fakes/exchanger-samples.ts'
 import {
   fails,
-  setStage,
+  createHarness,
   type Behaviour,
-  type Stage,
-  type StageOptions,
-} from '../../test/fakes/exchanger-stage.ts'
+  type Harness,
+  type HarnessOptions,
+} from '../../test/fakes/exchanger-harness.ts'
+import { documentEnding } from '../../test/fakes/exchanger-samples.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 
 const SECOND = 1000
@@ -20,11 +20,11 @@ const MIDDLE_OF_HOUR_MS = 28.5 * MINUTE
 /** An exchange with such a life, after such a time. */
 type Gives = (lifeMs: number, delayMs?: number, keyId?: string) => Behaviour
 
-interface Play extends Stage {
+interface Play extends Harness {
   readonly clock: VirtualClock
 }
 
-interface PlayOptions extends Partial<StageOptions> {
+interface PlayOptions extends Partial<HarnessOptions> {
   /** What an earlier process left ends in so many milliseconds, as published. */
   readonly foundLeftMs?: number
 }
@@ -42,7 +42,7 @@ async function play(
   })
   const found =
     foundLeftMs === undefined ? {} : { found: documentEnding(clock.now() + foundLeftMs, 'FOUND') }
-  const stage = setStage({
+  const stage = createHarness({
     clock,
     random: () => 0.5,
     behaviour: (n) => exchanges[n] ?? exchanges.at(-1)!,
@@ -56,7 +56,7 @@ async function play(
 
 const never: Behaviour = () => new Promise(() => undefined)
 const down = fails('transient')
-const failures = (stage: Stage): unknown[] =>
+const failures = (stage: Harness): unknown[] =>
   stage.lines.filter(({ msg }) => msg === 'exchange failed')
 
 describe('before the first credentials', () => {

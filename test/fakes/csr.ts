@@ -4,7 +4,7 @@ import { der, TAG } from '../../shared/x509/der.ts'
 import { OID } from '../../shared/x509/oids.ts'
 import { toPem } from '../../shared/x509/pem.ts'
 
-export interface CsrWish {
+export interface CsrOptions {
   /** Private; a new P-256 key where none is given. */
   readonly key?: KeyObject
   readonly dnsNames?: readonly string[]
@@ -28,7 +28,7 @@ export function extensionOf(id: Buffer, value: Buffer): Buffer {
 }
 
 /** DER of a PKCS #10 request. */
-export function csrDer(wish: CsrWish = {}): Buffer {
+export function csrDer(wish: CsrOptions = {}): Buffer {
   const { key = newP256(), dnsNames = [], uris = [], otherNames = [], extensions = [] } = wish
   const names = [
     ...dnsNames.map((name) => der(0x82, Buffer.from(name))),
@@ -51,7 +51,7 @@ export function csrDer(wish: CsrWish = {}): Buffer {
   return der(TAG.sequence, info, wish.algorithm ?? algorithm, signature)
 }
 
-export function csrPem(wish: CsrWish = {}): string {
+export function csrPem(wish: CsrOptions = {}): string {
   return toPem('CERTIFICATE REQUEST', csrDer(wish))
 }
 

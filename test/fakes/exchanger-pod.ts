@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { parseCredentialDocument, type CredentialDocument } from '../../contract/credentials.ts'
 import { toEnv, type ExchangerConfig } from '../../contract/exchanger-env.ts'
 import { writeAtomically } from '../../shared/base/files.ts'
-import { noteSaid } from '../leak-check.ts'
+import { recordOutput } from '../leak-check.ts'
 import { CONFIG, type LogLine } from './exchanger-samples.ts'
 
 /** What a sidecar finds in its pod. */
@@ -70,11 +70,11 @@ export function start(
   const said = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said.stdout += text
-    if (!PRINT_SECRETS.includes(command)) noteSaid(text)
+    if (!PRINT_SECRETS.includes(command)) recordOutput(text)
   })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said.stderr += text
-    noteSaid(text)
+    recordOutput(text)
   })
   return {
     pid: child.pid ?? 0,

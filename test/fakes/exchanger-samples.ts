@@ -3,7 +3,7 @@ import type { CredentialDocument } from '../../contract/credentials.ts'
 import { formatExpiration } from '../../contract/credentials.ts'
 import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
 import { jsonLogger, type Logger } from '../../shared/base/log.ts'
-import { noteSaid } from '../leak-check.ts'
+import { recordOutput } from '../leak-check.ts'
 
 export const CONFIG: ExchangerConfig = {
   roleArn: 'arn:aws:iam::111122223333:role/app',
@@ -49,7 +49,7 @@ export function collectingLog(): { readonly log: Logger; readonly lines: LogLine
   const log = jsonLogger(
     (line) => {
       lines.push(JSON.parse(line) as LogLine)
-      noteSaid(line)
+      recordOutput(line)
     },
     () => 0,
     { base: { role, namespace, serviceAccount } },

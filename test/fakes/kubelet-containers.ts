@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { Clock } from '../../shared/base/clock.ts'
-import { noteSaid } from '../leak-check.ts'
+import { recordOutput } from '../leak-check.ts'
 import { containerOf } from './kubelet-pod.ts'
 import { containerProcess, type ImageRoot } from './kubelet-process.ts'
 import type { PreparedPod } from './kubelet-volumes.ts'
@@ -122,7 +122,7 @@ function linesOf(stream: Readable): readonly string[] {
   const lines: string[] = []
   createInterface({ input: stream }).on('line', (line) => {
     lines.push(line)
-    noteSaid(line)
+    recordOutput(line)
   })
   return lines
 }

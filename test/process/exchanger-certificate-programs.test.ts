@@ -17,7 +17,7 @@ import {
 } from '../fakes/exchanger-certificates.ts'
 import { makePod, start, until, type Pod, type Running } from '../fakes/exchanger-pod.ts'
 import { bundleExchanger } from '../fakes/exchanger-programs.ts'
-import { noteSecret } from '../leak-check.ts'
+import { recordSecret } from '../leak-check.ts'
 
 const JWT = authorityToken('program')
 const WHO = 'certificate for ServiceAccount team-a/app'
@@ -25,7 +25,7 @@ const { namespace, serviceAccount } = CERTIFICATE_CONFIG
 
 let dist: string
 beforeAll(async () => {
-  noteSecret(JWT)
+  recordSecret(JWT)
   dist = await mkdtemp(join(tmpdir(), 'nocreds-dist-'))
   await bundleExchanger(dist)
 })
@@ -78,7 +78,7 @@ async function published(): Promise<X509Certificate> {
     await readlink(join(pod.config.tlsFolder, '..data')),
   )
   const key = await readFile(join(generation, 'tls.key'), 'utf8')
-  noteSecret(key)
+  recordSecret(key)
   const leaf = new X509Certificate(await readFile(join(generation, 'tls.crt')))
   expect(leaf.checkPrivateKey(createPrivateKey(key))).toBe(true)
   return leaf
@@ -181,7 +181,7 @@ describe('a certificate alone', () => {
     const { exited, said } = run('certificate')
     expect(await exited).toBe(0)
     const document = parseCertificateDocument(said.stdout)
-    noteSecret(document.key)
+    recordSecret(document.key)
     const leaf = new X509Certificate(document.certificate)
     expect(leaf.checkPrivateKey(createPrivateKey(document.key))).toBe(true)
     expect(said.stderr).toBe('')

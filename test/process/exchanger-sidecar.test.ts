@@ -21,7 +21,7 @@ import type { KubeletPod } from '../fakes/kubelet-pod.ts'
 import { preparePod, type PreparedPod } from '../fakes/kubelet-volumes.ts'
 import { startSts, type Sts } from '../fakes/sts/server.ts'
 import { trustPolicy } from '../fakes/sts/trust-policy.ts'
-import { noteSecret } from '../leak-check.ts'
+import { recordSecret } from '../leak-check.ts'
 
 const PATH = `${dirname(process.execPath)}:/usr/bin:/bin`
 const SUBJECT = 'system:serviceaccount:team-a:app'
@@ -268,7 +268,7 @@ describe('delivery by endpoint', () => {
     const first = await startSidecar()
     const authorization = await until(() => onVolume('authorization'))
     secrets.add(authorization)
-    noteSecret(authorization)
+    recordSecret(authorization)
     const early = await until(() => ask(authorization))
     expect([early.status, early.headers.get('content-type')]).toEqual([503, 'application/json'])
     expect(await early.json()).toEqual({ code: 'NoCredentials', message: expect.any(String) })

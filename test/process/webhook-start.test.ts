@@ -12,7 +12,7 @@ import { FakeApiserver } from '../fakes/apiserver.ts'
 import { eventually } from '../fakes/eventually.ts'
 import { VirtualClock } from '../fakes/virtual-clock.ts'
 import { recordedDeps } from '../fakes/webhook-answers.ts'
-import { noteSecret } from '../leak-check.ts'
+import { recordSecret } from '../leak-check.ts'
 
 let folder = ''
 let api: FakeApiserver
@@ -30,7 +30,7 @@ afterEach(async () => {
 /** Flags of a webhook with a certificate of its own. */
 async function configOf(...flags: string[]): Promise<WebhookConfig> {
   const { certPem, keyPem } = await createCa({ nowMs: Date.now(), lifetimeSeconds: 3600 })
-  noteSecret(keyPem.split('\n')[1] ?? '')
+  recordSecret(keyPem.split('\n')[1] ?? '')
   await writeFile(join(folder, 'tls.crt'), certPem)
   await writeFile(join(folder, 'tls.key'), keyPem)
   return parseFlags([

@@ -2,8 +2,8 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { publishedExpirationMs } from '../../contract/credentials.ts'
+import { fails, createHarness } from '../../test/fakes/exchanger-harness.ts'
 import { documentEnding } from '../../test/fakes/exchanger-samples.ts'
-import { fails, setStage } from '../../test/fakes/exchanger-stage.ts'
 import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { simulateFleet } from './fleet.ts'
 import { stsWith, type Outage, type Sts } from './sts.ts'
@@ -22,7 +22,7 @@ async function runResident(lifeMs: number, outage: Outage, seed: number): Promis
   const random = seededRandom(seed)
   random() // as a fleet draws the moment of its start
   const isThere = stsWith(outage, undefined)
-  const stage = setStage({
+  const harness = createHarness({
     clock,
     random,
     behaviour: () => (signal) =>
@@ -30,13 +30,13 @@ async function runResident(lifeMs: number, outage: Outage, seed: number): Promis
         ? Promise.resolve(documentEnding(publishedExpirationMs(clock.now() + lifeMs, lifeMs)))
         : fails('transient')(signal),
   })
-  stage.refresher.start()
+  harness.refresher.start()
   await clock.advance(DURATION_MS - 1)
-  stage.refresher.stop()
+  harness.refresher.stop()
   return {
-    callsAtMs: stage.exchangesAtMs,
-    lapses: stage.lines.filter(({ msg }) => msg.startsWith('credentials have ended')).length,
-    isOver: stage.gaveUp.length > 0,
+    callsAtMs: harness.exchangesAtMs,
+    lapses: harness.lines.filter(({ msg }) => msg.startsWith('credentials have ended')).length,
+    isOver: harness.gaveUp.length > 0,
   }
 }
 

@@ -6,8 +6,8 @@ import { ENDPOINT } from '../../../contract/names.ts'
 import { anonymousMiB, childrenOf, proportionalAnonymousMiB } from '../proc.ts'
 import type { Section } from '../section.ts'
 import { slope } from '../statistics.ts'
+import { nameOf, published, withSidecar, withHarness } from './harness.ts'
 import type { Kept, LoopbackPod } from './loopback.ts'
-import { nameOf, published, withSidecar, withStage } from './stage.ts'
 
 const GOAL_MIB = { process: 10.5, endpoint: 12 } as const
 /** V8 takes memory by pages of 256 KiB: less than one of them in 100 refreshes is no growth. */
@@ -38,9 +38,9 @@ export function measureBothMemory(refreshes = 200): Promise<Section> {
 async function measureMemory(kept: Kept, refreshes: number): Promise<Section> {
   const atRest: number[] = []
   let proportional = NaN
-  await withStage(
-    (stage) =>
-      withSidecar(stage, kept, async (sidecar, pod) => {
+  await withHarness(
+    (harness) =>
+      withSidecar(harness, kept, async (sidecar, pod) => {
         while (atRest.length < refreshes) {
           await published(sidecar, kept, atRest.length + 1)
           if (kept.delivery === 'endpoint') await askOnce(pod)

@@ -17,7 +17,7 @@ const SUBJECT = 'system:serviceaccount:team-a:app'
 /** Short, so that refreshes can be watched; real lives are half an hour at least. */
 const LIFETIME_SECONDS = 12
 
-export interface World {
+export interface Environment {
   readonly issuer: Issuer
   readonly sts: Sts
   readonly authority: Authority
@@ -34,7 +34,7 @@ export interface Webhook {
 }
 
 /** Starts everything; `folder` is the demo's own. */
-export async function startWorld(folder: string): Promise<World> {
+export async function startEnvironment(folder: string): Promise<Environment> {
   const issuer = await startIssuer({ clock: realClock })
   const policyFor = (subject: string): ReturnType<typeof trustPolicy> =>
     trustPolicy({

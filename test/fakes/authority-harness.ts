@@ -46,7 +46,7 @@ export async function soon(assertion: () => void): Promise<void> {
   })
 }
 
-export class AuthorityStage {
+export class AuthorityHarness {
   readonly api: FakeApiserver
   /** What was logged, oldest first. */
   lines: LogFields[] = []
@@ -56,8 +56,8 @@ export class AuthorityStage {
     this.api = api
   }
 
-  static async open(): Promise<AuthorityStage> {
-    return new AuthorityStage(await authorityCluster())
+  static async open(): Promise<AuthorityHarness> {
+    return new AuthorityHarness(await authorityCluster())
   }
 
   /** A replica that is ready. */

@@ -10,10 +10,10 @@ import { collectingLog, CONFIG, type LogLine } from './exchanger-samples.ts'
 /** What one exchange does. */
 export type Behaviour<Thing = CredentialDocument> = (signal: AbortSignal) => Promise<Thing>
 
-export interface Stage<Thing = CredentialDocument> {
+export interface Harness<Thing = CredentialDocument> {
   readonly refresher: Refresher<Thing>
   readonly lines: LogLine[]
-  /** Times of the exchanges, in milliseconds since the stage was set. */
+  /** Times of the exchanges, in milliseconds since the harness was set. */
   readonly exchangesAtMs: number[]
   /** What was published, with how much was left then by the published Expiration of the one before. */
   readonly published: {
@@ -32,7 +32,7 @@ export interface Stage<Thing = CredentialDocument> {
   onWrite: () => void
 }
 
-export interface StageOptions<Thing = CredentialDocument> {
+export interface HarnessOptions<Thing = CredentialDocument> {
   readonly clock: Clock
   readonly random: Random
   /** The behaviour of the n-th exchange, from 0. */
@@ -43,11 +43,14 @@ export interface StageOptions<Thing = CredentialDocument> {
   readonly token?: string | undefined
 }
 
-export function setStage(options: StageOptions): Stage {
-  return setStageFor(CREDENTIALS, options)
+export function createHarness(options: HarnessOptions): Harness {
+  return createHarnessFor(CREDENTIALS, options)
 }
 
-export function setStageFor<Thing>(kind: Kind<Thing>, options: StageOptions<Thing>): Stage<Thing> {
+export function createHarnessFor<Thing>(
+  kind: Kind<Thing>,
+  options: HarnessOptions<Thing>,
+): Harness<Thing> {
   const { clock, random, behaviour, found } = options
   const startMs = clock.monotonic()
   const { log, lines } = collectingLog()
@@ -55,9 +58,9 @@ export function setStageFor<Thing>(kind: Kind<Thing>, options: StageOptions<Thin
   const store: Store<Thing> = {
     current: () => current,
     publish(document) {
-      stage.onWrite()
+      harness.onWrite()
       const lastLeftMs = current === undefined ? undefined : kind.endOf(current) - clock.now()
-      stage.published.push({ document, lastLeftMs })
+      harness.published.push({ document, lastLeftMs })
       current = document
       return Promise.resolve()
     },
@@ -75,24 +78,24 @@ export function setStageFor<Thing>(kind: Kind<Thing>, options: StageOptions<Thin
     store,
     log,
     async exchange(signal) {
-      const index = stage.exchangesAtMs.push(clock.monotonic() - startMs) - 1
-      stage.underWay += 1
-      stage.mostUnderWay = Math.max(stage.mostUnderWay, stage.underWay)
+      const index = harness.exchangesAtMs.push(clock.monotonic() - startMs) - 1
+      harness.underWay += 1
+      harness.mostUnderWay = Math.max(harness.mostUnderWay, harness.underWay)
       // One that is given up has its process killed, so it is under way no more.
-      signal.addEventListener('abort', () => (stage.underWay -= 1), { once: true })
+      signal.addEventListener('abort', () => (harness.underWay -= 1), { once: true })
       try {
         return await behaviour(index)(signal)
       } finally {
-        if (!signal.aborted) stage.underWay -= 1
+        if (!signal.aborted) harness.underWay -= 1
       }
     },
     tokenVersion() {
-      stage.looks += 1
-      return Promise.resolve(stage.token)
+      harness.looks += 1
+      return Promise.resolve(harness.token)
     },
     onGiveUp: (error) => gaveUp.push(error),
   })
-  const stage: Stage<Thing> = {
+  const harness: Harness<Thing> = {
     refresher,
     lines,
     exchangesAtMs: [],
@@ -105,7 +108,7 @@ export function setStageFor<Thing>(kind: Kind<Thing>, options: StageOptions<Thin
     token: 'token' in options ? options.token : 'token-1',
     onWrite: () => undefined,
   }
-  return stage
+  return harness
 }
 
 export function fails(failureClass: FailureClass, code = 'SomeCode'): Behaviour<never> {
