@@ -12,7 +12,7 @@ const MAY_IMPORT = {
   exchanger: ['contract', 'shared/base', 'shared/x509'],
 }
 
-/** Packages that few files own: whoever needs what they do goes through one of them. */
+/** Packages that few files own: code that needs what they do goes through one of these files. */
 const OWNERS_OF = {
   '@aws-sdk/client-sts': ['exchanger/credentials/sts.ts'],
   '@kubernetes/client-node': ['shared/server/kube/kube.ts'],

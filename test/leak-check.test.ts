@@ -8,7 +8,7 @@ const outer = process.env[LEAK_CHECK_ENV]
 let folder = ''
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'nocreds-ledger-test-'))
+  folder = mkdtempSync(join(tmpdir(), 'nocreds-leak-check-test-'))
   process.env[LEAK_CHECK_ENV] = folder
 })
 

@@ -57,7 +57,7 @@ const GO_THAT_FETCHES = 21
 
 /**
  * The host with a Go on its PATH that can build every module in e2e/tools. Debian's own is too old to
- * fetch a newer one by itself, but not to download it as the module that it is.
+ * fetch a newer one on its own, but not to download it as the module that it is.
  *
  * @param wanted what it is needed for, as the error says
  * @throws MachineError where there is none and none can be installed

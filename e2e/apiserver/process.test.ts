@@ -29,7 +29,7 @@ describe('a program that runs beside us', () => {
     await running.stop()
   })
 
-  test('that ended by itself is not running', async () => {
+  test('that has exited is not running', async () => {
     const log = join(folder, 'log')
     const running = await startProgram('sh', ['-c', 'echo why >&2; exit 3'], { log, env: ENV })
     await waitFor('its end', 10_000, () => Promise.resolve(running.isRunning() ? undefined : true))

@@ -109,7 +109,7 @@ test('a pod that is injected already passes once more, unchanged', async () => {
 
 type Patch = (pod: Pod) => readonly object[]
 
-/** A mutating webhook of somebody else, behind ours; `seen`: of each pod the init containers. */
+/** A mutating webhook of somebody else, called after that of nocreds; `seen`: of each pod the init containers. */
 interface OtherWebhook {
   readonly seen: string[][]
   stop(): Promise<void>
@@ -182,7 +182,7 @@ function createSeen(
   })
 }
 
-test('second pass: a container that another webhook adds after ours has credentials, too', async () => {
+test('second pass: a container that another webhook adds after the first call has credentials, too', async () => {
   await createTeam(harness.api, 'second-pass')
   const value = { name: 'late', image: 'example/late:1' }
   const add = { op: 'add', path: '/spec/containers/-', value }
@@ -194,7 +194,7 @@ test('second pass: a container that another webhook adds after ours has credenti
     const [app, late] = names
     expect(late).toEqual(app)
     expect(late).toContain('AWS_CONFIG_FILE')
-    // It came after ours.
+    // It was called after the webhook of nocreds.
     expect(other.seen.at(-1)).toEqual([EXCHANGER.container])
   } finally {
     await other.stop()

@@ -1,5 +1,5 @@
 /**
- * Parts of ours on a pod that asks for nothing (01), which the webhook would leave alone: where webhook and guard see
+ * Parts of nocreds on a pod that asks for nothing (01), which the webhook would leave alone: where webhook and guard see
  * it, where only the guard does, and in a namespace that is not enabled.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -61,7 +61,7 @@ const podCertificate = {
   },
 }
 
-/** Attack 01 and its kind: parts of ours on a pod that asks for nothing. */
+/** Attack 01 and its kind: parts of nocreds on a pod that asks for nothing. */
 const HAND_MADE: readonly (readonly [string, object])[] = [
   [
     '01: a sidecar of our name',
@@ -113,7 +113,7 @@ describe.each(GATES)('opted out, before %s', (_, place) => {
     }
   })
 
-  test('admitted: opted out with nothing of ours, and tokens for others', async () => {
+  test('admitted: opted out with nothing of nocreds, and tokens for others', async () => {
     expectAdmitted(await create(place, podOf({}, OPTED_OUT)))
     expectAdmitted(await create(place, podOf({ ...volume('mine', token('vault')) }, OPTED_OUT)))
   })

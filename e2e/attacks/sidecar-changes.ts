@@ -37,7 +37,7 @@ const both =
   (pod) =>
     changes.flatMap((change) => change(pod))
 
-/** A field of a volume of ours. */
+/** A field of a volume of nocreds. */
 const ofVolume =
   (name: string, field: string, value: unknown): Change =>
   ({ spec }) => {
@@ -206,7 +206,7 @@ export const NEIGHBOURS: Readonly<Record<string, Change>> = {
   'aliases of hosts': add('/spec/hostAliases', [{ ip: '10.0.0.1', hostnames: ['db.example'] }]),
 }
 
-/** What webhooks that run after ours add to each container. */
+/** What webhooks that run after nocreds add to each container. */
 export const ADDED_BY_OTHERS: Readonly<Record<string, Change>> = {
   'a proxy': variable('HTTPS_PROXY', 'http://proxy.example'),
   'a region': variable('AWS_REGION', 'eu-central-1'),

@@ -198,7 +198,7 @@ describe('where the guard did not look', () => {
     ['planted', 'immutable', (pem) => whole(pem, { immutable: true })],
     [
       'pinned',
-      'with a finalizer, and a label that says it is ours',
+      'with a finalizer, and a label that says that nocreds wrote it',
       (pem) => {
         const { metadata, ...rest } = whole(pem) as { metadata: object }
         const labels = { 'app.kubernetes.io/managed-by': 'nocreds-authority' }

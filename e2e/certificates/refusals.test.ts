@@ -75,8 +75,8 @@ async function post(token: string, body: object | string): Promise<Answer> {
   return JSON.parse(await suite.kubectl([...exec, '--', 'node', '-e', POST], input)) as Answer
 }
 
-const asking = (wish: CsrOptions = {}, durationSeconds = 3600): object => ({
-  csr: csrPem(wish),
+const asking = (options: CsrOptions = {}, durationSeconds = 3600): object => ({
+  csr: csrPem(options),
   durationSeconds,
 })
 
@@ -184,6 +184,6 @@ test('every refusal is counted', async () => {
   const all = texts.join('\n')
   for (const reason of ['token-invalid', 'csr-invalid', 'name-not-permitted'])
     expect(all).toContain(
-      `nocreds_certificates_issued_total{door="authority",result="refused",reason="${reason}"}`,
+      `nocreds_certificate_requests_total{source="authority",result="refused",reason="${reason}"}`,
     )
 })

@@ -45,7 +45,7 @@ beforeAll(async () => {
   webhook = webhookOf(kubectl)
   await provideFormer(host, {
     'nocreds-authority': [`--max-lifetime-seconds=${LEAF_SECONDS}`],
-    'nocreds-webhook': ['--certificate-door=authority'],
+    'nocreds-webhook': ['--certificate-door=authority'], // a name of the former version
   })
   for (const command of await commandsOf(PAGE, 'Uninstall')) await runAsRead(command, INSTALL)
   await restartApiserver(host, kubectl) // as the page says
@@ -165,10 +165,10 @@ test('the upgrade, as the page says: no pod is refused that either version admit
 }, 600_000)
 
 test('its first commands list the namespaces that need something, and no other of this test', () => {
-  const ours = (text: string): string[] =>
+  const own = (text: string): string[] =>
     text.split('\n').filter((line) => line.startsWith(suite.prefix))
-  expect(ours(listed)).toEqual([web.namespace])
-  expect(ours(others)).toEqual([`${team.namespace} {pod}`, `${team.namespace} web`])
+  expect(own(listed)).toEqual([web.namespace])
+  expect(own(others)).toEqual([`${team.namespace} {pod}`, `${team.namespace} web`])
 })
 
 describe('a pod of the former version', () => {

@@ -139,7 +139,7 @@ test('the apiserver is made to present a certificate, then the webhook to insist
   expect(await identityOf(suite, team, 'admitted')).toEqual(team.identity)
 }, 600_000)
 
-test('whoever else asks is refused in the handshake', async () => {
+test('every other client is refused in the handshake', async () => {
   expect(await ask(client)).toMatch(/^answered 4\d\d$/)
   expect(await ask({})).toMatch(/^refused /)
   expect(await ask(await clientOf(await createCa(HOUR)))).toMatch(/^refused /)

@@ -104,8 +104,8 @@ test('without the proxy there is no other way, and the pod says what it could no
     const { status } = await suite.kubectl.get<{ readonly status: Status }>([
       ...['pod', 'direct', '--namespace', team.namespace],
     ])
-    const ours = status.initContainerStatuses?.find(({ name }) => name === EXCHANGER.container)
-    return ours?.lastState.terminated?.message ?? ours?.state.terminated?.message
+    const exchanger = status.initContainerStatuses?.find(({ name }) => name === EXCHANGER.container)
+    return exchanger?.lastState.terminated?.message ?? exchanger?.state.terminated?.message
   })
   expect(why).toContain('ECONNREFUSED')
 })

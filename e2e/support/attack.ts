@@ -84,7 +84,7 @@ export interface AttackPod {
   }
 }
 
-/** @param annotations of ours, without their prefix */
+/** @param annotations of nocreds, without their prefix */
 export function podOf(
   spec: Readonly<Record<string, unknown>> = {},
   annotations: Readonly<Record<string, string>> = {},

@@ -76,7 +76,7 @@ function anyOf(one: AbortSignal, other: AbortSignal | undefined): AbortSignal {
   return other === undefined ? one : AbortSignal.any([one, other])
 }
 
-/** Runs a program that talks to whoever sits at the terminal; gives its exit code, 1 where a signal ended it. */
+/** Runs a program that uses the terminal; returns its exit code, 1 if a signal ended it. */
 export function show(
   command: string,
   args: readonly string[],

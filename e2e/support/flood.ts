@@ -104,7 +104,7 @@ function floodPod(
   }
 }
 
-/** A flood that has begun; it ends by itself. */
+/** A flood that has begun; it ends after its time. */
 export interface Flood {
   /** What was done, by server and way, once all pods are done. */
   ended(): Promise<Readonly<Record<string, Did>>>

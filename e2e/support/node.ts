@@ -11,7 +11,7 @@ export function onNode(host: Host, ...args: readonly string[]): Promise<string> 
 }
 
 /**
- * Ends the process of a container with SIGKILL, as running out of memory does; the kubelet starts it anew.
+ * Ends the process of a container with SIGKILL, as running out of memory does; the kubelet restarts it.
  *
  * @param containerId as in a pod's status, `containerd://…`
  */

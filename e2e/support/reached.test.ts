@@ -6,7 +6,7 @@ import { allStay, askWebhook, reached } from './reached.ts'
 
 const MINUTE = { limitMs: 60_000 }
 
-/** How long it takes until `attempt` counts as reached, by a clock that moves by itself; undefined: an error. */
+/** How long it takes until `attempt` counts as reached, by a clock that moves with each wait; undefined: an error. */
 async function msUntilReached(attempt: (atMs: number) => Promise<void>) {
   const clock = new VirtualClock(0)
   let endedMs: number | undefined
@@ -76,8 +76,8 @@ const answering =
 const namespace = (labels?: object): object => ({ metadata: { labels } })
 
 test('the webhook answered if the Namespace has its label, and not otherwise', async () => {
-  const ours = namespace({ 'nocreds.dev/injection': 'enabled' })
-  await askWebhook(answering({ status: 201, message: '', body: ours }))
+  const enabled = namespace({ 'nocreds.dev/injection': 'enabled' })
+  await askWebhook(answering({ status: 201, message: '', body: enabled }))
   const unlabelled = answering({ status: 201, message: '', body: namespace() })
   await expect(askWebhook(unlabelled)).rejects.toThrow('did not ask the webhook')
   const message = 'failed calling webhook "namespaces.nocreds.dev": connection refused'

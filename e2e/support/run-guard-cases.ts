@@ -22,8 +22,8 @@ import type { Kubectl } from './kubectl.ts'
 
 const INJECTION = 'nocreds.dev/injection'
 /** On the Namespaces of the cases. */
-const OURS = 'guard-cases.example/bound'
-const ELSEWHERE = { matchExpressions: [{ key: OURS, operator: 'DoesNotExist' }] }
+const BOUND = 'guard-cases.example/bound'
+const ELSEWHERE = { matchExpressions: [{ key: BOUND, operator: 'DoesNotExist' }] }
 const WEBHOOKS = ['patch', 'mutatingwebhookconfiguration', 'nocreds', '--type=json', '--patch']
 const BINDING = 'validatingadmissionpolicybinding'
 /** What team-a is, as in the objects of the cases. */
@@ -42,7 +42,7 @@ interface Binding {
 
 const objects = readCaseObjects().map((object) => {
   if (object.kind !== 'Namespace') return object
-  const labels = { ...object.metadata.labels, [OURS]: 'true' }
+  const labels = { ...object.metadata.labels, [BOUND]: 'true' }
   return { ...object, metadata: { ...object.metadata, labels } }
 })
 const namespaces = objects
@@ -111,14 +111,14 @@ async function withParameters(): Promise<readonly Binding[]> {
 /** Whether webhook and installed bindings with parameters leave the Namespaces of the cases alone. */
 async function leaveAlone(isLeft: boolean): Promise<void> {
   const label = { matchLabels: { [INJECTION]: 'enabled' } }
-  const ours = isLeft ? ELSEWHERE.matchExpressions : []
+  const expressions = isLeft ? ELSEWHERE.matchExpressions : []
   const key = 'kubernetes.io/metadata.name'
   const notOfTheWebhook = { key, operator: 'NotIn', values: ['nocreds-system'] }
   const patch = [
     {
       op: 'replace',
       path: '/webhooks/0/namespaceSelector',
-      value: { ...label, matchExpressions: [notOfTheWebhook, ...ours] },
+      value: { ...label, matchExpressions: [notOfTheWebhook, ...expressions] },
     },
     { op: 'replace', path: '/webhooks/1/objectSelector', value: isLeft ? ELSEWHERE : {} },
   ]
@@ -137,19 +137,19 @@ function copyOf({ metadata, spec }: Binding): object {
   return {
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'ValidatingAdmissionPolicyBinding',
-    metadata: { name: `cases-${metadata.name}`, labels: { [OURS]: 'true' } },
+    metadata: { name: `cases-${metadata.name}`, labels: { [BOUND]: 'true' } },
     spec: {
       ...spec,
       paramRef: { ...spec.paramRef, namespace: 'not-labelled' },
       matchResources: {
-        namespaceSelector: { matchLabels: { [INJECTION]: 'enabled', [OURS]: 'true' } },
+        namespaceSelector: { matchLabels: { [INJECTION]: 'enabled', [BOUND]: 'true' } },
       },
     },
   }
 }
 
 async function tearDown(): Promise<void> {
-  await kubectl(['delete', BINDING, '--selector', `${OURS}=true`])
+  await kubectl(['delete', BINDING, '--selector', `${BOUND}=true`])
   await kubectl(['delete', 'namespace', '--wait=false', '--ignore-not-found', ...namespaces])
   await leaveAlone(false)
 }

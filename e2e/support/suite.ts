@@ -34,8 +34,8 @@ export async function closeSuite({
   prefix,
 }: Pick<Suite, 'kubectl' | 'prefix'>): Promise<void> {
   const all = await kubectl(['get', 'namespaces', '--output', 'name'])
-  const ours = all.split('\n').filter((name) => name.startsWith(`namespace/${prefix}`))
-  if (ours.length > 0) await kubectl(['delete', '--wait=false', ...ours])
+  const own = all.split('\n').filter((name) => name.startsWith(`namespace/${prefix}`))
+  if (own.length > 0) await kubectl(['delete', '--wait=false', ...own])
 }
 
 /** A Namespace that permits roles, and its ServiceAccount `app`, which names one. */

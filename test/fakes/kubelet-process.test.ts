@@ -150,7 +150,7 @@ describe('containerProcess', () => {
       volumeMounts: [
         { name: 'token', mountPath: '/run/token' },
         { name: 'inner', mountPath: '/run/token/inner' },
-        { name: 'not-ours', mountPath: '/data' },
+        { name: 'other', mountPath: '/data' },
       ],
       lifecycle: { postStart: { exec: { command: ['node', '/nocreds/x.mjs', '$(TOKEN)'] } } },
     })

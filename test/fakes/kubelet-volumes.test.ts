@@ -22,7 +22,7 @@ const POD: KubeletPod = {
         },
       },
       { name: 'scratch', emptyDir: {} },
-      { name: 'not-ours' },
+      { name: 'other' },
     ],
     containers: [],
   },

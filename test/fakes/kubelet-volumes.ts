@@ -48,7 +48,7 @@ const ROTATED_AT = 0.8
 
 /**
  * Makes a folder for each emptyDir and each projected volume with a token or a ConfigMap, and keeps
- * the tokens fresh until `close`; the ConfigMap is read anew with them. Volumes of other kinds are left out: nocreds writes none. Mounts that are
+ * the tokens fresh until `close`; the ConfigMap is read again with them. Volumes of other kinds are left out: nocreds writes none. Mounts that are
  * read-only are not enforced.
  */
 export async function preparePod(pod: KubeletPod, options: KubeletOptions): Promise<PreparedPod> {
@@ -94,7 +94,7 @@ async function keepFresh(
     underWay = underWay.catch(() => undefined).then(() => write(volume))
     if (!closed) {
       const delayMs = lifeSecondsOf(volume) * 1000 * ROTATED_AT
-      // The old token stays, as with a kubelet; `close` reports a failure that nothing has mended.
+      // The old token stays, as with a kubelet; `close` reports a failure that no later attempt has fixed.
       const onTimer = (): void => void rotate(volume).catch(() => undefined)
       timers.set(volume, clock.after(delayMs, onTimer))
     }

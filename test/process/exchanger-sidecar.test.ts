@@ -204,7 +204,7 @@ describe('delivery by process', () => {
     expect(reads).toBeGreaterThan(100)
     const last = await startSidecar()
     expect(await last.postStart).toMatchObject({ code: 0 })
-    // The gate may open before the config is written anew: these credentials are good already.
+    // The gate may open before the config is written again: these credentials are good already.
     await until(async () => {
       const left = await readdir(prepared.volumes.get(CREDENTIALS_VOLUME.name)!)
       return left.join() === 'config,credentials.json' ? true : undefined

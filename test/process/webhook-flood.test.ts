@@ -16,7 +16,7 @@ import { podReview } from '../fakes/webhook-answers.ts'
  * The built webhook, with the flags of its image, while strangers send what costs it the most. Its memory
  * must stay a fifth below the limit of its Deployment, 384 MiB, and honest callers must be answered.
  */
-const MOST_MIB = 307
+const MAX_MIB = 307
 const OBJECTS = join(import.meta.dirname, '../../tools/demo/cluster/objects.yaml')
 const STRANGER = '127.0.0.2'
 
@@ -197,7 +197,7 @@ describe('under a flood', () => {
       expect(new Set(kept)).toEqual(new Set(['allowed']))
       expect(new Set(opened)).toEqual(new Set(['allowed']))
       expect(new Set(probed)).toEqual(new Set(['ok\n']))
-      expect((await memory()).peak).toBeLessThan(MOST_MIB)
+      expect((await memory()).peak).toBeLessThan(MAX_MIB)
       expect(webhook.exitCode).toBeNull()
     },
     90_000,

@@ -21,7 +21,7 @@ if (option === undefined) {
   writeFileSync(INSTALL, wanted)
 } else if ((await readIfPresent(INSTALL, MAX_BYTES)) !== wanted) {
   console.error(
-    'manifests/install.yaml is not in step with manifests/base, authority and guard; run: npm run manifests',
+    'manifests/install.yaml is not in sync with manifests/base, authority and guard; run: npm run manifests',
   )
   process.exitCode = 1
 }

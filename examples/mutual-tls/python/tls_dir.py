@@ -1,4 +1,4 @@
-"""Contexts with key, certificate and CAs of $NOCREDS_TLS_DIR, made anew once they were renewed."""
+"""Contexts with key, certificate and CAs of $NOCREDS_TLS_DIR, made again after each renewal."""
 
 import os
 import ssl

@@ -1,4 +1,4 @@
-// Package tlsdir reads key, certificate and CAs of $NOCREDS_TLS_DIR, and reads them anew once they were renewed.
+// Package tlsdir reads key, certificate and CAs of $NOCREDS_TLS_DIR, and reads them again after each renewal.
 package tlsdir
 
 import (
