@@ -7,7 +7,7 @@ import { AUTHORITY } from '../../contract/certificates.ts'
 import { realClock, sleep } from '../../shared/base/clock.ts'
 import { messageOf } from '../../shared/base/errors.ts'
 import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
-import { useDoor } from '../support/certificates.ts'
+import { useSource } from '../support/certificates.ts'
 import { startFlood, type Connections, type FloodPart } from '../support/flood.ts'
 import { memoryDuring, type Watched } from '../support/node-memory.ts'
 import { streamPodsDuring } from '../support/pod-stream.ts'
@@ -59,7 +59,7 @@ beforeAll(async () => {
   suite = await openSuite('flood')
   api = await apiserverOf(suite.kubectl)
   // By the authority: with the cluster's own PodCertificateRequests no pod would need its port.
-  await useDoor(suite, 'authority')
+  await useSource(suite, 'authority')
   team = await createTeam(suite, 'team', { annotations: { 'nocreds.dev/certificate': 'true' } })
   // Nothing of an older rollout is left, which would be counted and flooded.
   await waitFor('two replicas of webhook and authority', 120_000, async () =>
@@ -71,7 +71,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await closeSuite(suite)
-  await useDoor(suite, 'auto')
+  await useSource(suite, 'auto')
 }, 300_000)
 
 async function containersIn(inNamespace: readonly string[]): Promise<(Container & Watched)[]> {

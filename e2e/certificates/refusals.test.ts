@@ -184,6 +184,6 @@ test('every refusal is counted', async () => {
   const all = texts.join('\n')
   for (const reason of ['token-invalid', 'csr-invalid', 'name-not-permitted'])
     expect(all).toContain(
-      `nocreds_certificates_issued_total{door="authority",result="refused",reason="${reason}"}`,
+      `nocreds_certificate_requests_total{source="authority",result="refused",reason="${reason}"}`,
     )
 })

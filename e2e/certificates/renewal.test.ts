@@ -19,7 +19,7 @@ import {
   setAuthorityFlags,
   startClient,
   startServer,
-  useDoor,
+  useSource,
   type Member,
   type Second,
 } from '../support/certificates.ts'
@@ -40,7 +40,7 @@ let first: Awaited<ReturnType<typeof filesOf>>
 
 beforeAll(async () => {
   suite = await openSuite('renewal')
-  await useDoor(suite, 'authority')
+  await useSource(suite, 'authority')
   await useCa(await agedCa())
   await setAuthorityFlags(suite, [
     `--max-lifetime-seconds=${SECONDS.leaf}`,
@@ -63,7 +63,7 @@ afterAll(async () => {
   await setAuthorityFlags(suite, []) // first, so that the next CA has a full life
   await useCa()
   await restartAuthority(suite)
-  await useDoor(suite, 'auto')
+  await useSource(suite, 'auto')
   await closeSuite(suite)
 }, 300_000)
 

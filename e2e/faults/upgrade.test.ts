@@ -45,7 +45,7 @@ beforeAll(async () => {
   webhook = webhookOf(kubectl)
   await provideFormer(host, {
     'nocreds-authority': [`--max-lifetime-seconds=${LEAF_SECONDS}`],
-    'nocreds-webhook': ['--certificate-door=authority'],
+    'nocreds-webhook': ['--certificate-source=authority'],
   })
   for (const command of await commandsOf(PAGE, 'Uninstall')) await runAsRead(command, INSTALL)
   await restartApiserver(host, kubectl) // as the page says

@@ -161,12 +161,12 @@ export async function callOnce(
   return kubectl([...exec, '--container', 'app', '--', 'node', '-e', CALL], input)
 }
 
-/** The door by which the webhook gives certificates; `auto` leaves it to the apiserver. */
-export async function useDoor(suite: Suite, door: 'auto' | 'authority'): Promise<void> {
+/** Sets where the webhook takes certificates from; `auto` leaves it to the apiserver. */
+export async function useSource(suite: Suite, source: 'auto' | 'authority'): Promise<void> {
   await setArguments(
     suite,
     'nocreds-webhook',
-    door === 'auto' ? [] : [`--certificate-door=${door}`],
+    source === 'auto' ? [] : [`--certificate-source=${source}`],
   )
 }
 

@@ -94,7 +94,7 @@ async function startWebhook(
     '--default-region': 'eu-central-1',
     '--sts-endpoint': stsUrl,
     '--sts-http': 'accepted', // the STS of the demo is on loopback
-    '--certificate-door': 'authority',
+    '--certificate-source': 'authority',
     '--authority-url': authorityUrl,
   }
   const child = startProgram('webhook', flags)
