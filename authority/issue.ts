@@ -1,3 +1,4 @@
+import type { CertificateSource } from '../contract/certificate-source.ts'
 import type { Clock } from '../shared/base/clock.ts'
 import { codeOf, messageOf } from '../shared/base/errors.ts'
 import type { Logger } from '../shared/base/log.ts'
@@ -6,7 +7,7 @@ import type { PresentCa } from './ca/keeper.ts'
 import type { ReadCsr } from './csr.ts'
 import type { Cluster } from './identity/ask.ts'
 import { requireAlive, type Identity } from './identity/identity.ts'
-import type { Door, Metrics } from './metrics.ts'
+import type { Metrics } from './metrics.ts'
 import { requirePermitted, type PolicySettings } from './policy/policy.ts'
 import { Refusal } from './refusal.ts'
 
@@ -20,7 +21,7 @@ export interface IssueDeps {
 }
 
 export interface IssueRequest {
-  readonly door: Door
+  readonly source: CertificateSource
   /** Vouched for by the apiserver: a reviewed token, or a kubelet's request. */
   readonly identity: Identity
   /** Called with the pod, once it is known to be alive: proving a signature costs the most. @throws Refusal */
@@ -35,7 +36,7 @@ export interface Issued extends Leaf {
   readonly dnsNames: readonly string[]
 }
 
-/** The part that both doors share: alive, permitted, signed. @throws Refusal */
+/** What both sources have in common: alive, permitted, signed. @throws Refusal */
 export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Issued> {
   const { identity, readCsr, lifetimeSeconds } = request
   const [pod, namespace] = await Promise.all([
@@ -55,10 +56,10 @@ export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Iss
 
 /** One line for each certificate: who has what, and until when. */
 export function noteIssued(request: IssueRequest, issued: Issued, deps: IssueDeps): void {
-  deps.metrics.count(request.door, 'issued', '')
+  deps.metrics.count(request.source, 'issued', '')
   deps.log.info(
     {
-      ...aboutOf(request.door, request.identity),
+      ...aboutOf(request.source, request.identity),
       event: 'issued',
       serial: issued.serial,
       identity: issued.uri,
@@ -71,16 +72,16 @@ export function noteIssued(request: IssueRequest, issued: Issued, deps: IssueDep
 
 /** One line for each refusal; what was not foreseen is a fault, and its message stays in the log. */
 export function noteRefused(
-  door: Door,
+  source: CertificateSource,
   identity: Identity | undefined,
   error: unknown,
   deps: Pick<IssueDeps, 'metrics' | 'log'>,
 ): void {
   const isRefusal = error instanceof Refusal
   const reason = isRefusal ? error.code : 'fault'
-  deps.metrics.count(door, isRefusal && error.status < 500 ? 'refused' : 'failed', reason)
+  deps.metrics.count(source, isRefusal && error.status < 500 ? 'refused' : 'failed', reason)
   const fields = {
-    ...aboutOf(door, identity),
+    ...aboutOf(source, identity),
     event: 'refused',
     reason,
     message: messageOf(error),
@@ -90,9 +91,12 @@ export function noteRefused(
   else deps.log.error(fields, 'fault while issuing')
 }
 
-function aboutOf(door: Door, identity: Identity | undefined): Record<string, string | undefined> {
+function aboutOf(
+  source: CertificateSource,
+  identity: Identity | undefined,
+): Record<string, string | undefined> {
   return {
-    door,
+    source,
     namespace: identity?.namespace,
     serviceAccount: identity?.serviceAccount,
     pod: identity?.podName,

@@ -1,32 +1,30 @@
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+import type { CertificateSource } from '../contract/certificate-source.ts'
 import type { PresentCa } from './ca/keeper.ts'
 
 /** Seconds: three calls of the apiserver and two signatures, up to their time limits. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3, 10]
 
-/** By which way a request came: the exchanger's, or the kubelet's. */
-export type Door = 'authority' | 'pod-certificate'
-
 export interface Metrics {
   readonly registry: Registry
   /** @param reason empty where it was issued */
-  count(door: Door, result: 'issued' | 'refused' | 'failed', reason: string): void
-  observe(door: Door, seconds: number): void
+  count(source: CertificateSource, result: 'issued' | 'refused' | 'failed', reason: string): void
+  observe(source: CertificateSource, seconds: number): void
 }
 
 export function createMetrics(current: () => PresentCa | undefined): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const issued = new Counter({
-    name: 'nocreds_certificates_issued_total',
-    help: 'Requests for a certificate by door, result and reason',
-    labelNames: ['door', 'result', 'reason'],
+    name: 'nocreds_certificate_requests_total',
+    help: 'Requests for a certificate by source, result and reason',
+    labelNames: ['source', 'result', 'reason'],
     registers,
   })
   const duration = new Histogram({
     name: 'nocreds_certificate_duration_seconds',
     help: 'Time from the whole request to the answer',
-    labelNames: ['door'],
+    labelNames: ['source'],
     buckets: DURATION_BUCKETS,
     registers,
   })
@@ -46,11 +44,11 @@ export function createMetrics(current: () => PresentCa | undefined): Metrics {
   })
   return {
     registry,
-    count(door, result, reason) {
-      issued.inc({ door, result, reason })
+    count(source, result, reason) {
+      issued.inc({ source, result, reason })
     },
-    observe(door, seconds) {
-      duration.observe({ door }, seconds)
+    observe(source, seconds) {
+      duration.observe({ source }, seconds)
     },
   }
 }

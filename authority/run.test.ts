@@ -43,7 +43,7 @@ describe('a pod asks', () => {
     expect(stage.lines).toContainEqual(
       expect.objectContaining({
         event: 'issued',
-        door: 'authority',
+        source: 'authority',
         serial: leaf!.serialNumber.toLowerCase(),
         podUid: POD.uid,
         identity: 'spiffe://cluster.local/ns/team-a/sa/web',
@@ -211,7 +211,7 @@ describe('a pod asks', () => {
     stage.api.fault = () => undefined
     const metrics = await (await fetch(`http://127.0.0.1:${authority.metricsPort}/metrics`)).text()
     expect(metrics).toContain(
-      'nocreds_certificates_issued_total{door="authority",result="refused",reason="pod-gone"} 4',
+      'nocreds_certificate_requests_total{source="authority",result="refused",reason="pod-gone"} 4',
     )
     expect(metrics).toContain(
       'nocreds_authority_certificate_expiry_timestamp_seconds{certificate="root"}',

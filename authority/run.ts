@@ -9,7 +9,7 @@ import type { AuthorityConfig } from './config.ts'
 import { createAuthorityServer } from './http/server.ts'
 import { createCluster } from './identity/ask.ts'
 import { createMetrics } from './metrics.ts'
-import { createKubeletDoor } from './pod-certificates/door.ts'
+import { createPodCertificateController } from './pod-certificates/controller.ts'
 import type { PolicySettings } from './policy/policy.ts'
 import { createBundleWriter } from './trust-bundle/bundle.ts'
 import { createClusterBundleWriter } from './trust-bundle/cluster-bundle.ts'
@@ -22,7 +22,7 @@ export interface AuthorityDeps {
 }
 
 /**
- * Starts the authority: probes at once, the door as soon as there is a CA. Ready once CA, server
+ * Starts the authority: probes at once, certificates as soon as there is a CA. Ready once CA, server
  * certificate and informers are in place.
  *
  * @throws Node's error for a port that is taken
@@ -46,7 +46,7 @@ export async function startAuthority(
     maxLifetimeSeconds: config['max-lifetime-seconds'],
     metrics,
   }
-  const kubelets = createKubeletDoor(issuing)
+  const kubelets = createPodCertificateController(issuing)
   const isReady = (): boolean => {
     const server = current()?.server
     const hasCertificate = server !== undefined && server.expiresAtMs > clock.now()
@@ -63,13 +63,13 @@ export async function startAuthority(
     log,
   })
   const first = await keeper.start()
-  const door = createAuthorityServer(first.server, issuing, servers.note)
+  const certificates = createAuthorityServer(first.server, issuing, servers.note)
   keeper.onChange(({ server }) => {
-    door.setSecureContext({ cert: server.certPem, key: server.keyPem, minVersion: 'TLSv1.2' })
+    certificates.setSecureContext({ cert: server.certPem, key: server.keyPem, minVersion: 'TLSv1.2' })
     bundles.wake()
     clusterBundle.wake()
   })
-  const running = await servers.serve(door, {
+  const running = await servers.serve(certificates, {
     port: config.port,
     stop() {
       for (const part of [keeper, bundles, clusterBundle, kubelets]) part.stop()

@@ -36,7 +36,7 @@ describe('parseFlags', () => {
       'mesh-proxies': ['istio-proxy', 'linkerd-proxy'],
       'sts-http': 'refused',
       'accept-cluster-audience': 'false',
-      'certificate-door': 'auto',
+      'certificate-source': 'auto',
       'trust-bundle': 'config-map',
       'cluster-domain': 'cluster.local',
       'authority-url': 'https://nocreds-authority.nocreds-system.svc',
@@ -65,7 +65,7 @@ describe('parseFlags', () => {
     ['delivery', [...REQUIRED, '--default-delivery', 'x'], 'allowed: one of process, endpoint'],
     ['region', [...REQUIRED, '--default-region', 'x'], '--default-region is "x"'],
     ['sts endpoint', [...REQUIRED, '--sts-endpoint', 'ftp://x'], '--sts-endpoint is "ftp://x"'],
-    ['door', [...REQUIRED, '--certificate-door', 'x'], 'allowed: one of auto, authority, pod-'],
+    ['source', [...REQUIRED, '--certificate-source', 'x'], 'allowed: one of auto, authority, pod-'],
     ['authority', [...REQUIRED, '--authority-url', 'x'], '--authority-url is "x"'],
     ['authority by http', [...REQUIRED, '--authority-url', 'http://a'], 'allowed: an https URL'],
     [

@@ -1,3 +1,4 @@
+import { CERTIFICATE_SOURCES } from '../contract/certificate-source.ts'
 import { AUTHORITY } from '../contract/certificates.ts'
 import { DEFAULT_CLUSTER_DOMAIN } from '../contract/dns-names.ts'
 import { DEFAULT_EXCHANGER_RESOURCES, exchangerResources } from '../contract/exchanger-resources.ts'
@@ -105,7 +106,7 @@ export const FLAGS = {
     default: 'false',
     help: "whether to serve although the apiserver's own audience is a guarded one, so that every pod has a token for it",
   }),
-  'certificate-door': flag(values.oneOf('auto', 'authority', 'pod-certificate'), {
+  'certificate-source': flag(values.oneOf('auto', ...CERTIFICATE_SOURCES), {
     default: 'auto',
     help: 'who issues certificates: the authority of nocreds, asked by the sidecar, or asked by the kubelet (PodCertificateRequest); auto, at start: by the kubelet if the apiserver serves that and every node is 1.37 or newer',
   }),

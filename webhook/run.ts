@@ -5,7 +5,7 @@ import type { KubeClient } from '../shared/server/kube/kube-client.ts'
 import { openServers, type RunningServers } from '../shared/server/servers.ts'
 import type { Settings } from './admit/decide-pod.ts'
 import { createCachedReader } from './cluster/cached-reader.ts'
-import { findCertificateDoor, findTrustBundle } from './cluster/certificate-door.ts'
+import { findCertificateSource, findTrustBundle } from './cluster/certificate-source.ts'
 import { readObjects } from './cluster/objects-file.ts'
 import { OWN_TOKEN_FILE } from './cluster/own-audience.ts'
 import type { ClusterReader } from './cluster/types.ts'
@@ -16,7 +16,7 @@ import { isClusterAudienceGuarded, warnOfDefaultDelivery } from './start-checks.
 import { watchClientCa } from './tls/client-ca.ts'
 import { createFilesSource } from './tls/files.ts'
 import { createSelfManagedSource } from './tls/self-managed.ts'
-import type { CertificateSource } from './tls/source.ts'
+import type { ServingCertificateSource } from './tls/source.ts'
 
 export interface WebhookDeps {
   readonly clock: Clock
@@ -62,7 +62,7 @@ export async function startWebhook(
     throw error
   })
   const settings = settingsOf(config, {
-    certificateDoor: await findCertificateDoor(config['certificate-door'], deps),
+    certificateSource: await findCertificateSource(config['certificate-source'], deps),
     trustBundle: await findTrustBundle(config['trust-bundle'], deps),
   })
   const answering = { cluster: cluster.reader, settings, metrics, log, clock }
@@ -89,7 +89,7 @@ function looksGuarded(config: WebhookConfig, { log, ...deps }: WebhookDeps): Pro
   return isClusterAudienceGuarded(config, deps.ownTokenFile ?? OWN_TOKEN_FILE, log)
 }
 
-type FoundSources = Pick<Settings, 'certificateDoor' | 'trustBundle'>
+type FoundSources = Pick<Settings, 'certificateSource' | 'trustBundle'>
 
 function settingsOf(config: WebhookConfig, found: FoundSources): Settings {
   return {
@@ -145,7 +145,7 @@ async function openCluster(
 function openCertificates(
   config: WebhookConfig,
   { kube, clock, log }: WebhookDeps,
-): CertificateSource {
+): ServingCertificateSource {
   const { 'tls-cert': certFile, 'tls-key': keyFile } = config
   if (certFile !== undefined && keyFile !== undefined) {
     return createFilesSource({ certFile, keyFile, clock, log })
@@ -174,7 +174,7 @@ interface Tls {
 async function startTls(
   config: WebhookConfig,
   { clock, log }: WebhookDeps,
-  certificates: CertificateSource,
+  certificates: ServingCertificateSource,
 ): Promise<Tls> {
   const file = config['client-ca']
   const callers = file === undefined ? undefined : watchClientCa(file, clock, log)

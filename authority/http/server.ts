@@ -165,7 +165,7 @@ async function answer(
     return await atDesk(desk, addressOf(request.socket), async () => {
       identity = await identify(token, deps)
       const asked: IssueRequest = {
-        door: 'authority',
+        source: 'authority',
         identity,
         readCsr: () => readCsr(bytes),
         lifetimeSeconds: Math.min(durationSeconds, deps.maxLifetimeSeconds),

@@ -49,7 +49,7 @@ function connected(): KubeClient {
   return createKubeClient(cluster)
 }
 
-test('the webhook serves no request before it knows the source of certificates', async () => {
+test('the webhook serves nothing before the certificate source is selected', async () => {
   const config = await configOf()
   const questions = (): number =>
     api.requests.filter(({ path }) => path === '/apis/certificates.k8s.io/v1').length

@@ -98,7 +98,7 @@ function decideRequest(
     stsProxy: settings.stsProxy,
     stsNoProxy: settings.stsNoProxy,
     stsCa: settings.stsCa,
-    certificateDoor: settings.certificateDoor,
+    certificateSource: settings.certificateSource,
     trustBundle: settings.trustBundle,
     authorityUrl: settings.authorityUrl,
   }

@@ -9,7 +9,7 @@ import { eventually } from '../../test/fakes/eventually.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { createCa, issueLeaf, type Issued } from './certificates.ts'
 import { createFilesSource } from './files.ts'
-import type { CertificateSource } from './source.ts'
+import type { ServingCertificateSource } from './source.ts'
 
 const LOOK_MS = 5000
 
@@ -17,7 +17,7 @@ const LOOK_MS = 5000
 let pairs: readonly Issued[]
 let folder: string
 let clock: VirtualClock
-let source: CertificateSource
+let source: ServingCertificateSource
 let logged: string[]
 
 beforeAll(async () => {
@@ -43,7 +43,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-function newSource(): CertificateSource {
+function newSource(): ServingCertificateSource {
   return createFilesSource({
     certFile: join(folder, 'tls.crt'),
     keyFile: join(folder, 'tls.key'),

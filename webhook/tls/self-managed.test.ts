@@ -10,7 +10,7 @@ import { eventually } from '../../test/fakes/eventually.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { createCa } from './certificates.ts'
 import { createSelfManagedSource } from './self-managed.ts'
-import type { CertificateSource } from './source.ts'
+import type { ServingCertificateSource } from './source.ts'
 
 const SECRET = '/api/v1/namespaces/nocreds-system/secrets/nocreds-webhook-tls'
 const CONFIGURATION = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/nocreds'
@@ -19,7 +19,7 @@ const LEAF_SECONDS = 7 * 86_400
 
 let api: FakeApiserver
 let clock: VirtualClock
-let replicas: CertificateSource[]
+let replicas: ServingCertificateSource[]
 let logged: { readonly level: string; readonly msg: string }[]
 
 beforeEach(async () => {
@@ -48,7 +48,7 @@ function applyManifests(): void {
   })
 }
 
-function newReplica(): CertificateSource {
+function newReplica(): ServingCertificateSource {
   const config = new KubeConfig()
   config.loadFromClusterAndUser(
     { name: 'fake', server: api.url, skipTLSVerify: true },
@@ -73,7 +73,7 @@ function newReplica(): CertificateSource {
   return replica
 }
 
-async function startReplicas(count: number): Promise<CertificateSource[]> {
+async function startReplicas(count: number): Promise<ServingCertificateSource[]> {
   const started = Array.from({ length: count }, newReplica)
   await Promise.all(started.map((replica) => replica.start()))
   await allAtRest()
@@ -98,7 +98,7 @@ function published(): string[] {
   )
 }
 
-function isTrusted(replica: CertificateSource): boolean {
+function isTrusted(replica: ServingCertificateSource): boolean {
   const leaf = new X509Certificate(replica.current()?.certPem ?? '')
   return published().every((bundle) =>
     splitPem(bundle).some((pem) => leaf.verify(new X509Certificate(pem).publicKey)),

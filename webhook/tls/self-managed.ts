@@ -7,7 +7,7 @@ import { bringCaBundleInStep } from './ca-bundle.ts'
 import { carryOut } from './renewal.ts'
 import { nextStep, type RotationPolicy, type TlsState } from './rotation.ts'
 import { readStoredState } from './secret-store.ts'
-import type { CertificateSource } from './source.ts'
+import type { ServingCertificateSource } from './source.ts'
 
 export interface SelfManagedOptions {
   readonly kube: KubeClient
@@ -46,7 +46,7 @@ function paceOf({ leafLifetimeSeconds, caLifetimeSeconds }: SelfManagedOptions):
  * `--tls self-managed`: CA and serving certificate in one Secret that the replicas share; the first to
  * write wins, so there is no leader. While the apiserver is away the present certificate stays.
  */
-export function createSelfManagedSource(options: SelfManagedOptions): CertificateSource {
+export function createSelfManagedSource(options: SelfManagedOptions): ServingCertificateSource {
   const { clock, log } = options
   const { checkMs } = paceOf(options)
   const listeners: ((certificate: ServingCertificate) => void)[] = []

@@ -1,7 +1,7 @@
 import type { ServingCertificate } from '../../shared/x509/pair.ts'
 
 /** Where the serving certificate comes from; it changes while the server runs. */
-export interface CertificateSource {
+export interface ServingCertificateSource {
   /** Undefined until there is one. */
   current(): ServingCertificate | undefined
   /** True once the certificate, and the caBundle where it is ours to write, are in place. */

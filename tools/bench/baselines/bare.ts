@@ -69,7 +69,7 @@ const INJECTION: Injection = {
   exchangerImagePullPolicy: 'IfNotPresent',
   exchangerUser: 65532,
   meshProxies: [],
-  certificateDoor: 'authority',
+  certificateSource: 'authority',
   trustBundle: 'config-map',
   authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
 }

@@ -24,7 +24,7 @@ const LABELS: Readonly<Record<string, string>> = {
   kind: '`ServiceAccount`, `Namespace`',
   result:
     'of labels: `label-added`, `label-removed`, `failed`; of certificates: `issued`, `refused`, `failed`',
-  door: '`authority` (the sidecar asked) or `pod-certificate` (the kubelet asked)',
+  source: '`authority` (the sidecar asked) or `pod-certificate` (the kubelet asked)',
   certificate: '`root`, `intermediate`, `server`',
   server: '`admission`, `certificates` or `metrics`',
 }

@@ -1,4 +1,5 @@
 import type { WantedCertificate } from '../../../contract/annotations.ts'
+import type { CertificateSource } from '../../../contract/certificate-source.ts'
 import {
   AUTHORITY,
   AUTHORITY_VOLUME,
@@ -11,7 +12,7 @@ import {
 } from '../../../contract/certificates.ts'
 import { CERTIFICATE_DNS_NAMES } from '../../../contract/names.ts'
 import type { EnvVar, Volume, VolumeMount } from '../pod.ts'
-import { mountOf, type CertificateDoor, type TrustBundleSource } from './injection.ts'
+import { mountOf, type TrustBundleSource } from './injection.ts'
 
 /**
  * The CAs that peers accept, as a source of a projected volume.
@@ -68,13 +69,13 @@ function kubeletVolume(
   )
 }
 
-/** Volumes of the door. */
+/** The volumes that this source needs. */
 export function certificateVolumes(
   certificate: WantedCertificate,
-  door: CertificateDoor,
+  source: CertificateSource,
   trustBundle: TrustBundleSource,
 ): readonly Volume[] {
-  return door === 'authority'
+  return source === 'authority'
     ? [authorityVolume(trustBundle), publishedVolume()]
     : [kubeletVolume(certificate, trustBundle)]
 }
@@ -88,9 +89,9 @@ export const CERTIFICATE_SIDECAR_MOUNTS: readonly VolumeMount[] = [
 const KUBELET_MOUNT = mountOf(TLS_VOLUME, 'read')
 const PUBLISHED_MOUNT = { ...KUBELET_MOUNT, subPath: TLS_VOLUME.publishedPath }
 
-/** What the app's containers mount; they see the same by both doors. */
-export function certificateMount(door: CertificateDoor): VolumeMount {
-  return door === 'authority' ? PUBLISHED_MOUNT : KUBELET_MOUNT
+/** What the app's containers mount; it looks the same for both sources. */
+export function certificateMount(source: CertificateSource): VolumeMount {
+  return source === 'authority' ? PUBLISHED_MOUNT : KUBELET_MOUNT
 }
 
 export const CERTIFICATE_ENV: EnvVar = { name: TLS_DIR_ENV, value: TLS_VOLUME.mountPath }

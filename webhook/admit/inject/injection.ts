@@ -3,17 +3,12 @@ import type {
   WantedCertificate,
   WantedCredentials,
 } from '../../../contract/annotations.ts'
+import type { CertificateSource } from '../../../contract/certificate-source.ts'
 import { AUTHORITY_VOLUME, TLS_VOLUME } from '../../../contract/certificates.ts'
 import type { PullPolicy } from '../../../contract/image.ts'
 import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
 import type { ExchangerUser } from '../../../contract/values.ts'
 import type { VolumeMount } from '../pod.ts'
-
-/**
- * By which door certificates come: the sidecar asks nocreds' authority, or the kubelet asks for one by
- * a PodCertificateRequest.
- */
-export type CertificateDoor = 'authority' | 'pod-certificate'
 
 /** Of which kind is the object that volumes take the trust bundle from. */
 export const TRUST_BUNDLE_SOURCES = ['config-map', 'cluster-trust-bundle'] as const
@@ -41,7 +36,7 @@ export interface InjectionSettings {
   readonly stsProxy: string | undefined
   readonly stsNoProxy: string | undefined
   readonly stsCa: string | undefined
-  readonly certificateDoor: CertificateDoor
+  readonly certificateSource: CertificateSource
   readonly trustBundle: TrustBundleSource
   /** Base URL of the authority. */
   readonly authorityUrl: string
@@ -61,10 +56,10 @@ export interface SidecarTasks {
 }
 
 /** Undefined where the pod needs no sidecar. */
-export function sidecarTasks({ request, certificateDoor }: Injection): SidecarTasks | undefined {
+export function sidecarTasks({ request, certificateSource }: Injection): SidecarTasks | undefined {
   const credentials =
     request.credentials?.delivery === 'web-identity' ? undefined : request.credentials
-  const certificate = certificateDoor === 'authority' ? request.certificate : undefined
+  const certificate = certificateSource === 'authority' ? request.certificate : undefined
   if (credentials === undefined && certificate === undefined) return undefined
   return { credentials, certificate }
 }

@@ -6,13 +6,13 @@ import { isSame } from './same.ts'
 import { sidecar } from './sidecar.ts'
 
 /** The volumes that the pod gets. */
-export function ourVolumes({ request, certificateDoor, trustBundle }: Injection): Volume[] {
+export function ourVolumes({ request, certificateSource, trustBundle }: Injection): Volume[] {
   const { credentials, certificate } = request
   return [
     ...(credentials === undefined ? [] : credentialsVolumes(credentials)),
     ...(certificate === undefined
       ? []
-      : certificateVolumes(certificate, certificateDoor, trustBundle)),
+      : certificateVolumes(certificate, certificateSource, trustBundle)),
   ]
 }
 
@@ -32,10 +32,10 @@ export function ourSidecars(injection: Injection, pod: Pod): Container[] {
 }
 
 /** What the app's containers mount. */
-export function appMounts({ request, certificateDoor }: Injection): VolumeMount[] {
+export function appMounts({ request, certificateSource }: Injection): VolumeMount[] {
   const { credentials, certificate } = request
   return [
     ...(credentials === undefined ? [] : [credentialsMount(credentials)]),
-    ...(certificate === undefined ? [] : [certificateMount(certificateDoor)]),
+    ...(certificate === undefined ? [] : [certificateMount(certificateSource)]),
   ]
 }

@@ -25,13 +25,13 @@ import {
   withDenial,
 } from './request.ts'
 
-export interface KubeletDoorDeps extends IssueDeps {
+export interface PodCertificateControllerDeps extends IssueDeps {
   readonly kube: KubeClient
   readonly random: Random
   readonly maxLifetimeSeconds: number
 }
 
-export interface KubeletDoor {
+export interface PodCertificateController {
   /** True where the apiserver serves PodCertificateRequests and they are followed. */
   readonly open: boolean
   /** True unless requests are served and not yet followed. */
@@ -49,7 +49,9 @@ const MAX_AT_ONCE = 16
  * The kubelet's way: it asks by an object of the apiserver, which vouches for what kubelets write,
  * and finds the certificate in its status. Replicas may answer the same request; the first one counts.
  */
-export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
+export function createPodCertificateController(
+  deps: PodCertificateControllerDeps,
+): PodCertificateController {
   const { kube, clock, log } = deps
   const stopping = new AbortController()
   const underWay = new Set<string>()
@@ -124,7 +126,7 @@ export function createKubeletDoor(deps: KubeletDoorDeps): KubeletDoor {
 }
 
 /** Never throws: what fails for the time being stays undecided. @param key `namespace/name` */
-async function decide(key: string, deps: KubeletDoorDeps): Promise<void> {
+async function decide(key: string, deps: PodCertificateControllerDeps): Promise<void> {
   const { clock, metrics } = deps
   const startedAt = clock.monotonic()
   let request: KubeObject | undefined
@@ -148,9 +150,9 @@ async function read(key: string, kube: KubeClient): Promise<KubeObject | undefin
 }
 
 /** @throws Refusal; KubeError */
-async function answer(request: KubeObject, deps: KubeletDoorDeps): Promise<void> {
+async function answer(request: KubeObject, deps: PodCertificateControllerDeps): Promise<void> {
   const asked = {
-    door: 'pod-certificate',
+    source: 'pod-certificate',
     identity: identityOf(request),
     readCsr(pod: unknown) {
       requireAsked(request, pod)
@@ -171,7 +173,7 @@ async function answer(request: KubeObject, deps: KubeletDoorDeps): Promise<void>
 async function deny(
   request: KubeObject | undefined,
   error: unknown,
-  deps: KubeletDoorDeps,
+  deps: PodCertificateControllerDeps,
 ): Promise<void> {
   try {
     if (request === undefined) {
