@@ -25,7 +25,7 @@ async function hasEveryCapability(): Promise<boolean> {
 }
 
 /**
- * The host with the Docker engine that the environment names, else with our own; undefined where neither
+ * The host with the Docker engine that the environment names, else with our own; undefined if neither
  * answers.
  */
 export async function findEngine(host: Host): Promise<Host | undefined> {
@@ -36,10 +36,10 @@ export async function findEngine(host: Host): Promise<Host | undefined> {
 
 /**
  * The host with a Docker engine: one that answers, else our own, which is installed
- * from Debian where it is missing, and started.
+ * from Debian if it is missing, and started.
  *
  * @param onStart what to do with our own engine once it is started, before it is used
- * @throws MachineError where there is none and none can be had
+ * @throws MachineError if there is none and none can be installed
  */
 export async function withEngine(
   host: Host,

@@ -25,7 +25,7 @@ const MODULES = ['kubernetes', 'etcd', 'coredns', 'local', 'containerd', 'crictl
 
 type Parts = Readonly<Record<(typeof MODULES)[number] | 'debian', Made>>
 
-/** Makes the node image of kind, where it is not there: Kubernetes, and everything under it, from source. */
+/** Makes the node image of kind, if it is not there: Kubernetes, and everything under it, from source. */
 export async function makeKindNode(host: Host): Promise<void> {
   const built = new Map<string, Made>([['debian', await debianRoot(host, 'debian-kind', PACKAGES)]])
   for (const module of MODULES) built.set(module, await goPrograms(host, module))

@@ -32,7 +32,7 @@ const OTHERS: readonly Provision[] = [
  * those that a registry gives are pulled, and the rest is made.
  *
  * @returns the node image to create the cluster from
- * @throws MachineError where an image can neither be pulled nor made
+ * @throws MachineError if an image can neither be pulled nor made
  */
 export async function provideImages(host: Host): Promise<string> {
   await removeUnfinished(host)

@@ -53,7 +53,7 @@ async function servesClusterBundles(): Promise<boolean> {
   return resources.some(({ name }) => name === 'clustertrustbundles')
 }
 
-test('a replica that starts compares by writing, which changes nothing where nothing is to be changed', async () => {
+test('a replica that starts compares by writing, which changes nothing that is up to date', async () => {
   const paths = [pathIn('team'), ...((await servesClusterBundles()) ? [CLUSTER_BUNDLE] : [])]
   await sleep(realClock, COMPARED_MS)
   const before = await Promise.all(paths.map(found))
@@ -62,7 +62,7 @@ test('a replica that starts compares by writing, which changes nothing where not
   expect(await Promise.all(paths.map(found))).toEqual(before)
 }, 60_000)
 
-test('the ClusterTrustBundle has the same CAs, where the apiserver serves them', async () => {
+test('the ClusterTrustBundle has the same CAs if the apiserver serves ClusterTrustBundles', async () => {
   if (!(await servesClusterBundles())) {
     expect(await found(CLUSTER_BUNDLE)).toBeUndefined()
     return

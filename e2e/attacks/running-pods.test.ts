@@ -52,7 +52,7 @@ afterAll(() => closeSuite(suite))
 
 const podPath = (rest: string): string => `/api/v1/namespaces/${team.namespace}/pods/app${rest}`
 
-/** Nothing is kept of it where it is admitted. */
+/** Nothing is kept of it if it is admitted. */
 function debug(container: object, contentType = STRATEGIC): Promise<ApiAnswer> {
   const whole = { name: 'peek', image: IMAGES.appJavascript, command: ['sleep', '1'], ...container }
   const body = { spec: { ephemeralContainers: [whole] } }

@@ -178,7 +178,7 @@ const eachOf = (values: Readonly<Record<string, string>>): Record<string, Change
     Object.entries(values).map(([name, value]) => [`${name}=${value}`, variable(name, value)]),
   )
 
-/** Each is put back by the webhook, and refused by the guard where the webhook does not see it. */
+/** Each is put back by the webhook, and refused by the guard if the webhook does not see it. */
 export const OF_SIDECAR: Readonly<Record<string, Change>> = {
   ...SIDECARS,
   ...eachOf(OTHER_VALUES),

@@ -29,7 +29,7 @@ afterAll(async () => {
 })
 
 /**
- * A pod with a certificate by the exchanger, as the webhook writes it where kubelets bring none; the guard, which
+ * A pod with a certificate by the exchanger, as the webhook writes it if the source is the authority; the guard, which
  * compares it, is what the attacker has to pass.
  */
 async function start(name: string, spec: object): Promise<void> {

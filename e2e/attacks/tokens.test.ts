@@ -135,7 +135,7 @@ describe('02: the raw token by one annotation', () => {
     const answer = await say('team-a', { 'permitted-deliveries': 'process,webidentity' })
     expectStopped({ ...answer, body: undefined }, 'namespaces.nocreds.dev', 'webidentity')
   })
-  test('admitted: where the Namespace says so, by webhook and guard; and taken back', async () => {
+  test('admitted by webhook and guard if the Namespace permits it; a permission can be taken back', async () => {
     for (const place of ['team-a', 'unseen'] as const)
       expect(await say(place, { 'permitted-deliveries': 'process, web-identity' })).toMatchObject({
         status: 200,

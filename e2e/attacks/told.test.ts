@@ -121,7 +121,7 @@ describe("03: the cluster's own audience", () => {
       '0',
     ])
   })
-  test('where it is, the webhook says so and is not ready; unless that is accepted', async () => {
+  test('if it is, the webhook says so and is not ready, unless the operator accepts it', async () => {
     const flags = [`--audience=https://${ISSUER}`]
     await startCopy('audience', flags)
     await startCopy('accepted', [...flags, '--accept-cluster-audience=true'])

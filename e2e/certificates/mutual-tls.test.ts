@@ -74,7 +74,7 @@ describe.each(['auto', 'authority'] as const)('certificates from the source: %s'
     expect(seconds.at(-1)!.answered).toBeGreaterThan(0)
   })
 
-  test('no sidecar where the kubelet does it, and no token of nocreds in the app', async () => {
+  test('no sidecar if the kubelet asks, and no token of nocreds in the app', async () => {
     const pods = await suite.kubectl([
       ...['get', 'pods', '--namespace', one.namespace, '--output'],
       'jsonpath={.items[*].spec.initContainers[*].name}',

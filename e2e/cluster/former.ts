@@ -27,7 +27,7 @@ interface Deployment {
  * Sees to it that the node has the images of the former version, and writes `FORMER_INSTALL`.
  *
  * @param flags of a Deployment by its name, besides those of the manifest
- * @throws MachineError where its commit can neither be found nor fetched
+ * @throws MachineError if its commit can neither be found nor fetched
  */
 export async function provideFormer(
   host: Host,

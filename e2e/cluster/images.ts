@@ -41,7 +41,7 @@ export async function withBuilder(host: Host): Promise<Host> {
   return buildx === undefined ? host.with({ DOCKER_BUILDKIT: '0' }) : host
 }
 
-/** Builds use the host's network, which `npm ci` needs; a proxy is passed on where there is one. */
+/** Builds use the host's network, which `npm ci` needs; a proxy is passed on if there is one. */
 export async function dockerBuild(
   host: Host,
   context: string,

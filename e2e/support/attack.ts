@@ -10,7 +10,7 @@ import { waitFor } from './wait.ts'
 export interface AttackRequest {
   /** Default: {@link DEV}. */
   readonly as?: User
-  /** Default: POST; PATCH where `type` is given. */
+  /** Default: POST; PATCH if `type` is given. */
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Default: v1. */
   readonly api?: string
@@ -70,7 +70,7 @@ export function expectAdmitted({ status, message }: ApiAnswer): void {
   })
 }
 
-/** Such a pod is of a scheduler that does not exist, so it never starts where it is kept. */
+/** Such a pod is of a scheduler that does not exist, so it never starts even if it is kept. */
 export interface AttackPod {
   readonly apiVersion: 'v1'
   readonly kind: 'Pod'
@@ -119,7 +119,7 @@ export async function injectedPod(
   }
 }
 
-/** A pod of `unseen` as the webhook writes it with a certificate by the sidecar, where kubelets bring none. */
+/** A pod of `unseen` as the webhook writes it with a certificate, if the source is the authority. */
 export async function goldenPod(
   ground: Ground,
   from: 'certificate' | 'certificate-and-role',

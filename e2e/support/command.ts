@@ -22,7 +22,7 @@ export interface CommandOptions {
   readonly input?: string
   /** Default: ten minutes. */
   readonly timeoutMs?: number
-  /** Ends the program where it is aborted. */
+  /** Ends the program if it is aborted. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -40,7 +40,7 @@ export function run(
     const child = spawn(command, args, {
       cwd,
       env: { ...env },
-      // Not `timeout`: its timer stays behind where the program is not there.
+      // Not `timeout`: its timer stays behind if the program is not there.
       signal: anyOf(AbortSignal.timeout(timeoutMs), signal),
       stdio: ['pipe', 'pipe', 'pipe'],
     })
@@ -91,7 +91,7 @@ export function show(
   })
 }
 
-/** What the program printed, or undefined where it failed or is not there. */
+/** What the program printed, or undefined if it failed or is not there. */
 export async function tryRun(
   command: string,
   args: readonly string[],

@@ -119,7 +119,7 @@ export function objectOf({
   return object
 }
 
-/** A copy of the object with a JSON patch (RFC 6902). @throws Error where the patch does not apply */
+/** A copy of the object with a JSON patch (RFC 6902). @throws Error if the patch does not apply */
 export function changed(object: KubernetesObject, patch: readonly Operation[]): KubernetesObject {
   const copy = copyOf(object)
   for (const failed of applyPatch(copy, copyOf([...patch]))) if (failed !== null) throw failed

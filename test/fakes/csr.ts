@@ -5,7 +5,7 @@ import { OID } from '../../shared/x509/oids.ts'
 import { toPem } from '../../shared/x509/pem.ts'
 
 export interface CsrOptions {
-  /** Private; a new P-256 key where none is given. */
+  /** Private; a new P-256 key if none is given. */
   readonly key?: KeyObject
   readonly dnsNames?: readonly string[]
   readonly uris?: readonly string[]
@@ -15,7 +15,7 @@ export interface CsrOptions {
   readonly extensions?: readonly Buffer[]
   /** More attributes, in DER. */
   readonly attributes?: readonly Buffer[]
-  /** AlgorithmIdentifier, where it is not the one of the key. */
+  /** AlgorithmIdentifier, if it is not the one of the key. */
   readonly algorithm?: Buffer
 }
 

@@ -6,7 +6,7 @@ const LOOK_MS = 5
 /** Far above what any loopback exchange takes, so that a wrong condition fails instead of hanging. */
 const MAX_POLLS = 4000
 
-/** Resolves once the condition holds; rejects where it never does. */
+/** Resolves once the condition holds; rejects if it never does. */
 export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let poll = 0; poll < MAX_POLLS; poll += 1) {
     if (await condition()) return

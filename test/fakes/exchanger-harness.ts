@@ -39,7 +39,7 @@ export interface HarnessOptions<Thing = CredentialDocument> {
   readonly behaviour: (index: number) => Behaviour<Thing>
   /** What an earlier process left. */
   readonly found?: Thing
-  /** Version of the token at start; `token-1` where not given. */
+  /** Version of the token at start; `token-1` if not given. */
   readonly token?: string | undefined
 }
 

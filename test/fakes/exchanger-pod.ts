@@ -16,7 +16,7 @@ export interface Pod {
   readonly config: ExchangerConfig
   readonly env: Record<string, string>
   putToken(jwt: string): Promise<void>
-  /** Throws where there is none. */
+  /** @throws if there is none */
   document(): Promise<CredentialDocument>
   terminationMessage(): Promise<string>
 }
@@ -92,7 +92,7 @@ export function start(
 /** Between two looks in milliseconds, and how many there are: fewer than a test's own timeout allows. */
 const LOOKS = { everyMs: 20, most: 1250 } as const
 
-/** Resolves with what `find` gives, once that is something; rejects where it never is. */
+/** Resolves with what `find` gives, once that is something; rejects if it never is. */
 export async function until<T>(find: () => T | undefined | Promise<T | undefined>): Promise<T> {
   for (let look = 0; look < LOOKS.most; look += 1) {
     const found = await find()

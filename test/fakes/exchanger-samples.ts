@@ -57,7 +57,7 @@ export function collectingLog(): { readonly log: Logger; readonly lines: LogLine
   return { log, lines }
 }
 
-/** What the action throws; a test fails where it throws nothing. */
+/** What the action throws; a test fails if it throws nothing. */
 export async function thrownBy(action: () => unknown): Promise<unknown> {
   try {
     await action()

@@ -87,7 +87,7 @@ describe('startContainer', () => {
     expect(silent.terminationMessage).toBe('')
   })
 
-  test('falls back to the log of a failure where the container wants it', async () => {
+  test('falls back to the log of a failure if the container asks for that', async () => {
     const source = "console.error('why'); process.exitCode = 1"
     const policy = { terminationMessagePolicy: 'FallbackToLogsOnError' }
     expect((await (await run(await script(source, policy))).exited).terminationMessage).toBe('why')

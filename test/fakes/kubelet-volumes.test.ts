@@ -28,7 +28,7 @@ const POD: KubeletPod = {
   },
 }
 
-/** Undefined where the folder that `..data` pointed at went away during the look-up. */
+/** Undefined if the folder that `..data` pointed at went away during the look-up. */
 async function readUnlessGone(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')

@@ -21,7 +21,7 @@ export interface KubeletOptions {
   readonly folder: string
   readonly issuer: Pick<Issuer, 'mintToken'>
   readonly clock: Clock
-  /** The `data` of a ConfigMap; undefined where there is none. */
+  /** The `data` of a ConfigMap; undefined if absent. */
   readonly configMap?: (namespace: string, name: string) => Payload | undefined
 }
 
@@ -34,7 +34,7 @@ export interface PreparedPod {
   readonly volumes: ReadonlyMap<string, string>
   /** Writes new tokens now, as it happens anyway at 80 % of their life. */
   rotateToken(): Promise<void>
-  /** Ends the rotation; waits for one that is under way and throws where the last one failed. */
+  /** Ends the rotation; waits for one that is under way and throws if the last one failed. */
   close(): Promise<void>
 }
 
@@ -122,7 +122,7 @@ function lifeSecondsOf(volume: KubeletVolume): number {
   return Math.min(...lives)
 }
 
-/** @throws Error where one is missing: a kubelet would hold the pod back */
+/** @throws Error if one is missing: a kubelet would hold the pod back */
 function configMapsFor(pod: KubeletPod, volume: KubeletVolume, options: KubeletOptions): Payload {
   const { namespace } = identityOf(pod)
   const payload: Record<string, string> = {}

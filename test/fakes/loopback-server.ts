@@ -9,7 +9,7 @@ export function listenOnLoopback(server: HttpServer | HttpsServer, port: number)
   return listen(server, port, '127.0.0.1')
 }
 
-/** Ends the server and every connection to it; no error where it does not listen. */
+/** Ends the server and every connection to it; no error if it does not listen. */
 export async function closeAtOnce(server: HttpServer | HttpsServer): Promise<void> {
   if (!server.listening) return
   const closed = once(server, 'close')

@@ -44,7 +44,7 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close()
 })
 
-/** @param lifetimeSeconds of the certificates; as asked for where not given */
+/** @param lifetimeSeconds of the certificates; as asked for if not given */
 async function arrange(lifetimeSeconds?: number, credentials?: Pod): Promise<void> {
   authority = await startAuthority({
     clock: realClock,

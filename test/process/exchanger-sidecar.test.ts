@@ -119,13 +119,13 @@ async function startSidecar(): Promise<RunningContainer> {
   return container
 }
 
-/** A file on the credentials volume; undefined where there is none. */
+/** A file on the credentials volume; undefined if absent. */
 function onVolume(name: string): Promise<string | undefined> {
   const file = join(prepared.volumes.get(CREDENTIALS_VOLUME.name)!, name)
   return readFile(file, 'utf8').catch(() => undefined)
 }
 
-/** Throws where there is half a document. */
+/** @throws if the document is incomplete. */
 async function published(): Promise<CredentialDocument | undefined> {
   const text = await onVolume('credentials.json')
   if (text === undefined) return undefined

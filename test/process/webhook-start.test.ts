@@ -85,16 +85,21 @@ test('the webhook serves nothing before the certificate source is selected', asy
   await stopping
 })
 
-describe("where the cluster's own audience is guarded", () => {
+describe("if the cluster's own audience is guarded", () => {
   const readiness = async (metricsPort: number): Promise<number> =>
     (await fetch(`http://127.0.0.1:${metricsPort}/readyz`)).status
   const metrics = async (metricsPort: number): Promise<string> =>
     (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
 
   test.each([
-    ['the webhook does not become ready', 'sts.amazonaws.com', 'false', 503],
-    ['it does if that is accepted', 'sts.amazonaws.com', 'true', 200],
-    ['and it does where it is another', 'https://kubernetes.default.svc', 'false', 200],
+    ['the webhook is not ready', 'sts.amazonaws.com', 'false', 503],
+    ['the webhook is ready if the operator accepts it', 'sts.amazonaws.com', 'true', 200],
+    [
+      'the webhook is ready if the audience is another one',
+      'https://kubernetes.default.svc',
+      'false',
+      200,
+    ],
   ])('%s', async (_, aud, accepted, status) => {
     const claims = Buffer.from(JSON.stringify({ aud: [aud] })).toString('base64url')
     const ownTokenFile = join(folder, 'token')

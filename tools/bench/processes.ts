@@ -27,7 +27,7 @@ export interface StartOptions {
 /**
  * Starts a program and waits until it can be used.
  *
- * @throws Error where it ends before
+ * @throws Error if it ends before
  */
 export async function startNode(options: StartOptions): Promise<Running> {
   const { args, env = {}, logFile, ready } = options

@@ -22,7 +22,7 @@ export interface Authority {
   readonly url: string
   /** Tells the apiserver of a pod, as happens before a kubelet runs it. */
   addPod(pod: Pod): void
-  /** The `data` of a ConfigMap; undefined where there is none. */
+  /** The `data` of a ConfigMap; undefined if absent. */
   readonly configMap: (
     namespace: string,
     name: string,

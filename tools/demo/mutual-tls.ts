@@ -57,7 +57,7 @@ export async function startMutualTls(
   return caller
 }
 
-/** Resolves once both ends have new certificates. @throws Error where a call failed */
+/** Resolves once both ends have new certificates. @throws Error if a call failed */
 export async function watchRenewal(caller: RunningContainer): Promise<void> {
   const { code } = await caller.exited
   for (const line of caller.stdout.slice(1)) say(line, 'client')
@@ -70,7 +70,7 @@ async function certificateIsThere({ sidecar }: PodRun): Promise<void> {
   if (gate?.code !== 0) throw new Error(`the gate did not open: ${gate?.output ?? 'no sidecar'}`)
 }
 
-/** How the server ends the connection. @throws Error where it answers */
+/** The error with which the server refuses the connection. @throws Error if it answers */
 function refusalOf(url: string, options: object): Promise<string> {
   return new Promise((resolve, reject) => {
     const request = get(url, { ...options, lookup: onLoopback, agent: false }, (response) => {

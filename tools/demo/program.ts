@@ -15,7 +15,7 @@ export function startProgram(
   return spawn(process.execPath, words, { env, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
-/** The port in the line by which it says that it listens. @throws Error where it ends before */
+/** The port in the line by which it says that it listens. @throws Error if it ends before */
 export function portOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     const seen: string[] = []

@@ -1,4 +1,4 @@
-/** What the demo prints: acts, facts, diffs; colours only where a person looks on. */
+/** What the demo prints: steps, facts, diffs; colours only on a terminal. */
 import { createTwoFilesPatch } from 'diff'
 import { stringify } from 'yaml'
 

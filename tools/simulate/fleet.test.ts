@@ -17,7 +17,7 @@ interface FleetScenario {
   readonly lifeMs?: number
 }
 
-/** Where there is an outage STS is throttled as well, to 600 calls a second for 100,000 pods. */
+/** If there is an outage, STS is throttled as well, to 600 calls a second for 100,000 pods. */
 function simulate({ pods, minutes, seed, outage, lifeMs = HOUR }: FleetScenario): FleetRecord {
   const perSecond = (600 * pods) / 100_000
   return simulateFleet({

@@ -58,7 +58,7 @@ export function recoveryVerdict({ down40 }: Runs): Verdict {
   }
 }
 
-/** What a pod costs beside one of the largest fleet, in the scenario where they differ most. */
+/** What a pod costs beside one of the largest fleet, in the scenario with the largest difference. */
 export function costVerdict(runs: Runs, largest: Runs): Verdict {
   const names = Object.keys(SCENARIOS) as (keyof typeof SCENARIOS)[]
   const costs = names.map((name) => costOf(runs[name]).callsAPodAndHour)

@@ -43,5 +43,5 @@ class Server(ThreadingHTTPServer):
         print(f"{client_address[0]}: {sys.exc_info()[1]}", file=sys.stderr)
 
 
-TLS.context()  # fails at once where there is no certificate
+TLS.context()  # fails at once if there is no certificate
 Server(("", int(os.environ.get("PORT", "8443"))), Hello).serve_forever()

@@ -37,7 +37,7 @@ type AuthorityFault =
 interface AuthorityCall {
   readonly jwt: string
   readonly status: number
-  /** DNS names in the request; undefined where it could not be read. */
+  /** DNS names in the request; undefined if it could not be read. */
   readonly dnsNames: readonly string[] | undefined
   readonly durationSeconds: number | undefined
 }

@@ -46,7 +46,7 @@ export function newKeyPair(): { readonly publicKey: KeyObject; readonly privateK
   return generateKeyPairSync('ec', { namedCurve: 'P-256' })
 }
 
-/** A CA: a root where no issuer is given, else an intermediate that has none below it. */
+/** A CA: a root if no issuer is given, else an intermediate that has none below it. */
 export function createCa(name: string, life: Life, issuer?: Ca): Ca {
   const { publicKey, privateKey: key } = newKeyPair()
   const limits = issuer === undefined ? [] : [smallInteger(0)]

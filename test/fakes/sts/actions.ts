@@ -14,7 +14,7 @@ import type { XmlFields } from './xml.ts'
 export interface Role {
   readonly arn: string
   readonly trust: TrustPolicy
-  /** 3600–43200; 3600 where not given, as IAM has it. */
+  /** 3600–43200; 3600 if not given, as IAM has it. */
   readonly maxSessionDurationSeconds?: number
 }
 

@@ -22,7 +22,7 @@ export type Fault =
   /** The connection breaks once the request is there. */
   | { readonly kind: 'reset' }
 
-/** True where the fault needs no decision of STS; the response is then taken care of. */
+/** True if the fault needs no decision of STS; the response is then taken care of. */
 export function answerWithoutThinking(fault: Fault, response: ServerResponse): boolean {
   switch (fault.kind) {
     case 'http':

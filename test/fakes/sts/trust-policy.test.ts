@@ -93,7 +93,7 @@ describe('isTrusted', () => {
     expect(decide(Federated(`arn:aws${suffix}/below`))).toBe(false)
   })
 
-  test('a denial wins, where its condition holds', () => {
+  test('A denial wins if its condition holds', () => {
     const condition = { StringNotEquals: subject('other') }
     expect(decide(ALLOW, { ...ALLOW, Effect: 'Deny', Condition: condition })).toBe(false)
     const holdsNot = { StringEquals: subject('other') }

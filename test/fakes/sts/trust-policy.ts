@@ -37,7 +37,7 @@ export interface WebIdentity {
 
 type Operator = (value: string | undefined, wanted: readonly string[]) => boolean
 
-/** A negated operator is true where the key is missing, the others are false. */
+/** A negated operator is true if the key is missing, the others are false. */
 const OPERATORS: Readonly<Record<string, Operator>> = {
   StringEquals: (value, wanted) => value !== undefined && wanted.includes(value),
   StringNotEquals: (value, wanted) => value === undefined || !wanted.includes(value),
@@ -99,7 +99,7 @@ export function assertTrustPolicy(policy: TrustPolicy): void {
   }
 }
 
-/** True where some statement allows the identity and none denies it. */
+/** True if some statement allows the identity and none denies it. */
 export function isTrusted(policy: TrustPolicy, accountId: string, identity: WebIdentity): boolean {
   const matching = listOf(policy.Statement).filter((statement) =>
     concerns(statement, accountId, identity),

@@ -15,7 +15,7 @@ export interface Harness {
   readonly exchanger: string
 }
 
-/** @param lifetimeSeconds of credentials and certificates; 3600 where not given */
+/** @param lifetimeSeconds of credentials and certificates; 3600 if not given */
 export async function withHarness<T>(
   measure: (harness: Harness) => Promise<T>,
   lifetimeSeconds?: number,

@@ -46,7 +46,7 @@ func (d *Dir) Current() (*Generation, error) {
 	return d.current, nil
 }
 
-// IDOf is the SPIFFE id of a certificate, its one URI; empty where it has none or several.
+// IDOf is the SPIFFE id of a certificate, its one URI; empty if it has none or several.
 func IDOf(certificate *x509.Certificate) string {
 	if len(certificate.URIs) != 1 {
 		return ""
