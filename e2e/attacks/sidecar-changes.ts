@@ -56,7 +56,7 @@ export const CHANGES_WITH_CERTIFICATE: Readonly<Record<string, Change>> = {
   'one more source of the trust bundle': ofVolume('nocreds-authority', `${sources}/-`, {
     configMap: { name: 'mine', items: [{ key: 'ca.crt', path: 'other.crt' }] },
   }),
-  'a token for the authority that lives for a day': ofVolume(
+  'a token for the authority that is valid for a day': ofVolume(
     'nocreds-authority',
     `${sources}/0/serviceAccountToken/expirationSeconds`,
     86_400,

@@ -71,7 +71,7 @@ test('a pod that is not led astray has its certificate, by the same exchanger', 
   await ground.kubectl([...wait, '--namespace', ground.ns('unseen')])
 })
 
-test('10: not even a kubelet makes a token for the authority that lives longer than an hour', async () => {
+test('10: not even a kubelet makes a token for the authority that is valid for more than an hour', async () => {
   const namespace = ground.ns('unseen')
   const { metadata, spec } = await podOfUnseen('honest')
   const as = {

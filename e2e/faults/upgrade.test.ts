@@ -197,7 +197,7 @@ describe('a pod of the former version', () => {
     // The kubelet keeps tokens in memory only, so it asks for new ones, past the new guard.
     const before = await tokenDigest(suite, team.namespace, 'both')
     await restartKubelet(suite.host)
-    await waitFor('a certificate of a longer life', 120_000, async () => {
+    await waitFor('a certificate of a longer lifetime', 120_000, async () => {
       const { certPem } = await filesOf(suite, inTeam, 'pod/both')
       const { validFromDate, validToDate } = new X509Certificate(certPem)
       const seconds = (validToDate.getTime() - validFromDate.getTime()) / 1000

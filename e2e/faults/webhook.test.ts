@@ -181,7 +181,7 @@ test('the serving certificate is replaced twice under a stream of pods: none fai
   }
 }, 600_000)
 
-/** No replica runs, and none finds a certificate of a longer or shorter life when it starts. */
+/** No replica runs, and none finds a certificate of a longer or shorter lifetime when it starts. */
 async function withoutCertificates(): Promise<void> {
   await webhook.scale(0)
   const empty = JSON.stringify([{ op: 'add', path: '/data', value: {} }])

@@ -128,7 +128,7 @@ describe('preparePod', () => {
     ])
   })
 
-  test('rotates at 80 % of the life, and again, until it is closed', async () => {
+  test('rotates at 80 % of the lifetime, and again, until it is closed', async () => {
     const prepared = await preparePod(POD, { folder, issuer, clock })
     await clock.advance(479_999)
     expect(asked).toHaveLength(1)
@@ -143,7 +143,7 @@ describe('preparePod', () => {
     expect(asked).toHaveLength(3)
   })
 
-  test('rotates on demand, and counts the life from there', async () => {
+  test('rotates on demand, and counts the lifetime from there', async () => {
     const prepared = await preparePod(POD, { folder, issuer, clock })
     await clock.advance(400_000)
     await prepared.rotateToken()

@@ -32,7 +32,7 @@ export interface PreparedPod {
   readonly clock: Clock
   /** Folder of each volume that the testbed makes, by the volume's name. */
   readonly volumes: ReadonlyMap<string, string>
-  /** Writes new tokens now, as it happens anyway at 80 % of their life. */
+  /** Writes new tokens now, as it happens anyway at 80 % of their lifetime. */
   rotateToken(): Promise<void>
   /** Ends the rotation; waits for one that is under way and throws if the last one failed. */
   close(): Promise<void>
@@ -80,7 +80,7 @@ export async function preparePod(pod: KubeletPod, options: KubeletOptions): Prom
   return { pod, folder: options.folder, clock: options.clock, volumes, ...rotation }
 }
 
-/** Runs `write` for each volume now and at 80 % of its tokens' life; never twice at a time. */
+/** Runs `write` for each volume now and at 80 % of its tokens' lifetime; never twice at a time. */
 async function keepFresh(
   tokenVolumes: readonly KubeletVolume[],
   write: (volume: KubeletVolume) => Promise<void>,
@@ -93,7 +93,7 @@ async function keepFresh(
     timers.get(volume)?.()
     underWay = underWay.catch(() => undefined).then(() => write(volume))
     if (!closed) {
-      const delayMs = lifeSecondsOf(volume) * 1000 * ROTATED_AT
+      const delayMs = lifetimeSecondsOf(volume) * 1000 * ROTATED_AT
       // The old token stays, as with a kubelet; `close` reports a failure that no later attempt has fixed.
       const onTimer = (): void => void rotate(volume).catch(() => undefined)
       timers.set(volume, clock.after(delayMs, onTimer))
@@ -114,12 +114,12 @@ async function keepFresh(
   }
 }
 
-/** The shortest life of the volume's tokens. */
-function lifeSecondsOf(volume: KubeletVolume): number {
-  const lives = (volume.projected?.sources ?? []).map(
+/** The shortest lifetime of the volume's tokens. */
+function lifetimeSecondsOf(volume: KubeletVolume): number {
+  const lifetimes = (volume.projected?.sources ?? []).map(
     ({ serviceAccountToken }) => serviceAccountToken?.expirationSeconds ?? DEFAULT_TOKEN_SECONDS,
   )
-  return Math.min(...lives)
+  return Math.min(...lifetimes)
 }
 
 /** @throws Error if one is missing: a kubelet would hold the pod back */

@@ -235,7 +235,7 @@ test('refused: exit code 1, and the reason in log and termination message', asyn
   expect(message).toEqual(hint)
 })
 
-test('down for longer than the life: withdrawn at the end, back once STS is', async () => {
+test('down for longer than the lifetime: withdrawn at the end, back once STS is', async () => {
   scenario = await createScenario({ lifetimeSeconds: 8 })
   const resident = scenario.run('run')
   expect(await scenario.run('wait').exited).toBe(0)

@@ -55,7 +55,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** STS trusts the subject and gives short lives; the pod's volumes are there. */
+/** STS trusts the subject and issues short-lived credentials; the pod's volumes are there. */
 async function arrange(delivery: 'process' | 'endpoint', subject = SUBJECT): Promise<void> {
   const trust = trustPolicy({ issuer: issuer.url, subject, audience, accountId: '111122223333' })
   sts = await startSts({

@@ -14,7 +14,7 @@ const CLUSTER = join(import.meta.dirname, 'cluster')
 
 export const ROLE = 'arn:aws:iam::111122223333:role/team-a/app'
 const SUBJECT = 'system:serviceaccount:team-a:app'
-/** Short, so that refreshes can be watched; real lives are half an hour at least. */
+/** Short, so that refreshes can be watched; real lifetimes are half an hour at least. */
 const LIFETIME_SECONDS = 12
 
 export interface Environment {

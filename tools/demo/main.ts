@@ -30,12 +30,14 @@ async function scenario(environment: Environment, folder: string, runs: PodRun[]
   if (denied.allowed) throw new Error('a pod with a role of another team was admitted')
   say(`Error from server (Forbidden): ${denied.message}`)
 
-  step('Two pods talk by mutual TLS, with certificates of the authority that live 60 s here')
+  step(
+    'Two pods talk by mutual TLS, with certificates of the authority that are valid for 60 s here',
+  )
   const caller = await startMutualTls(environment, async (pod) =>
     start(await admitted(environment, pod), environment, folder, runs),
   )
 
-  step('The admitted pods run, one for each delivery; credentials live 12 s here')
+  step('The admitted pods run, one for each delivery; credentials are valid for 12 s here')
   await Promise.all(
     DELIVERIES.map(async (delivery) => {
       const pod = await admitted(

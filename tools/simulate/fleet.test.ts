@@ -14,17 +14,17 @@ interface FleetScenario {
   readonly minutes: number
   readonly seed: number
   readonly outage?: Outage
-  readonly lifeMs?: number
+  readonly lifetimeMs?: number
 }
 
 /** If there is an outage, STS is throttled as well, to 600 calls a second for 100,000 pods. */
-function simulate({ pods, minutes, seed, outage, lifeMs = HOUR }: FleetScenario): FleetRecord {
+function simulate({ pods, minutes, seed, outage, lifetimeMs = HOUR }: FleetScenario): FleetRecord {
   const perSecond = (600 * pods) / 100_000
   return simulateFleet({
     pods,
     startSpreadMs: MINUTE,
     durationMs: minutes * MINUTE,
-    lifeMs,
+    lifetimeMs,
     sts: stsWith(outage, outage && { perSecond, burst: Math.max(1, perSecond) }),
     random: seededRandom(seed),
   })
@@ -39,17 +39,17 @@ const anyMoment = fc.integer({ min: 10, max: 180 }).map((minutes) => minutes * M
 const seed = fc.integer()
 
 describe('a fleet', () => {
-  test('is even after three lives, though it started at once', () => {
+  test('is even after three lifetimes, though it started at once', () => {
     const { peakOverMean } = evennessOf(simulate({ pods: 12_000, minutes: 300, seed: 1 }))
     expect(peakOverMean).toBeLessThanOrEqual(1.2)
   })
 
   test('no pod is ever without credentials, STS being down for 10 minutes at any moment', () => {
     fc.assert(
-      fc.property(anyMoment, seed, fc.constantFrom(HOUR / 2, HOUR), (fromMs, one, lifeMs) => {
+      fc.property(anyMoment, seed, fc.constantFrom(HOUR / 2, HOUR), (fromMs, one, lifetimeMs) => {
         const outage = outageOf(fromMs, 10)
         const minutes = fromMs / MINUTE + 60
-        const record = simulate({ pods: 1000, minutes, seed: one, outage, lifeMs })
+        const record = simulate({ pods: 1000, minutes, seed: one, outage, lifetimeMs })
         expect(record.lapses).toBe(0)
         expect(Math.max(...record.unserved)).toBeGreaterThan(100)
       }),

@@ -23,7 +23,7 @@ export interface Verdict {
 
 const met = (isMet: boolean): string => (isMet ? 'met' : '**not met**')
 
-/** Busiest minute over the mean after three lives, beside what chance alone gives. */
+/** Busiest minute over the mean after three lifetimes, beside what chance alone gives. */
 export function evenVerdict(record: FleetRecord): Verdict {
   const { peakOverMean, meanPerMinute, minutes } = evennessOf(record)
   const [half, most] = [0.5, 0.95].map((share) => peakByChance(meanPerMinute, minutes, share)) as [

@@ -24,7 +24,7 @@ export interface Account {
   readonly providers: readonly OidcProvider[]
   readonly roles: ReadonlyMap<string, Role>
   readonly sessions: Sessions
-  /** The longest life that it gives, whatever is asked for; undefined leaves lives alone. */
+  /** The longest lifetime that it gives, whatever is asked for; undefined leaves lifetimes alone. */
   readonly lifetimeSeconds: number | undefined
 }
 

@@ -134,12 +134,12 @@ describe('AssumeRoleWithWebIdentity', () => {
       Credentials: { AccessKeyId: expect.stringMatching(/^ASIA[A-Z2-7]{16}$/) },
     })
     expect(answer.Credentials?.SecretAccessKey).toHaveLength(40)
-    const lifeMs = answer.Credentials!.Expiration!.getTime() - beforeMs
-    expect(lifeMs).toBeGreaterThanOrEqual(1_800_000)
-    expect(lifeMs).toBeLessThanOrEqual(realClock.now() - beforeMs + 1_800_000)
+    const lifetimeMs = answer.Credentials!.Expiration!.getTime() - beforeMs
+    expect(lifetimeMs).toBeGreaterThanOrEqual(1_800_000)
+    expect(lifetimeMs).toBeLessThanOrEqual(realClock.now() - beforeMs + 1_800_000)
   })
 
-  test('a life is an hour unless said otherwise, and up to the maximum of the role', async () => {
+  test('a lifetime is an hour unless said otherwise, and up to the maximum of the role', async () => {
     await assume()
     await assume({ role: LONG_ROLE, durationSeconds: 7200 })
     expect(sts.calls).toEqual([
@@ -161,7 +161,7 @@ describe('AssumeRoleWithWebIdentity', () => {
     await expect(assume()).resolves.toBeDefined()
   })
 
-  test('a shortened life is the only liberty', async () => {
+  test('a shortened lifetime is the only liberty', async () => {
     await sts.stop()
     sts = await startSts({
       clock,
@@ -267,9 +267,9 @@ describe('AssumeRoleWithWebIdentity refuses', () => {
     ['a session name with a blank', { sessionName: 'team a' }],
     ['a token of 3 characters', { token: 'abc' }],
     ['a token of 20,001 characters', { token: 'a'.repeat(20_001) }],
-    ['a life below 900 s', { durationSeconds: 899 }],
-    ['a life above 12 h', { role: LONG_ROLE, durationSeconds: 43_201 }],
-    ['a life above the maximum of the role', { durationSeconds: 3601 }],
+    ['a lifetime below 900 s', { durationSeconds: 899 }],
+    ['a lifetime above 12 h', { role: LONG_ROLE, durationSeconds: 43_201 }],
+    ['a lifetime above the maximum of the role', { durationSeconds: 3601 }],
   ])('%s', async (_what, request) => {
     expect(await refusalOf(assume(request))).toEqual(validation)
   })

@@ -66,7 +66,7 @@ async function measureMemory(kept: Kept, refreshes: number): Promise<Section> {
       `RssAnon of the process that stays; Pss_Anon ${proportional.toFixed(2)} MiB`,
       `at rest after refresh 1, ${middle} and ${refreshes}: ${mib(1)}, ${mib(middle)}, ${mib(refreshes)} MiB; most: ${Math.max(...atRest).toFixed(2)} MiB`,
       `growth is the slope of the last ${half.length} (least squares) times their number; less than ${NOISE_KIB} KiB, one page of V8's heap, is noise`,
-      `the real schedule with a life of ${LIFETIME_SECONDS} s, over TLS${kept.certificate === true ? '; certificates of a test authority' : ''}`,
+      `the real schedule with a lifetime of ${LIFETIME_SECONDS} s, over TLS${kept.certificate === true ? '; certificates of a test authority' : ''}`,
     ],
   }
 }
