@@ -85,7 +85,7 @@ export function parseFlags(argv: readonly string[]): AuthorityConfig {
 }
 
 /** A CA is renewed after two thirds of its life; the last third must hold what it signed. */
-const LEAST_RATIO = 4
+const MIN_RATIO = 4
 
 type Seconds =
   | 'max-lifetime-seconds'
@@ -94,10 +94,10 @@ type Seconds =
   | 'overlap-seconds'
 
 function requireAtLeast(config: AuthorityConfig, longer: Seconds, shorter: Seconds): void {
-  const least = config[shorter] * LEAST_RATIO
+  const least = config[shorter] * MIN_RATIO
   if (config[longer] >= least) return
   throw new UsageError(
-    `--${longer} is ${config[longer]}; allowed: at least ${LEAST_RATIO} times --${shorter}, which is ${least}`,
+    `--${longer} is ${config[longer]}; allowed: at least ${MIN_RATIO} times --${shorter}, which is ${least}`,
   )
 }
 

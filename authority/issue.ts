@@ -3,9 +3,9 @@ import type { Clock } from '../shared/base/clock.ts'
 import { codeOf, messageOf } from '../shared/base/errors.ts'
 import type { Logger } from '../shared/base/log.ts'
 import { issueLeaf, type Leaf } from '../shared/x509/certificate.ts'
-import type { PresentCa } from './ca/keeper.ts'
+import type { ActiveCa } from './ca/manager.ts'
 import type { ReadCsr } from './csr.ts'
-import type { Cluster } from './identity/ask.ts'
+import type { Cluster } from './identity/apiserver.ts'
 import { requireAlive, type Identity } from './identity/identity.ts'
 import type { Metrics } from './metrics.ts'
 import { requirePermitted, type PolicySettings } from './policy/policy.ts'
@@ -13,7 +13,7 @@ import { Refusal } from './refusal.ts'
 
 export interface IssueDeps {
   readonly cluster: Cluster
-  readonly current: () => PresentCa | undefined
+  readonly current: () => ActiveCa | undefined
   readonly names: PolicySettings
   readonly clock: Clock
   readonly log: Logger
@@ -55,7 +55,7 @@ export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Iss
 }
 
 /** One line for each certificate: who has what, and until when. */
-export function noteIssued(request: IssueRequest, issued: Issued, deps: IssueDeps): void {
+export function recordIssued(request: IssueRequest, issued: Issued, deps: IssueDeps): void {
   deps.metrics.count(request.source, 'issued', '')
   deps.log.info(
     {
@@ -71,7 +71,7 @@ export function noteIssued(request: IssueRequest, issued: Issued, deps: IssueDep
 }
 
 /** One line for each refusal; what was not foreseen is a fault, and its message stays in the log. */
-export function noteRefused(
+export function recordRefused(
   source: CertificateSource,
   identity: Identity | undefined,
   error: unknown,

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
 import type { CertificateSource } from '../contract/certificate-source.ts'
-import type { PresentCa } from './ca/keeper.ts'
+import type { ActiveCa } from './ca/manager.ts'
 
 /** Seconds: three calls of the apiserver and two signatures, up to their time limits. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3, 10]
@@ -12,7 +12,7 @@ export interface Metrics {
   observe(source: CertificateSource, seconds: number): void
 }
 
-export function createMetrics(current: () => PresentCa | undefined): Metrics {
+export function createMetrics(current: () => ActiveCa | undefined): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const issued = new Counter({

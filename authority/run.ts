@@ -3,11 +3,11 @@ import type { Clock, Random } from '../shared/base/clock.ts'
 import type { Logger } from '../shared/base/log.ts'
 import type { KubeClient } from '../shared/server/kube/kube-client.ts'
 import { openServers, type RunningServers } from '../shared/server/servers.ts'
-import { createCaKeeper, type CaKeeper } from './ca/keeper.ts'
+import { createCaManager, type CaManager } from './ca/manager.ts'
 import { serverNames } from './ca/own-certificate.ts'
 import type { AuthorityConfig } from './config.ts'
 import { createAuthorityServer } from './http/server.ts'
-import { createCluster } from './identity/ask.ts'
+import { createCluster } from './identity/apiserver.ts'
 import { createMetrics } from './metrics.ts'
 import { createPodCertificateController } from './pod-certificates/controller.ts'
 import type { PolicySettings } from './policy/policy.ts'
@@ -65,7 +65,11 @@ export async function startAuthority(
   const first = await keeper.start()
   const certificates = createAuthorityServer(first.server, issuing, servers.note)
   keeper.onChange(({ server }) => {
-    certificates.setSecureContext({ cert: server.certPem, key: server.keyPem, minVersion: 'TLSv1.2' })
+    certificates.setSecureContext({
+      cert: server.certPem,
+      key: server.keyPem,
+      minVersion: 'TLSv1.2',
+    })
     bundles.wake()
     clusterBundle.wake()
   })
@@ -90,8 +94,8 @@ function namesOf(config: AuthorityConfig): PolicySettings {
   }
 }
 
-function openKeeper(config: AuthorityConfig, { kube, clock, log }: AuthorityDeps): CaKeeper {
-  return createCaKeeper({
+function openKeeper(config: AuthorityConfig, { kube, clock, log }: AuthorityDeps): CaManager {
+  return createCaManager({
     kube,
     clock,
     log,

@@ -17,11 +17,11 @@ import {
 } from './credentials.ts'
 import {
   certificateFromEnv,
-  fromEnv,
+  credentialsFromEnv,
   sidecarFromEnv,
   toEnv,
   type CertificateConfig,
-  type ExchangerConfig,
+  type CredentialsConfig,
 } from './exchanger-env.ts'
 import { DEFAULT_EXCHANGER_RESOURCES } from './exchanger-resources.ts'
 import { isNamespaced, renderSessionName } from './session-name.ts'
@@ -238,7 +238,7 @@ function asTheKubeletPassesIt(env: ReturnType<typeof toEnv>, pod: string): Recor
 
 const CA = '# ours\n-----BEGIN CERTIFICATE-----\nAAAA\nBB==\n-----END CERTIFICATE-----\n'
 
-const anyConfig: fc.Arbitrary<ExchangerConfig> = fc.record({
+const anyConfig: fc.Arbitrary<CredentialsConfig> = fc.record({
   roleArn: fc
     .stringMatching(/^[!-~]{0,20}$/)
     .map((path) => `arn:aws:iam::111122223333:role/${path}/app`),
@@ -279,7 +279,7 @@ describe('exchanger env', () => {
     fc.assert(
       fc.property(anyConfig, (config) => {
         const { pod, ...written } = config
-        expect(fromEnv(asTheKubeletPassesIt(toEnv(written), pod))).toEqual(config)
+        expect(credentialsFromEnv(asTheKubeletPassesIt(toEnv(written), pod))).toEqual(config)
       }),
     )
   })
@@ -306,16 +306,16 @@ describe('exchanger env', () => {
   })
 
   test('a missing, unknown or bad variable is named, with what is allowed', () => {
-    expect(() => fromEnv({})).toThrow(
+    expect(() => credentialsFromEnv({})).toThrow(
       expect.objectContaining({
         code: 'ERR_ENV_MISSING',
         message: expect.stringContaining('NOCREDS_ROLE_ARN is missing'),
       }),
     )
-    expect(() => fromEnv({ ...good(), NOCREDS_ROLE: 'x' })).toThrow(
+    expect(() => credentialsFromEnv({ ...good(), NOCREDS_ROLE: 'x' })).toThrow(
       expect.objectContaining({ code: 'ERR_ENV_UNKNOWN' }),
     )
-    expect(() => fromEnv({ ...good(), NOCREDS_SESSION_DURATION_SECONDS: '60' })).toThrow(
+    expect(() => credentialsFromEnv({ ...good(), NOCREDS_SESSION_DURATION_SECONDS: '60' })).toThrow(
       expect.objectContaining({
         code: 'ERR_ENV_OUT_OF_BOUNDS',
         message: expect.stringContaining(
@@ -323,7 +323,7 @@ describe('exchanger env', () => {
         ),
       }),
     )
-    expect(fromEnv({ ...good(), PATH: '/bin' })).toMatchObject({ pod: 'app-1' })
+    expect(credentialsFromEnv({ ...good(), PATH: '/bin' })).toMatchObject({ pod: 'app-1' })
   })
 
   test('what the kubelet adds for a Service named like us does no harm', () => {
@@ -337,7 +337,7 @@ describe('exchanger env', () => {
       'NOCREDS_DEMO_PORT_443_TCP_ADDR',
     ]
     const env = { ...good(), ...Object.fromEntries(links.map((name) => [name, '10.0.0.1'])) }
-    expect(fromEnv(env)).toMatchObject({ pod: 'app-1' })
+    expect(credentialsFromEnv(env)).toMatchObject({ pod: 'app-1' })
   })
 })
 

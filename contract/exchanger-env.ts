@@ -17,7 +17,7 @@ interface InSidecar extends Workload {
 }
 
 /** What an exchanger must know to keep AWS credentials fresh. The webhook writes it as env, the exchanger reads it back. */
-export interface ExchangerConfig extends InSidecar {
+export interface CredentialsConfig extends InSidecar {
   readonly roleArn: string
   readonly delivery: 'process' | 'endpoint'
   readonly sessionDurationSeconds: number
@@ -51,7 +51,7 @@ export interface CertificateConfig extends InSidecar {
 
 /** What one sidecar does: credentials, a certificate, or both. */
 export interface SidecarConfig {
-  readonly credentials: ExchangerConfig | undefined
+  readonly credentials: CredentialsConfig | undefined
   readonly certificate: CertificateConfig | undefined
 }
 
@@ -80,7 +80,7 @@ const COMMON: EnvTable<InSidecar> = {
 }
 
 /** THE schema of what an exchange needs. */
-const CREDENTIALS: EnvTable<Omit<ExchangerConfig, keyof InSidecar>> = {
+const CREDENTIALS: EnvTable<Omit<CredentialsConfig, keyof InSidecar>> = {
   roleArn: { name: 'NOCREDS_ROLE_ARN', kind: values.roleArn },
   delivery: { name: 'NOCREDS_DELIVERY', kind: values.oneOf('process', 'endpoint') },
   sessionDurationSeconds: {
@@ -113,7 +113,7 @@ const CERTIFICATE: EnvTable<Omit<CertificateConfig, keyof InSidecar>> = {
 const NAMES = [...namesOf(COMMON), ...namesOf(CREDENTIALS), ...namesOf(CERTIFICATE)]
 
 /** Where things are in a pod's sidecar. */
-export const IN_POD = {
+export const CREDENTIALS_IN_POD = {
   tokenFile: TOKEN_VOLUME.file,
   credentialsFolder: CREDENTIALS_VOLUME.mountPath,
   terminationMessageFile: EXCHANGER.terminationMessagePath,
@@ -128,7 +128,7 @@ export const CERTIFICATE_IN_POD = {
 
 /** The env of a sidecar. The pod's name comes by the downward API, so it is not asked for. */
 export function toEnv(
-  credentials: Omit<ExchangerConfig, 'pod'> | undefined,
+  credentials: Omit<CredentialsConfig, 'pod'> | undefined,
   certificate?: Omit<CertificateConfig, 'pod'>,
 ): EnvVar[] {
   return [
@@ -151,13 +151,13 @@ export function sidecarFromEnv(env: Environment): SidecarConfig {
   const wantsCertificate = has(CERTIFICATE)
   const wantsCredentials = has(CREDENTIALS) || !wantsCertificate
   return {
-    credentials: wantsCredentials ? fromEnv(env) : undefined,
+    credentials: wantsCredentials ? credentialsFromEnv(env) : undefined,
     certificate: wantsCertificate ? certificateFromEnv(env) : undefined,
   }
 }
 
 /** What an exchange reads. @throws ExchangerEnvError */
-export function fromEnv(env: Environment): ExchangerConfig {
+export function credentialsFromEnv(env: Environment): CredentialsConfig {
   refuseUnknown(env)
   return { ...read(CREDENTIALS, env), ...read(COMMON, env) }
 }

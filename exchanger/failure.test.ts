@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { ExchangeError, formatFailure, parseFailure } from './failure.ts'
+import { SidecarError, formatFailure, parseFailure } from './failure.ts'
 
 describe('a failure on its way to the resident process', () => {
   test('is one line, and comes back as it was', () => {
@@ -11,7 +11,7 @@ describe('a failure on its way to the resident process', () => {
         fc.string(),
         fc.option(fc.string(), { nil: undefined }),
         (failureClass, code, message, hint) => {
-          const line = formatFailure(new ExchangeError(failureClass, code, message, hint))
+          const line = formatFailure(new SidecarError(failureClass, code, message, hint))
           expect(line).not.toContain('\n')
           expect(parseFailure(`a warning of Node\n${line}\n`)).toMatchObject({
             failureClass,

@@ -1,4 +1,4 @@
-import type { ExchangerConfig } from '../contract/exchanger-env.ts'
+import type { CredentialsConfig } from '../contract/exchanger-env.ts'
 import { NocredsError } from '../shared/base/errors.ts'
 import { jsonObject } from '../shared/base/json.ts'
 
@@ -17,7 +17,7 @@ export type FailureClass = (typeof FAILURE_CLASSES)[number]
  * network did (`ECONNREFUSED`), else one of ours (`TokenMissing`). Neither message
  * nor hint holds a secret; there is no cause, because errors of the SDK drag the response along.
  */
-export class ExchangeError extends NocredsError {
+export class SidecarError extends NocredsError {
   readonly failureClass: FailureClass
 
   constructor(failureClass: FailureClass, code: string, message: string, hint?: string) {
@@ -27,7 +27,7 @@ export class ExchangeError extends NocredsError {
 }
 
 /** Who asks for what. */
-export type Subject = Pick<ExchangerConfig, 'roleArn' | 'namespace' | 'serviceAccount'>
+export type Subject = Pick<CredentialsConfig, 'roleArn' | 'namespace' | 'serviceAccount'>
 
 /** `arn:… for ServiceAccount team-a/app`: part of every message. */
 export function nameOf({ roleArn, namespace, serviceAccount }: Subject): string {
@@ -50,12 +50,12 @@ export function trustBundleFor({ namespace, serviceAccount }: Omit<Subject, 'rol
 }
 
 /** As the exchange hands a failure to the resident process: one line of JSON on stderr. */
-export function formatFailure({ code, failureClass, message, hint }: ExchangeError): string {
+export function formatFailure({ code, failureClass, message, hint }: SidecarError): string {
   return JSON.stringify({ code, class: failureClass, message, hint })
 }
 
 /** Reads the last line that {@link formatFailure} wrote; undefined where it did not write it. */
-export function parseFailure(text: string): ExchangeError | undefined {
+export function parseFailure(text: string): SidecarError | undefined {
   const line = text.trimEnd().split('\n').at(-1) ?? ''
   const fields = jsonObject(line)
   if (fields === undefined) return undefined
@@ -64,5 +64,5 @@ export function parseFailure(text: string): ExchangeError | undefined {
   if (failureClass === undefined || typeof code !== 'string' || typeof message !== 'string') {
     return undefined
   }
-  return new ExchangeError(failureClass, code, message, typeof hint === 'string' ? hint : undefined)
+  return new SidecarError(failureClass, code, message, typeof hint === 'string' ? hint : undefined)
 }

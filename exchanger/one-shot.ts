@@ -1,6 +1,6 @@
 import { ExchangerEnvError } from '../contract/env-table.ts'
 import { messageOf } from '../shared/base/errors.ts'
-import { ExchangeError, formatFailure } from './failure.ts'
+import { SidecarError, formatFailure } from './failure.ts'
 
 /** Where a program speaks. */
 interface Output {
@@ -27,12 +27,12 @@ export async function oneShot(
   }
 }
 
-function failureOf(error: unknown): ExchangeError {
-  if (error instanceof ExchangeError) return error
+function failureOf(error: unknown): SidecarError {
+  if (error instanceof SidecarError) return error
   if (error instanceof ExchangerEnvError) {
-    return new ExchangeError('refused', error.code, error.message)
+    return new SidecarError('refused', error.code, error.message)
   }
-  return new ExchangeError('transient', 'InternalError', messageOf(error))
+  return new SidecarError('transient', 'InternalError', messageOf(error))
 }
 
 function write(stream: NodeJS.WritableStream, text: string): Promise<void> {

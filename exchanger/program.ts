@@ -4,8 +4,8 @@ import { sidecarFromEnv, type SidecarConfig } from '../contract/exchanger-env.ts
 import { ENDPOINT } from '../contract/names.ts'
 import type { Clock } from '../shared/base/clock.ts'
 import { jsonLogger, type Logger } from '../shared/base/log.ts'
-import { exchangeEnv, type ChildCommand } from './sidecar/child.ts'
-import { runResident } from './sidecar/run.ts'
+import { childEnv, type ChildCommand } from './sidecar/child.ts'
+import { runSidecar } from './sidecar/run.ts'
 import { untilStopped, writeTerminationMessage } from './sidecar/termination.ts'
 import { missing, waitUntilReady } from './wait.ts'
 
@@ -80,7 +80,7 @@ async function run(host: Host): Promise<number> {
     await untilStopped(clock, stop.signal)
     return 2
   }
-  return runResident(config, {
+  return runSidecar(config, {
     clock,
     random: host.random,
     // Of the global: importing node:crypto costs a system that never needs it 0.8 MiB.
@@ -106,7 +106,7 @@ function childCommand(program: URL, { system }: Host): ChildCommand {
   return {
     program: system.execPath,
     words: [fileURLToPath(program)],
-    env: exchangeEnv(system.env),
+    env: childEnv(system.env),
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { codeOf } from '../shared/base/errors.ts'
-import { ExchangeError } from './failure.ts'
+import { SidecarError } from './failure.ts'
 
 /** WebIdentityToken of STS has 4–20000 characters. */
 const LENGTH = { min: 4, max: 20_000 } as const
@@ -9,7 +9,7 @@ const LENGTH = { min: 4, max: 20_000 } as const
  * Reads a projected token, without the line break that may end it; anew for each exchange.
  *
  * @param wanted what there is none of where it cannot be read: `exchange of arn:…`
- * @throws ExchangeError of class `token`: TokenMissing, TokenUnreadable, TokenMalformed
+ * @throws SidecarError of class `token`: TokenMissing, TokenUnreadable, TokenMalformed
  */
 export async function readTokenFile(path: string, wanted: string): Promise<string> {
   const jwt = (await readText(path, wanted)).replace(/\r?\n$/, '')
@@ -29,7 +29,7 @@ async function readText(path: string, wanted: string): Promise<string> {
   } catch (error) {
     const code = codeOf(error) ?? 'unknown'
     const isMissing = code === 'ENOENT'
-    throw new ExchangeError(
+    throw new SidecarError(
       'token',
       isMissing ? 'TokenMissing' : 'TokenUnreadable',
       `no ${wanted}: the token file ${path} ${isMissing ? 'does not exist' : `cannot be read: ${code}`}`,
@@ -43,8 +43,8 @@ async function readText(path: string, wanted: string): Promise<string> {
   return text
 }
 
-export function malformedToken(path: string, wanted: string, what: string): ExchangeError {
-  return new ExchangeError(
+export function malformedToken(path: string, wanted: string, what: string): SidecarError {
+  return new SidecarError(
     'token',
     'TokenMalformed',
     `no ${wanted}: the token file ${path} is malformed: ${what}`,

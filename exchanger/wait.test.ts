@@ -7,7 +7,7 @@ import type { CertificateConfig, SidecarConfig } from '../contract/exchanger-env
 import { CERTIFICATE_CONFIG, certificateIssued } from '../test/fakes/exchanger-certificates.ts'
 import { CONFIG, documentEnding } from '../test/fakes/exchanger-samples.ts'
 import { VirtualClock } from '../test/fakes/virtual-clock.ts'
-import { ExchangeError } from './failure.ts'
+import { SidecarError } from './failure.ts'
 import { openTlsFolder } from './publish/tls-folder.ts'
 import { writeTerminationMessage } from './sidecar/termination.ts'
 import { missing, waitUntilReady, type NotReady } from './wait.ts'
@@ -97,14 +97,14 @@ describe('the gate', () => {
 
   test('prints what the sidecar wrote, whatever STS had said', async () => {
     await writeFile(messageFile(), '')
-    const error = new ExchangeError('refused', 'AccessDenied', 'no\u001b[31m\nred', 'Look €.')
+    const error = new SidecarError('refused', 'AccessDenied', 'no\u001b[31m\nred', 'Look €.')
     await writeTerminationMessage(messageFile(), error)
     const { reason } = await outcome('process')
     expect(reason).toBe('AccessDenied: no [31m red. Hint: Look €.')
   })
 
   test('the message is written into the file of the kubelet, and no other is made', async () => {
-    const error = new ExchangeError('refused', 'AccessDenied', 'no')
+    const error = new SidecarError('refused', 'AccessDenied', 'no')
     await expect(writeTerminationMessage(messageFile(), error)).rejects.toMatchObject({
       code: 'ENOENT',
     })

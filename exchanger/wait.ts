@@ -2,7 +2,7 @@ import { notAfterOf } from '../contract/certificate-document.ts'
 import { expirationOf } from '../contract/credentials.ts'
 import type {
   CertificateConfig,
-  ExchangerConfig,
+  CredentialsConfig,
   SidecarConfig,
 } from '../contract/exchanger-env.ts'
 import { sleep, type Clock } from '../shared/base/clock.ts'
@@ -62,7 +62,7 @@ export async function missing(
 }
 
 async function missingCredentials(
-  config: ExchangerConfig,
+  config: CredentialsConfig,
   clock: Clock,
 ): Promise<string | undefined> {
   const { credentialsFolder, delivery } = config

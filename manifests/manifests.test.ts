@@ -7,7 +7,7 @@ import {
   TLS_VOLUME,
   TRUST_BUNDLE,
 } from '../contract/certificates.ts'
-import { CERTIFICATE_IN_POD, IN_POD, toEnv } from '../contract/exchanger-env.ts'
+import { CERTIFICATE_IN_POD, CREDENTIALS_IN_POD, toEnv } from '../contract/exchanger-env.ts'
 import { exchangerResources } from '../contract/exchanger-resources.ts'
 import {
   CREDENTIALS_FILES,
@@ -136,7 +136,7 @@ describe('names of the contract', () => {
         stsProxy: 'http://proxy.example.com:3128',
         stsNoProxy: '.example.com',
         stsCa: '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----',
-        ...IN_POD,
+        ...CREDENTIALS_IN_POD,
       },
       {
         namespace: 'team-a',

@@ -2,8 +2,8 @@ import { createPublicKey, X509Certificate } from 'node:crypto'
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { NocredsError } from '../../shared/base/errors.ts'
 import type { NameContext } from '../../shared/server/dns-name-decision.ts'
-import { isOver } from '../../shared/x509/certificate-life.ts'
 import { issueLeaf, keyPemOf, newKey, type Issuer } from '../../shared/x509/certificate.ts'
+import { isExpired } from '../../shared/x509/lifetime.ts'
 import { readPair, type ServingCertificate } from '../../shared/x509/pair.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
 import { isSignedBy } from './state.ts'
@@ -17,12 +17,10 @@ export interface OwnCertificate extends ServingCertificate {
 }
 
 /** The CA before the present one, as long as it signs the authority's own certificate. */
-export interface Former {
+export interface PreviousCa {
   readonly issuer: Issuer
   readonly untilMs: number
 }
-
-export class IssuerError extends NocredsError<'ERR_ISSUER'> {}
 
 /** Names by which pods may call the authority; no workload gets any of them. */
 export function serverNames({
@@ -45,7 +43,7 @@ export interface OwnRequest {
   readonly lifetimeSeconds: number
 }
 
-/** Like a workload's. @throws IssuerError where what the CA signs cannot be verified */
+/** Issued like a workload's. @throws NocredsError `ERR_ISSUER` if what the CA signs cannot be verified */
 export async function ownCertificate(issuer: Issuer, request: OwnRequest): Promise<OwnCertificate> {
   const key = await newKey()
   const { chainPem, notBeforeMs, notAfterMs } = issueLeaf({
@@ -55,7 +53,7 @@ export async function ownCertificate(issuer: Issuer, request: OwnRequest): Promi
   })
   const pair = readPair(chainPem, keyPemOf(key))
   if (!isSignedBy(new X509Certificate(chainPem), issuer.certificate)) {
-    throw new IssuerError('ERR_ISSUER', 'what ca-signing.key signs cannot be verified')
+    throw new NocredsError('ERR_ISSUER', 'what ca-signing.key signs cannot be verified')
   }
   return { ...pair, dueAtMs: (notBeforeMs + notAfterMs) / 2, signedBy: issuer.chainPem }
 }
@@ -75,16 +73,16 @@ interface Now {
  * bundle alone knows only the old one. It renews in that time, over a connection that it can verify, or its
  * certificate expires and it begins again with the mounted trust bundle. Who knows the new bundle accepts both.
  */
-export function formerOf(
-  before: { readonly issuer: Issuer; readonly former: Former | undefined } | undefined,
+export function previousCaOf(
+  before: { readonly issuer: Issuer; readonly former: PreviousCa | undefined } | undefined,
   { issuer, bundlePem, nowMs, lifetimeSeconds }: Now,
-): Former | undefined {
+): PreviousCa | undefined {
   if (before === undefined) return undefined
   const isSame = before.issuer.chainPem === issuer.chainPem
   const untilMs = nowMs + lifetimeSeconds * 1000
   const former = before.former ?? (isSame ? undefined : { issuer: before.issuer, untilMs })
   if (former === undefined || nowMs >= former.untilMs) return undefined
-  if (isOver(former.issuer.certificate, nowMs)) return undefined
+  if (isExpired(former.issuer.certificate, nowMs)) return undefined
   const roots = splitPem(bundlePem).map((pem) => new X509Certificate(pem))
   const formerRoots = roots.filter((root) => isBelow(former.issuer, root))
   const isTrusted = formerRoots.length > 0

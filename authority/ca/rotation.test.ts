@@ -8,8 +8,8 @@ import {
   newKey,
 } from '../../shared/x509/certificate.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
-import { carryOut, nextStep, type RotationPolicy } from './rotation.ts'
-import { bundleOf, CaStateError, isSignedBy, readState, type CaState } from './state.ts'
+import { applyStep, nextStep, type RotationPolicy } from './rotation.ts'
+import { bundleOf, isSignedBy, readState, type CaState } from './state.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -26,8 +26,8 @@ async function settle(before: CaState | undefined, nowMs: number): Promise<CaSta
   let state = before
   for (let steps = 0; steps < 5; steps += 1) {
     const step = nextStep(state, { nowMs }, POLICY)
-    if (step === 'keep') return state!
-    state = await carryOut(step, state, { nowMs }, POLICY)
+    if (step === 'up-to-date') return state!
+    state = await applyStep(step, state, { nowMs }, POLICY)
   }
   throw new Error('it does not come to rest')
 }
@@ -134,8 +134,8 @@ describe('steps', () => {
 
   test('a CA of the operator is kept, and the roots it replaced stay until their last leaf has ended', async () => {
     const own = async (): Promise<CaState> => {
-      const { rootsPem, chainPem, keyPem } = await carryOut(
-        'start-anew',
+      const { rootsPem, chainPem, keyPem } = await applyStep(
+        'reset',
         undefined,
         { nowMs: START_MS },
         POLICY,
@@ -151,17 +151,17 @@ describe('steps', () => {
       }
     }
     const [before, after] = [await own(), await own()]
-    expect(nextStep(before, { nowMs: START_MS + 80 * DAY_MS }, POLICY)).toBe('keep')
+    expect(nextStep(before, { nowMs: START_MS + 80 * DAY_MS }, POLICY)).toBe('up-to-date')
     const moment = { nowMs: START_MS, seenRootsPem: before.rootsPem }
     expect(nextStep(after, moment, POLICY)).toBe('keep-previous')
-    const kept = await carryOut('keep-previous', after, moment, POLICY)
+    const kept = await applyStep('keep-previous', after, moment, POLICY)
     expect(bundleOf(kept)).toBe(after.rootsPem + before.rootsPem)
-    expect(nextStep(kept, moment, POLICY)).toBe('keep')
+    expect(nextStep(kept, moment, POLICY)).toBe('up-to-date')
     const endMs = START_MS + POLICY.overlapMs + DAY_MS
     expect(nextStep(kept, { nowMs: endMs, seenRootsPem: after.rootsPem }, POLICY)).toBe(
       'drop-previous',
     )
-    const dropped = await carryOut('drop-previous', kept, { nowMs: endMs }, POLICY)
+    const dropped = await applyStep('drop-previous', kept, { nowMs: endMs }, POLICY)
     expect(bundleOf(dropped)).toBe(after.rootsPem)
   })
 
@@ -176,7 +176,9 @@ describe('steps', () => {
       { ...good, chainPem: '' },
       { ...good, rootKeyPem: 'x' },
     ]) {
-      expect(() => nextStep(broken, { nowMs: START_MS }, POLICY)).toThrow(CaStateError)
+      expect(() => nextStep(broken, { nowMs: START_MS }, POLICY)).toThrow(
+        expect.objectContaining({ code: 'ERR_CA_STATE' }),
+      )
     }
   })
 })

@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto'
-import { isDue, isOver, issuedMs } from '../../shared/x509/certificate-life.ts'
 import {
   createIntermediate,
   createRoot,
   keyPemOf,
   type Issuer,
 } from '../../shared/x509/certificate.ts'
+import { isRenewalDue, isExpired, issuedAtMs } from '../../shared/x509/lifetime.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
 import { bundleOf, isSignedBy, readState, type CaState, type ReadState } from './state.ts'
 
@@ -19,7 +19,7 @@ export interface RotationPolicy {
 }
 
 /** When a replica looks, and what it saw before. */
-export interface Moment {
+export interface Observation {
   readonly nowMs: number
   /** The roots that it saw last; someone may have replaced the CA since. */
   readonly seenRootsPem?: string
@@ -31,28 +31,28 @@ export interface Moment {
  * last leaf below it has ended. The same where an operator puts another CA into the Secret.
  */
 export type RotationStep =
-  'keep' | 'start-anew' | 'add-root' | 'renew-intermediate' | 'keep-previous' | 'drop-previous'
+  'up-to-date' | 'reset' | 'add-root' | 'renew-intermediate' | 'keep-previous' | 'drop-previous'
 
 /**
  * What is to be done now. Pure: the same for each replica that reads the same Secret.
  *
- * @throws CaStateError for what cannot be used and is not ours to replace
+ * @throws NocredsError `ERR_CA_STATE` if the Secret is invalid and must be left to the operator
  */
 export function nextStep(
   state: CaState | undefined,
-  { nowMs, seenRootsPem = '' }: Moment,
+  { nowMs, seenRootsPem = '' }: Observation,
   policy: RotationPolicy,
 ): RotationStep {
-  if (state === undefined) return 'start-anew'
+  if (state === undefined) return 'reset'
   const read = readState(state)
-  if (read.root !== undefined && isOver(read.root.certificate, nowMs)) return 'start-anew'
+  if (read.root !== undefined && isExpired(read.root.certificate, nowMs)) return 'reset'
   if (missingFrom(state, seenRootsPem, nowMs).length > 0) return 'keep-previous'
   const { root } = read
   if (root !== undefined) {
-    if (isDue(root.certificate, nowMs)) return 'add-root'
+    if (isRenewalDue(root.certificate, nowMs)) return 'add-root'
     if (isIntermediateDue(read, root.certificate, nowMs, policy)) return 'renew-intermediate'
   }
-  return read.previous.length > 0 && nowMs >= read.previousUntilMs ? 'drop-previous' : 'keep'
+  return read.previous.length > 0 && nowMs >= read.previousUntilMs ? 'drop-previous' : 'up-to-date'
 }
 
 function isIntermediateDue(
@@ -61,19 +61,19 @@ function isIntermediateDue(
   nowMs: number,
   policy: RotationPolicy,
 ): boolean {
-  if (isOver(issuer.certificate, nowMs)) return true
-  if (isSignedBy(issuer.certificate, root)) return isDue(issuer.certificate, nowMs)
-  return nowMs >= issuedMs(root) + policy.overlapMs
+  if (isExpired(issuer.certificate, nowMs)) return true
+  if (isSignedBy(issuer.certificate, root)) return isRenewalDue(issuer.certificate, nowMs)
+  return nowMs >= issuedAtMs(root) + policy.overlapMs
 }
 
 /** Carries out one step; `keep` needs none. */
-export async function carryOut(
-  step: Exclude<RotationStep, 'keep'>,
+export async function applyStep(
+  step: Exclude<RotationStep, 'up-to-date'>,
   state: CaState | undefined,
-  { nowMs, seenRootsPem = '' }: Moment,
+  { nowMs, seenRootsPem = '' }: Observation,
   policy: RotationPolicy,
 ): Promise<CaState> {
-  if (state === undefined || step === 'start-anew') return startAnew(nowMs, policy)
+  if (state === undefined || step === 'reset') return createCa(nowMs, policy)
   switch (step) {
     case 'add-root': {
       const root = await createRoot(nowMs, policy.rootLifetimeSeconds)
@@ -95,7 +95,7 @@ export async function carryOut(
   }
 }
 
-async function startAnew(nowMs: number, policy: RotationPolicy): Promise<CaState> {
+async function createCa(nowMs: number, policy: RotationPolicy): Promise<CaState> {
   const root = await createRoot(nowMs, policy.rootLifetimeSeconds)
   const issuer = await createIntermediate(root, nowMs, policy.intermediateLifetimeSeconds)
   return {
@@ -139,12 +139,12 @@ function missingFrom(state: CaState, seenRootsPem: string, nowMs: number): strin
   if (state.rootKeyPem !== '') return []
   const present = splitPem(bundleOf(state))
   return splitPem(bundleOf({ ...state, rootsPem: seenRootsPem, previousPem: '' })).filter(
-    (pem) => !present.includes(pem) && isStillGood(pem, nowMs),
+    (pem) => !present.includes(pem) && isStillValid(pem, nowMs),
   )
 }
 
-function isStillGood(pem: string, nowMs: number): boolean {
-  return !isOver(new X509Certificate(pem), nowMs)
+function isStillValid(pem: string, nowMs: number): boolean {
+  return !isExpired(new X509Certificate(pem), nowMs)
 }
 
 function keyPem(issuer: Issuer): string {

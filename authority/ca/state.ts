@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { messageOf, NocredsError } from '../../shared/base/errors.ts'
-import { openIssuer, type Issuer } from '../../shared/x509/certificate.ts'
+import { loadIssuer, type Issuer } from '../../shared/x509/certificate.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
 
 /** What the replicas share: the Secret's data, decoded. A key that it lacks is empty text. */
@@ -29,18 +29,19 @@ export interface ReadState {
   readonly previousUntilMs: number
 }
 
-/** A Secret whose content is no CA. Nothing overwrites it: it may be the operator's own. */
-export class CaStateError extends NocredsError<'ERR_CA_STATE'> {}
-
 /** Bounds on what an operator may bring. */
-const MOST = { chain: 4, roots: 20 } as const
+const MAX = { chain: 4, roots: 20 } as const
 
-/** @throws CaStateError that names the key of the Secret; nothing secret is quoted */
+/**
+ * Parses and checks the state. An invalid Secret is never overwritten: it may be the operator's own.
+ *
+ * @throws NocredsError `ERR_CA_STATE` that names the key of the Secret; nothing secret is quoted
+ */
 export function readState(state: CaState): ReadState {
   try {
     const issuer = openPair(state.chainPem, state.keyPem, 'ca-signing')
-    const roots = certificatesOf(state.rootsPem, 'ca.crt', MOST.roots)
-    requireChain(certificatesOf(state.chainPem, 'ca-signing.crt', MOST.chain), roots)
+    const roots = certificatesOf(state.rootsPem, 'ca.crt', MAX.roots)
+    requireChain(certificatesOf(state.chainPem, 'ca-signing.crt', MAX.chain), roots)
     const isOurs = state.rootKeyPem !== ''
     const root = isOurs ? openPair(state.rootCertPem, state.rootKeyPem, 'root') : undefined
     const isListed = root === undefined || roots[0]?.raw.equals(root.certificate.raw)
@@ -54,10 +55,10 @@ export function readState(state: CaState): ReadState {
       previousUntilMs: Number.isNaN(previousUntilMs) ? 0 : previousUntilMs,
     }
   } catch (error) {
-    throw new CaStateError(
+    throw new NocredsError(
       'ERR_CA_STATE',
       `the Secret of the CA cannot be used and is left as it is: ${messageOf(error)}`,
-      { hint: 'mend it, or empty its data to have a new CA made' },
+      { hint: 'fix it, or empty its data to have a new CA created' },
     )
   }
 }
@@ -65,7 +66,7 @@ export function readState(state: CaState): ReadState {
 function openPair(certPem: string, keyPem: string, name: string): Issuer {
   let issuer: Issuer
   try {
-    issuer = openIssuer(certPem, keyPem)
+    issuer = loadIssuer(certPem, keyPem)
   } catch {
     throw new Error(`${name}.crt or ${name}.key is not PEM of a certificate and its key`)
   }

@@ -34,12 +34,12 @@ export function readBody(text: string): CertificateRequest {
 }
 
 /** Longer than any token of an apiserver. */
-const MOST_TOKEN_CHARACTERS = 8192
+const MAX_TOKEN_CHARACTERS = 8192
 
 /** The bearer token of the header. @throws Refusal */
 export function readToken(authorization: string | undefined): string {
   const [, token] = /^Bearer ([A-Za-z0-9._~+/=-]+)$/i.exec(authorization ?? '') ?? []
-  if (token === undefined || token.length > MOST_TOKEN_CHARACTERS) {
+  if (token === undefined || token.length > MAX_TOKEN_CHARACTERS) {
     throw new Refusal('token-invalid', 'the request carries no token as Authorization: Bearer')
   }
   return token

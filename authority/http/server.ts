@@ -20,11 +20,11 @@ import {
 } from '../../shared/server/budget/fair-slots.ts'
 import { guardServer, type ConnectionLimits } from '../../shared/server/budget/guard.ts'
 import { quietLog } from '../../shared/server/budget/quiet-log.ts'
-import type { NoteRefusal } from '../../shared/server/budget/refusals.ts'
+import type { RecordRefusal } from '../../shared/server/budget/refusals.ts'
 import { addressOf } from '../../shared/server/budget/sockets.ts'
 import { csrFromPem, readCsr } from '../csr.ts'
 import type { Identity } from '../identity/identity.ts'
-import { issue, noteIssued, noteRefused, type IssueDeps, type IssueRequest } from '../issue.ts'
+import { issue, recordIssued, recordRefused, type IssueDeps, type IssueRequest } from '../issue.ts'
 import { Refusal, type Reason } from '../refusal.ts'
 import { readBody, readToken } from './body.ts'
 import { requirePlausible } from './precheck.ts'
@@ -63,7 +63,7 @@ const BODIES = { max: 16 * 1024 * 1024, maxPerAddress: 8 * 1024 * 1024 } as cons
 export function createAuthorityServer(
   certificate: { readonly certPem: string; readonly keyPem: string },
   deps: ServerDeps,
-  note: NoteRefusal,
+  note: RecordRefusal,
 ): Server {
   const guarding = { server: 'certificates', clock: deps.clock, note }
   const desk = {
@@ -171,12 +171,12 @@ async function answer(
         lifetimeSeconds: Math.min(durationSeconds, deps.maxLifetimeSeconds),
       }
       const issued = await issue(asked, deps)
-      noteIssued(asked, issued, deps)
+      recordIssued(asked, issued, deps)
       return { certificate: issued.chainPem, trustBundle: issued.bundlePem }
     })
   } catch (error) {
     const log = identity === undefined ? desk.strangersLog : deps.log
-    noteRefused('authority', identity, error, { metrics, log })
+    recordRefused('authority', identity, error, { metrics, log })
     throw error
   } finally {
     metrics.observe('authority', (clock.monotonic() - startedAt) / 1000)

@@ -13,7 +13,7 @@ import {
   PROBE_MS,
   PROBE_RETRY_MS,
 } from '../../shared/server/kube/served.ts'
-import { issue, noteIssued, noteRefused, type IssueDeps } from '../issue.ts'
+import { issue, recordIssued, recordRefused, type IssueDeps } from '../issue.ts'
 import { Refusal } from '../refusal.ts'
 import {
   csrOf,
@@ -25,7 +25,7 @@ import {
   withDenial,
 } from './request.ts'
 
-export interface PodCertificateControllerDeps extends IssueDeps {
+export interface PodCertificateDeps extends IssueDeps {
   readonly kube: KubeClient
   readonly random: Random
   readonly maxLifetimeSeconds: number
@@ -49,9 +49,7 @@ const MAX_AT_ONCE = 16
  * The kubelet's way: it asks by an object of the apiserver, which vouches for what kubelets write,
  * and finds the certificate in its status. Replicas may answer the same request; the first one counts.
  */
-export function createPodCertificateController(
-  deps: PodCertificateControllerDeps,
-): PodCertificateController {
+export function createPodCertificateController(deps: PodCertificateDeps): PodCertificateController {
   const { kube, clock, log } = deps
   const stopping = new AbortController()
   const underWay = new Set<string>()
@@ -126,7 +124,7 @@ export function createPodCertificateController(
 }
 
 /** Never throws: what fails for the time being stays undecided. @param key `namespace/name` */
-async function decide(key: string, deps: PodCertificateControllerDeps): Promise<void> {
+async function decide(key: string, deps: PodCertificateDeps): Promise<void> {
   const { clock, metrics } = deps
   const startedAt = clock.monotonic()
   let request: KubeObject | undefined
@@ -150,7 +148,7 @@ async function read(key: string, kube: KubeClient): Promise<KubeObject | undefin
 }
 
 /** @throws Refusal; KubeError */
-async function answer(request: KubeObject, deps: PodCertificateControllerDeps): Promise<void> {
+async function answer(request: KubeObject, deps: PodCertificateDeps): Promise<void> {
   const asked = {
     source: 'pod-certificate',
     identity: identityOf(request),
@@ -166,25 +164,25 @@ async function answer(request: KubeObject, deps: PodCertificateControllerDeps): 
     throw new Refusal('not-ready', 'the CA ends within the hour that the apiserver demands')
   }
   const isFirst = await writeStatus(withCertificate(request, issued, deps.clock.now()), deps.kube)
-  if (isFirst) noteIssued(asked, issued, deps)
+  if (isFirst) recordIssued(asked, issued, deps)
 }
 
 /** Denies for good what the pod's author must change; anything else is tried again. */
 async function deny(
   request: KubeObject | undefined,
   error: unknown,
-  deps: PodCertificateControllerDeps,
+  deps: PodCertificateDeps,
 ): Promise<void> {
   try {
     if (request === undefined) {
-      noteRefused('pod-certificate', undefined, error, deps)
+      recordRefused('pod-certificate', undefined, error, deps)
       return
     }
     if (error instanceof Refusal && error.status < 500) {
       const denied = withDenial(request, error.code, error.message, deps.clock.now())
       if (!(await writeStatus(denied, deps.kube))) return
     }
-    noteRefused('pod-certificate', identityOf(request), error, deps)
+    recordRefused('pod-certificate', identityOf(request), error, deps)
   } catch (failure) {
     deps.log.warn({ reason: messageOf(failure) }, 'a denial cannot be written')
   }

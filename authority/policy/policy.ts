@@ -7,7 +7,7 @@ import type { Identity } from '../identity/identity.ts'
 import { Refusal } from '../refusal.ts'
 
 /** What a workload asks for. */
-export interface Wish {
+export interface PermissionRequest {
   readonly identity: Identity
   readonly dnsNames: readonly string[]
   readonly uris: readonly string[]
@@ -30,7 +30,7 @@ export interface PolicySettings {
  * @throws Refusal
  */
 export function requirePermitted(
-  { identity, dnsNames, uris }: Wish,
+  { identity, dnsNames, uris }: PermissionRequest,
   namespace: KubeObject | undefined,
   settings: PolicySettings,
 ): string {

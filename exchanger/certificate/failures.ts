@@ -1,7 +1,7 @@
 import type { CertificateConfig } from '../../contract/exchanger-env.ts'
-import { certificateFor, ExchangeError, trustBundleFor, type FailureClass } from '../failure.ts'
-import { shown } from '../shown.ts'
-import { NoAnswerError, type Answer } from './ask.ts'
+import { certificateFor, SidecarError, trustBundleFor, type FailureClass } from '../failure.ts'
+import { shown } from '../redact.ts'
+import { NoAnswerError, type Answer } from './authority-client.ts'
 import { faultOf } from './faults.ts'
 import { hintFor } from './hints.ts'
 
@@ -26,29 +26,29 @@ export function failure(
   failureClass: FailureClass,
   code: string,
   text: string,
-): ExchangeError {
+): SidecarError {
   const message = `no ${wanted}: ${text}`
-  return new ExchangeError(failureClass, code, message, hintFor(code, config))
+  return new SidecarError(failureClass, code, message, hintFor(code, config))
 }
 
 /** What the authority said instead of what was asked for. */
-export function refusal(errand: Errand, answer: Answer): ExchangeError {
+export function refusal(errand: Errand, answer: Answer): SidecarError {
   const { config, wanted } = errand
   const { code, failureClass, message } = faultOf(answer)
   const text = shown(message)
   if (failureClass !== 'refused') return failure(errand, failureClass, code, text)
   const refused = `the authority refused a ${wanted}: ${text}`
-  return new ExchangeError(failureClass, code, refused, hintFor(code, config))
+  return new SidecarError(failureClass, code, refused, hintFor(code, config))
 }
 
-/** @throws ExchangeError */
+/** @throws SidecarError */
 export function requireHttps(errand: Errand): void {
   const { authorityUrl } = errand.config
   if (authorityUrl.startsWith('https:')) return
   throw failure(errand, 'refused', 'AuthorityNotHttps', `${authorityUrl} is not https`)
 }
 
-/** @throws ExchangeError where there is no answer */
+/** @throws SidecarError where there is no answer */
 export async function answerOf(errand: Errand, asked: Promise<Answer>): Promise<Answer> {
   try {
     return await asked

@@ -1,7 +1,7 @@
 import type { CertificateRefusal } from '../../contract/certificates.ts'
 import { jsonObject } from '../../shared/base/json.ts'
 import type { FailureClass } from '../failure.ts'
-import type { Answer } from './ask.ts'
+import type { Answer } from './authority-client.ts'
 
 /** What the authority said instead of a certificate. */
 export interface Fault extends CertificateRefusal {

@@ -8,7 +8,7 @@ import { failure, type Errand } from './failures.ts'
  * The projected token for the authority. Any other file, and any other token, stays where it is: what is
  * said of it is only that it is another.
  *
- * @throws ExchangeError: TokenMissing, TokenUnreadable, TokenMalformed, WrongAudience
+ * @throws SidecarError: TokenMissing, TokenUnreadable, TokenMalformed, WrongAudience
  */
 export async function readAuthorityToken(errand: Errand): Promise<string> {
   const file = join(errand.config.authorityFolder, AUTHORITY_VOLUME.files.token)

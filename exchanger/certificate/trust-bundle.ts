@@ -1,6 +1,6 @@
 import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { jsonObject } from '../../shared/base/json.ts'
-import type { Answer, Whom } from './ask.ts'
+import type { Answer, Whom } from './authority-client.ts'
 import { answerOf, failure, refusal, requireHttps, trustBundleErrand } from './failures.ts'
 import { readTrustBundle } from './trust.ts'
 import { verifyTrustBundle } from './verify.ts'
@@ -14,7 +14,7 @@ export interface TrustBundleDeps {
  * The trust bundle as the authority has it now, over a connection that is proved by the published one.
  *
  * @returns PEM, written from what was read
- * @throws ExchangeError
+ * @throws SidecarError
  */
 export async function fetchTrustBundle(
   config: CertificateConfig,

@@ -16,7 +16,7 @@ export type TrustSource = 'mounted' | 'published'
 /**
  * PEM with one certificate at least, as Node would take an empty one for "the usual CAs".
  *
- * @throws ExchangeError; what is published and cannot be read is never replaced by what is mounted
+ * @throws SidecarError; what is published and cannot be read is never replaced by what is mounted
  */
 export async function readTrustBundle(errand: Errand, source: TrustSource): Promise<string> {
   if (source === 'mounted') return readMounted(errand)

@@ -3,7 +3,7 @@ import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { splitCertificates } from '../../shared/x509/pem.ts'
 
 /** Leaf and intermediates; and how many CAs a bundle may hold while several are replaced. */
-const MOST = { chain: 5, bundle: 100 } as const
+const MAX = { chain: 5, bundle: 100 } as const
 
 /** What was asked for, and what came. */
 export interface Issue {
@@ -33,8 +33,8 @@ export function verifyIssue(
   { key, certificate, trustBundle }: Issue,
   nowMs: number,
 ): Verified | string {
-  const chain = parse(certificate, MOST.chain)
-  const roots = parse(trustBundle, MOST.bundle)
+  const chain = parse(certificate, MAX.chain)
+  const roots = parse(trustBundle, MAX.bundle)
   const [leaf] = chain ?? []
   if (chain === undefined || leaf === undefined) return 'the certificate cannot be read'
   if (roots === undefined || roots.length === 0) return 'the trust bundle cannot be read'
@@ -57,7 +57,7 @@ export function verifyIssue(
 
 /** The CAs of a bundle, written again; undefined if there is none, or something that is not a CA. */
 export function verifyTrustBundle(pem: string): string | undefined {
-  const roots = parse(pem, MOST.bundle) ?? []
+  const roots = parse(pem, MAX.bundle) ?? []
   return roots.length > 0 && roots.every(({ ca }) => ca) ? toPem(roots) : undefined
 }
 

@@ -81,10 +81,10 @@ describe('the document', () => {
         async (skewMs, lifeMs) => {
           const config = { ...CONFIG, sessionDurationSeconds: lifeMs / 1000 }
           const document = await exchange(config, deps({ skewMs, lifeMs }))
-          const leftMs = Date.parse(document.Expiration) - (NOW + skewMs)
+          const remainingMs = Date.parse(document.Expiration) - (NOW + skewMs)
           const marginMs = Math.min(5 * MINUTE, lifeMs / 10)
-          expect(leftMs).toBeLessThanOrEqual(lifeMs - marginMs)
-          expect(leftMs).toBeGreaterThan(lifeMs - marginMs - 1000)
+          expect(remainingMs).toBeLessThanOrEqual(lifeMs - marginMs)
+          expect(remainingMs).toBeGreaterThan(lifeMs - marginMs - 1000)
         },
       ),
     )

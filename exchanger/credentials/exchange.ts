@@ -4,18 +4,18 @@ import {
   publishedExpirationMs,
   type CredentialDocument,
 } from '../../contract/credentials.ts'
-import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
+import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { parseRoleArn } from '../../contract/role-arn.ts'
-import { ExchangeError, nameOf } from '../failure.ts'
+import { SidecarError, nameOf } from '../failure.ts'
 import { faultOf } from './faults.ts'
 import { hintFor } from './hints.ts'
-import { couldBe, lifeOf } from './life.ts'
+import { isPlausible, lifetimeMsOf } from './lifetime.ts'
 import type { StsAnswer } from './sts.ts'
 import type { Claims, WebIdentityToken } from './token.ts'
 
 export interface ExchangeDeps {
-  readonly readToken: (config: ExchangerConfig) => Promise<WebIdentityToken>
-  readonly assumeRole: (config: ExchangerConfig, jwt: string) => Promise<StsAnswer>
+  readonly readToken: (config: CredentialsConfig) => Promise<WebIdentityToken>
+  readonly assumeRole: (config: CredentialsConfig, jwt: string) => Promise<StsAnswer>
   /** Milliseconds since the epoch by the node's clock. */
   readonly now: () => number
 }
@@ -26,10 +26,10 @@ const CLOCK_TOLERANCE_MS = 15 * 60_000
 /**
  * Trades the projected token for credentials, once.
  *
- * @throws ExchangeError whose message names role, namespace and ServiceAccount
+ * @throws SidecarError whose message names role, namespace and ServiceAccount
  */
 export async function exchange(
-  config: ExchangerConfig,
+  config: CredentialsConfig,
   { readToken, assumeRole, now }: ExchangeDeps,
 ): Promise<CredentialDocument> {
   const { jwt, claims } = await readToken(config)
@@ -42,16 +42,16 @@ export async function exchange(
     const { code, failureClass, text, bySts } = faultOf(thrown)
     const verb = failureClass === 'refused' && bySts ? 'STS refused' : 'no exchange of'
     const hint = hintFor(code, config, claims)
-    throw new ExchangeError(failureClass, code, `${verb} ${nameOf(config)}: ${text}`, hint)
+    throw new SidecarError(failureClass, code, `${verb} ${nameOf(config)}: ${text}`, hint)
   }
   return toDocument(answer, config, { askedAtMs, claims })
 }
 
 /** What STS is sure to refuse is said at once, and in plainer words. */
-function refuseHopeless(config: ExchangerConfig, claims: Claims, nowMs: number): void {
+function refuseHopeless(config: CredentialsConfig, claims: Claims, nowMs: number): void {
   const { audiences, expiresAtMs } = claims
   if (audiences.includes(AUTHORITY.audience)) {
-    throw new ExchangeError(
+    throw new SidecarError(
       'refused',
       'WrongAudience',
       `no exchange of ${nameOf(config)}: the token is for ${AUTHORITY.audience}, and goes to nobody else`,
@@ -59,7 +59,7 @@ function refuseHopeless(config: ExchangerConfig, claims: Claims, nowMs: number):
     )
   }
   if (!audiences.includes(config.audience)) {
-    throw new ExchangeError(
+    throw new SidecarError(
       'refused',
       'WrongAudience',
       `no exchange of ${nameOf(config)}: the token is for ${audiences.join(', ') || 'no audience'}, not for ${config.audience}`,
@@ -67,7 +67,7 @@ function refuseHopeless(config: ExchangerConfig, claims: Claims, nowMs: number):
     )
   }
   if (expiresAtMs !== undefined && expiresAtMs + CLOCK_TOLERANCE_MS <= nowMs) {
-    throw new ExchangeError(
+    throw new SidecarError(
       'token',
       'TokenExpired',
       `no exchange of ${nameOf(config)}: the token ended at ${new Date(expiresAtMs).toISOString()}`,
@@ -82,20 +82,20 @@ function refuseHopeless(config: ExchangerConfig, claims: Claims, nowMs: number):
  */
 function toDocument(
   { output, stsNowMs }: StsAnswer,
-  config: ExchangerConfig,
+  config: CredentialsConfig,
   { askedAtMs, claims }: { readonly askedAtMs: number; readonly claims: Claims },
 ): CredentialDocument {
   const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = output.Credentials ?? {}
   if (!AccessKeyId || !SecretAccessKey || !SessionToken || Expiration === undefined) {
     throw unusable(config, 'MalformedResponse', 'STS gave no whole credentials')
   }
-  const lifeMs = lifeOf({
-    endsAtMs: Expiration.getTime(),
+  const lifetimeMs = lifetimeMsOf({
+    expiresAtMs: Expiration.getTime(),
     nodeNowMs: askedAtMs,
-    stsNowMs: couldBe(stsNowMs, claims) ? stsNowMs : undefined,
+    stsNowMs: isPlausible(stsNowMs, claims) ? stsNowMs : undefined,
     wantedMs: config.sessionDurationSeconds * 1000,
   })
-  if (lifeMs === undefined) {
+  if (lifetimeMs === undefined) {
     const end = Number.isNaN(Expiration.getTime()) ? 'no time' : Expiration.toISOString()
     throw unusable(config, 'ExpirationOutOfBounds', `STS gave credentials until ${end}`)
   }
@@ -104,11 +104,11 @@ function toDocument(
     AccessKeyId,
     SecretAccessKey,
     SessionToken,
-    Expiration: formatExpiration(publishedExpirationMs(askedAtMs + lifeMs, lifeMs)),
+    Expiration: formatExpiration(publishedExpirationMs(askedAtMs + lifetimeMs, lifetimeMs)),
     AccountId: parseRoleArn(config.roleArn)?.accountId ?? '',
   }
 }
 
-function unusable(config: ExchangerConfig, code: string, text: string): ExchangeError {
-  return new ExchangeError('transient', code, `no exchange of ${nameOf(config)}: ${text}`)
+function unusable(config: CredentialsConfig, code: string, text: string): SidecarError {
+  return new SidecarError('transient', code, `no exchange of ${nameOf(config)}: ${text}`)
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { CONFIG } from '../../test/fakes/exchanger-samples.ts'
-import { shown } from '../shown.ts'
+import { shown } from '../redact.ts'
 import { classOf, faultOf } from './faults.ts'
 import { hintFor } from './hints.ts'
 import { defaultProvider } from './no-credentials.ts'

@@ -1,11 +1,11 @@
 import { codeOf, messageOf } from '../../shared/base/errors.ts'
 import type { FailureClass } from '../failure.ts'
-import { shown } from '../shown.ts'
+import { shown } from '../redact.ts'
 
 /** What came back instead of credentials. */
 export interface Fault {
   /**
-   * STS's code (`AccessDenied`), Node's (`ECONNREFUSED`), a ProxyError's, `Timeout`, `MalformedResponse`,
+   * STS's code (`AccessDenied`), Node's (`ECONNREFUSED`), one of tunnel.ts, `Timeout`, `MalformedResponse`,
    * `SigningAsked`, or `InternalError` for what none of these is.
    */
   readonly code: string

@@ -1,4 +1,4 @@
-import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
+import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { PREFIX } from '../../contract/names.ts'
 import { parseRoleArn } from '../../contract/role-arn.ts'
 import type { Claims } from './token.ts'
@@ -7,7 +7,11 @@ import type { Claims } from './token.ts'
  * What to look at, in plain words for whoever runs the app, by STS's code; undefined where nothing
  * is known that the message does not say already.
  */
-export function hintFor(code: string, config: ExchangerConfig, claims: Claims): string | undefined {
+export function hintFor(
+  code: string,
+  config: CredentialsConfig,
+  claims: Claims,
+): string | undefined {
   if (Object.hasOwn(HINTS, code)) return HINTS[code]?.(config, claims)
   return UNKNOWN_CA.test(code) ? unknownCa(config) : undefined
 }
@@ -15,7 +19,7 @@ export function hintFor(code: string, config: ExchangerConfig, claims: Claims): 
 /** Of TLS, where the chain leads to no CA that is trusted. Source: OpenSSL, X509_STORE_CTX_get_error. */
 const UNKNOWN_CA = /SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY_LEAF|CERT_UNTRUSTED/
 
-type Hint = (config: ExchangerConfig, claims: Claims) => string
+type Hint = (config: CredentialsConfig, claims: Claims) => string
 
 /** By the code of the failure; the reference of failures is made of it. */
 export const HINTS: Readonly<Record<string, Hint>> = {
@@ -41,29 +45,29 @@ export const HINTS: Readonly<Record<string, Hint>> = {
 
 const SETTINGS = 'ConfigMap nocreds-settings'
 
-function proxyOf({ stsProxy = '' }: ExchangerConfig): string {
+function proxyOf({ stsProxy = '' }: CredentialsConfig): string {
   return `The proxy ${stsProxy} (stsProxy of ${SETTINGS})`
 }
 
-function stsOf({ stsEndpoint, region }: ExchangerConfig): string {
+function stsOf({ stsEndpoint, region }: CredentialsConfig): string {
   return stsEndpoint ?? `STS of region ${region ?? 'us-east-1'}`
 }
 
-function unreachableProxy(config: ExchangerConfig): string {
+function unreachableProxy(config: CredentialsConfig): string {
   return (
     `${proxyOf(config)} must be reached from the pod: look at its address, at NetworkPolicies, and where it is https ` +
     `at its CA (stsCa); hosts that need no proxy stand in stsNoProxy.`
   )
 }
 
-function unknownCa({ stsCa }: ExchangerConfig): string {
+function unknownCa({ stsCa }: CredentialsConfig): string {
   return stsCa === undefined
     ? `The certificate leads to no public CA: put its CA into stsCa of ${SETTINGS}.`
     : `The certificate leads to none of the CAs in stsCa of ${SETTINGS}, which alone are trusted: add its CA.`
 }
 
 /** Source: IAM, "Create a role for OpenID Connect federation". */
-function trustPolicy({ roleArn }: ExchangerConfig, claims: Claims): string {
+function trustPolicy({ roleArn }: CredentialsConfig, claims: Claims): string {
   const provider = providerOf(claims)
   return (
     `Does the role exist, and does its trust policy allow sts:AssumeRoleWithWebIdentity to ` +
@@ -73,7 +77,7 @@ function trustPolicy({ roleArn }: ExchangerConfig, claims: Claims): string {
 }
 
 /** Source: IAM, "Create an OpenID Connect (OIDC) identity provider in IAM". */
-function oidcProvider({ roleArn }: ExchangerConfig, claims: Claims): string {
+function oidcProvider({ roleArn }: CredentialsConfig, claims: Claims): string {
   return (
     `The account needs the IAM OIDC provider ${providerArn(roleArn, providerOf(claims))} with the ` +
     `audience ${claims.audiences.join(' or ')}, and ${claims.issuer}/.well-known/openid-configuration ` +

@@ -1,5 +1,5 @@
 import { formatCredentialDocument } from '../../contract/credentials.ts'
-import { fromEnv } from '../../contract/exchanger-env.ts'
+import { credentialsFromEnv } from '../../contract/exchanger-env.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { oneShot } from '../one-shot.ts'
 import { exchange } from './exchange.ts'
@@ -12,7 +12,7 @@ import { readToken } from './token.ts'
  * where the environment is bad.
  */
 async function give(): Promise<string> {
-  const config = fromEnv(process.env)
+  const config = credentialsFromEnv(process.env)
   // AWS files of a user or a node are none of this exchange's business; and the SDK asks for a home,
   // which a user id without an entry in /etc/passwd does not have.
   process.env['HOME'] = '/'

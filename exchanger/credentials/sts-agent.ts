@@ -1,12 +1,12 @@
 import { Agent, type RequestOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { connect, type ConnectionOptions } from 'node:tls'
-import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
+import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { isProxied } from './proxied.ts'
 import { openTunnel } from './tunnel.ts'
 
 /** How STS is reached. */
-type Route = Pick<ExchangerConfig, 'stsProxy' | 'stsNoProxy' | 'stsCa'>
+type Route = Pick<CredentialsConfig, 'stsProxy' | 'stsNoProxy' | 'stsCa'>
 
 /**
  * Connections to STS by TLS, through the proxy where there is one and the host is no exception. With `stsCa` STS,

@@ -3,7 +3,7 @@ import {
   STSClient,
   type AssumeRoleWithWebIdentityCommandOutput,
 } from '@aws-sdk/client-sts'
-import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
+import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { defaultRegionOf, parseRoleArn } from '../../contract/role-arn.ts'
 import { renderSessionName } from '../../contract/session-name.ts'
 import { StsAgent } from './sts-agent.ts'
@@ -27,7 +27,7 @@ export interface StsAnswer {
  *
  * @throws what the SDK throws
  */
-export async function assumeRole(config: ExchangerConfig, token: string): Promise<StsAnswer> {
+export async function assumeRole(config: CredentialsConfig, token: string): Promise<StsAnswer> {
   const client = createClient(config)
   let stsNowMs: number | undefined
   client.middlewareStack.add(
@@ -57,7 +57,7 @@ export async function assumeRole(config: ExchangerConfig, token: string): Promis
   }
 }
 
-function createClient(config: ExchangerConfig): STSClient {
+function createClient(config: CredentialsConfig): STSClient {
   const { stsEndpoint, roleArn } = config
   const role = parseRoleArn(roleArn)
   return new STSClient({

@@ -1,6 +1,6 @@
 import { decodeJwt, type JWTPayload } from 'jose'
-import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
-import { type ExchangeError, exchangeOf } from '../failure.ts'
+import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
+import { type SidecarError, exchangeOf } from '../failure.ts'
 import { malformedToken, readTokenFile } from '../token-file.ts'
 
 /** What a token says of itself, for messages and hints; nothing in it is secret. */
@@ -24,14 +24,14 @@ export interface WebIdentityToken {
  * Reads the token from its file, anew for each exchange. The signature is not checked: STS is the
  * relying party, we only look before we send.
  *
- * @throws ExchangeError of class `token`: TokenMissing, TokenUnreadable, TokenMalformed
+ * @throws SidecarError of class `token`: TokenMissing, TokenUnreadable, TokenMalformed
  */
-export async function readToken(config: ExchangerConfig): Promise<WebIdentityToken> {
+export async function readToken(config: CredentialsConfig): Promise<WebIdentityToken> {
   const jwt = await readTokenFile(config.tokenFile, exchangeOf(config))
   return { jwt, claims: claimsOf(jwt, config) }
 }
 
-function claimsOf(jwt: string, config: ExchangerConfig): Claims {
+function claimsOf(jwt: string, config: CredentialsConfig): Claims {
   let payload: JWTPayload
   try {
     payload = decodeJwt(jwt)
@@ -49,6 +49,6 @@ function claimsOf(jwt: string, config: ExchangerConfig): Claims {
   }
 }
 
-function malformed(config: ExchangerConfig, what: string): ExchangeError {
+function malformed(config: CredentialsConfig, what: string): SidecarError {
   return malformedToken(config.tokenFile, exchangeOf(config), what)
 }

@@ -8,20 +8,19 @@ import { codeOf, messageOf, NocredsError } from '../../shared/base/errors.ts'
 const TUNNEL_MS = 5000
 
 /**
- * The proxy did not lead to STS:
- * - `ProxyUnreachable`: no connection to it, or none that it proved to be the end of
+ * Why the proxy gave no connection to STS:
+ * - `ProxyUnreachable`: cannot connect to it, or its TLS certificate is not trusted
  * - `ProxyTimeout`: it took too long
- * - `ProxyAuthenticationRequired`: it wants a password (407), which pods do not have
- * - `ProxyRefused`: it says no (another 4xx)
- * - `ProxyFailed`: it cannot reach STS itself (5xx), or answers anything else
+ * - `ProxyAuthenticationRequired`: it requires a password (407), which pods do not have
+ * - `ProxyRefused`: it refused (another 4xx)
+ * - `ProxyFailed`: it cannot reach STS itself (5xx), or it gave any other response
  */
-class ProxyError extends NocredsError<
+type ProxyFault =
   | 'ProxyUnreachable'
   | 'ProxyTimeout'
   | 'ProxyAuthenticationRequired'
   | 'ProxyRefused'
   | 'ProxyFailed'
-> {}
 
 /**
  * A connection to STS that the proxy makes, by CONNECT: it sees host and port, and nothing of what is said.
@@ -29,7 +28,7 @@ class ProxyError extends NocredsError<
  *
  * @param to `host:port`
  * @param trust of a proxy by https
- * @throws ProxyError
+ * @throws NocredsError with a {@link ProxyFault}
  */
 export function openTunnel(
   proxy: URL,
@@ -47,9 +46,9 @@ export function openTunnel(
       agent: false,
       ...trust,
     })
-    const fail = (code: ProxyError['code'], what: string): void => {
+    const fail = (code: ProxyFault, what: string): void => {
       clearTimeout(timer)
-      reject(new ProxyError(code, `the proxy ${proxy.origin} ${what}`))
+      reject(new NocredsError(code, `the proxy ${proxy.origin} ${what}`))
       asked.destroy()
     }
     const timer = setTimeout(() => {
@@ -73,7 +72,7 @@ export function openTunnel(
   })
 }
 
-function codeFor(status: number): ProxyError['code'] {
+function codeFor(status: number): ProxyFault {
   if (status === 407) return 'ProxyAuthenticationRequired'
   return status >= 400 && status < 500 ? 'ProxyRefused' : 'ProxyFailed'
 }

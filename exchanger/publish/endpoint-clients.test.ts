@@ -6,7 +6,7 @@ import { until } from '../../test/fakes/exchanger-pod.ts'
 import { documentEnding } from '../../test/fakes/exchanger-samples.ts'
 import { startEndpoint, type Endpoint } from './endpoint.ts'
 
-const MOST = 1024
+const MAX = 1024
 
 let endpoint: Endpoint
 let address: EndpointAddress
@@ -62,7 +62,7 @@ test('a rush is over once most are gone', async () => {
 
 test('more than it keeps: the oldest go, and who asks is answered', async () => {
   let closed = 0
-  await silent(MOST)
+  await silent(MAX)
   for (const socket of sockets) socket.once('close', () => (closed += 1))
   const most = sockets[0]!
   await silent(100)

@@ -33,13 +33,11 @@ export interface Endpoint {
   close(): void
 }
 
-class EndpointError extends NocredsError<'ERR_ENDPOINT_LISTEN'> {}
-
 /**
  * The container credentials endpoint, on loopback only. It answers from memory.
  * Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
  *
- * @throws EndpointError where the port is taken
+ * @throws NocredsError `ERR_ENDPOINT_LISTEN` if the port is taken
  */
 export async function startEndpoint(options: EndpointOptions): Promise<Endpoint> {
   const isAuthorized = authorizer(options.authorization)
@@ -65,7 +63,7 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
       },
     }
   } catch (error) {
-    throw new EndpointError(
+    throw new NocredsError(
       'ERR_ENDPOINT_LISTEN',
       `the endpoint cannot listen on ${ENDPOINT.host}:${options.port}: ${codeOf(error) ?? 'unknown'}`,
       {

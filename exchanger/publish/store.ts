@@ -9,7 +9,7 @@ import {
 } from '../../contract/credentials.ts'
 import { CREDENTIALS_FILES } from '../../contract/names.ts'
 import { readIfPresent, removeIfPresent, writeAtomically } from '../../shared/base/files.ts'
-import { turns } from '../turns.ts'
+import { turns } from '../mutex.ts'
 
 /** Where apps find what is published. */
 export interface Store<Thing> {
@@ -40,16 +40,16 @@ export async function openStore(folder: string, nowMs: number): Promise<Credenti
   if (current === undefined) await removeIfPresent(path)
 
   // One change at a time: a removal must never meet the file of the document that came after.
-  const inTurn = turns()
+  const exclusive = turns()
   return {
     current: () => current,
     publish: (document) =>
-      inTurn(async () => {
+      exclusive(async () => {
         await writeAtomically(path, formatCredentialDocument(document))
         current = document
       }),
     withdraw: (document) =>
-      inTurn(async () => {
+      exclusive(async () => {
         if (current !== document) return
         current = undefined // whether or not the file can be removed
         await removeIfPresent(path)

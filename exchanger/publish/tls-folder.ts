@@ -9,7 +9,7 @@ import {
 import { TLS_FILES } from '../../contract/certificates.ts'
 import { codeOf } from '../../shared/base/errors.ts'
 import { readIfPresent } from '../../shared/base/files.ts'
-import { turns } from '../turns.ts'
+import { turns } from '../mutex.ts'
 import type { Store } from './store.ts'
 
 /** The link that leads to the present generation, as the kubelet names its own. */
@@ -52,22 +52,22 @@ export async function openTlsFolder(folder: string, nowMs: number): Promise<TlsF
     last = Math.max(last, await newestOf(folder)) + 1
     await writeGeneration(folder, `..gen-${last}`, document)
   }
-  const inTurn = turns() // a removal must never meet the files of the generation that came after
+  const exclusive = turns() // a removal must never meet the files of the generation that came after
   return {
     current: () => current,
     publish: (document) =>
-      inTurn(async () => {
+      exclusive(async () => {
         await write(document)
         current = document
       }),
     withdraw: (document) =>
-      inTurn(async () => {
+      exclusive(async () => {
         if (current !== document) return
         current = undefined // whether or not the files can be removed
         await clear(folder)
       }),
     replaceTrustBundle: (trustBundle) =>
-      inTurn(async () => {
+      exclusive(async () => {
         if (current === undefined || current.trustBundle === trustBundle) return
         const document = { ...current, trustBundle }
         await write(document)

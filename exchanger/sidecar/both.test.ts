@@ -13,8 +13,8 @@ import {
 } from '../../test/fakes/exchanger-certificates.ts'
 import { makePod, until, type Pod } from '../../test/fakes/exchanger-pod.ts'
 import { collectingLog, documentEnding, type LogLine } from '../../test/fakes/exchanger-samples.ts'
-import { ExchangeError, formatFailure } from '../failure.ts'
-import { runResident } from './run.ts'
+import { SidecarError, formatFailure } from '../failure.ts'
+import { runSidecar } from './run.ts'
 
 const HOUR = 3_600_000
 
@@ -40,7 +40,7 @@ const credentialsFor = (ms: number): string =>
 const certificateFor = (ms: number): string =>
   prints(formatCertificateDocument(certificateIssued(Date.now(), ms)))
 const refused = (code: string): string => {
-  const line = formatFailure(new ExchangeError('refused', code, 'no'))
+  const line = formatFailure(new SidecarError('refused', code, 'no'))
   return `console.error(${JSON.stringify(line)}); process.exitCode = 1`
 }
 /** The first time the one, afterwards the other; `file` remembers. */
@@ -56,7 +56,7 @@ function run(exchange: string, certify: string): LogLine[] {
     words: ['--eval', script],
     env: {},
   })
-  exited = runResident(
+  exited = runSidecar(
     { credentials: credentials.config, certificate: certificate.config },
     {
       clock: realClock,

@@ -12,7 +12,7 @@ import {
   type HarnessOptions,
 } from '../../test/fakes/exchanger-harness.ts'
 import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
-import { CERTIFICATE } from './kind.ts'
+import { CERTIFICATE } from './renewable.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND

@@ -4,14 +4,14 @@ import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { ensureFolder } from '../../shared/base/files.ts'
 import { certificateFor } from '../failure.ts'
 import { openTlsFolder } from '../publish/tls-folder.ts'
-import { runCertify, runTrustBundle } from './child.ts'
-import { CERTIFICATE } from './kind.ts'
-import { runAlone, versionOf, type Part, type PartDeps } from './part.ts'
+import { runCertificate, runTrustBundle } from './child.ts'
 import { Refresher } from './refresher.ts'
+import { CERTIFICATE } from './renewable.ts'
+import { runExclusively, versionOf, type Part, type TaskDeps } from './task.ts'
 import { followTrustBundle } from './trust-bundle.ts'
 
 /** A certificate, kept fresh once the refresher is started. Throws where the folder cannot be used. */
-export async function openCertificate(config: CertificateConfig, deps: PartDeps): Promise<Part> {
+export async function openCertificate(config: CertificateConfig, deps: TaskDeps): Promise<Part> {
   const { clock, random, certify, onGiveUp } = deps
   const { authorityFolder, tlsFolder, dnsNames = [] } = config
   const log = deps.log()
@@ -28,10 +28,10 @@ export async function openCertificate(config: CertificateConfig, deps: PartDeps)
     store,
     log,
     exchange: (abort) =>
-      runAlone(deps, () => {
+      runExclusively(deps, () => {
         // Once there is something that the authority gave, the mounted trust bundle has no say.
         const errand = store.current() === undefined ? 'certificate' : 'renewal'
-        return runCertify(certify, errand, config, abort)
+        return runCertificate(certify, errand, config, abort)
       }),
     tokenVersion: () => versionOf(tokenFile),
     onGiveUp,
@@ -41,7 +41,7 @@ export async function openCertificate(config: CertificateConfig, deps: PartDeps)
     clock,
     random,
     file: trustBundle,
-    fetch: (abort) => runAlone(deps, () => runTrustBundle(certify, config, abort)),
+    fetch: (abort) => runExclusively(deps, () => runTrustBundle(certify, config, abort)),
     store,
     log,
   })

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { formatCredentialDocument } from '../../contract/credentials.ts'
 import { CONFIG, documentEnding, thrownBy } from '../../test/fakes/exchanger-samples.ts'
-import { ExchangeError, formatFailure } from '../failure.ts'
-import { exchangeEnv, runExchange } from './child.ts'
+import { SidecarError, formatFailure } from '../failure.ts'
+import { childEnv, runExchange } from './child.ts'
 import { terminationMessage } from './termination.ts'
 
 const WHO = 'arn:aws:iam::111122223333:role/app for ServiceAccount team-a/app'
@@ -23,7 +23,7 @@ describe('an exchange in a process of its own', () => {
   })
 
   test('throws the failure that it reports', async () => {
-    const failure = new ExchangeError('refused', 'AccessDenied', 'no', 'look')
+    const failure = new SidecarError('refused', 'AccessDenied', 'no', 'look')
     const line = JSON.stringify(formatFailure(failure))
     const script = `console.error('a warning'); console.error(${line}); process.exitCode = 1`
     expect(await thrownBy(() => runs(script))).toMatchObject({
@@ -97,18 +97,18 @@ test('of the sidecar`s env an exchange gets NOCREDS_*, TLS trust and PATH', () =
     SSL_CERT_DIR: '/certs',
   }
   const other = { HOME: '/root', AWS_ACCESS_KEY_ID: 'x', NODE_OPTIONS: '--inspect', X: undefined }
-  expect(exchangeEnv({ ...other, ...needed })).toEqual(needed)
+  expect(childEnv({ ...other, ...needed })).toEqual(needed)
 })
 
 describe('termination message', () => {
   test('code, who, what and where to look', () => {
-    const error = new ExchangeError('refused', 'AccessDenied', `STS refused ${WHO}: no`, 'Look.')
+    const error = new SidecarError('refused', 'AccessDenied', `STS refused ${WHO}: no`, 'Look.')
     expect(terminationMessage(error)).toBe(`AccessDenied: STS refused ${WHO}: no. Hint: Look.`)
-    expect(terminationMessage(new ExchangeError('token', 'A', 'b'))).toBe('A: b')
+    expect(terminationMessage(new SidecarError('token', 'A', 'b'))).toBe('A: b')
   })
 
   test('at most 2048 bytes, whole characters', () => {
-    const text = terminationMessage(new ExchangeError('token', 'A', `x${'€'.repeat(3000)}`))
+    const text = terminationMessage(new SidecarError('token', 'A', `x${'€'.repeat(3000)}`))
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(2048)
     expect(Buffer.byteLength(text)).toBeGreaterThan(2040)
     expect(text).not.toContain('\ufffd')

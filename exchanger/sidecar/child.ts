@@ -17,7 +17,7 @@ import {
 import { codeOf } from '../../shared/base/errors.ts'
 import {
   certificateFor,
-  ExchangeError,
+  SidecarError,
   exchangeOf,
   parseFailure,
   trustBundleFor,
@@ -46,7 +46,7 @@ const OF_IMAGE: readonly string[] = [
 ]
 
 /** What of the sidecar's environment an exchange needs, and nothing else. */
-export function exchangeEnv(
+export function childEnv(
   env: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
   const needed: Record<string, string> = {}
@@ -68,7 +68,7 @@ interface Errand<Thing> {
   readonly printed: string
 }
 
-/** Runs one exchange at STS, as {@link run} does. @throws ExchangeError */
+/** Runs one exchange at STS, as {@link run} does. @throws SidecarError */
 export function runExchange(
   command: ChildCommand,
   subject: Subject,
@@ -87,9 +87,9 @@ export function runExchange(
  * Asks the authority once for a certificate, as {@link run} does.
  *
  * @param word `renewal` once something is published, by whose trust bundle the authority is known then
- * @throws ExchangeError
+ * @throws SidecarError
  */
-export function runCertify(
+export function runCertificate(
   command: ChildCommand,
   word: 'certificate' | 'renewal',
   subject: Omit<Subject, 'roleArn'>,
@@ -104,7 +104,7 @@ export function runCertify(
   return run(withWord(command, word), errand, signal)
 }
 
-/** Asks the authority once for its trust bundle, as {@link run} does; gives PEM. @throws ExchangeError */
+/** Asks the authority once for its trust bundle, as {@link run} does; gives PEM. @throws SidecarError */
 export function runTrustBundle(
   command: ChildCommand,
   subject: Omit<Subject, 'roleArn'>,
@@ -126,7 +126,7 @@ function withWord(command: ChildCommand, word: string): ChildCommand {
 /**
  * Runs one exchange in a process of its own and reads what it says; the signal kills it.
  *
- * @throws ExchangeError: the child's own, or ExchangeKilled, ExchangeCrashed, MalformedOutput, or
+ * @throws SidecarError: the child's own, or ExchangeKilled, ExchangeCrashed, MalformedOutput, or
  * Node's code where the process cannot be started
  */
 async function run<Thing>(
@@ -199,6 +199,6 @@ function collect(
   return () => Buffer.concat(chunks).toString('utf8')
 }
 
-function failure(wanted: string, code: string, text: string): ExchangeError {
-  return new ExchangeError('transient', code, `no ${wanted}: ${text}`)
+function failure(wanted: string, code: string, text: string): SidecarError {
+  return new SidecarError('transient', code, `no ${wanted}: ${text}`)
 }

@@ -1,4 +1,4 @@
-import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
+import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { ensureFolder } from '../../shared/base/files.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { exchangeOf } from '../failure.ts'
@@ -7,12 +7,12 @@ import { writeConfigFile } from '../publish/config-file.ts'
 import type { Endpoint } from '../publish/endpoint.ts'
 import { openStore, type CredentialStore } from '../publish/store.ts'
 import { runExchange } from './child.ts'
-import { CREDENTIALS } from './kind.ts'
-import { runAlone, versionOf, type Part, type PartDeps } from './part.ts'
 import { Refresher } from './refresher.ts'
+import { CREDENTIALS } from './renewable.ts'
+import { runExclusively, versionOf, type Part, type TaskDeps } from './task.ts'
 
 /** Credentials, kept fresh once the refresher is started. Throws where folder or port cannot be used. */
-export async function openCredentials(config: ExchangerConfig, deps: PartDeps): Promise<Part> {
+export async function openCredentials(config: CredentialsConfig, deps: TaskDeps): Promise<Part> {
   const { clock, random, exchange, onGiveUp } = deps
   const log = deps.log(config.roleArn)
   log.info({ pod: config.pod, delivery: config.delivery }, 'exchanger started')
@@ -27,7 +27,7 @@ export async function openCredentials(config: ExchangerConfig, deps: PartDeps): 
     random,
     store,
     log,
-    exchange: (abort) => runAlone(deps, () => runExchange(exchange, config, abort)),
+    exchange: (abort) => runExclusively(deps, () => runExchange(exchange, config, abort)),
     tokenVersion: () => versionOf(config.tokenFile),
     onGiveUp,
   })
@@ -36,8 +36,8 @@ export async function openCredentials(config: ExchangerConfig, deps: PartDeps): 
 
 /** Everything that an app needs but the credentials themselves. */
 async function deliver(
-  { delivery, credentialsFolder }: ExchangerConfig,
-  { clock, randomBytes, endpointPort, releaseMemory }: PartDeps,
+  { delivery, credentialsFolder }: CredentialsConfig,
+  { clock, randomBytes, endpointPort, releaseMemory }: TaskDeps,
   log: Logger,
   store: CredentialStore,
 ): Promise<Endpoint | undefined> {

@@ -341,9 +341,9 @@ describe('clocks', () => {
       expect(stage.published).toHaveLength(2)
       for (let minute = 0; minute < 120; minute += 1) {
         await stage.clock.advance(MINUTE)
-        const leftMs = expirationOf(stage.current()!) - stage.clock.now()
-        expect(leftMs).toBeGreaterThan(15 * MINUTE)
-        expect(leftMs).toBeLessThanOrEqual(27 * MINUTE)
+        const remainingMs = expirationOf(stage.current()!) - stage.clock.now()
+        expect(remainingMs).toBeGreaterThan(15 * MINUTE)
+        expect(remainingMs).toBeLessThanOrEqual(27 * MINUTE)
       }
       expect(failures(stage)).toEqual([])
     },

@@ -1,10 +1,10 @@
 import type { Cancel, Clock, Random } from '../../shared/base/clock.ts'
 import { codeOf } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
-import { ExchangeError } from '../failure.ts'
+import { SidecarError } from '../failure.ts'
 import type { Store } from '../publish/store.ts'
-import type { Kind } from './kind.ts'
-import { leftMs, momentIn, type Moment } from './moment.ts'
+import { remainingMs, deadlineIn, type Moment } from './deadline.ts'
+import type { Kind } from './renewable.ts'
 import { GATE_MS, retryDelayMs } from './schedule.ts'
 
 const LIMITS_MS = {
@@ -27,12 +27,12 @@ export interface RefresherDeps<Thing> {
   readonly store: Store<Thing>
   /** Its lines say whose sidecar it is. */
   readonly log: Logger
-  /** One exchange, which ends when the signal says so. @throws ExchangeError */
+  /** One exchange, which ends when the signal says so. @throws SidecarError */
   readonly exchange: (signal: AbortSignal) => Promise<Thing>
   /** Changes with each token that the kubelet writes; undefined where there is none. */
   readonly tokenVersion: () => Promise<string | undefined>
   /** Called once where no first one can be had: the process should end and say why. */
-  readonly onGiveUp: (error: ExchangeError) => void
+  readonly onGiveUp: (error: SidecarError) => void
 }
 
 /** An exchange under way. Its limit is gone once it is being published: that is not given up. */
@@ -57,7 +57,7 @@ export class Refresher<Thing> {
   /** When to give up; undefined once the gate is open. */
   #gate: Moment | undefined
   #failures = 0
-  #lastFailure: ExchangeError | undefined
+  #lastFailure: SidecarError | undefined
   /** The version of the token that failed, while a new one is awaited. */
   #failedToken: { readonly version: string | undefined } | undefined
   #flight: Flight | undefined
@@ -69,8 +69,8 @@ export class Refresher<Thing> {
   constructor(deps: RefresherDeps<Thing>) {
     const { clock } = deps
     this.#deps = deps
-    this.#due = momentIn(clock, 0)
-    this.#gate = momentIn(clock, GATE_MS)
+    this.#due = deadlineIn(clock, 0)
+    this.#gate = deadlineIn(clock, GATE_MS)
     this.#offsetMs = clock.now() - clock.monotonic()
   }
 
@@ -80,7 +80,7 @@ export class Refresher<Thing> {
   }
 
   /** The last failure since the last success. */
-  get lastFailure(): ExchangeError | undefined {
+  get lastFailure(): SidecarError | undefined {
     return this.#lastFailure
   }
 
@@ -91,8 +91,8 @@ export class Refresher<Thing> {
       const goodForMs = kind.endOf(found) - clock.now()
       const delayMs = goodForMs > 0 ? kind.resumeDelayMs(found, goodForMs, random) : 0
       this.#gate = undefined
-      this.#end = momentIn(clock, goodForMs)
-      this.#due = momentIn(clock, delayMs)
+      this.#end = deadlineIn(clock, goodForMs)
+      this.#due = deadlineIn(clock, delayMs)
     }
     this.#tick()
   }
@@ -118,7 +118,7 @@ export class Refresher<Thing> {
   }
 
   #isPast(moment: Moment | undefined): boolean {
-    return !this.#isStopped && moment !== undefined && leftMs(this.#deps.clock, moment) <= 0
+    return !this.#isStopped && moment !== undefined && remainingMs(this.#deps.clock, moment) <= 0
   }
 
   #sleep(): void {
@@ -128,7 +128,7 @@ export class Refresher<Thing> {
     const next = this.#flight === undefined ? this.#due : this.#flight.limit
     const moments = [next, this.#end, this.#gate].filter((one) => one !== undefined)
     const longest = this.#failedToken === undefined ? LIMITS_MS.sleep : LIMITS_MS.tokenLook
-    const delayMs = Math.min(longest, ...moments.map((moment) => leftMs(clock, moment)))
+    const delayMs = Math.min(longest, ...moments.map((moment) => remainingMs(clock, moment)))
     this.#cancelTimer = clock.after(Math.max(1, Math.ceil(delayMs)), () => {
       this.#tick()
     })
@@ -139,7 +139,7 @@ export class Refresher<Thing> {
     const { clock, exchange, tokenVersion } = this.#deps
     const flight: Flight = {
       abort: new AbortController(),
-      limit: momentIn(clock, LIMITS_MS.exchange),
+      limit: deadlineIn(clock, LIMITS_MS.exchange),
     }
     this.#flight = flight
     this.#failedToken = undefined
@@ -152,7 +152,7 @@ export class Refresher<Thing> {
       flight.limit = undefined
       await this.#publish(thing)
     } catch (error) {
-      if (this.#flight === flight) this.#failed(this.#toExchangeError(error), version)
+      if (this.#flight === flight) this.#failed(this.#toSidecarError(error), version)
     }
     if (this.#flight !== flight) return
     this.#flight = undefined
@@ -172,23 +172,23 @@ export class Refresher<Thing> {
     await store.publish(thing)
     if (this.#isStopped) return
     const delayMs = kind.refreshDelayMs(thing, goodForMs, random)
-    this.#end = momentIn(clock, kind.endOf(thing) - clock.now())
-    this.#due = momentIn(clock, delayMs)
+    this.#end = deadlineIn(clock, kind.endOf(thing) - clock.now())
+    this.#due = deadlineIn(clock, delayMs)
     this.#gate = undefined
     this.#failures = 0
     this.#lastFailure = undefined
     const refreshInMs = Math.round(delayMs)
-    log.info({ expiration: kind.endText(thing), refreshInMs }, kind.phrases.published)
+    log.info({ expiration: kind.expirationText(thing), refreshInMs }, kind.phrases.published)
   }
 
-  #failed(error: ExchangeError, tokenVersion: string | undefined): void {
+  #failed(error: SidecarError, tokenVersion: string | undefined): void {
     const { kind, clock, random, log } = this.#deps
     const { code, failureClass, message, hint } = error
     this.#failures += 1
     this.#lastFailure = error
-    const goodForMs = this.#end === undefined ? 0 : Math.max(0, leftMs(clock, this.#end))
+    const goodForMs = this.#end === undefined ? 0 : Math.max(0, remainingMs(clock, this.#end))
     const delayMs = retryDelayMs(failureClass, this.#failures, goodForMs, random)
-    this.#due = momentIn(clock, delayMs)
+    this.#due = deadlineIn(clock, delayMs)
     if (failureClass === 'token') this.#failedToken = { version: tokenVersion }
     const givesUp = this.isGateShut && (failureClass === 'refused' || this.#isPast(this.#gate))
     const retryInMs = givesUp ? undefined : Math.round(delayMs)
@@ -197,7 +197,7 @@ export class Refresher<Thing> {
     if (givesUp) this.#giveUp(error)
   }
 
-  #giveUp(error: ExchangeError): void {
+  #giveUp(error: SidecarError): void {
     if (this.#isStopped) return
     this.stop()
     this.#deps.log.error({ code: error.code }, this.#deps.kind.phrases.none)
@@ -210,7 +210,7 @@ export class Refresher<Thing> {
     if (awaited === undefined || this.#failedToken !== awaited) return
     if (version === awaited.version) return
     this.#failedToken = undefined
-    this.#due = momentIn(this.#deps.clock, 0)
+    this.#due = deadlineIn(this.#deps.clock, 0)
     this.#tick()
   }
 
@@ -226,7 +226,7 @@ export class Refresher<Thing> {
     if (!isSetBack) return
     this.#flight?.abort.abort()
     this.#flight = undefined
-    this.#due = momentIn(clock, 0)
+    this.#due = deadlineIn(clock, 0)
     this.#sleep()
   }
 
@@ -235,7 +235,7 @@ export class Refresher<Thing> {
     const thing = store.current()
     this.#end = undefined
     if (thing === undefined) return
-    const expiration = kind.endText(thing)
+    const expiration = kind.expirationText(thing)
     log.error({ expiration }, kind.phrases.withdrawn)
     try {
       await store.withdraw(thing)
@@ -244,17 +244,17 @@ export class Refresher<Thing> {
     }
   }
 
-  #timeout(): ExchangeError {
+  #timeout(): SidecarError {
     return this.#error('ExchangeTimeout', `no answer in ${LIMITS_MS.exchange / 1000} s`)
   }
 
-  #error(code: string, text: string): ExchangeError {
-    return new ExchangeError('transient', code, `no ${this.#deps.wanted}: ${text}`)
+  #error(code: string, text: string): SidecarError {
+    return new SidecarError('transient', code, `no ${this.#deps.wanted}: ${text}`)
   }
 
-  /** What is not an ExchangeError comes from publishing, such as ENOSPC. */
-  #toExchangeError(error: unknown): ExchangeError {
-    if (error instanceof ExchangeError) return error
+  /** What is not an SidecarError comes from publishing, such as ENOSPC. */
+  #toSidecarError(error: unknown): SidecarError {
+    if (error instanceof SidecarError) return error
     const code = codeOf(error) ?? 'PublishFailed'
     return this.#error(code, `${this.#deps.kind.phrases.unwritten}: ${code}`)
   }

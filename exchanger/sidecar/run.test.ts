@@ -8,7 +8,7 @@ import { realClock } from '../../shared/base/clock.ts'
 import { listen } from '../../shared/base/server.ts'
 import { makePod, until, type Pod } from '../../test/fakes/exchanger-pod.ts'
 import { collectingLog, documentEnding, type LogLine } from '../../test/fakes/exchanger-samples.ts'
-import { runResident } from './run.ts'
+import { runSidecar } from './run.ts'
 
 const HOUR = 3_600_000
 
@@ -29,7 +29,7 @@ class Sidecar {
   constructor(script: string, endpointPort = 0) {
     const { log, lines } = collectingLog()
     this.lines = lines
-    this.exited = runResident(
+    this.exited = runSidecar(
       { credentials: pod.config, certificate: undefined },
       {
         clock: realClock,
@@ -124,7 +124,7 @@ describe('the volume', () => {
     await writeFile(pod.config.credentialsFolder, 'a file')
     expect(await new Sidecar(HANG).givesUp()).toBe(1)
     expect(await pod.terminationMessage()).toMatch(
-      /^ERR_RESIDENT_START: no exchange of arn:.* for ServiceAccount team-a\/app: the folder .*: E\w+$/,
+      /^ERR_SIDECAR_START: no exchange of arn:.* for ServiceAccount team-a\/app: the folder .*: E\w+$/,
     )
   })
 

@@ -1,20 +1,18 @@
 import type { SidecarConfig } from '../../contract/exchanger-env.ts'
 import { codeOf, messageOf, NocredsError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
-import { certificateFor, ExchangeError, exchangeOf } from '../failure.ts'
-import { turns } from '../turns.ts'
+import { certificateFor, SidecarError, exchangeOf } from '../failure.ts'
+import { turns } from '../mutex.ts'
 import { openCertificate } from './certificate.ts'
 import { openCredentials } from './credentials.ts'
-import type { Part, PartDeps, ResidentDeps } from './part.ts'
+import type { Part, TaskDeps, SidecarDeps } from './task.ts'
 import { untilStopped, writeTerminationMessage } from './termination.ts'
-
-class ResidentError extends NocredsError<'ERR_RESIDENT_START'> {}
 
 /**
  * The sidecar's life. It resolves once the signal comes, with the exit code: 0, or 1 where it could not
  * start or a first one of what it is to keep could not be had; the termination message then says why.
  */
-export async function runResident(config: SidecarConfig, deps: ResidentDeps): Promise<number> {
+export async function runSidecar(config: SidecarConfig, deps: SidecarDeps): Promise<number> {
   const log = deps.log(config.credentials?.roleArn)
   const parts: Part[] = []
   try {
@@ -37,12 +35,12 @@ export async function runResident(config: SidecarConfig, deps: ResidentDeps): Pr
  */
 async function keepFresh(
   { credentials, certificate }: SidecarConfig,
-  deps: ResidentDeps,
+  deps: SidecarDeps,
   parts: Part[],
 ): Promise<NocredsError | undefined> {
-  let onGiveUp: PartDeps['onGiveUp'] = () => undefined
-  const gaveUp = new Promise<ExchangeError>((resolve) => (onGiveUp = resolve))
-  const partDeps: PartDeps = { ...deps, alone: turns(), onGiveUp }
+  let onGiveUp: TaskDeps['onGiveUp'] = () => undefined
+  const gaveUp = new Promise<SidecarError>((resolve) => (onGiveUp = resolve))
+  const partDeps: TaskDeps = { ...deps, alone: turns(), onGiveUp }
   if (credentials !== undefined) {
     const place = { wanted: exchangeOf(credentials), folder: credentials.credentialsFolder }
     parts.push(await opened(openCredentials(credentials, partDeps), place))
@@ -68,8 +66,8 @@ async function opened(
   } catch (error) {
     if (error instanceof NocredsError) throw error // the endpoint's own
     const what = codeOf(error) ?? messageOf(error)
-    throw new ResidentError(
-      'ERR_RESIDENT_START',
+    throw new NocredsError(
+      'ERR_SIDECAR_START',
       `no ${wanted}: the folder ${folder} cannot be used: ${what}`,
     )
   }
@@ -86,16 +84,16 @@ function stopped(signal: AbortSignal): Promise<void> {
 }
 
 /** Why there is none of what the first part with a shut gate was to keep. */
-function missing(parts: readonly Part[]): ExchangeError | undefined {
+function missing(parts: readonly Part[]): SidecarError | undefined {
   const part = parts.find(({ refresher }) => refresher.isGateShut)
   if (part === undefined) return undefined
   const text = `no ${part.wanted}: stopped before the first one ended`
-  return part.refresher.lastFailure ?? new ExchangeError('transient', 'Stopped', text)
+  return part.refresher.lastFailure ?? new SidecarError('transient', 'Stopped', text)
 }
 
 /** Says why, and waits to be stopped. */
 async function giveUp(
-  { clock, signal, terminationMessageFile: file }: ResidentDeps,
+  { clock, signal, terminationMessageFile: file }: SidecarDeps,
   log: Logger,
   reason: NocredsError,
 ): Promise<number> {

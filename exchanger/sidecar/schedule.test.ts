@@ -86,7 +86,7 @@ describe('refresh', () => {
 })
 
 describe('retry', () => {
-  const leftMs = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 720 * MINUTE }))
+  const remainingMs = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 720 * MINUTE }))
   const failures = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 1e6 }))
   const ceilingsSeconds = (left: number, counts: readonly number[]): number[] =>
     counts.map((count) => retryDelayMs('transient', count, left, () => 1) / 1000)
@@ -105,7 +105,7 @@ describe('retry', () => {
 
   test('anywhere in the upper half of the ceiling', () => {
     fc.assert(
-      fc.property(failures, leftMs, chance, (count, left, random) => {
+      fc.property(failures, remainingMs, chance, (count, left, random) => {
         const ceilingMs = retryDelayMs('transient', count, left, () => 1)
         const delayMs = retryDelayMs('transient', count, left, () => random)
         expect(delayMs).toBeCloseTo((ceilingMs * (1 + random)) / 2, 3)
@@ -134,7 +134,7 @@ describe('retry', () => {
       fc.property(
         fc.constantFrom('refused' as const, 'token' as const),
         failures,
-        leftMs,
+        remainingMs,
         chance,
         (failureClass, count, left, random) => {
           const delayMs = retryDelayMs(failureClass, count, left, () => random)

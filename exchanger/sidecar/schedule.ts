@@ -16,7 +16,7 @@ export const GATE_MS = 30_000
  * Lives from here on are kept out of the SDKs' own windows. STS gives 30 minutes or more; the two
  * below that are for the time that a slow exchange itself takes.
  */
-const LONG_LIFE_MS = 28 * MINUTE_MS
+const LONG_LIFETIME_MS = 28 * MINUTE_MS
 /** botocore, the CLI and .NET fetch at every call once 15 minutes or less are left. */
 const SDK_WINDOW_MS = 15 * MINUTE_MS
 /** For a slow exchange, or a few that fail. */
@@ -44,9 +44,9 @@ const RETRY = {
  * @param publishedMs from now to the published Expiration; above 0
  */
 export function refreshDelayMs(publishedMs: number, random: Random): number {
-  const lifeMs = lifeOf(publishedMs)
-  const latestMs = lifeMs * LATEST
-  const isLong = lifeMs >= LONG_LIFE_MS
+  const lifetimeMs = lifetimeMsOf(publishedMs)
+  const latestMs = lifetimeMs * LATEST
+  const isLong = lifetimeMs >= LONG_LIFETIME_MS
   return spread(isLong ? Math.min(latestMs, outsideWindowMs(publishedMs)) : latestMs, random)
 }
 
@@ -55,7 +55,7 @@ export function refreshDelayMs(publishedMs: number, random: Random): number {
  * only what is left counts, and with 17 minutes or less left they are replaced at once.
  */
 export function resumeDelayMs(publishedMs: number, random: Random): number {
-  const latestMs = Math.min(lifeOf(publishedMs) * LATEST, outsideWindowMs(publishedMs))
+  const latestMs = Math.min(lifetimeMsOf(publishedMs) * LATEST, outsideWindowMs(publishedMs))
   return spread(latestMs, random)
 }
 
@@ -70,21 +70,21 @@ const CERTIFICATE_PART = { earliest: 0.35, latest: 0.45 } as const
  * How long after its publishing a certificate is to be replaced: a moment between 35 % and 45 % of its
  * life, or of what this node's clock leaves of it; a second at least, should they be far apart.
  *
- * @param lifeMs from its issue to its end
+ * @param lifetimeMs from its issue to its end
  * @param goodForMs from now to its end; above 0
  */
-export function certificateDelayMs(lifeMs: number, goodForMs: number, random: Random): number {
-  return Math.max(1000, certificatePart(random) * Math.min(lifeMs, goodForMs))
+export function certificateDelayMs(lifetimeMs: number, goodForMs: number, random: Random): number {
+  return Math.max(1000, certificatePart(random) * Math.min(lifetimeMs, goodForMs))
 }
 
 /** The same for one that a restarted process finds: its life goes on, so it may be due at once. */
 export function resumedCertificateDelayMs(
-  lifeMs: number,
+  lifetimeMs: number,
   goodForMs: number,
   random: Random,
 ): number {
-  const livedMs = Math.max(0, lifeMs - goodForMs)
-  return Math.max(0, certificatePart(random) * lifeMs - livedMs)
+  const livedMs = Math.max(0, lifetimeMs - goodForMs)
+  return Math.max(0, certificatePart(random) * lifetimeMs - livedMs)
 }
 
 function certificatePart(random: Random): number {
@@ -93,7 +93,7 @@ function certificatePart(random: Random): number {
 }
 
 /** Inverse of publishedExpirationMs in contract/credentials.ts. */
-function lifeOf(publishedMs: number): number {
+function lifetimeMsOf(publishedMs: number): number {
   return publishedMs + Math.min(5 * MINUTE_MS, publishedMs / 9)
 }
 
@@ -107,18 +107,18 @@ function lifeOf(publishedMs: number): number {
  *   ends the wait early
  *
  * @param failures how many in a row, this one included; from 1
- * @param leftMs until the published Expiration of the last good credentials; 0 where there are none
+ * @param remainingMs until the published Expiration of the last good credentials; 0 where there are none
  */
 export function retryDelayMs(
   failureClass: FailureClass,
   failures: number,
-  leftMs: number,
+  remainingMs: number,
   random: Random,
 ): number {
   const { firstPart, firstMs, longestPart, longestAtLeastMs, longestAtMostMs } = RETRY
-  const longest = Math.min(longestAtMostMs, Math.max(longestAtLeastMs, leftMs * longestPart))
+  const longest = Math.min(longestAtMostMs, Math.max(longestAtLeastMs, remainingMs * longestPart))
   if (failureClass !== 'transient') return spread(longest, random)
-  const first = Math.max(firstMs, leftMs * firstPart)
+  const first = Math.max(firstMs, remainingMs * firstPart)
   return spread(Math.min(longest, first * 2 ** (failures - 1)), random)
 }
 

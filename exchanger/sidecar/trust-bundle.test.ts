@@ -7,7 +7,7 @@ import { certificateIssued } from '../../test/fakes/exchanger-certificates.ts'
 import { until } from '../../test/fakes/exchanger-pod.ts'
 import { collectingLog, type LogLine } from '../../test/fakes/exchanger-samples.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
-import { ExchangeError } from '../failure.ts'
+import { SidecarError } from '../failure.ts'
 import { openTlsFolder, readCertificate, type TlsFolder } from '../publish/tls-folder.ts'
 import { followTrustBundle } from './trust-bundle.ts'
 
@@ -124,7 +124,7 @@ describe('a mounted trust bundle', () => {
 
   test('whose authority cannot be asked stays what it was, until it can', async () => {
     await lookAgain()
-    answer = () => Promise.reject(new ExchangeError('transient', 'CERT_SIGNATURE_FAILURE', 'no'))
+    answer = () => Promise.reject(new SidecarError('transient', 'CERT_SIGNATURE_FAILURE', 'no'))
     await writeFile(file, bundle('NEW'))
     await lookAgain()
     expect(store.current()!.trustBundle).toBe(bundle('ONE'))
@@ -190,7 +190,7 @@ describe('a mounted trust bundle', () => {
         signals.push(signal)
         return new Promise((_, reject) => {
           signal.addEventListener('abort', () => {
-            reject(new ExchangeError('transient', 'ExchangeKilled', 'no'))
+            reject(new SidecarError('transient', 'ExchangeKilled', 'no'))
           })
         })
       }

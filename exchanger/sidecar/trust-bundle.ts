@@ -5,8 +5,8 @@ import { readIfPresent } from '../../shared/base/files.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { certificatesIn } from '../../shared/x509/pem.ts'
 import type { TlsFolder } from '../publish/tls-folder.ts'
-import { momentIn, leftMs, type Moment } from './moment.ts'
-import { versionOf } from './part.ts'
+import { deadlineIn, remainingMs, type Moment } from './deadline.ts'
+import { versionOf } from './task.ts'
 
 /** The kubelet takes a minute or so to bring a ConfigMap; this adds little to it. */
 const LOOK_MS = 30_000
@@ -80,7 +80,7 @@ async function look(
   // A replica of the authority that has not seen the news yet, or a file that is not the authority's.
   const times = before?.times ?? 0
   const waitMs = Math.min(LOOK_MS * 2 ** times, MAX_WAIT_MS) * (0.5 + random() / 2)
-  return { version, times: times + 1, next: momentIn(clock, waitMs) }
+  return { version, times: times + 1, next: deadlineIn(clock, waitMs) }
 }
 
 /** Whether the file says nothing else than what is published; one without certificates says nothing. */
@@ -90,7 +90,7 @@ async function isSame(file: string, store: Pick<TlsFolder, 'current'>): Promise<
 }
 
 function isDue({ next }: Asked, clock: Clock): boolean {
-  return next !== undefined && leftMs(clock, next) <= 0
+  return next !== undefined && remainingMs(clock, next) <= 0
 }
 
 /** Publishes what the authority answers; a failure is logged, and tried again like an answer without news. */
@@ -110,7 +110,7 @@ async function replace(deps: TrustBundleDeps, stopping: AbortSignal): Promise<vo
   }
 }
 
-/** One question, which ends after half a minute or with the process. @throws ExchangeError */
+/** One question, which ends after half a minute or with the process. @throws SidecarError */
 async function ask({ clock, fetch }: TrustBundleDeps, stopping: AbortSignal): Promise<string> {
   const limit = new AbortController()
   const abort = (): void => {

@@ -16,7 +16,7 @@ export type Permission =
 const MAX_LENGTH = 4096
 
 /** Namespaces are many, distinct expressions few, and the texts that are asked of one fewer still. */
-const MOST_REMEMBERED = { expressions: 1024, texts: 16 } as const
+const MAX_REMEMBERED = { expressions: 1024, texts: 16 } as const
 
 const NOTHING: Permission = { valid: true, permits: () => false, matchesEmptyText: false }
 
@@ -33,7 +33,7 @@ export function permission(expression: string | undefined): Permission {
   return trimmed === '' ? NOTHING : compiled(trimmed)
 }
 
-const compiled = remembered(compile, MOST_REMEMBERED.expressions)
+const compiled = remembered(compile, MAX_REMEMBERED.expressions)
 
 function compile(expression: string): Permission {
   const length = lengthOf(expression)
@@ -43,7 +43,7 @@ function compile(expression: string): Permission {
   try {
     RE2JS.compile(expression) // alone first: `a)|(b` must not become valid by the anchors around it
     const anchored = RE2JS.compile(`^(?:${expression})$`)
-    const permits = remembered((text) => text !== '' && anchored.test(text), MOST_REMEMBERED.texts)
+    const permits = remembered((text) => text !== '' && anchored.test(text), MAX_REMEMBERED.texts)
     return { valid: true, permits, matchesEmptyText: anchored.test('') }
   } catch (error) {
     return { valid: false, why: messageOf(error) }

@@ -2,7 +2,7 @@ import type { Server as HttpsServer } from 'node:https'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
 import { listenWidely } from './budget/listeners.ts'
-import { countRefusals, type NoteRefusal } from './budget/refusals.ts'
+import { countRefusals, type RecordRefusal } from './budget/refusals.ts'
 import { closeServers, drain } from './drain.ts'
 import { createOpsServer, type MetricsRegistry } from './ops-server.ts'
 
@@ -40,7 +40,7 @@ export interface RunningServers {
 
 /** Probes and metrics, which are there before the main server is. */
 export interface OpenServers {
-  readonly note: NoteRefusal
+  readonly note: RecordRefusal
   /** Listens. @throws Node's error for a port that is taken */
   serve(main: HttpsServer, serving: Serving): Promise<RunningServers>
   /** Without a main server. */

@@ -4,8 +4,6 @@ import { KubeError, type KubeClient } from './kube/kube-client.ts'
 /** Which key of the Secret's data holds which field of a state; every field is text. */
 export type SecretKeys<State> = { readonly [Field in keyof State]: string }
 
-class SecretError extends NocredsError<'ERR_SECRET_MISSING'> {}
-
 /** The shared Secret as it was read; writing it succeeds only while nobody else has. */
 export interface Stored<State> {
   /** Undefined where the Secret is empty; a key that it lacks is empty text. */
@@ -18,7 +16,7 @@ export interface Stored<State> {
  * Reads a Secret that all replicas share. The manifests bring it, empty, so nobody needs a right to create
  * Secrets.
  *
- * @throws SecretError where it does not exist; KubeError
+ * @throws NocredsError `ERR_SECRET_MISSING`; KubeError
  */
 export async function readSharedSecret<State extends { readonly [Field in keyof State]: string }>(
   kube: KubeClient,
@@ -27,7 +25,7 @@ export async function readSharedSecret<State extends { readonly [Field in keyof 
 ): Promise<Stored<State>> {
   const secret = await kube.get(path)
   if (secret === undefined) {
-    throw new SecretError(
+    throw new NocredsError(
       'ERR_SECRET_MISSING',
       `the Secret ${path} does not exist; apply the manifests again`,
     )

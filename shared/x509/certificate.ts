@@ -9,8 +9,8 @@ import {
   type KeyObject,
 } from 'node:crypto'
 import { promisify } from 'node:util'
-import { BACKDATED_MS } from './certificate-life.ts'
 import { der, TAG } from './der.ts'
+import { BACKDATED_MS } from './lifetime.ts'
 import { OID } from './oids.ts'
 import { splitPem, toPem } from './pem.ts'
 import { elementsOf, readDer } from './read-der.ts'
@@ -25,7 +25,7 @@ export interface Issuer {
   readonly keyId: Buffer | undefined
 }
 
-interface Life {
+interface Validity {
   readonly notBeforeMs: number
   readonly notAfterMs: number
 }
@@ -40,7 +40,7 @@ export interface LeafRequest {
   readonly lifetimeSeconds: number
 }
 
-export interface Leaf extends Life {
+export interface Leaf extends Validity {
   /** Leaf, then the issuer's chain. */
   readonly chainPem: string
   /** Hexadecimal. */
@@ -58,7 +58,7 @@ export function keyPemOf(key: KeyObject): string {
 }
 
 /** Makes certificate and key of a CA ready for signing. @throws Error of node:crypto; DerError */
-export function openIssuer(chainPem: string, keyPem: string): Issuer {
+export function loadIssuer(chainPem: string, keyPem: string): Issuer {
   const certificate = new X509Certificate(splitPem(chainPem)[0] ?? '')
   const [tbs] = elementsOf(readDer(certificate.raw).content)
   // version, serial, algorithm, issuer, validity, subject, key, …, extensions
@@ -80,7 +80,7 @@ function keyIdIn(extensions: Buffer): Buffer | undefined {
 }
 
 /** From notBefore to notAfter; whole seconds, within the issuer's. */
-function lifeOf(nowMs: number, lifetimeSeconds: number, issuer?: X509Certificate): Life {
+function validityOf(nowMs: number, lifetimeSeconds: number, issuer?: X509Certificate): Validity {
   // Lives of a few minutes are for tests of renewal; most of them must still lie ahead.
   const backdatedMs = Math.min(BACKDATED_MS, (lifetimeSeconds * 1000) / 6)
   const earliestMs = issuer?.validFromDate.getTime() ?? 0
@@ -89,8 +89,8 @@ function lifeOf(nowMs: number, lifetimeSeconds: number, issuer?: X509Certificate
   return { notBeforeMs, notAfterMs: Math.min(notBeforeMs + lifetimeSeconds * 1000, latestMs) }
 }
 
-/** A CA's life counts from now, whatever it is backdated by. */
-function caLifeOf(nowMs: number, lifetimeSeconds: number, issuer?: X509Certificate): Life {
+/** A CA's validity counts from now, whatever it is backdated by. */
+function caValidityOf(nowMs: number, lifetimeSeconds: number, issuer?: X509Certificate): Validity {
   const latestMs = issuer?.validToDate.getTime() ?? Infinity
   const startMs = Math.floor(nowMs / 1000) * 1000
   const notBeforeMs = Math.max(startMs - BACKDATED_MS, issuer?.validFromDate.getTime() ?? 0)
@@ -107,11 +107,11 @@ export async function createRoot(nowMs: number, lifetimeSeconds: number): Promis
     serial,
     subject,
     key: createPublicKey(key),
-    life: caLifeOf(nowMs, lifetimeSeconds),
+    validity: caValidityOf(nowMs, lifetimeSeconds),
     signer: { subject, key, keyId },
     extensions: caExtensions(1, keyId),
   })
-  return openIssuer(certPem, keyPemOf(key))
+  return loadIssuer(certPem, keyPemOf(key))
 }
 
 /** An intermediate, which signs leaves and nothing below them. */
@@ -126,18 +126,18 @@ export async function createIntermediate(
     serial,
     subject: caName('intermediate', serial),
     key: createPublicKey(key),
-    life: caLifeOf(nowMs, lifetimeSeconds, root.certificate),
+    validity: caValidityOf(nowMs, lifetimeSeconds, root.certificate),
     signer: root,
     extensions: caExtensions(0, keyIdOf(createPublicKey(key))),
   })
-  return openIssuer(certPem, keyPemOf(key))
+  return loadIssuer(certPem, keyPemOf(key))
 }
 
 /** A workload's certificate, for both ends of a connection. */
 export function issueLeaf(request: LeafRequest): Leaf {
   const { issuer, key, dnsNames, uri, nowMs, lifetimeSeconds } = request
   const serial = randomSerial()
-  const life = lifeOf(nowMs, lifetimeSeconds, issuer.certificate)
+  const validity = validityOf(nowMs, lifetimeSeconds, issuer.certificate)
   const names = [
     ...(uri === undefined ? [] : [der(0x86, Buffer.from(uri, 'latin1'))]),
     ...dnsNames.map((name) => der(0x82, Buffer.from(name, 'latin1'))),
@@ -146,7 +146,7 @@ export function issueLeaf(request: LeafRequest): Leaf {
     serial,
     subject: nameOf([OID.organization, 'nocreds']),
     key,
-    life,
+    validity,
     signer: issuer,
     extensions: [
       extension(OID.basicConstraints, der(TAG.sequence), 'critical'),
@@ -157,7 +157,7 @@ export function issueLeaf(request: LeafRequest): Leaf {
       extension(OID.subjectAltName, der(TAG.sequence, ...names)),
     ],
   })
-  return { ...life, chainPem: certPem + issuer.chainPem, serial: serial.toString('hex') }
+  return { ...validity, chainPem: certPem + issuer.chainPem, serial: serial.toString('hex') }
 }
 
 interface Content {
@@ -165,13 +165,13 @@ interface Content {
   readonly subject: Buffer
   /** Public. */
   readonly key: KeyObject
-  readonly life: Life
+  readonly validity: Validity
   readonly signer: Pick<Issuer, 'subject' | 'key' | 'keyId'>
   readonly extensions: readonly Buffer[]
 }
 
 /** PEM. Source: RFC 5280, section 4.1. */
-function certificateOf({ serial, subject, key, life, signer, extensions }: Content): string {
+function certificateOf({ serial, subject, key, validity, signer, extensions }: Content): string {
   const { algorithm, hash } = signatureOf(signer.key)
   const keyIdentifier =
     signer.keyId === undefined
@@ -183,7 +183,7 @@ function certificateOf({ serial, subject, key, life, signer, extensions }: Conte
     der(TAG.integer, serial),
     algorithm,
     signer.subject,
-    der(TAG.sequence, time(life.notBeforeMs), time(life.notAfterMs)),
+    der(TAG.sequence, time(validity.notBeforeMs), time(validity.notAfterMs)),
     subject,
     key.export({ format: 'der', type: 'spki' }),
     der(0xa3, der(TAG.sequence, ...extensions, ...keyIdentifier)),

@@ -11,18 +11,16 @@ export interface ServingCertificate {
   readonly expiresAtMs: number
 }
 
-/** Certificate and key that no TLS server could use together; neither is quoted. */
-class PairError extends NocredsError<'ERR_CERTIFICATE_PAIR'> {}
-
-function unusable(why: string): PairError {
-  return new PairError('ERR_CERTIFICATE_PAIR', why)
+/** For a certificate and key that a TLS server cannot use together; neither is quoted. */
+function unusable(why: string): NocredsError {
+  return new NocredsError('ERR_CERTIFICATE_PAIR', why)
 }
 
 /**
  * Puts certificate and key together, if they belong together and a TLS server takes them, the rest of
  * the chain included. Parsed by node:crypto alone.
  *
- * @throws PairError
+ * @throws NocredsError `ERR_CERTIFICATE_PAIR`
  */
 export function readPair(certPem: string, keyPem: string): ServingCertificate {
   let certificate: X509Certificate

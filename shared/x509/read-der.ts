@@ -1,3 +1,4 @@
+import { NocredsError } from '../base/errors.ts'
 import { TAG } from './der.ts'
 
 /**
@@ -6,9 +7,14 @@ import { TAG } from './der.ts'
  */
 
 /** Deeper than any certificate or request. */
-const MOST_DEEP = 16
+const MAX_DEPTH = 16
 
-export class DerError extends Error {}
+/** The input is not strict DER, or not the structure that was expected. */
+export class DerError extends NocredsError<'ERR_DER'> {
+  constructor(message: string) {
+    super('ERR_DER', message)
+  }
+}
 
 export interface Element {
   readonly tag: number
@@ -37,18 +43,18 @@ export function elementsOf(bytes: Buffer): Element[] {
 }
 
 function walk({ tag, content }: Element, depth: number): void {
-  if (depth > MOST_DEEP) throw new DerError(`it is nested more than ${MOST_DEEP} deep`)
+  if (depth > MAX_DEPTH) throw new DerError(`it is nested more than ${MAX_DEPTH} deep`)
   if (tag === TAG.boolean && !(content.length === 1 && [0x00, 0xff].includes(content[0] ?? 1))) {
     throw new DerError('a BOOLEAN is not 00 or FF')
   }
-  if (tag === TAG.integer && !isLeastInteger(content)) {
+  if (tag === TAG.integer && !isMinimalInteger(content)) {
     throw new DerError('an INTEGER is not in its shortest form')
   }
   if ((tag & 0x20) === 0) return
   for (const child of elementsOf(content)) walk(child, depth + 1)
 }
 
-function isLeastInteger(content: Buffer): boolean {
+function isMinimalInteger(content: Buffer): boolean {
   const [first, second] = content
   if (first === undefined) return false
   if (second === undefined) return true

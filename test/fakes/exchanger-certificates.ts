@@ -7,7 +7,7 @@ import { AUTHORITY } from '../../contract/certificates.ts'
 import {
   toEnv,
   type CertificateConfig,
-  type ExchangerConfig,
+  type CredentialsConfig,
 } from '../../contract/exchanger-env.ts'
 import { writeAtomically } from '../../shared/base/files.ts'
 
@@ -61,7 +61,7 @@ export interface CertifiedPod {
 /** @param credentials those of the same sidecar, whose termination message it then shares */
 export async function makeCertifiedPod(
   settings: Partial<CertificateConfig>,
-  credentials?: ExchangerConfig,
+  credentials?: CredentialsConfig,
 ): Promise<CertifiedPod> {
   const folder = await mkdtemp(join(tmpdir(), 'nocreds-pod-'))
   const config: CertificateConfig = {

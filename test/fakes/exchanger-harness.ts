@@ -1,9 +1,9 @@
 /** Test double: a refresher on a virtual clock, with an STS or authority that a test scripts. Never shipped. */
 import type { CredentialDocument } from '../../contract/credentials.ts'
-import { ExchangeError, exchangeOf, type FailureClass } from '../../exchanger/failure.ts'
+import { SidecarError, exchangeOf, type FailureClass } from '../../exchanger/failure.ts'
 import type { Store } from '../../exchanger/publish/store.ts'
-import { CREDENTIALS, type Kind } from '../../exchanger/sidecar/kind.ts'
 import { Refresher } from '../../exchanger/sidecar/refresher.ts'
+import { CREDENTIALS, type Kind } from '../../exchanger/sidecar/renewable.ts'
 import type { Clock, Random } from '../../shared/base/clock.ts'
 import { collectingLog, CONFIG, type LogLine } from './exchanger-samples.ts'
 
@@ -20,7 +20,7 @@ export interface Harness<Thing = CredentialDocument> {
     readonly document: Thing
     readonly lastLeftMs: number | undefined
   }[]
-  readonly gaveUp: ExchangeError[]
+  readonly gaveUp: SidecarError[]
   current(): Thing | undefined
   /** How often the token file was looked at. */
   looks: number
@@ -69,7 +69,7 @@ export function createHarnessFor<Thing>(
       return Promise.resolve()
     },
   }
-  const gaveUp: ExchangeError[] = []
+  const gaveUp: SidecarError[] = []
   const refresher = new Refresher({
     kind,
     wanted: exchangeOf(CONFIG),
@@ -112,5 +112,5 @@ export function createHarnessFor<Thing>(
 }
 
 export function fails(failureClass: FailureClass, code = 'SomeCode'): Behaviour<never> {
-  return () => Promise.reject(new ExchangeError(failureClass, code, `it failed: ${code}`, 'Look.'))
+  return () => Promise.reject(new SidecarError(failureClass, code, `it failed: ${code}`, 'Look.'))
 }

@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseCredentialDocument, type CredentialDocument } from '../../contract/credentials.ts'
-import { toEnv, type ExchangerConfig } from '../../contract/exchanger-env.ts'
+import { toEnv, type CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { writeAtomically } from '../../shared/base/files.ts'
 import { recordOutput } from '../leak-check.ts'
 import { CONFIG, type LogLine } from './exchanger-samples.ts'
 
 /** What a sidecar finds in its pod. */
 export interface Pod {
-  readonly config: ExchangerConfig
+  readonly config: CredentialsConfig
   readonly env: Record<string, string>
   putToken(jwt: string): Promise<void>
   /** @throws if there is none */
@@ -21,9 +21,9 @@ export interface Pod {
   terminationMessage(): Promise<string>
 }
 
-export async function makePod(settings: Partial<ExchangerConfig>): Promise<Pod> {
+export async function makePod(settings: Partial<CredentialsConfig>): Promise<Pod> {
   const folder = await mkdtemp(join(tmpdir(), 'nocreds-pod-'))
-  const config: ExchangerConfig = {
+  const config: CredentialsConfig = {
     ...CONFIG,
     tokenFile: join(folder, 'token'),
     credentialsFolder: join(folder, 'aws'),

@@ -1,11 +1,11 @@
 /** Test double: samples that the tests of the exchanger share. Never shipped. */
 import type { CredentialDocument } from '../../contract/credentials.ts'
 import { formatExpiration } from '../../contract/credentials.ts'
-import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
+import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { jsonLogger, type Logger } from '../../shared/base/log.ts'
 import { recordOutput } from '../leak-check.ts'
 
-export const CONFIG: ExchangerConfig = {
+export const CONFIG: CredentialsConfig = {
   roleArn: 'arn:aws:iam::111122223333:role/app',
   delivery: 'process',
   sessionDurationSeconds: 3600,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { literalEnvValue } from '../../contract/env-table.ts'
-import { fromEnv, IN_POD, toEnv } from '../../contract/exchanger-env.ts'
+import { credentialsFromEnv, CREDENTIALS_IN_POD, toEnv } from '../../contract/exchanger-env.ts'
 import type { KubeletContainer, KubeletEnvVar, KubeletPod } from './kubelet-pod.ts'
 import { containerProcess, expand, resolveEnv } from './kubelet-process.ts'
 import type { PreparedPod } from './kubelet-volumes.ts'
@@ -130,10 +130,10 @@ test('the env that the webhook writes reaches the exchanger as it was meant', ()
     stsProxy: undefined,
     stsNoProxy: undefined,
     stsCa: undefined,
-    ...IN_POD,
+    ...CREDENTIALS_IN_POD,
   } as const
   const env = Object.fromEntries(resolveEnv(podWith({}), toEnv(config)))
-  expect(fromEnv(env)).toEqual({ ...config, pod: 'app-1' })
+  expect(credentialsFromEnv(env)).toEqual({ ...config, pod: 'app-1' })
 })
 
 describe('containerProcess', () => {

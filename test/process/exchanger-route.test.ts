@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import type { ExchangerConfig } from '../../contract/exchanger-env.ts'
+import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { listen } from '../../shared/base/server.ts'
 import { startAuthority } from '../fakes/authority/server.ts'
@@ -66,7 +66,7 @@ interface Outcome {
 
 /** One exchange of the built program. */
 async function exchange(
-  route: Partial<ExchangerConfig>,
+  route: Partial<CredentialsConfig>,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Outcome> {
   const pod = await makePod(route)
@@ -79,7 +79,7 @@ async function exchange(
   return { exitCode, ...one.said }
 }
 
-const byName = (): Partial<ExchangerConfig> => ({
+const byName = (): Partial<CredentialsConfig> => ({
   stsEndpoint: `https://${STS_NAME}`,
   stsProxy: proxy.url,
   stsCa: certificate.caPem,

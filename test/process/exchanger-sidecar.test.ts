@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { parseCredentialDocument, type CredentialDocument } from '../../contract/credentials.ts'
-import { IN_POD, toEnv } from '../../contract/exchanger-env.ts'
+import { CREDENTIALS_IN_POD, toEnv } from '../../contract/exchanger-env.ts'
 import { CREDENTIALS_VOLUME, ENDPOINT, EXCHANGER, TOKEN_VOLUME } from '../../contract/names.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { listen } from '../../shared/base/server.ts'
@@ -83,7 +83,7 @@ afterEach(async () => {
 })
 
 function podWith(delivery: 'process' | 'endpoint'): KubeletPod {
-  const env = toEnv({ ...CONFIG, delivery, stsEndpoint: sts.url, ...IN_POD })
+  const env = toEnv({ ...CONFIG, delivery, stsEndpoint: sts.url, ...CREDENTIALS_IN_POD })
   const serviceAccountToken = { audience, expirationSeconds: 3600, path: TOKEN_VOLUME.path }
   return {
     metadata: { name: CONFIG.pod, namespace },

@@ -17,7 +17,7 @@ interface Run {
   readonly isOver: boolean
 }
 
-async function runResident(lifetimeMs: number, outage: Outage, seed: number): Promise<Run> {
+async function runSidecar(lifetimeMs: number, outage: Outage, seed: number): Promise<Run> {
   const clock = new VirtualClock(0, 1)
   const random = seededRandom(seed)
   random() // as a fleet draws the moment of its start
@@ -65,7 +65,7 @@ test('a fleet of one calls when Refresher does, through any outage', async () =>
   await fc.assert(
     fc.asyncProperty(fc.record(scenario), async ({ lifetimeMs, fromMs, lengthMs, seed }) => {
       const outage = { fromMs, toMs: fromMs + lengthMs }
-      const real = await runResident(lifetimeMs, outage, seed)
+      const real = await runSidecar(lifetimeMs, outage, seed)
       const simulated = runSimulated(lifetimeMs, outage, seed)
       compared += real.callsAtMs.length
       // A process that gave up calls no more; the kubelet's next one is not part of this.

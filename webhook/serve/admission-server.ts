@@ -10,8 +10,8 @@ import {
   type ConnectionLimits,
   type GuardDeps,
 } from '../../shared/server/budget/guard.ts'
+import { createTickQueue } from '../../shared/server/budget/queue.ts'
 import { addressOf } from '../../shared/server/budget/sockets.ts'
-import { createSingleFile } from '../../shared/server/budget/turns.ts'
 import { answerReview, answerTooLarge, type AnswerDeps, type Resource } from './answer.ts'
 import { MAX_VALUES, memoryOfJson } from './review-cost.ts'
 
@@ -99,7 +99,7 @@ export function createAdmissionServer(
 
 /** The listener alone, for a server of any kind. Never throws, never leaves a request unanswered. */
 export function createAdmissionListener(deps: AnswerDeps, bodies: Bodies): RequestListener {
-  const context = { bodies, large: createSingleFile(), depsFor: dependenciesByCaller(deps) }
+  const context = { bodies, large: createTickQueue(), depsFor: dependenciesByCaller(deps) }
   return (request, response) => {
     answer(request, context).then(
       (text) => {
@@ -118,7 +118,7 @@ interface Context {
   readonly depsFor: (caller: string) => AnswerDeps
   readonly bodies: Bodies
   /** Those with a large body wait here, one by one. */
-  readonly large: ReturnType<typeof createSingleFile>
+  readonly large: ReturnType<typeof createTickQueue>
 }
 
 async function answer(request: IncomingMessage, context: Context): Promise<string> {

@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, generateKeyPair, randomBytes, sign } from 'node:crypto'
 import { promisify } from 'node:util'
 import forge from 'node-forge'
-import { BACKDATED_MS } from '../../shared/x509/certificate-life.ts'
+import { BACKDATED_MS } from '../../shared/x509/lifetime.ts'
 
 /**
  * The one file that uses node-forge, and only to put certificates together: keys, signatures, reading

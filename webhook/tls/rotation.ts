@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { isDue, isOver, issuedMs } from '../../shared/x509/certificate-life.ts'
+import { isRenewalDue, isExpired, issuedAtMs } from '../../shared/x509/lifetime.ts'
 import { readPair } from '../../shared/x509/pair.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
 
@@ -42,8 +42,8 @@ export function nextStep(
   policy: RotationPolicy,
 ): RotationStep {
   const read = state === undefined ? undefined : readState(state)
-  if (read === undefined || isOver(read.ca, nowMs)) return 'start-anew'
-  if (isDue(read.ca, nowMs)) return 'add-ca'
+  if (read === undefined || isExpired(read.ca, nowMs)) return 'start-anew'
+  if (isRenewalDue(read.ca, nowMs)) return 'add-ca'
   return leafStep(read, nowMs, policy) ?? bundleStep(read, nowMs, policy)
 }
 
@@ -52,8 +52,9 @@ function leafStep(
   nowMs: number,
   policy: RotationPolicy,
 ): RotationStep | undefined {
-  if (isOver(leaf, nowMs) || !isFor(leaf, policy.dnsNames)) return 'renew-leaf'
-  if (leaf.checkIssued(ca)) return isDue(leaf, nowMs) || isCostly(leaf) ? 'renew-leaf' : undefined
+  if (isExpired(leaf, nowMs) || !isFor(leaf, policy.dnsNames)) return 'renew-leaf'
+  if (leaf.checkIssued(ca))
+    return isRenewalDue(leaf, nowMs) || isCostly(leaf) ? 'renew-leaf' : undefined
   return isEverywhere(ca, nowMs, policy) ? 'renew-leaf' : 'keep'
 }
 
@@ -64,7 +65,7 @@ function bundleStep(
 ): RotationStep {
   if (bundle.length === 1 || !isEverywhere(leaf, nowMs, policy)) return 'keep'
   // From the moment this CA was there, no leaf was issued from an older one.
-  const lastOldLeafEndsMs = issuedMs(ca) + policy.leafLifetimeSeconds * 1000
+  const lastOldLeafEndsMs = issuedAtMs(ca) + policy.leafLifetimeSeconds * 1000
   return nowMs >= lastOldLeafEndsMs ? 'drop-old-cas' : 'keep'
 }
 
@@ -74,7 +75,7 @@ function isEverywhere(
   nowMs: number,
   policy: RotationPolicy,
 ): boolean {
-  return nowMs >= issuedMs(certificate) + policy.overlapMs
+  return nowMs >= issuedAtMs(certificate) + policy.overlapMs
 }
 
 interface ReadState {

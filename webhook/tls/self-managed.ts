@@ -28,7 +28,7 @@ const CHECKS_PER_LIFE = 60
 const RETRY_MS = 2000
 /** Several checks fit into the overlap, so that each replica has seen a step before the next. */
 const CHECKS_PER_OVERLAP = 5
-const MOST_STEPS_PER_CHECK = 5
+const MAX_STEPS_PER_CHECK = 5
 
 interface Pace {
   readonly checkMs: number
@@ -109,7 +109,7 @@ class RotationError extends NocredsError<'ERR_ROTATION_RESTLESS'> {}
 async function ensureState(options: SelfManagedOptions): Promise<TlsState> {
   const path = `/api/v1/namespaces/${options.namespace}/secrets/${options.secretName}`
   const policy = policyOf(options)
-  for (let step = 0; step < MOST_STEPS_PER_CHECK; step += 1) {
+  for (let step = 0; step < MAX_STEPS_PER_CHECK; step += 1) {
     const stored = await readStoredState(options.kube, path)
     const nowMs = options.clock.now()
     const due = nextStep(stored.state, nowMs, policy)

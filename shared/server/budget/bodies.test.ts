@@ -210,7 +210,7 @@ describe('over the budget', () => {
 
   test('a whole body is never destroyed, but what is made of it may be too much', async () => {
     const codes: string[] = []
-    const { promise: goOn, resolve } = Promise.withResolvers<undefined>()
+    const { promise: advance, resolve } = Promise.withResolvers<undefined>()
     use = async (body) => {
       body.take()
       try {
@@ -220,7 +220,7 @@ describe('over the budget', () => {
         codes.push((error as { code: string }).code)
         throw error
       }
-      await goOn
+      await advance
     }
     const first = await call({ port, from: STRANGER })
     first.send(post('{}'))

@@ -1,4 +1,4 @@
-import { firstToGo, type Holder, type Limits } from './first-to-go.ts'
+import { nextToEvict, type Holder, type Limits } from './eviction.ts'
 
 /** A holder whose part may grow and who may be let go. */
 export interface Member extends Holder {
@@ -23,7 +23,7 @@ export interface Budget<M extends Member> {
   /** Whether the sum of all, and that of the address, are within the limits. */
   isWithin(address: string): boolean
   /** Who would have to go for one more of weight 1 of this address; undefined where there is room. */
-  wouldGo(address: string): M | undefined
+  wouldEvict(address: string): M | undefined
   /** The next member that must go; undefined while all is within the limits. It stays until it is deleted. */
   excess(): M | undefined
 }
@@ -66,12 +66,12 @@ export function createBudget<M extends Member>(limits: Limits): Budget<M> {
     },
     isWithin: (address) =>
       total <= limits.max && (perAddress.get(address) ?? 0) <= limits.maxPerAddress,
-    wouldGo(address) {
+    wouldEvict(address) {
       const perThis = perAddress.get(address) ?? 0
       if (total < limits.max && perThis < limits.maxPerAddress && greedy === 0) return undefined
       const newcomer: Holder = { address, weight: 1, sinceMs: Infinity }
-      return firstToGo<Holder>([...members, newcomer], limits) as M | undefined
+      return nextToEvict<Holder>([...members, newcomer], limits) as M | undefined
     },
-    excess: () => (total > limits.max || greedy > 0 ? firstToGo(members, limits) : undefined),
+    excess: () => (total > limits.max || greedy > 0 ? nextToEvict(members, limits) : undefined),
   }
 }

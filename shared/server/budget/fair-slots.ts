@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import { NocredsError } from '../../base/errors.ts'
-import { nextInTurn } from './turns.ts'
+import { nextInQueue } from './queue.ts'
 
 /** Work for a caller that is not begun, as there is too much of it. */
 export class BusyError extends NocredsError<'ERR_BUSY'> {}
@@ -59,7 +59,7 @@ export function createFairSlots(limits: SlotLimits, clock: Clock): FairSlots {
   }
   const tooMany = (): BusyError =>
     new BusyError('ERR_BUSY', `${waiting.size} requests are waiting already`)
-  const goOn = (): void => {
+  const advance = (): void => {
     const oldestMs = clock.monotonic() - limits.maxWaitMs
     for (const ticket of waiting) {
       if (ticket.sinceMs >= oldestMs) break // in the order in which they came
@@ -68,7 +68,7 @@ export function createFairSlots(limits: SlotLimits, clock: Clock): FairSlots {
     }
     while (busy < limits.max) {
       const free = [...waiting].filter(({ address }) => isFree(address))
-      const next = nextInTurn(free, underWay)
+      const next = nextInQueue(free, underWay)
       if (next === undefined) return
       leave(next)
       next.begin()
@@ -82,7 +82,7 @@ export function createFairSlots(limits: SlotLimits, clock: Clock): FairSlots {
     } finally {
       busy -= 1
       count(underWay, caller, -1)
-      goOn()
+      advance()
     }
   }
 
@@ -103,7 +103,7 @@ export function createFairSlots(limits: SlotLimits, clock: Clock): FairSlots {
           fail: reject,
         })
         count(waitingOf, caller, 1)
-        goOn()
+        advance()
       })
     },
   }

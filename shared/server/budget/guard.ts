@@ -5,11 +5,11 @@ import { Server as TlsServer } from 'node:tls'
 import type { Cancel, Clock } from '../../base/clock.ts'
 import { createBudget, type Budget } from './budget.ts'
 import { Connection } from './connection.ts'
-import type { Limits } from './first-to-go.ts'
+import type { Limits } from './eviction.ts'
 import { refusePipelining } from './pipelining.ts'
-import type { NoteRefusal, RefusalReason } from './refusals.ts'
+import { createQueue, type RateLimit, type Queue } from './queue.ts'
+import type { RecordRefusal, RefusalReason } from './refusals.ts'
 import { nameOf, takeOver } from './sockets.ts'
-import { createTurns, type Ration, type Turns } from './turns.ts'
 
 /** What callers of one server may hold of it, all of them and each address. */
 export interface ConnectionLimits {
@@ -18,7 +18,7 @@ export interface ConnectionLimits {
   /** Connections that brought one. They have a budget of their own: no flood of the others reaches it. */
   readonly proven: Limits
   /** Of a TLS server: how many handshakes may begin, and how many connections wait for that. */
-  readonly handshakes?: Ration & { readonly waiting: Limits }
+  readonly handshakes?: RateLimit & { readonly waiting: Limits }
   readonly deadlines: Deadlines
 }
 
@@ -36,7 +36,7 @@ export interface GuardDeps {
   /** Name of the server in log and metric. */
   readonly server: string
   readonly clock: Clock
-  readonly note: NoteRefusal
+  readonly note: RecordRefusal
 }
 
 const GUARDS = new WeakMap<object, ConnectionGuard>()
@@ -108,7 +108,7 @@ class ConnectionGuard {
   readonly #waiting: Budget<Connection>
   readonly #unfinished: Budget<Connection>
   readonly #proven: Budget<Connection>
-  readonly #turns: Turns<Connection> | undefined
+  readonly #turns: Queue<Connection> | undefined
   /** Until TLS has its own socket, by both ends; from then on by the socket that Node's HTTP server has. */
   readonly #byName = new Map<string, Connection>()
   readonly #bySocket = new WeakMap<Socket, Connection>()
@@ -124,7 +124,7 @@ class ConnectionGuard {
     this.#turns =
       limits.handshakes === undefined
         ? undefined
-        : createTurns(limits.handshakes, deps.clock, (address) => this.#mayBegin(address))
+        : createQueue(limits.handshakes, deps.clock, (address) => this.#mayBegin(address))
   }
 
   counts(): { unfinished: number; proven: number } {
@@ -175,7 +175,7 @@ class ConnectionGuard {
 
   /** Whether there is room for one more handshake, or a connection that had its time. */
   #mayBegin(address: string): boolean {
-    const gone = this.#unfinished.wouldGo(address)
+    const gone = this.#unfinished.wouldEvict(address)
     return gone === undefined || this.#deps.clock.monotonic() - gone.sinceMs >= GRACE_MS
   }
 
@@ -237,7 +237,7 @@ class ConnectionGuard {
     this.#unfinished.delete(connection)
     this.#proven.add(connection)
     this.#evict(this.#proven)
-    this.#turns?.goOn()
+    this.#turns?.advance()
   }
 
   #evict(budget: Budget<Connection>): void {
@@ -258,7 +258,7 @@ class ConnectionGuard {
     this.#unfinished.delete(connection)
     this.#proven.delete(connection)
     this.#turns?.delete(connection)
-    this.#turns?.goOn()
+    this.#turns?.advance()
   }
 
   #sweepSoon(): void {

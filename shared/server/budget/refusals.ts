@@ -6,7 +6,7 @@ import type { Logger } from '../../base/log.ts'
 export type RefusalReason = 'connections' | 'body-bytes' | 'deadline' | 'pipelining'
 
 /** @param server such as `admission` @param address of the caller */
-export type NoteRefusal = (server: string, reason: RefusalReason, address: string) => void
+export type RecordRefusal = (server: string, reason: RefusalReason, address: string) => void
 
 /** A flood must not flood the log: one line for each server and reason in this time. */
 const LINE_MS = 10_000
@@ -15,7 +15,7 @@ const LINE_MS = 10_000
 export function countRefusals(
   registry: Registry,
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
-): NoteRefusal {
+): RecordRefusal {
   const counter = new Counter({
     name: 'nocreds_connections_refused_total',
     help: 'Connections that were destroyed because a budget was used up or a deadline passed',

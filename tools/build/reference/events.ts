@@ -1,15 +1,15 @@
 import { AUTHORITY } from '../../../contract/certificates.ts'
-import type { CertificateConfig, ExchangerConfig } from '../../../contract/exchanger-env.ts'
+import type { CertificateConfig, CredentialsConfig } from '../../../contract/exchanger-env.ts'
 import { CERTIFICATE_IN_POD } from '../../../contract/exchanger-env.ts'
 import { DEFAULT_AUDIENCE } from '../../../contract/names.ts'
 import { HINTS as OF_CERTIFICATES } from '../../../exchanger/certificate/hints.ts'
 import { HINTS as OF_STS } from '../../../exchanger/credentials/hints.ts'
-import { CERTIFICATE, CREDENTIALS } from '../../../exchanger/sidecar/kind.ts'
+import { CERTIFICATE, CREDENTIALS } from '../../../exchanger/sidecar/renewable.ts'
 import { CONFIG as SAMPLE } from '../../../test/fakes/exchanger-samples.ts'
 import { code, header, section, table } from './markdown.ts'
 
 /** An example, by which hints are rendered as a pod shows them. */
-const CONFIG: ExchangerConfig = {
+const CONFIG: CredentialsConfig = {
   ...SAMPLE,
   roleArn: 'arn:aws:iam::111122223333:role/team-a/app',
   stsProxy: 'http://proxy.example.com:3128',

@@ -1,4 +1,4 @@
-import { CERTIFICATE_IN_POD, IN_POD, toEnv } from '../../../contract/exchanger-env.ts'
+import { CERTIFICATE_IN_POD, CREDENTIALS_IN_POD, toEnv } from '../../../contract/exchanger-env.ts'
 import { EXCHANGER } from '../../../contract/names.ts'
 import type { Container, EnvVar, Pod } from '../pod.ts'
 import { CERTIFICATE_SIDECAR_MOUNTS } from './certificate.ts'
@@ -59,7 +59,7 @@ function sidecarEnv({ credentials, certificate }: SidecarTasks, injection: Injec
   const workload = { namespace, serviceAccount }
   const forCredentials = credentials && {
     ...workload,
-    ...IN_POD,
+    ...CREDENTIALS_IN_POD,
     roleArn: credentials.role.arn,
     delivery: credentials.delivery === 'endpoint' ? ('endpoint' as const) : ('process' as const),
     sessionDurationSeconds: credentials.sessionDurationSeconds,

@@ -20,10 +20,10 @@ import {
 import { until } from '../../test/fakes/exchanger-pod.ts'
 import { thrownBy } from '../../test/fakes/exchanger-samples.ts'
 import { recordSecret } from '../../test/leak-check.ts'
-import { formatFailure, type ExchangeError } from '../failure.ts'
+import { formatFailure, type SidecarError } from '../failure.ts'
 import { openTlsFolder, readCertificate } from '../publish/tls-folder.ts'
-import { ask, askForTrustBundle } from './ask.ts'
-import { certify } from './certify.ts'
+import { ask, askForTrustBundle } from './authority-client.ts'
+import { certify } from './request.ts'
 import { fetchTrustBundle } from './trust-bundle.ts'
 import type { TrustSource } from './trust.ts'
 
@@ -251,7 +251,7 @@ describe('the token', () => {
     ['that is a key', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'],
   ])('%s never leaves the pod, and nothing of it is said', async (_, content) => {
     await pod.putToken(content)
-    const error = (await failure()) as ExchangeError
+    const error = (await failure()) as SidecarError
     expect(error).toMatchObject({ code: 'WrongAudience', failureClass: 'refused' })
     const said = `${formatFailure(error)} ${error.stack ?? ''}`
     for (const part of content.split(/[.\n]/))

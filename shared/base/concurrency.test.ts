@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
-import { atMost } from './at-most.ts'
+import { limitConcurrency } from './concurrency.ts'
 
 test('a few run at once, in the order in which they came, and a failure makes room, too', async () => {
-  const limit = atMost(3)
+  const limit = limitConcurrency(3)
   let running = 0
   let most = 0
   const order: number[] = []

@@ -10,11 +10,11 @@ export interface Moment {
 }
 
 /** The moment in `delayMs` from now. */
-export function momentIn(clock: Clock, delayMs: number): Moment {
+export function deadlineIn(clock: Clock, delayMs: number): Moment {
   return { wallMs: clock.now() + delayMs, monotonicMs: clock.monotonic() + delayMs }
 }
 
 /** Milliseconds until the moment; 0 or less once it is past. */
-export function leftMs(clock: Clock, { wallMs, monotonicMs }: Moment): number {
+export function remainingMs(clock: Clock, { wallMs, monotonicMs }: Moment): number {
   return Math.min(wallMs - clock.now(), monotonicMs - clock.monotonic())
 }

@@ -26,7 +26,7 @@ export interface Holder {
  *
  * Where the address that holds the most has nobody that can go, the next one gives.
  */
-export function firstToGo<H extends Holder>(
+export function nextToEvict<H extends Holder>(
   holders: Iterable<H>,
   { max, maxPerAddress }: Limits,
 ): H | undefined {

@@ -5,7 +5,7 @@ import { fillInPod, isDnsName } from '../../contract/dns-names.ts'
 import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { jsonObject } from '../../shared/base/json.ts'
 import { certificateRequest, newKey } from '../../shared/x509/csr.ts'
-import type { Answer, AskOptions } from './ask.ts'
+import type { Answer, AskOptions } from './authority-client.ts'
 import {
   answerOf,
   certificateErrand,
@@ -29,7 +29,7 @@ export interface CertifyDeps {
  * Makes a key and trades the projected token for its certificate, once.
  *
  * @param source of the CAs by which the authority proves itself
- * @throws ExchangeError whose message names namespace and ServiceAccount
+ * @throws SidecarError whose message names namespace and ServiceAccount
  */
 export async function certify(
   config: CertificateConfig,
@@ -61,7 +61,7 @@ export async function certify(
   }
 }
 
-/** With the pod's own name, which at admission was still to be generated. @throws ExchangeError */
+/** With the pod's own name, which at admission was still to be generated. @throws SidecarError */
 function namesOf(errand: Errand): string[] {
   const { dnsNames = [], pod } = errand.config
   const filled = dnsNames.map((name) => fillInPod(name, pod))

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { eventually } from '../../../test/fakes/eventually.ts'
 import { VirtualClock } from '../../../test/fakes/virtual-clock.ts'
-import { createSingleFile, createTurns, nextInTurn, type Waiting } from './turns.ts'
+import { createTickQueue, createQueue, nextInQueue, type Waiting } from './queue.ts'
 
 function line(clock: VirtualClock): { begun: string[]; one: (address: string) => Waiting } {
   const begun: string[] = []
@@ -21,7 +21,7 @@ describe('turns', () => {
   test('come at once within the burst, then as the ration allows', async () => {
     const clock = new VirtualClock()
     const { begun, one } = line(clock)
-    const turns = createTurns({ perSecond: 10, burst: 2 }, clock)
+    const turns = createQueue({ perSecond: 10, burst: 2 }, clock)
     const startMs = clock.monotonic()
     for (let n = 0; n < 4; n += 1) turns.add(one('a'))
     expect(begun).toHaveLength(2)
@@ -34,7 +34,7 @@ describe('turns', () => {
   test('one that no longer waits has none', async () => {
     const clock = new VirtualClock()
     const { begun, one } = line(clock)
-    const turns = createTurns({ perSecond: 10, burst: 1 }, clock)
+    const turns = createQueue({ perSecond: 10, burst: 1 }, clock)
     const gone = one('gone')
     turns.add(one('a'))
     turns.add(gone)
@@ -47,7 +47,7 @@ describe('turns', () => {
   test('an address that had none lately comes before all that a flood has waiting', async () => {
     const clock = new VirtualClock()
     const { begun, one } = line(clock)
-    const turns = createTurns({ perSecond: 100, burst: 4 }, clock)
+    const turns = createQueue({ perSecond: 100, burst: 4 }, clock)
     for (let n = 0; n < 200; n += 1) turns.add(one('flood'))
     await clock.advance(500)
     const before = begun.length
@@ -64,7 +64,7 @@ describe('turns', () => {
         async (arrivals) => {
           const clock = new VirtualClock()
           const { begun, one } = line(clock)
-          const turns = createTurns({ perSecond: 20, burst: 3 }, clock)
+          const turns = createQueue({ perSecond: 20, burst: 3 }, clock)
           for (const [address, afterMs] of arrivals) {
             await clock.advance(afterMs)
             turns.add(one(address))
@@ -90,14 +90,14 @@ describe('turns', () => {
       ['b', 1],
       ['c', 2],
     ])
-    expect(nextInTurn(waiting, lately)).toBe(waiting[1])
-    expect(nextInTurn<Waiting>([], lately)).toBeUndefined()
+    expect(nextInQueue(waiting, lately)).toBe(waiting[1])
+    expect(nextInQueue<Waiting>([], lately)).toBeUndefined()
   })
 })
 
 test('in single file, one in each turn of the event loop, addresses in turn', async () => {
   const order: string[] = []
-  const file = createSingleFile()
+  const file = createTickQueue()
   const done = new Promise<void>((resolve) => {
     for (const [address, name] of [
       ['a', 'a1'],

@@ -10,9 +10,9 @@ import { ApiserverStore } from '../../test/fakes/apiserver-store.ts'
 import { SECRET_PATH } from '../../test/fakes/authority-cluster.ts'
 import { closeAtOnce, listenOnLoopback } from '../../test/fakes/loopback-server.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
-import { createCaKeeper, type CaKeeper } from './keeper.ts'
+import { createCaManager, type CaManager } from './manager.ts'
 import { serverNames } from './own-certificate.ts'
-import { carryOut, type RotationPolicy } from './rotation.ts'
+import { applyStep, type RotationPolicy } from './rotation.ts'
 import { isSignedBy } from './state.ts'
 
 const POLICY: RotationPolicy = {
@@ -25,7 +25,7 @@ const POLICY: RotationPolicy = {
 let store: ApiserverStore
 let clock: VirtualClock
 let lines: LogFields[]
-const keepers: CaKeeper[] = []
+const keepers: CaManager[] = []
 
 beforeEach(() => {
   store = new ApiserverStore()
@@ -49,14 +49,14 @@ function write(data: Readonly<Record<string, string>>): void {
   })
 }
 
-function keeper(): CaKeeper {
+function keeper(): CaManager {
   const note = (fields: LogFields): void => {
     lines.push(fields)
   }
   const log: Logger = { debug: note, info: note, warn: note, error: note }
   const kube = inMemoryKube(store, () => Promise.resolve())
   const names = serverNames({ clusterDomain: 'prod.example.com', authorityNames: [] })
-  const made = createCaKeeper({
+  const made = createCaManager({
     kube,
     path: SECRET_PATH,
     policy: POLICY,
@@ -70,7 +70,7 @@ function keeper(): CaKeeper {
 
 /** What an operator puts into the Secret: intermediate, its key and the root, but not the root's key. */
 async function ownCa(): Promise<Record<string, string>> {
-  const state = await carryOut('start-anew', undefined, { nowMs: clock.now() }, POLICY)
+  const state = await applyStep('reset', undefined, { nowMs: clock.now() }, POLICY)
   return {
     'ca.crt': state.rootsPem,
     'ca-signing.crt': state.chainPem,
@@ -84,7 +84,7 @@ test('replicas that start at once share one CA: the first to write wins', async 
   await Promise.all(all.map((one) => one.check()))
   expect(new Set(all.map((one) => one.current()?.bundlePem)).size).toBe(1)
   expect(new Set(all.map((one) => one.current()?.issuer.chainPem)).size).toBe(1)
-  expect(lines.filter(({ step, wrote }) => step === 'start-anew' && wrote === true)).toHaveLength(1)
+  expect(lines.filter(({ step, wrote }) => step === 'reset' && wrote === true)).toHaveLength(1)
 })
 
 test('a Secret that cannot be used stops nothing that works and is left as it is', async () => {

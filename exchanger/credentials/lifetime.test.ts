@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { couldBe, lifeOf } from './life.ts'
+import { isPlausible, lifetimeMsOf } from './lifetime.ts'
 
 const NOW = Date.UTC(2026, 10, 24, 12)
 const MINUTE = 60_000
@@ -9,14 +9,14 @@ const minutes = (min: number, max: number): fc.Arbitrary<number> =>
 
 /** STS gives what it is asked for, at NOW; clocks are off by so much. */
 const life = (wantedMs: number, nodeOffMs: number, dateOffMs: number | undefined): number =>
-  lifeOf({
-    endsAtMs: NOW + wantedMs,
+  lifetimeMsOf({
+    expiresAtMs: NOW + wantedMs,
     nodeNowMs: NOW + nodeOffMs,
     stsNowMs: dateOffMs === undefined ? undefined : NOW + dateOffMs,
     wantedMs,
   }) ?? 0
 
-describe('lifeOf', () => {
+describe('lifetimeMsOf', () => {
   test('is never longer than the real one, whatever the Date says and the node`s clock shows', () => {
     const off = minutes(-600, 600)
     const date = fc.option(off, { nil: undefined })
@@ -35,7 +35,7 @@ describe('lifeOf', () => {
         fc.pre(Math.abs(lifeMs - offMs - wantedMs) > MINUTE) // what looks as wanted, but is not
         const clocks = isNodeRight ? [NOW, NOW + offMs] : [NOW + offMs, NOW]
         const [nodeNowMs = 0, stsNowMs] = clocks
-        const found = lifeOf({ endsAtMs: NOW + lifeMs, nodeNowMs, stsNowMs, wantedMs })
+        const found = lifetimeMsOf({ expiresAtMs: NOW + lifeMs, nodeNowMs, stsNowMs, wantedMs })
         expect(found).toBeLessThanOrEqual(lifeMs)
       }),
     )
@@ -54,9 +54,9 @@ describe('lifeOf', () => {
 
   test('cannot be told where the end is nonsense, past, or days away', () => {
     const wantedMs = 60 * MINUTE
-    for (const endsAtMs of [NaN, NOW, NOW - MINUTE, NOW + 3 * 24 * 60 * MINUTE]) {
-      const clocks = { endsAtMs, nodeNowMs: NOW, stsNowMs: NOW, wantedMs }
-      expect(lifeOf(clocks)).toBeUndefined()
+    for (const expiresAtMs of [NaN, NOW, NOW - MINUTE, NOW + 3 * 24 * 60 * MINUTE]) {
+      const clocks = { expiresAtMs, nodeNowMs: NOW, stsNowMs: NOW, wantedMs }
+      expect(lifetimeMsOf(clocks)).toBeUndefined()
     }
   })
 })
@@ -75,6 +75,6 @@ test.each([
     issuedAtMs: NOW,
     expiresAtMs: NOW + 60 * MINUTE,
   }
-  expect(couldBe(NOW + afterMinutes * MINUTE, claims)).toBe(is)
-  expect(couldBe(undefined, claims)).toBe(false)
+  expect(isPlausible(NOW + afterMinutes * MINUTE, claims)).toBe(is)
+  expect(isPlausible(undefined, claims)).toBe(false)
 })

@@ -1,11 +1,11 @@
 import { stat } from 'node:fs/promises'
 import type { Clock, Random } from '../../shared/base/clock.ts'
 import type { Logger } from '../../shared/base/log.ts'
-import type { ExchangeError } from '../failure.ts'
+import type { SidecarError } from '../failure.ts'
 import type { ChildCommand } from './child.ts'
 import type { Refresher } from './refresher.ts'
 
-export interface ResidentDeps {
+export interface SidecarDeps {
   readonly clock: Clock
   readonly random: Random
   readonly randomBytes: (size: number) => Buffer
@@ -25,10 +25,10 @@ export interface ResidentDeps {
 }
 
 /** What a part of the sidecar gets besides. */
-export interface PartDeps extends ResidentDeps {
+export interface TaskDeps extends SidecarDeps {
   /** Runs a child while no other one runs, so that the container's peak is never that of two. */
   readonly alone: <T>(child: () => Promise<T>) => Promise<T>
-  readonly onGiveUp: (error: ExchangeError) => void
+  readonly onGiveUp: (error: SidecarError) => void
 }
 
 /** One of the things that a sidecar keeps fresh. */
@@ -44,8 +44,8 @@ export interface Part {
 const RELEASE_AFTER_MS = 100
 
 /** Runs a child in its turn, and has memory released after it. */
-export function runAlone<T>(
-  { clock, alone, releaseMemory }: PartDeps,
+export function runExclusively<T>(
+  { clock, alone, releaseMemory }: TaskDeps,
   child: () => Promise<T>,
 ): Promise<T> {
   return alone(() => child().finally(() => clock.after(RELEASE_AFTER_MS, releaseMemory)))

@@ -8,7 +8,7 @@ const TOLERANCE_MS = 15 * 60_000
 const SAME_MS = 60_000
 
 /** STS took the token, so its own clock is within the token's life; a `Date` that is not was written by someone else. */
-export function couldBe(
+export function isPlausible(
   stsNowMs: number | undefined,
   { issuedAtMs = -Infinity, expiresAtMs = Infinity }: Claims,
 ): boolean {
@@ -22,7 +22,7 @@ export function couldBe(
 /** Moments in milliseconds since the epoch. */
 interface Clocks {
   /** As STS says it, by its own clock. */
-  readonly endsAtMs: number
+  readonly expiresAtMs: number
   /** By the node's clock, before STS was asked. */
   readonly nodeNowMs: number
   /** By the `Date` of the answer; undefined without one, and for one that cannot be right. */
@@ -37,12 +37,17 @@ interface Clocks {
  * the clock by which that is so is right. Where neither says so, the shorter life counts: credentials that are
  * replaced too early do no harm, those said to live when they are dead do. No life is longer than what was asked for.
  */
-export function lifeOf({ endsAtMs, nodeNowMs, stsNowMs, wantedMs }: Clocks): number | undefined {
-  const lives = [stsNowMs, nodeNowMs]
+export function lifetimeMsOf({
+  expiresAtMs,
+  nodeNowMs,
+  stsNowMs,
+  wantedMs,
+}: Clocks): number | undefined {
+  const candidates = [stsNowMs, nodeNowMs]
     .filter((nowMs) => nowMs !== undefined)
-    .map((nowMs) => endsAtMs - nowMs)
-    .filter((lifeMs) => lifeMs > 0 && lifeMs <= LONGEST_MS + TOLERANCE_MS)
-  if (lives.length === 0) return undefined
-  const asWanted = lives.find((lifeMs) => Math.abs(lifeMs - wantedMs) <= SAME_MS)
-  return Math.min(wantedMs, asWanted ?? Math.min(...lives))
+    .map((nowMs) => expiresAtMs - nowMs)
+    .filter((lifetimeMs) => lifetimeMs > 0 && lifetimeMs <= LONGEST_MS + TOLERANCE_MS)
+  if (candidates.length === 0) return undefined
+  const asWanted = candidates.find((lifetimeMs) => Math.abs(lifetimeMs - wantedMs) <= SAME_MS)
+  return Math.min(wantedMs, asWanted ?? Math.min(...candidates))
 }

@@ -2,7 +2,7 @@
 export type Limit = <T>(action: () => Promise<T>) => Promise<T>
 
 /** Lets `max` actions run at once; the others wait in the order in which they came. */
-export function atMost(max: number): Limit {
+export function limitConcurrency(max: number): Limit {
   const waiting: (() => void)[] = []
   let running = 0
   return async (action) => {

@@ -30,7 +30,7 @@ export interface Kind<Thing> {
   /** Milliseconds since the epoch; from then on it is not served. */
   endOf(thing: Thing): number
   /** The end as the log has it. */
-  endText(thing: Thing): string
+  expirationText(thing: Thing): string
   /** How long after its publishing it is to be replaced. `goodForMs`: from now to its end, above 0. */
   refreshDelayMs(thing: Thing, goodForMs: number, random: Random): number
   /** The same for what a restarted process finds. */
@@ -48,7 +48,7 @@ export const CREDENTIALS: Kind<CredentialDocument> = {
     unwritten: 'the credentials cannot be written',
   },
   endOf: expirationOf,
-  endText: ({ Expiration }) => Expiration,
+  expirationText: ({ Expiration }) => Expiration,
   refreshDelayMs: (_document, goodForMs, random) => refreshDelayMs(goodForMs, random),
   resumeDelayMs: (_document, goodForMs, random) => resumeDelayMs(goodForMs, random),
 }
@@ -64,7 +64,7 @@ export const CERTIFICATE: Kind<CertificateDocument> = {
     unwritten: 'the certificate cannot be written',
   },
   endOf: notAfterOf,
-  endText: ({ notAfter }) => notAfter,
+  expirationText: ({ notAfter }) => notAfter,
   refreshDelayMs: (document, goodForMs, random) =>
     certificateDelayMs(lifeMsOf(document), goodForMs, random),
   resumeDelayMs: (document, goodForMs, random) =>

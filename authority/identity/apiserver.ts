@@ -1,5 +1,5 @@
 import { AUTHORITY } from '../../contract/certificates.ts'
-import { atMost, type Limit } from '../../shared/base/at-most.ts'
+import { limitConcurrency, type Limit } from '../../shared/base/concurrency.ts'
 import { messageOf } from '../../shared/base/errors.ts'
 import type { KubeClient, KubeObject } from '../../shared/server/kube/kube-client.ts'
 import { Refusal } from '../refusal.ts'
@@ -18,8 +18,8 @@ export interface Cluster {
 const MAX_READS_AT_ONCE = 8
 
 export function createCluster(kube: KubeClient): Cluster {
-  const pods = atMost(MAX_READS_AT_ONCE)
-  const namespaces = atMost(MAX_READS_AT_ONCE)
+  const pods = limitConcurrency(MAX_READS_AT_ONCE)
+  const namespaces = limitConcurrency(MAX_READS_AT_ONCE)
   const read = <T>(limit: Limit, act: () => Promise<T>): Promise<T> => orUnreachable(limit(act))
   return {
     async identify(token) {

@@ -6,16 +6,16 @@ export const BACKDATED_MS = 60_000
 /** Renewal at this part of a life leaves the rest for faults, and for what is signed meanwhile. */
 const RENEW_AT = 2 / 3
 
-export function isOver(certificate: X509Certificate, nowMs: number): boolean {
+export function isExpired(certificate: X509Certificate, nowMs: number): boolean {
   return nowMs >= certificate.validToDate.getTime()
 }
 
 /** True once it is time for the next one. */
-export function isDue(certificate: X509Certificate, nowMs: number): boolean {
-  const fromMs = issuedMs(certificate)
+export function isRenewalDue(certificate: X509Certificate, nowMs: number): boolean {
+  const fromMs = issuedAtMs(certificate)
   return nowMs >= fromMs + (certificate.validToDate.getTime() - fromMs) * RENEW_AT
 }
 
-export function issuedMs(certificate: X509Certificate): number {
+export function issuedAtMs(certificate: X509Certificate): number {
   return certificate.validFromDate.getTime() + BACKDATED_MS
 }

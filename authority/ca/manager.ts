@@ -4,18 +4,17 @@ import type { Logger } from '../../shared/base/log.ts'
 import type { KubeClient } from '../../shared/server/kube/kube-client.ts'
 import type { Issuer } from '../../shared/x509/certificate.ts'
 import {
-  formerOf,
-  IssuerError,
+  previousCaOf,
   ownCertificate,
-  type Former,
+  type PreviousCa,
   type OwnCertificate,
   type OwnRequest,
 } from './own-certificate.ts'
-import { carryOut, nextStep, type RotationPolicy } from './rotation.ts'
+import { applyStep, nextStep, type RotationPolicy } from './rotation.ts'
 import { readStoredCa } from './secret-store.ts'
 import { bundleOf, readState, type CaState, type ReadState } from './state.ts'
 
-export interface KeeperOptions {
+export interface CaManagerOptions {
   readonly kube: KubeClient
   /** Path of the shared Secret. */
   readonly path: string
@@ -26,8 +25,8 @@ export interface KeeperOptions {
   readonly log: Logger
 }
 
-/** What certificates are issued with, at this moment. */
-export interface PresentCa {
+/** What certificates are issued with, at this observation. */
+export interface ActiveCa {
   readonly issuer: Issuer
   /** Of the newest root. */
   readonly rootExpiresAtMs: number
@@ -36,15 +35,15 @@ export interface PresentCa {
   /** For the authority's own server; replaced after half of its life. */
   readonly server: OwnCertificate
   /** The CA before, as long as it signs the server's certificate. */
-  readonly former: Former | undefined
+  readonly former: PreviousCa | undefined
 }
 
-export interface CaKeeper {
-  current(): PresentCa | undefined
+export interface CaManager {
+  current(): ActiveCa | undefined
   /** Called with each one that differs from the one before. */
-  onChange(listener: (ca: PresentCa) => void): void
+  onChange(listener: (ca: ActiveCa) => void): void
   /** Resolves with the first one. */
-  start(): Promise<PresentCa>
+  start(): Promise<ActiveCa>
   /** Looks at the Secret now, besides the regular checks. @throws what stands in the way */
   check(): Promise<void>
   stop(): void
@@ -56,25 +55,25 @@ const CHECK_MS = 60_000
 const CHECKS_PER_OVERLAP = 5
 /** While something is missing. */
 const RETRY_MS = 2000
-const MOST_STEPS_PER_CHECK = 5
+const MAX_STEPS_PER_CHECK = 5
 
 /**
  * The CA in one Secret that the replicas share; the first to write wins, so there is no leader. While
  * the apiserver is away the present CA goes on signing.
  */
-export function createCaKeeper(options: KeeperOptions): CaKeeper {
+export function createCaManager(options: CaManagerOptions): CaManager {
   const { clock, log, policy } = options
   const checkMs = Math.min(CHECK_MS, policy.overlapMs / CHECKS_PER_OVERLAP)
-  const listeners: ((ca: PresentCa) => void)[] = []
-  const first = Promise.withResolvers<PresentCa>()
+  const listeners: ((ca: ActiveCa) => void)[] = []
+  const first = Promise.withResolvers<ActiveCa>()
   const stopping = new AbortController()
-  let current: PresentCa | undefined
+  let current: ActiveCa | undefined
   let seenRootsPem = ''
 
   const check = async (): Promise<void> => {
     const state = await ensureState(options, seenRootsPem)
     seenRootsPem = state.rootsPem
-    const next = await presentOf(state, current, options)
+    const next = await activeCaOf(state, current, options)
     if (next === current) return
     current = next
     first.resolve(next)
@@ -110,47 +109,48 @@ export function createCaKeeper(options: KeeperOptions): CaKeeper {
   }
 }
 
-class RotationError extends NocredsError<'ERR_ROTATION_RESTLESS'> {}
-
 /** Reads the Secret and takes the steps that are due; what another replica wrote first counts. */
 async function ensureState(
-  { kube, path, policy, clock, log }: KeeperOptions,
+  { kube, path, policy, clock, log }: CaManagerOptions,
   seenRootsPem: string,
 ): Promise<CaState> {
-  for (let step = 0; step < MOST_STEPS_PER_CHECK; step += 1) {
+  for (let step = 0; step < MAX_STEPS_PER_CHECK; step += 1) {
     const stored = await readStoredCa(kube, path)
-    const moment = { nowMs: clock.now(), seenRootsPem }
-    const due = nextStep(stored.state, moment, policy)
-    if (due === 'keep') {
+    const observation = { nowMs: clock.now(), seenRootsPem }
+    const due = nextStep(stored.state, observation, policy)
+    if (due === 'up-to-date') {
       if (stored.state !== undefined) return stored.state
       continue
     }
-    const next = await carryOut(due, stored.state, moment, policy)
+    const next = await applyStep(due, stored.state, observation, policy)
     const wrote = await stored.replace(next)
     log.info({ step: due, wrote }, 'CA rotation')
   }
-  throw new RotationError(
-    'ERR_ROTATION_RESTLESS',
-    'the Secret of the CA does not come to rest; do the clocks of the replicas differ?',
+  throw new NocredsError(
+    'ERR_ROTATION_UNSTABLE',
+    `rotation did not converge in ${MAX_STEPS_PER_CHECK} steps; check the replicas' clocks for skew`,
   )
 }
 
 /** The same object while nothing changed and the server's certificate is not due. */
-async function presentOf(
+async function activeCaOf(
   state: CaState,
-  before: PresentCa | undefined,
-  options: KeeperOptions,
-): Promise<PresentCa> {
+  before: ActiveCa | undefined,
+  options: CaManagerOptions,
+): Promise<ActiveCa> {
   const nowMs = options.clock.now()
   const read = readState(state)
   const { issuer } = read
   if (nowMs >= issuer.certificate.validToDate.getTime()) {
-    throw new IssuerError('ERR_ISSUER', 'ca-signing.crt has ended; put a new one into the Secret')
+    throw new NocredsError(
+      'ERR_ISSUER',
+      'ca-signing.crt has expired; put a new one into the Secret',
+    )
   }
   const bundlePem = bundleOf(state)
   const lifetimeSeconds = options.policy.leafLifetimeSeconds
   const isSame = before?.issuer.chainPem === issuer.chainPem
-  const former = formerOf(before, { issuer, bundlePem, nowMs, lifetimeSeconds })
+  const former = previousCaOf(before, { issuer, bundlePem, nowMs, lifetimeSeconds })
   const request = { dnsNames: options.serverNames, nowMs, lifetimeSeconds }
   // A new CA first proves that what it signs can be verified.
   const own = isSame ? undefined : await ownCertificate(issuer, request)
@@ -171,7 +171,7 @@ async function serverBy(
   return good ?? ownCertificate(signer, request)
 }
 
-function isUnchanged(before: PresentCa, next: PresentCa): boolean {
+function isUnchanged(before: ActiveCa, next: ActiveCa): boolean {
   return (
     before.issuer.chainPem === next.issuer.chainPem &&
     before.bundlePem === next.bundlePem &&

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { createBudget, type Member } from './budget.ts'
-import { firstToGo, type Holder, type Limits } from './first-to-go.ts'
+import { nextToEvict, type Holder, type Limits } from './eviction.ts'
 
 const holder = (address: string, sinceMs: number, weight = 1): Holder => ({
   address,
@@ -13,33 +13,33 @@ describe('who goes first', () => {
   const limits: Limits = { max: 4, maxPerAddress: 3 }
 
   test('nobody, within the limits', () => {
-    expect(firstToGo([holder('a', 1), holder('a', 2), holder('b', 3)], limits)).toBeUndefined()
+    expect(nextToEvict([holder('a', 1), holder('a', 2), holder('b', 3)], limits)).toBeUndefined()
   })
 
   test('the oldest of the address that holds the most, not the newest that came', () => {
     const greedy = [holder('a', 3), holder('a', 1), holder('a', 2)]
-    expect(firstToGo([...greedy, holder('b', 0), holder('b', 4)], limits)).toBe(greedy[1])
+    expect(nextToEvict([...greedy, holder('b', 0), holder('b', 4)], limits)).toBe(greedy[1])
   })
 
   test('by weight, not by number', () => {
     const heavy = holder('a', 5, 3)
-    expect(firstToGo([heavy, holder('b', 1), holder('b', 2)], limits)).toBe(heavy)
+    expect(nextToEvict([heavy, holder('b', 1), holder('b', 2)], limits)).toBe(heavy)
   })
 
   test('of an address over its own limit, even where there is room', () => {
     const greedy = [1, 2, 3, 4].map((sinceMs) => holder('a', sinceMs))
-    expect(firstToGo(greedy, { max: 10, maxPerAddress: 3 })).toBe(greedy[0])
+    expect(nextToEvict(greedy, { max: 10, maxPerAddress: 3 })).toBe(greedy[0])
   })
 
   test('of two that hold the same, the one whose oldest is older', () => {
     const older = holder('b', 1)
-    expect(firstToGo([holder('a', 2), older], { max: 1, maxPerAddress: 1 })).toBe(older)
+    expect(nextToEvict([holder('a', 2), older], { max: 1, maxPerAddress: 1 })).toBe(older)
   })
 
   test('not one that cannot go; then the next address gives', () => {
     const next = holder('b', 9)
-    expect(firstToGo([holder('a', Infinity, 9), next], limits)).toBe(next)
-    expect(firstToGo([holder('a', Infinity, 9)], limits)).toBeUndefined()
+    expect(nextToEvict([holder('a', Infinity, 9), next], limits)).toBe(next)
+    expect(nextToEvict([holder('a', Infinity, 9)], limits)).toBeUndefined()
   })
 })
 
@@ -62,7 +62,7 @@ describe('laws', () => {
   test('somebody goes exactly while a limit is exceeded and somebody there can go', () => {
     fc.assert(
       fc.property(holders, someLimits, (all, limits) => {
-        const gone = firstToGo(all, limits)
+        const gone = nextToEvict(all, limits)
         const isOver = sumOf(all) > limits.max
         const givers = all.filter(
           ({ address, sinceMs }) =>
@@ -82,7 +82,7 @@ describe('laws', () => {
   test('an address within its equal share loses nothing to greedier ones', () => {
     fc.assert(
       fc.property(holders, someLimits, (all, limits) => {
-        const gone = firstToGo(
+        const gone = nextToEvict(
           all.map((one) => ({ ...one, sinceMs: Math.min(one.sinceMs, 99) })),
           limits,
         )
@@ -115,7 +115,7 @@ describe('laws', () => {
         }
         const inside = [...budget.members()]
         expect(budget.total).toBe(sumOf(inside))
-        expect(budget.excess()).toBe(firstToGo(inside, limits))
+        expect(budget.excess()).toBe(nextToEvict(inside, limits))
         for (const address of 'abcd') {
           const isWithin =
             sumOf(inside) <= limits.max && sumOf(inside, address) <= limits.maxPerAddress

@@ -1,7 +1,7 @@
 import type { Cancel, Clock } from '../../base/clock.ts'
 
 /** How often something costly may be begun. */
-export interface Ration {
+export interface RateLimit {
   readonly perSecond: number
   /** What may be begun at once after a quiet time. */
   readonly burst: number
@@ -14,14 +14,14 @@ export interface Waiting {
 }
 
 /** Lets costly things begin no more often than a ration allows, and shares it fairly by address. */
-export interface Turns<W extends Waiting> {
+export interface Queue<W extends Waiting> {
   readonly waiting: number
   /** Begins it at once if the ration allows, else later, in turn. */
   add(one: W): void
   /** It no longer waits. */
   delete(one: W): void
   /** Something has changed that `mayBegin` depends on. */
-  goOn(): void
+  advance(): void
   stop(): void
 }
 
@@ -32,7 +32,7 @@ const HALVING_MS = 1000
  * Whose turn it is: the first one of the address that had the fewest turns lately. Pure. Within one
  * address it is first come, first served.
  */
-export function nextInTurn<W extends Waiting>(
+export function nextInQueue<W extends Waiting>(
   waiting: Iterable<W>,
   turnsLately: ReadonlyMap<string, number>,
 ): W | undefined {
@@ -51,11 +51,11 @@ export function nextInTurn<W extends Waiting>(
  * Lets one begin in each turn of the event loop, so that what comes in meanwhile, and costs less, does not
  * wait for all of them.
  */
-export function createSingleFile<W extends Waiting>(): Pick<Turns<W>, 'add' | 'waiting'> {
+export function createTickQueue<W extends Waiting>(): Pick<Queue<W>, 'add' | 'waiting'> {
   const waiting = new Set<W>()
   const lately = new Map<string, number>()
-  const goOn = (): void => {
-    const next = nextInTurn(waiting, lately)
+  const advance = (): void => {
+    const next = nextInQueue(waiting, lately)
     if (next === undefined) {
       lately.clear()
       return
@@ -63,7 +63,7 @@ export function createSingleFile<W extends Waiting>(): Pick<Turns<W>, 'add' | 'w
     lately.set(next.address, (lately.get(next.address) ?? 0) + 1)
     waiting.delete(next)
     next.begin()
-    setImmediate(goOn)
+    setImmediate(advance)
   }
   return {
     get waiting() {
@@ -71,7 +71,7 @@ export function createSingleFile<W extends Waiting>(): Pick<Turns<W>, 'add' | 'w
     },
     add(one) {
       waiting.add(one)
-      if (waiting.size === 1) setImmediate(goOn)
+      if (waiting.size === 1) setImmediate(advance)
     },
   }
 }
@@ -82,11 +82,11 @@ const AGAIN_MS = 50
 /**
  * @param mayBegin whether one of this address may begin now, apart from the ration; all if absent
  */
-export function createTurns<W extends Waiting>(
-  { perSecond, burst }: Ration,
+export function createQueue<W extends Waiting>(
+  { perSecond, burst }: RateLimit,
   clock: Clock,
   mayBegin: (address: string) => boolean = () => true,
-): Turns<W> {
+): Queue<W> {
   const waiting = new Set<W>()
   const lately = new Map<string, number>()
   let tokens = burst
@@ -118,9 +118,9 @@ export function createTurns<W extends Waiting>(
       answers.set(address, answer)
       return answer
     }
-    return nextInTurn([...waiting].filter(mayGo), lately)
+    return nextInQueue([...waiting].filter(mayGo), lately)
   }
-  const goOn = (): void => {
+  const advance = (): void => {
     cancel?.()
     cancel = undefined
     if (waiting.size === 0) return
@@ -133,7 +133,7 @@ export function createTurns<W extends Waiting>(
     }
     if (waiting.size === 0) return
     const untilTokenMs = ((1 - tokens) * 1000) / perSecond
-    cancel = clock.after(untilTokenMs > 0 ? Math.max(1, untilTokenMs) : AGAIN_MS, goOn)
+    cancel = clock.after(untilTokenMs > 0 ? Math.max(1, untilTokenMs) : AGAIN_MS, advance)
   }
   return {
     get waiting() {
@@ -146,13 +146,13 @@ export function createTurns<W extends Waiting>(
         return
       }
       waiting.add(one)
-      if (cancel === undefined) goOn()
+      if (cancel === undefined) advance()
     },
     delete(one) {
       waiting.delete(one)
     },
-    goOn() {
-      if (waiting.size > 0 && tokens >= 1) goOn()
+    advance() {
+      if (waiting.size > 0 && tokens >= 1) advance()
     },
     stop() {
       cancel?.()
