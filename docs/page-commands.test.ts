@@ -34,14 +34,14 @@ describe('the commands of the pages', () => {
     expect(read(entry.by)).toContain(entry.as)
   })
 
-  test('the list has no other', () => {
+  test('the list has no other command', () => {
     const commands = shown.map(({ command }) => command)
     expect(Object.keys(COMMANDS).filter((one) => !commands.includes(one))).toEqual([])
     for (const one of Object.keys(BEGINNINGS))
       expect(commands.some((command) => command.startsWith(one))).toBe(true)
   })
 
-  test('comments and continued lines are told from commands', () => {
+  test('comments and continued lines are not commands', () => {
     const block = { language: 'sh', text: '# why\na b   # c\nd \\\n  e # f\necho "x#y"\n' }
     expect(commandsIn(block)).toEqual(['a b', 'd e', 'echo "x#y"'])
   })

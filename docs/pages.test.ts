@@ -54,7 +54,7 @@ describe('links', () => {
     ['README.md', 'docs/nowhere.md', 'no file'],
     ['docs/roles.md', '#nowhere', 'no heading'],
     ['docs/roles.md', '../README.md#nowhere', 'no heading'],
-  ])('a link that is broken is found: %s %s', (page, link, why) => {
+  ])('a broken link is found: %s %s', (page, link, why) => {
     expect(whyBroken(page, link)).toContain(why)
   })
 

@@ -17,7 +17,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
-test('a secret that was said is found, whatever came first, and not repeated', () => {
+test('a secret in the output is found in any order, and not repeated in the report', () => {
   recordOutput('a line\nwith swordfish in it')
   recordSecret('swordfish')
   recordSecret('hidden')
@@ -28,7 +28,7 @@ test('a secret that was said is found, whatever came first, and not repeated', (
   })
 })
 
-test('nothing said, nothing leaked', () => {
+test('without output nothing is leaked', () => {
   recordSecret('swordfish')
   expect(findLeaks(folder)).toEqual({ secrets: 1, said: 0, leaks: [] })
 })

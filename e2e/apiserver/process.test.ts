@@ -14,8 +14,8 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 const ENV = { PATH: '/usr/bin:/bin' }
 
-describe('a program that runs beside us', () => {
-  test('is ended by stop, twice without harm; what it printed is in its log', async () => {
+describe('a program in the background', () => {
+  test('stops at stop, also if called twice; its output is in its log', async () => {
     const log = join(folder, 'log')
     const running = await startProgram('sh', ['-c', 'echo hello; exec sleep 60'], { log, env: ENV })
     await waitFor('its output', 10_000, async () =>

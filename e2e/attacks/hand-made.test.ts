@@ -64,11 +64,14 @@ const podCertificate = {
 /** Attack 01 and its kind: parts of nocreds on a pod that asks for nothing. */
 const HAND_MADE: readonly (readonly [string, object])[] = [
   [
-    '01: a sidecar of our name',
+    '01: a sidecar with the name of the exchanger',
     { initContainers: [{ ...named('nocreds-exchanger'), restartPolicy: 'Always' }] },
   ],
-  ['an init container of our name', { initContainers: [named('nocreds-exchanger')] }],
-  ['an app container of our name', { containers: [named('nocreds-exchanger')] }],
+  [
+    'an init container with the name of the exchanger',
+    { initContainers: [named('nocreds-exchanger')] },
+  ],
+  ['an app container with the name of the exchanger', { containers: [named('nocreds-exchanger')] }],
   [
     '01: the volume of the authority',
     volume('nocreds-authority', token('nocreds.dev/authority'), bundle),
@@ -83,9 +86,9 @@ const HAND_MADE: readonly (readonly [string, object])[] = [
     'a token for STS as third source',
     volume('mine', token('vault'), bundle, token('sts.amazonaws.com')),
   ],
-  ['a certificate of our signer by the kubelet', volume('mine', podCertificate)],
+  ['a certificate of the signer of nocreds by the kubelet', volume('mine', podCertificate)],
   [
-    'a volume of our CSI driver',
+    'a volume of the CSI driver of nocreds',
     { volumes: [{ name: 'mine', csi: { driver: 'csi.nocreds.dev' } }] },
   ],
 ]

@@ -230,7 +230,7 @@ describe('08: requests for certificates as if by a kubelet', () => {
     } as const
     expectStopped(await send(ground, { ...apply, place: 'certs-only' }), POLICY, SIGNER)
   })
-  test('refused: by one with the name of a node and not its group; in a namespace that is not enabled', async () => {
+  test('refused: by a user with the name of a node but not its group; in a namespace that is not enabled', async () => {
     const node = { user: 'system:node:mine', groups: ['system:masters', 'system:authenticated'] }
     expectStopped(await create(node, request(SIGNER, { name: 'mine' })), POLICY, SIGNER)
     expectStopped(await create(node, request(SIGNER, { name: 'mine' }), 'tobe'), POLICY, SIGNER)

@@ -65,7 +65,7 @@ async function whyNot(pod: string): Promise<string | undefined> {
   return log === '' ? undefined : log
 }
 
-test('a pod that is not led astray has its certificate, by the same exchanger', async () => {
+test('a pod that is not redirected gets its certificate from the same exchanger', async () => {
   await start('honest', {})
   const wait = ['wait', '--for=condition=Ready', 'pod/honest', '--timeout=60s']
   await ground.kubectl([...wait, '--namespace', ground.ns('unseen')])
@@ -94,7 +94,7 @@ test('10: not even a kubelet makes a token for the authority that is valid for m
   expect(await ask(3600)).toMatchObject({ status: 201 })
 })
 
-describe('led to the impostor', () => {
+describe('redirected to the impostor', () => {
   const ASTRAY: Readonly<Record<string, () => object>> = {
     aliases: () => ({ hostAliases: [{ ip: impostor.ip, hostnames: [AUTHORITY.host] }] }),
     resolver: () => ({ dnsPolicy: 'None', dnsConfig: { nameservers: [impostor.ip] } }),
@@ -107,7 +107,7 @@ describe('led to the impostor', () => {
   test.each([
     ['19: by hostAliases', 'aliases'],
     ["by the attacker's name server", 'resolver'],
-  ])('%s: it hears a handshake, and no token', async (_how, name) => {
+  ])('%s: the impostor sees a handshake, and no token', async (_how, name) => {
     // It says why once it gives up, before which the kubelet tells neither its log nor its address.
     const why = await waitFor('the exchanger to say why', 90_000, () => whyNot(name))
     expect(why).toMatch(/certificate|CERT|TLS/)

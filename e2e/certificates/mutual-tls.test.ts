@@ -85,7 +85,7 @@ describe.each(['auto', 'authority'] as const)('certificates from the source: %s'
     expect(listed).toBe('tls')
   })
 
-  test('the server refuses a certificate of another CA, and who has none', async () => {
+  test('the server refuses a client with a certificate of another CA, or without one', async () => {
     const hour = { nowMs: realClock.now(), lifetimeSeconds: 3600 }
     const ca = await createCa(hour)
     const stranger = await issueLeaf({ ...hour, ca, dnsNames: ['client'], usage: 'clientAuth' })

@@ -80,7 +80,7 @@ const asking = (options: CsrOptions = {}, durationSeconds = 3600): object => ({
   durationSeconds,
 })
 
-test('a token of a living pod gets a certificate, else the refusals below would show nothing', async () => {
+test('a token of a running pod gets a certificate, else the refusals below would prove nothing', async () => {
   const answer = await post(
     await sign(pod),
     asking({ dnsNames: [`server.${member.namespace}.svc`] }),
@@ -93,7 +93,7 @@ test.each<[string, () => Promise<string>, string]>([
   ['that has expired', () => sign(pod, { endsInSeconds: -60 }), 'token-invalid'],
   ['of another cluster', () => otherClusterSigner()(pod), 'token-invalid'],
   ['that is none', () => Promise.resolve('none'), 'token-invalid'],
-  ['of a pod that never was', () => sign({ ...pod, uid: 'other' }), 'token-invalid'],
+  ['of a pod that never existed', () => sign({ ...pod, uid: 'other' }), 'token-invalid'],
 ])('a token %s is refused', async (_, token, code) => {
   const answer = await post(await token(), asking())
   expect(answer).toMatchObject({ status: 401, code })
@@ -165,7 +165,7 @@ test.each<[string, () => object | string, string]>([
   ['10,000 names', () => asking({ dnsNames: many }), 'too-large'],
   ['a megabyte', () => 'x'.repeat(1_000_000), 'too-large'],
   ['no JSON', () => 'x', 'request-invalid'],
-])('%s is refused, and the reason is said', async (_, body, code) => {
+])('%s is refused with the reason', async (_, body, code) => {
   const answer = await post(await sign(pod), body())
   expect(answer.code).toBe(code)
   expect(answer.message?.length).toBeGreaterThan(15)

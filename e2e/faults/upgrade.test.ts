@@ -172,7 +172,7 @@ test('its first commands list the namespaces that need something, and no other o
 })
 
 describe('a pod of the former version', () => {
-  test.each(RUNNING)('%s: goes on, and can be changed', async (name) => {
+  test.each(RUNNING)('%s: continues, and can be changed', async (name) => {
     const inNamespace = ['--namespace', kindOf(name).namespace]
     await suite.kubectl(['label', 'pod', name, 'changed=yes', ...inNamespace])
     const { identity } = name === 'web-identity' ? web : team

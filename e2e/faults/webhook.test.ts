@@ -67,7 +67,7 @@ test('a replica is deleted under a stream of pods: none fails, each has credenti
   expectNoneLost(streamed)
 }, 300_000)
 
-test('the process of a replica is killed: each pod of a Deployment comes, with credentials', async () => {
+test('the process of a replica is killed: each pod of a Deployment is created, with credentials', async () => {
   const replicas = 40
   const labels = { app: 'killed' }
   const spec = { ...podSpec({ name: 'app', image: 'example/app:1' }), schedulerName: 'none' }
@@ -104,7 +104,7 @@ test('the process of a replica is killed: each pod of a Deployment comes, with c
   await webhook.settled()
 }, 300_000)
 
-test('no replica is left: pods of labelled namespaces wait with an error, all others start', async () => {
+test('without a replica, pods of labelled namespaces wait with an error, all others start', async () => {
   const other = `${suite.prefix}-other`
   await suite.kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: other } })
   const labels = { app: 'waits' }

@@ -106,7 +106,7 @@ async function ask(presented: Partial<Issued>): Promise<string> {
   return suite.kubectl([...exec, '--', 'node', '-e', ASK], input)
 }
 
-test('the apiserver is made to present a certificate, then the webhook to insist on it', async () => {
+test('the apiserver presents a client certificate, then the webhook requires it', async () => {
   const ca = await createCa(HOUR)
   client = await clientOf(ca)
   const { kubectl, host } = suite

@@ -33,7 +33,7 @@ beforeAll(async () => {
 
 afterAll(() => closeSuite(suite))
 
-test('the apiserver is killed: pods go on, the webhook does not restart, new pods are injected', async () => {
+test('the apiserver is killed: pods continue, the webhook does not restart, new pods are injected', async () => {
   const app = await startAsking(suite, team, 'without-apiserver')
   const restarts = async (): Promise<Record<string, number>> =>
     Object.fromEntries(

@@ -30,7 +30,7 @@ afterAll(async () => {
   await closeSuite(suite)
 }, 60_000)
 
-test('STS is down: running pods notice nothing, new ones start when it is back', async () => {
+test('STS is down: running pods keep working, new ones start when it is back', async () => {
   const outageMs = Number(suite.host.env['NOCREDS_E2E_OUTAGE_SECONDS'] ?? 300) * 1000
   const { hostAliases } = sts
   const running = await startAsking(suite, team, 'running', { hostAliases })

@@ -174,7 +174,7 @@ describe('containerProcess', () => {
     expect(() => folderOf('/data')).toThrow('/data')
   })
 
-  test('says what it cannot know', () => {
+  test('an error names what it does not know', () => {
     const pod = { ...podWith({}), spec: { containers: [{ name: 'app' }] } }
     const prepared = { pod, folder: '/tmp', volumes: new Map() } as unknown as PreparedPod
     expect(() => containerProcess(prepared, 'app', {})).toThrow('no command')

@@ -155,7 +155,7 @@ describe('preparePod', () => {
     await prepared.close()
   })
 
-  test('a rotation that failed leaves the old token, and the next one is as good as ever', async () => {
+  test('a failed rotation leaves the old token, and the next one succeeds', async () => {
     const state = { down: false }
     const flaky = {
       mintToken: (request: TokenRequest): Promise<string> =>
@@ -209,7 +209,7 @@ describe('preparePod', () => {
     })
   })
 
-  test('wants a pod that the apiserver has named', async () => {
+  test('needs a pod with a name from the apiserver', async () => {
     const pod = { ...POD, metadata: { namespace: 'team-a' } }
     await expect(preparePod(pod, { folder, issuer, clock })).rejects.toThrow('metadata.name')
   })

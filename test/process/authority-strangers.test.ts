@@ -22,7 +22,7 @@ import type { FloodKind, FloodReport } from '../fakes/flood.ts'
 
 const STRANGER = '127.0.0.2'
 
-describe('strangers with tokens of their own making', () => {
+describe('unknown clients with forged tokens', () => {
   let harness: AuthorityHarness
 
   beforeEach(async () => {
@@ -34,7 +34,7 @@ describe('strangers with tokens of their own making', () => {
   const tokenReviews = (): number =>
     harness.api.requests.filter(({ path }) => path.endsWith('/tokenreviews')).length
 
-  test('are refused without a question to the apiserver, and fill no log', async () => {
+  test('are refused without a request to the apiserver, and do not fill the log', async () => {
     const authority = await harness.start()
     for (let n = 0; n < 3; n += 1) {
       const answers = await Promise.all(
@@ -52,7 +52,7 @@ describe('strangers with tokens of their own making', () => {
     expect(metrics).toContain('result="refused",reason="token-invalid"} 120')
   })
 
-  test('that look good have few looked at, and a pod is answered before them', async () => {
+  test('with plausible tokens cause few reviews, and a pod is answered before them', async () => {
     const authority = await harness.start()
     const order: string[] = []
     const strangers = Array.from({ length: 60 }, async (_, n) => {
@@ -118,7 +118,7 @@ describe('under a flood', () => {
     await new Promise<void>((resolve) => {
       createInterface({ input: authority.stdout! }).on('line', (line) => {
         const fields = JSON.parse(line) as Record<string, unknown>
-        if (fields['msg'] !== 'authority listens') return
+        if (fields['msg'] !== 'authority listening') return
         port = Number(fields['port'])
         metricsPort = Number(fields['metricsPort'])
         resolve()

@@ -48,13 +48,13 @@ test('the exchange has the SDK and jose, but neither zod nor pino', () => {
   expect(packages).not.toMatch(/node_modules\/(?:zod|pino)\//)
 })
 
-test('the exchange has no code that finds credentials of anyone else', () => {
+test('the exchange has no code that finds other credentials', () => {
   const chain = /credential-provider-|token-providers|nested-clients/
   expect(exchange.inputs.filter((path) => chain.test(path))).toEqual([])
   expect(exchange.inputs).toContain('exchanger/credentials/no-credentials.ts')
 })
 
-test('no test double is in any', () => {
+test('none contains a test double', () => {
   const doubles = /^(?:test|tools|e2e)\/|\.test\.ts$/
   const inputs = [resident, exchange, certificate].flatMap((bundle) => bundle.inputs)
   expect(inputs.filter((path) => doubles.test(path))).toEqual([])

@@ -106,7 +106,7 @@ describe('run, wait', () => {
     scenario = await createScenario()
   })
 
-  test('credentials that STS knows, then the end at SIGTERM', async () => {
+  test('credentials of STS are published, and the sidecar exits at SIGTERM', async () => {
     const early = scenario.run('ready')
     expect(await early.exited).toBe(1)
     expect(early.said.stderr).toMatch(/^no credentials of arn:.* yet\n$/)
@@ -137,7 +137,7 @@ describe('run, wait', () => {
     expect(resident.said.stderr).toBe('')
   })
 
-  test('STS that once cannot fetch the keys of the issuer: asked again, with the gate shut', async () => {
+  test('STS cannot fetch the keys of the issuer once: retried, and the gate stays closed', async () => {
     const code = 'InvalidIdentityToken'
     scenario.sts.fault({ kind: 'http', status: 400, code, message: "Couldn't retrieve …" })
     const resident = scenario.run('run')
@@ -185,7 +185,7 @@ describe('run, wait', () => {
     ])
   })
 
-  test('killed and started again with STS down: nothing is lost', async () => {
+  test('killed and restarted with STS down: nothing is lost', async () => {
     const first = scenario.run('run')
     expect(await scenario.run('wait').exited).toBe(0)
     const document = await published(scenario)
@@ -235,7 +235,7 @@ test('refused: exit code 1, and the reason in log and termination message', asyn
   expect(message).toEqual(hint)
 })
 
-test('down for longer than the lifetime: withdrawn at the end, back once STS is', async () => {
+test('STS down for longer than the lifetime: removed on expiry, published again once STS is back', async () => {
   scenario = await createScenario({ lifetimeSeconds: 8 })
   const resident = scenario.run('run')
   expect(await scenario.run('wait').exited).toBe(0)
@@ -360,7 +360,7 @@ describe('exchange', () => {
 })
 
 test.each([-10, 10])(
-  'STS`s clock %d minutes off the node`s: what is left is right',
+  'STS`s clock %d minutes off the node`s: the remaining lifetime is right',
   async (minutes) => {
     const now = (): number => realClock.now() + minutes * MINUTE
     scenario = await createScenario({ clock: { ...realClock, now } })
@@ -373,7 +373,7 @@ test.each([-10, 10])(
   },
 )
 
-test('an STS that proves itself by no public CA, wherever DNS leads, gets no token', async () => {
+test('an STS without a certificate of a public CA gets no token, wherever DNS leads', async () => {
   scenario = await createScenario()
   const { certPem: cert, keyPem: key } = await throwawayCertificate(['127.0.0.1'])
   let asked = 0
@@ -392,7 +392,7 @@ test('an STS that proves itself by no public CA, wherever DNS leads, gets no tok
   expect(asked).toBe(0)
 })
 
-test('no secret in anything that these processes said', () => {
+test('no secret in the output of these processes', () => {
   expect(secrets.size).toBeGreaterThan(20)
   const text = outputs.map(({ stdout, stderr }) => stdout + stderr).join('\n')
   expect(text.length).toBeGreaterThan(10_000)

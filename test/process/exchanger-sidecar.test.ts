@@ -140,7 +140,7 @@ const lines = ({ stdout }: RunningContainer): LogLine[] =>
 describe('delivery by process', () => {
   beforeEach(() => arrange('process'))
 
-  test('the gate opens with credentials, that the app gets as an SDK does', async () => {
+  test('the gate opens once credentials exist, and the app gets them as an SDK does', async () => {
     const sidecar = await startSidecar()
     expect(await sidecar.postStart).toEqual({ code: 0, signal: null, output: '' })
     const config = (await onVolume('config'))!
@@ -151,7 +151,7 @@ describe('delivery by process', () => {
     expect((await sidecar.stop()).code).toBe(0)
   })
 
-  test('each token of the kubelet is used, and credentials are replaced before they end', async () => {
+  test('each token of the kubelet is used, and credentials are replaced before they expire', async () => {
     const sidecar = await startSidecar()
     await sidecar.postStart
     const first = (await published())!
@@ -167,7 +167,7 @@ describe('delivery by process', () => {
     expect(lines(sidecar).filter(({ level }) => level !== 'info')).toEqual([])
   })
 
-  test('STS hangs: SIGTERM ends it at once, with the reason', async () => {
+  test('STS hangs: the sidecar exits at SIGTERM at once, with the reason', async () => {
     sts.fault({ kind: 'hang' })
     const sidecar = await startSidecar()
     await until(() => sts.calls[0])
@@ -178,7 +178,7 @@ describe('delivery by process', () => {
     expect((await sidecar.postStart)?.code).not.toBe(0)
   })
 
-  test('killed at any moment and started again: a reader never sees half a document', async () => {
+  test('killed at any moment and restarted: a reader never sees half a document', async () => {
     const seen = new Set<string>()
     const over = new AbortController()
     let reads = 0
@@ -212,7 +212,7 @@ describe('delivery by process', () => {
   })
 })
 
-test('refused by the trust policy: exit code 1, and the reason where one looks for it', async () => {
+test('refused by the trust policy: exit code 1, and the reason in log, termination message and gate', async () => {
   await arrange('process', 'system:serviceaccount:team-b:other')
   const sidecar = await startSidecar()
   // The process outlives its gate: the kubelet ends a container, and never finds one that has just ended.
@@ -261,7 +261,7 @@ describe('delivery by endpoint', () => {
     return fetch(url, { headers }).catch(() => undefined)
   }
 
-  test('503 until there are credentials, then these; a restart keeps the authorization', async () => {
+  test('503 until credentials exist, then the credentials; a restart keeps the authorization', async () => {
     await arrange('endpoint')
     await until(() => ifFree(ENDPOINT.port))
     sts.fault({ kind: 'hang' })
@@ -291,7 +291,7 @@ describe('delivery by endpoint', () => {
   })
 })
 
-test('no secret in anything that these processes said', () => {
+test('no secret in the output of these processes', () => {
   const text = said.join('\n')
   expect(text).toContain('credentials published')
   expect(text).toContain('AccessDenied')

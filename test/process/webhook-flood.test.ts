@@ -54,7 +54,7 @@ beforeEach(async () => {
   await new Promise<void>((resolve) => {
     createInterface({ input: webhook.stdout! }).on('line', (line) => {
       const fields = JSON.parse(line) as Record<string, unknown>
-      if (fields['msg'] !== 'webhook listens') return
+      if (fields['msg'] !== 'webhook listening') return
       port = Number(fields['port'])
       metricsPort = Number(fields['metricsPort'])
       resolve()
@@ -149,7 +149,7 @@ describe('under a flood', () => {
     ],
     ['of bodies that become large once they are parsed', [['costly-json', 60]], []],
     ['of bodies in parts of a byte', [['body-in-crumbs', 160]], []],
-    ['of requests that never look at their answers', [['unread-answers', 200]], []],
+    ['of clients that never read the answers', [['unread-answers', 200]], []],
     [
       'on the metrics port',
       [],
@@ -174,7 +174,7 @@ describe('under a flood', () => {
       ],
     ],
   ])(
-    '%s memory stays within its bound and honest callers are answered',
+    '%s memory stays within its bound and regular clients are answered',
     async (_what, onAdmission, onMetrics) => {
       const keeping = new Agent({ keepAlive: true, maxSockets: 1 })
       const opening = new Agent({ keepAlive: false })
@@ -203,7 +203,7 @@ describe('under a flood', () => {
     90_000,
   )
 
-  test('from the address of an honest caller, that one is answered as well', async () => {
+  test('a regular client behind the same address is answered as well', async () => {
     const keeping = new Agent({ keepAlive: true, maxSockets: 1 })
     expect(await ask(keeping, STRANGER)).toBe('allowed')
     const report = flood('unfinished-body', 160, 'admission')

@@ -48,7 +48,7 @@ describe('install.yaml', () => {
     expect(textOf('install.yaml')).toBe(compose(['base', 'authority', 'guard'], textOf))
   })
 
-  test('makes namespace and settings before what needs them', () => {
+  test('creates namespace and settings before what needs them', () => {
     const kinds = INSTALLED.map(({ kind }) => kind)
     expect(kinds.slice(0, 2)).toEqual(['Namespace', 'ConfigMap'])
   })

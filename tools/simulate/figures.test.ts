@@ -19,7 +19,7 @@ function record(changes: Partial<FleetRecord> = {}): FleetRecord {
 }
 
 describe('figures', () => {
-  test('buckets are whole ones', () => {
+  test('only whole buckets count', () => {
     expect(buckets(Uint32Array.of(9, 1, 2, 3, 4, 5), 2, 1)).toEqual([3, 7])
   })
 
@@ -39,7 +39,7 @@ describe('figures', () => {
     expect(costOf(record({ calls })).extraCallsAtStart).toBeCloseTo(5)
   })
 
-  test('a start is over with the first second, after a minute, that ends with no pod unserved', () => {
+  test('a start is complete at the first second, after a minute, in which no pod is unserved', () => {
     expect(startedAfterSeconds(record())).toBe(60)
     const unserved = new Int32Array(300)
     unserved.fill(1, 0, 100)

@@ -108,8 +108,8 @@ describe('isTrusted', () => {
 })
 
 test.each<[string, Partial<TrustStatement>]>([
-  ['an operator that is not known', { Condition: { StringEqualsIfExists: { a: 'b' } } }],
-  ['a principal that is no provider', { Principal: { Federated: 'cognito-identity' } }],
+  ['an unknown operator', { Condition: { StringEqualsIfExists: { a: 'b' } } }],
+  ['a principal that is not a provider', { Principal: { Federated: 'cognito-identity' } }],
 ])('a policy with %s is refused as a whole', (_what, wrong) => {
   const policy = { Version: '2012-10-17', Statement: { ...ALLOW, ...wrong } } as const
   expect(() => {
