@@ -45,7 +45,7 @@ beforeAll(async () => {
   webhook = webhookOf(kubectl)
   await provideFormer(host, {
     'nocreds-authority': [`--max-lifetime-seconds=${LEAF_SECONDS}`],
-    'nocreds-webhook': ['--certificate-source=authority'],
+    'nocreds-webhook': ['--certificate-door=authority'], // the former version's name
   })
   for (const command of await commandsOf(PAGE, 'Uninstall')) await runAsRead(command, INSTALL)
   await restartApiserver(host, kubectl) // as the page says

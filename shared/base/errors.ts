@@ -1,4 +1,4 @@
-/** What every error of nocreds carries: a code that stays the same from release to release. */
+/** Optional details of a {@link NocredsError}. */
 export interface ErrorDetails {
   /** The error that led to this one; kept for the log, never shown to a client. */
   readonly cause?: unknown
@@ -7,12 +7,14 @@ export interface ErrorDetails {
 }
 
 /**
- * Base class of all errors of nocreds. Callers and tests tell errors apart by `code`, never by prose.
+ * The error of nocreds. Its `code` stays the same from release to release; callers and tests tell errors
+ * apart by it, never by the message. A subclass exists only if callers test for it or it carries more fields.
  *
- * Each area narrows `Code` to its own literals in a subclass, so no list of all codes exists that
- * every feature would have to edit.
+ * Codes have three forms: `ERR_SCREAMING` for errors of our own programs, `kebab-case` for refusals of the
+ * authority, and the form of the other side for what it says (`AccessDenied` of AWS, `ECONNREFUSED` of Node);
+ * the sidecar's own codes beside those of AWS are in CamelCase, too.
  */
-export abstract class NocredsError<Code extends string = string> extends Error {
+export class NocredsError<Code extends string = string> extends Error {
   readonly code: Code
   readonly hint: string | undefined
 
