@@ -5,7 +5,7 @@ import { thrownBy } from '../test/fakes/exchanger-samples.ts'
 import {
   CERTIFICATE_DOCUMENT_MAX_BYTES,
   formatCertificateDocument,
-  lifeMsOf,
+  lifetimeMsOf,
   notAfterOf,
   parseCertificateDocument,
 } from './certificate-document.ts'
@@ -22,13 +22,13 @@ describe('a key with its certificate', () => {
   })
 
   test('lives from a minute after its notBefore to its notAfter', () => {
-    expect(lifeMsOf(DOCUMENT)).toBe(3_600_000)
+    expect(lifetimeMsOf(DOCUMENT)).toBe(3_600_000)
     expect(notAfterOf(DOCUMENT)).toBe(NOW + 3_600_000)
   })
 
   test('a short one lives for most of that: it is not renewed at once', () => {
     const life = { notBefore: '2026-11-25T08:00:00Z', notAfter: '2026-11-25T08:01:00Z' }
-    expect(lifeMsOf({ ...DOCUMENT, ...life })).toBe(50_000)
+    expect(lifetimeMsOf({ ...DOCUMENT, ...life })).toBe(50_000)
   })
 
   test.each(['key', 'certificate', 'trustBundle', 'notBefore', 'notAfter'] as const)(

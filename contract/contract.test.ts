@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { NocredsError } from '../shared/base/errors.ts'
 import {
   ANNOTATIONS,
   annotationsWithoutEffect,
@@ -8,7 +9,6 @@ import {
   type InjectionDefaults,
 } from './annotations.ts'
 import {
-  CredentialDocumentError,
   expirationOf,
   formatCredentialDocument,
   formatExpiration,
@@ -375,7 +375,7 @@ describe('credential document', () => {
       parseCredentialDocument(text)
       throw new Error('it was taken')
     } catch (error) {
-      expect(error).toBeInstanceOf(CredentialDocumentError)
+      expect(error).toBeInstanceOf(NocredsError)
       expect(String(error)).toContain(why)
     }
   })

@@ -1,5 +1,5 @@
 /** At most this many names in one certificate. */
-export const MOST_DNS_NAMES = 20
+export const MAX_DNS_NAMES = 20
 
 const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
 const DNS_NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`)

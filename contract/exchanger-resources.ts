@@ -29,7 +29,7 @@ export const DEFAULT_EXCHANGER_RESOURCES: ExchangerResources = {
 }
 
 /** The least of both that a sidecar starts and works with in reasonable time. */
-export const LEAST_LIMITS = { cpu: BOUNDS['limits.cpu'][0], memory: BOUNDS['limits.memory'][0] }
+export const MIN_LIMITS = { cpu: BOUNDS['limits.cpu'][0], memory: BOUNDS['limits.memory'][0] }
 
 function parse(text: string): ExchangerResources | undefined {
   const parsed: Partial<Record<ResourceName, string>> = {}

@@ -126,5 +126,7 @@ export const WEBHOOK = {
   port: 8443,
   metricsPort: 9090,
   paths: { pods: '/mutate/pods', namespaces: '/mutate/namespaces' },
-  probes: { metrics: '/metrics', live: '/livez', ready: '/readyz' },
 } as const
+
+/** Paths of metrics and probes, the same for webhook and authority. */
+export const PROBES = { metrics: '/metrics', live: '/livez', ready: '/readyz' } as const

@@ -1,5 +1,5 @@
 import { CERTIFICATE_SECONDS } from './certificates.ts'
-import { isDnsName, isDnsNameTemplate, MOST_DNS_NAMES } from './dns-names.ts'
+import { isDnsName, isDnsNameTemplate, MAX_DNS_NAMES } from './dns-names.ts'
 import { parseRoleArn, ROLE_ARN_ALLOWED } from './role-arn.ts'
 import { isSessionNameTemplate, sanitiseTemplate, SESSION_NAME_ALLOWED } from './session-name.ts'
 
@@ -98,10 +98,10 @@ export function partsOf(text: string): string[] {
 
 /** Names of a certificate, separated by commas; `{pod}` in them is filled in by fillInPod. */
 export const dnsNames: ValueKind<readonly string[]> = {
-  allowed: `at most ${MOST_DNS_NAMES} host names in lower case, separated by commas, without wildcards; {pod} may be the whole first label of one`,
+  allowed: `at most ${MAX_DNS_NAMES} host names in lower case, separated by commas, without wildcards; {pod} may be the whole first label of one`,
   parse(text) {
     const names = partsOf(text)
-    return names.length <= MOST_DNS_NAMES && names.every(isDnsNameTemplate) ? names : undefined
+    return names.length <= MAX_DNS_NAMES && names.every(isDnsNameTemplate) ? names : undefined
   },
   format: (names) => names.join(','),
 }

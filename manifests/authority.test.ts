@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { serverNames } from '../authority/ca/own-certificate.ts'
 import { FLAGS, parseFlags } from '../authority/config.ts'
 import { AUTHORITY, CLUSTER_TRUST_BUNDLE, TRUST_BUNDLE } from '../contract/certificates.ts'
-import { EXCHANGER, WEBHOOK } from '../contract/names.ts'
+import { EXCHANGER, PROBES } from '../contract/names.ts'
 import { at, installed, INSTALLED } from './manifests.test-data.ts'
 
 /** The authority's manifests, held against its code. */
@@ -48,11 +48,11 @@ test('ports, probes and NetworkPolicy', () => {
     metrics: AUTHORITY.metricsPort,
   })
   expect(at(container, 'readinessProbe', 'httpGet')).toEqual({
-    path: WEBHOOK.probes.ready,
+    path: PROBES.ready,
     port: 'metrics',
   })
   expect(at(container, 'livenessProbe', 'httpGet')).toEqual({
-    path: WEBHOOK.probes.live,
+    path: PROBES.live,
     port: 'metrics',
   })
   const ingress = at(installed('NetworkPolicy', AUTHORITY.service), 'spec', 'ingress', 0, 'ports')

@@ -17,6 +17,7 @@ import {
   EXCHANGER,
   INJECTION_LABEL,
   PREFIX,
+  PROBES,
   TOKEN_VOLUME,
   WEBHOOK,
 } from '../contract/names.ts'
@@ -272,9 +273,9 @@ describe('Deployment', () => {
       metrics: WEBHOOK.metricsPort,
     })
     const probe = (name: string): unknown => at(webhookContainer, name, 'httpGet')
-    expect(probe('livenessProbe')).toEqual({ path: WEBHOOK.probes.live, port: 'metrics' })
-    expect(probe('startupProbe')).toEqual({ path: WEBHOOK.probes.live, port: 'metrics' })
-    expect(probe('readinessProbe')).toEqual({ path: WEBHOOK.probes.ready, port: 'metrics' })
+    expect(probe('livenessProbe')).toEqual({ path: PROBES.live, port: 'metrics' })
+    expect(probe('startupProbe')).toEqual({ path: PROBES.live, port: 'metrics' })
+    expect(probe('readinessProbe')).toEqual({ path: PROBES.ready, port: 'metrics' })
     const ingress = at(installed('NetworkPolicy', 'nocreds-webhook'), 'spec', 'ingress', 0, 'ports')
     expect((ingress as { port: number }[]).map(({ port }) => port)).toEqual([
       WEBHOOK.port,

@@ -102,7 +102,7 @@ describe('the webhook, standalone', () => {
     expect((await fetch(`${ops}/livez`)).status).toBe(200)
     const metrics = await (await fetch(`${ops}/metrics`)).text()
     expect(metrics).toContain('nocreds_cache_objects{kind="ServiceAccount"} 5')
-    expect(metrics).toMatch(/nocreds_certificate_expiry_timestamp_seconds \d{10}/)
+    expect(metrics).toMatch(/nocreds_webhook_certificate_expiry_timestamp_seconds \d{10}/)
     expect((await fetch(`${ops}/else`)).status).toBe(404)
   })
 

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import {
-  lifeMsOf,
+  lifetimeMsOf,
   notAfterOf,
   type CertificateDocument,
 } from '../../contract/certificate-document.ts'
@@ -74,7 +74,7 @@ describe('a certificate', () => {
     )
     expect(document.key).toMatch(/^-----BEGIN PRIVATE KEY-----\n/)
     expect(document.trustBundle.trim()).toBe(authority.trustBundle.trim())
-    expect(lifeMsOf(document)).toBe(3540_000)
+    expect(lifetimeMsOf(document)).toBe(3540_000)
     expect(notAfterOf(document)).toBe(certificate.validToDate.getTime())
     expect(authority.calls).toEqual([
       { jwt: JWT, status: 200, dnsNames: pod.config.dnsNames, durationSeconds: 3600 },

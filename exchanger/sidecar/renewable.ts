@@ -1,5 +1,5 @@
 import {
-  lifeMsOf,
+  lifetimeMsOf,
   notAfterOf,
   type CertificateDocument,
 } from '../../contract/certificate-document.ts'
@@ -66,7 +66,7 @@ export const CERTIFICATE: Kind<CertificateDocument> = {
   endOf: notAfterOf,
   expirationText: ({ notAfter }) => notAfter,
   refreshDelayMs: (document, goodForMs, random) =>
-    certificateDelayMs(lifeMsOf(document), goodForMs, random),
+    certificateDelayMs(lifetimeMsOf(document), goodForMs, random),
   resumeDelayMs: (document, goodForMs, random) =>
-    resumedCertificateDelayMs(lifeMsOf(document), goodForMs, random),
+    resumedCertificateDelayMs(lifetimeMsOf(document), goodForMs, random),
 }

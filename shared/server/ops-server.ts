@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { Registry } from '@prometheus-io/client'
 import express, { type Express } from 'express'
-import { WEBHOOK } from '../../contract/names.ts'
+import { PROBES } from '../../contract/names.ts'
 import { guardServer, type ConnectionLimits, type GuardDeps } from './budget/guard.ts'
 
 /** For those who only pass one on. */
@@ -46,10 +46,10 @@ function createOpsApp(registry: Registry, isReady: () => boolean): Express {
         .send(good ? 'ok\n' : 'not yet\n')
     })
   }
-  probe(WEBHOOK.probes.live, () => true) // a process that answers is not cured by a restart
-  probe(WEBHOOK.probes.ready, isReady)
+  probe(PROBES.live, () => true) // a process that answers is not cured by a restart
+  probe(PROBES.ready, isReady)
   let scrape: Promise<string> | undefined
-  app.get(WEBHOOK.probes.metrics, async (_request, response) => {
+  app.get(PROBES.metrics, async (_request, response) => {
     // Callers that come together share one: a page is more work than all else that is done here.
     scrape ??= registry.metrics().finally(() => {
       scrape = undefined

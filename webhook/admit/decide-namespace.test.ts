@@ -55,7 +55,7 @@ describe('decideNamespace', () => {
       patch: [{ op: 'replace', path: '/metadata/labels/nocreds.dev~1injection' }],
     })
     expect(decide(namespace({ [EXPRESSION]: '.+' }, { [LABEL]: 'enabled' }))).toMatchObject({
-      reason: 'in-step',
+      reason: 'up-to-date',
       patch: [],
     })
   })
@@ -67,7 +67,7 @@ describe('decideNamespace', () => {
         reason: 'label-removed',
         patch: [{ op: 'remove', path: '/metadata/labels/nocreds.dev~1injection' }],
       })
-      expect(decide(namespace(annotations))).toMatchObject({ reason: 'in-step', patch: [] })
+      expect(decide(namespace(annotations))).toMatchObject({ reason: 'up-to-date', patch: [] })
     },
   )
 
@@ -76,7 +76,7 @@ describe('decideNamespace', () => {
     (annotations) => {
       expect(decide(namespace(annotations))).toMatchObject({ reason: 'label-added' })
       expect(decide(namespace(annotations, { [LABEL]: 'enabled' }))).toMatchObject({
-        reason: 'in-step',
+        reason: 'up-to-date',
       })
       expect(decide(namespace({}, { [LABEL]: 'enabled' }), namespace(annotations))).toMatchObject({
         reason: 'label-removed',
@@ -129,7 +129,9 @@ describe('decideNamespace', () => {
   test.each(['', 'process', ' process , web-identity ', 'endpoint,process,web-identity'])(
     'the deliveries %j may be permitted, and enable nothing by themselves',
     (deliveries) => {
-      expect(decide(namespace({ [DELIVERIES]: deliveries }))).toMatchObject({ reason: 'in-step' })
+      expect(decide(namespace({ [DELIVERIES]: deliveries }))).toMatchObject({
+        reason: 'up-to-date',
+      })
     },
   )
 
@@ -178,7 +180,10 @@ describe('decideNamespace', () => {
   test('an update that leaves our annotations alone is never denied', () => {
     const broken = namespace({ [EXPRESSION]: '(' }, { [LABEL]: 'enabled' })
     const relabelled = namespace({ [EXPRESSION]: '(', team: 'a' }, { [LABEL]: 'enabled', x: 'y' })
-    expect(decide(relabelled, broken)).toMatchObject({ decision: 'unchanged', reason: 'in-step' })
+    expect(decide(relabelled, broken)).toMatchObject({
+      decision: 'unchanged',
+      reason: 'up-to-date',
+    })
     expect(decide(broken, namespace())).toMatchObject({ decision: 'denied' })
   })
 })

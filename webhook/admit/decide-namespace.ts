@@ -9,10 +9,10 @@ import {
 import { permission } from '../../shared/server/permission.ts'
 import { diff } from './json-patch.ts'
 import { nameOf, type Namespace } from './pod.ts'
-import { quoted } from './said.ts'
 import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
 import { expressionWarnings } from './warnings/expressions.ts'
 import { peerWarningsOf } from './warnings/peers.ts'
+import { quoted } from './wording.ts'
 
 /** A Namespace as it is to become, and as it was where it is an update. */
 export interface NamespaceFacts {
@@ -39,14 +39,14 @@ export function decideNamespace({ namespace, before }: NamespaceFacts): Verdict 
   return { ...labelInSync(namespace), warnings }
 }
 
-function ourAnnotations(namespace: Namespace): [string, string][] {
+function ownAnnotations(namespace: Namespace): [string, string][] {
   return Object.entries(namespace.metadata.annotations ?? {})
     .filter(([key]) => key.startsWith(PREFIX))
     .sort(([one], [other]) => (one < other ? -1 : 1))
 }
 
 function isUntouched(namespace: Namespace, before: Namespace): boolean {
-  return JSON.stringify(ourAnnotations(namespace)) === JSON.stringify(ourAnnotations(before))
+  return JSON.stringify(ownAnnotations(namespace)) === JSON.stringify(ownAnnotations(before))
 }
 
 function invalid(namespace: Namespace, before: Namespace | undefined): Denied | undefined {
@@ -102,7 +102,7 @@ export function labelInSync(namespace: Namespace): Admitted {
   const wanted = isEnabled(annotations)
   const { key, value } = INJECTION_LABEL
   const present = labels?.[key]
-  if (wanted ? present === value : present === undefined) return unchanged('in-step')
+  if (wanted ? present === value : present === undefined) return unchanged('up-to-date')
 
   const others = Object.entries(labels ?? {}).filter(([name]) => name !== key)
   const inSync = Object.fromEntries(wanted ? [...others, [key, value]] : others)

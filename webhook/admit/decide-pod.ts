@@ -7,10 +7,10 @@ import {
   type InjectionRequest,
 } from '../../contract/annotations.ts'
 import { MIRROR_POD_ANNOTATION, PREFIX } from '../../contract/names.ts'
-import type { NameSettings } from './checks/permitted-names.ts'
-import { permitted, type PermittingNamespace } from './checks/permitted.ts'
-import { reservedNames } from './checks/reserved-names.ts'
-import { servable } from './checks/servable.ts'
+import type { NameSettings } from './checks/deny-unpermitted-names.ts'
+import { denyUnpermitted, type PermittingNamespace } from './checks/deny-unpermitted.ts'
+import { denyUnservable } from './checks/deny-unservable.ts'
+import { denyReservedNames } from './checks/reserved-names.ts'
 import { inject, withoutMark } from './inject/inject.ts'
 import type { Injection, InjectionSettings } from './inject/injection.ts'
 import { diff } from './json-patch.ts'
@@ -102,7 +102,11 @@ function decideRequest(
     trustBundle: settings.trustBundle,
     authorityUrl: settings.authorityUrl,
   }
-  return permitted(facts, request, settings) ?? servable(pod, injection) ?? injected(pod, injection)
+  return (
+    denyUnpermitted(facts, request, settings) ??
+    denyUnservable(pod, injection) ??
+    admitInjected(pod, injection)
+  )
 }
 
 interface Asked {
@@ -132,7 +136,7 @@ function readRequest(
   }
 }
 
-function injected(pod: Pod, injection: Injection): Admitted {
+function admitInjected(pod: Pod, injection: Injection): Admitted {
   const patch = diff(pod, inject(pod, injection))
   const warnings = warningsFor(pod, injection)
   const role = injection.request.credentials?.role.arn
@@ -144,7 +148,7 @@ function injected(pod: Pod, injection: Injection): Admitted {
 
 /** A pod that gets nothing brings nothing of ours along, and bears no mark of a role either. */
 function withNothing(pod: Pod, reason: 'opted-out' | 'no-role'): Verdict {
-  return reservedNames(pod, reason) ?? withoutForgedMark(pod, reason)
+  return denyReservedNames(pod, reason) ?? withoutForgedMark(pod, reason)
 }
 
 function withoutForgedMark(pod: Pod, reason: 'opted-out' | 'no-role'): Admitted {

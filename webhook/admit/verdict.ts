@@ -13,7 +13,7 @@ export const REASONS = {
   'operation-not-handled': 'admitted',
   'label-added': 'admitted',
   'label-removed': 'admitted',
-  'in-step': 'admitted',
+  'up-to-date': 'admitted',
   'invalid-object': 'denied',
   'review-too-large': 'denied',
   'invalid-annotation': 'denied',

@@ -90,7 +90,7 @@ describe('from memory', () => {
     expect(liveGets(NAMESPACE)).toBe(0)
   })
 
-  test('goes on while the apiserver is gone; what is not in memory is a ClusterError', async () => {
+  test('goes on while the apiserver is gone; what is not cached is an error', async () => {
     annotate(ACCOUNT, ROLE)
     annotateNamespace(PERMITTED)
     await started()
@@ -211,7 +211,7 @@ describe('asked live', () => {
   })
 
   test.each([401, 403, 429, 500, 503, 'reset', 'cut-body'] as const)(
-    'a refusal (%s) is a ClusterError, never "not there"',
+    'a refusal (%s) is an error, never "absent"',
     async (fault) => {
       await started()
       api.fault = () => fault

@@ -5,7 +5,7 @@ import {
   ROLE_ARN,
 } from '../../contract/names.ts'
 import type { Clock, Random } from '../../shared/base/clock.ts'
-import { messageOf } from '../../shared/base/errors.ts'
+import { messageOf, NocredsError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { createFairSlots, type SlotLimits } from '../../shared/server/budget/fair-slots.ts'
 import type { KubeClient, KubeObject } from '../../shared/server/kube/kube-client.ts'
@@ -17,8 +17,8 @@ import {
   type LabelledNamespace,
   type NamespaceLabelsDeps,
 } from './namespace-labels.ts'
-import { keepOurs, NOTHING, sizeOf } from './our-annotations.ts'
-import { ClusterError, type Annotated, type ClusterReader } from './types.ts'
+import { keepOwnAnnotations, NOTHING, sizeOf } from './own-annotations.ts'
+import type { Annotated, ClusterReader } from './types.ts'
 
 export interface CachedReaderDeps {
   readonly kube: KubeClient
@@ -63,7 +63,7 @@ const LIVE_WAIT_MS = 1000
 /** The apiserver's Namespaces, mostly from memory, and ServiceAccounts, from memory where it does not answer. */
 export function createCachedReader(deps: CachedReaderDeps): CachedReader {
   const { kube } = deps
-  const keep = ({ metadata }: KubeObject): Annotated => keepOurs(metadata.annotations)
+  const keep = ({ metadata }: KubeObject): Annotated => keepOwnAnnotations(metadata.annotations)
   const accounts = new Reflector({
     ...deps,
     keep,
@@ -157,9 +157,9 @@ function segment(name: string): string {
 async function askLive(kube: KubeClient, path: string): Promise<Annotated | undefined> {
   try {
     const found = await kube.getMetadata(path)
-    return found === undefined ? undefined : keepOurs(found.metadata.annotations)
+    return found === undefined ? undefined : keepOwnAnnotations(found.metadata.annotations)
   } catch (error) {
-    throw new ClusterError('ERR_APISERVER_UNREACHABLE', messageOf(error), { cause: error })
+    throw new NocredsError('ERR_APISERVER_UNREACHABLE', messageOf(error), { cause: error })
   }
 }
 

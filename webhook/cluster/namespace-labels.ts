@@ -10,7 +10,7 @@ import {
 } from '../../shared/server/kube/kube-client.ts'
 import { decideNamespace, labelInSync } from '../admit/decide-namespace.ts'
 import { namespaceSchema, type Namespace } from '../admit/pod.ts'
-import { keepOurs } from './our-annotations.ts'
+import { keepOwnAnnotations } from './own-annotations.ts'
 import type { Annotated } from './types.ts'
 
 /** What is kept of a Namespace in a cache: its annotations of ours, and the label that they demand. */
@@ -23,7 +23,7 @@ export interface LabelledNamespace extends Annotated {
 
 /** Shared by every Namespace without annotations and label of ours. */
 export const UNLABELLED: LabelledNamespace = Object.freeze({
-  ...keepOurs(undefined),
+  ...keepOwnAnnotations(undefined),
   label: undefined,
   isEnding: undefined,
 })
@@ -31,7 +31,7 @@ export const UNLABELLED: LabelledNamespace = Object.freeze({
 export function keepNamespace({ metadata }: KubeObject): LabelledNamespace {
   const labels = metadata['labels'] as Readonly<Record<string, string>> | null | undefined
   const label = labels?.[INJECTION_LABEL.key]
-  const { annotations } = keepOurs(metadata.annotations)
+  const { annotations } = keepOwnAnnotations(metadata.annotations)
   if (label === undefined && Object.keys(annotations).length === 0) return UNLABELLED
   const isEnding = metadata['deletionTimestamp'] === undefined ? undefined : true
   return { annotations, label, isEnding }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { parseAllDocuments, type Document } from 'yaml'
 import * as z from 'zod'
 import { codeOf, messageOf, UsageError } from '../../shared/base/errors.ts'
-import { keepOurs } from './our-annotations.ts'
+import { keepOwnAnnotations } from './own-annotations.ts'
 import type { Annotated, ClusterReader } from './types.ts'
 
 const metadata = z.looseObject({
@@ -42,7 +42,7 @@ export async function readObjects(path: string): Promise<ClusterReader> {
   }
   for (const name of namespaces.keys()) {
     if (!serviceAccounts.has(`${name}/default`))
-      serviceAccounts.set(`${name}/default`, keepOurs({}))
+      serviceAccounts.set(`${name}/default`, keepOwnAnnotations({}))
   }
   return {
     serviceAccount: (namespace, name) => serviceAccounts.get(`${namespace}/${name}`),
@@ -111,7 +111,7 @@ function readObject(value: unknown, where: string): Found {
     kind,
     name: meta.name,
     namespace: meta.namespace ?? 'default',
-    annotated: keepOurs(meta.annotations),
+    annotated: keepOwnAnnotations(meta.annotations),
     where,
   }
 }

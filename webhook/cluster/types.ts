@@ -1,5 +1,3 @@
-import { NocredsError } from '../../shared/base/errors.ts'
-
 /** An object of the cluster as far as nocreds reads it: its annotations under our prefix. */
 export interface Annotated {
   readonly annotations: Readonly<Record<string, string>>
@@ -28,6 +26,3 @@ export interface ClusterReader {
   readonly ready: boolean
   counts(): { readonly ServiceAccount: number; readonly Namespace: number }
 }
-
-/** The apiserver is needed for a decision and cannot be asked; the same request may succeed later. */
-export class ClusterError extends NocredsError<'ERR_APISERVER_UNREACHABLE'> {}

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { NocredsError } from '../../shared/base/errors.ts'
 import { createBodies, type Bodies } from '../../shared/server/budget/bodies.ts'
 import {
   CLUSTER,
@@ -8,7 +9,7 @@ import {
   recordedDeps,
   type Recorded,
 } from '../../test/fakes/webhook-answers.ts'
-import { ClusterError, type ClusterReader } from '../cluster/types.ts'
+import type { ClusterReader } from '../cluster/types.ts'
 import { createAdmissionListener } from './admission-server.ts'
 
 let server: Server | undefined
@@ -83,7 +84,7 @@ describe('a good review', () => {
       }),
     ])
     expect(await recorded.deps.metrics.registry.metrics()).toContain(
-      'nocreds_admission_requests_total{resource="pods",decision="mutated",reason="injected"} 1',
+      'nocreds_admission_requests_total{resource="pods",result="mutated",reason="injected"} 1',
     )
   })
 
@@ -306,7 +307,7 @@ describe('faults', () => {
   })
 
   test('an unreachable apiserver is a denial that controllers retry', async () => {
-    const error = new ClusterError('ERR_APISERVER_UNREACHABLE', 'the apiserver cannot be asked')
+    const error = new NocredsError('ERR_APISERVER_UNREACHABLE', 'the apiserver cannot be asked')
     const [, answer] = await post(
       `${await serve(recordedDeps(failing(error)))}/mutate/pods`,
       podReview(),

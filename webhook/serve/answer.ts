@@ -68,7 +68,7 @@ export function answerTooLarge(
   const message = `the ${what} is too large: as the apiserver sends it, with its managedFields, ${why}; take something out of it, such as long scripts, which a ConfigMap can hold`
   const verdict = denied('review-too-large', message)
   const { decision, reason } = verdict
-  deps.metrics.countDecision({ resource, decision, reason })
+  deps.metrics.countRequest({ resource, result: decision, reason })
   deps.log.info({ resource, decision, reason, uid, message }, 'decided')
   return writeReview(uid, verdict)
 }
@@ -137,7 +137,7 @@ function record(
   { durationMs, deps }: { durationMs: number; deps: AnswerDeps },
 ): void {
   const { decision, reason, role } = verdict
-  deps.metrics.countDecision({ resource, decision, reason })
+  deps.metrics.countRequest({ resource, result: decision, reason })
   deps.metrics.observeDuration(resource, durationMs / 1000)
   deps.log.info(
     {

@@ -16,11 +16,11 @@ export interface MetricSources {
 
 export interface Metrics {
   readonly registry: Registry
-  countDecision(labels: { resource: string; decision: string; reason: string }): void
+  countRequest(labels: { resource: string; result: string; reason: string }): void
   observeDuration(resource: string, seconds: number): void
   /** A Namespace whose label was out of sync. */
   countLabel(result: string): void
-  /** A ServiceAccount that was taken from memory, as the apiserver did not say anything in time. */
+  /** A ServiceAccount taken from the cache because the apiserver did not answer in time. */
   countFromMemory(): void
 }
 
@@ -29,8 +29,8 @@ export function createMetrics(sources: MetricSources): Metrics {
   const registers = [registry]
   const requests = new Counter({
     name: 'nocreds_admission_requests_total',
-    help: 'Admission reviews by resource, decision and reason',
-    labelNames: ['resource', 'decision', 'reason'],
+    help: 'Admission reviews by resource, result and reason',
+    labelNames: ['resource', 'result', 'reason'],
     registers,
   })
   const duration = new Histogram({
@@ -51,13 +51,13 @@ export function createMetrics(sources: MetricSources): Metrics {
   })
   const labels = new Counter({
     name: 'nocreds_namespace_labels_total',
-    help: 'Namespaces whose label was not what their annotations demand, by what became of them',
+    help: 'Namespaces whose label was not what their annotations demand, by what was done',
     labelNames: ['result'],
     registers,
   })
   const fromMemory = new Counter({
     name: 'nocreds_service_accounts_from_memory_total',
-    help: 'ServiceAccounts that were taken from memory, as the apiserver did not say anything in time',
+    help: 'ServiceAccounts taken from the cache because the apiserver did not answer in time',
     registers,
   })
   new Gauge({
@@ -69,8 +69,8 @@ export function createMetrics(sources: MetricSources): Metrics {
     },
   })
   new Gauge({
-    name: 'nocreds_certificate_expiry_timestamp_seconds',
-    help: 'When the serving certificate expires',
+    name: 'nocreds_webhook_certificate_expiry_timestamp_seconds',
+    help: 'When the serving certificate of the webhook expires',
     registers,
     collect() {
       const expiresAtMs = sources.certificateExpiresAtMs()
@@ -84,7 +84,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   }).set(sources.isClusterAudienceGuarded === true ? 1 : 0)
   return {
     registry,
-    countDecision(labels) {
+    countRequest(labels) {
       requests.inc(labels)
     },
     observeDuration(resource, seconds) {

@@ -1,4 +1,4 @@
-import { ofOurNames } from '../admit/checks/reserved-names.ts'
+import { reservedNameIn } from '../admit/checks/reserved-names.ts'
 import {
   decideByPodAlone,
   decidePod,
@@ -85,7 +85,7 @@ function decideWithCluster(
       : verdict
   }
   const permits = cluster.namespace(namespace)
-  if (!(permits instanceof Promise) && ofOurNames(pod) !== undefined) {
+  if (!(permits instanceof Promise) && reservedNameIn(pod) !== undefined) {
     // Most pods are reviewed twice. The second time nothing is to be done if what we remember says what was
     // injected; else, as the first time, the apiserver is asked what holds now.
     const remembered = cluster.rememberedAccount?.(namespace, serviceAccountOf(pod))

@@ -28,7 +28,7 @@ export interface RotationPolicy {
  * an overlap later a leaf is issued from it; the old CA leaves the bundle once its last leaf has
  * ended, so that a replica that is cut off from the apiserver stays trusted until then.
  */
-export type RotationStep = 'keep' | 'start-anew' | 'add-ca' | 'renew-leaf' | 'drop-old-cas'
+export type RotationStep = 'up-to-date' | 'reset' | 'add-ca' | 'renew-leaf' | 'drop-old-cas'
 
 /**
  * What is to be done now. Pure: the same for each replica that reads the same Secret.
@@ -42,7 +42,7 @@ export function nextStep(
   policy: RotationPolicy,
 ): RotationStep {
   const read = state === undefined ? undefined : readState(state)
-  if (read === undefined || isExpired(read.ca, nowMs)) return 'start-anew'
+  if (read === undefined || isExpired(read.ca, nowMs)) return 'reset'
   if (isRenewalDue(read.ca, nowMs)) return 'add-ca'
   return leafStep(read, nowMs, policy) ?? bundleStep(read, nowMs, policy)
 }
@@ -53,9 +53,8 @@ function leafStep(
   policy: RotationPolicy,
 ): RotationStep | undefined {
   if (isExpired(leaf, nowMs) || !isFor(leaf, policy.dnsNames)) return 'renew-leaf'
-  if (leaf.checkIssued(ca))
-    return isRenewalDue(leaf, nowMs) || isCostly(leaf) ? 'renew-leaf' : undefined
-  return isEverywhere(ca, nowMs, policy) ? 'renew-leaf' : 'keep'
+  if (leaf.checkIssued(ca)) return isRenewalDue(leaf, nowMs) || isCostly(leaf) ? 'renew-leaf' : undefined
+  return isEverywhere(ca, nowMs, policy) ? 'renew-leaf' : 'up-to-date'
 }
 
 function bundleStep(
@@ -63,10 +62,10 @@ function bundleStep(
   nowMs: number,
   policy: RotationPolicy,
 ): RotationStep {
-  if (bundle.length === 1 || !isEverywhere(leaf, nowMs, policy)) return 'keep'
+  if (bundle.length === 1 || !isEverywhere(leaf, nowMs, policy)) return 'up-to-date'
   // From the moment this CA was there, no leaf was issued from an older one.
   const lastOldLeafEndsMs = issuedAtMs(ca) + policy.leafLifetimeSeconds * 1000
-  return nowMs >= lastOldLeafEndsMs ? 'drop-old-cas' : 'keep'
+  return nowMs >= lastOldLeafEndsMs ? 'drop-old-cas' : 'up-to-date'
 }
 
 /** True once every replica has had the time to take the certificate from the Secret. */

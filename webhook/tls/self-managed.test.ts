@@ -168,7 +168,7 @@ describe('ready', () => {
     expect(logged).toContainEqual(
       expect.objectContaining({
         level: 'warn',
-        reason: expect.stringContaining(SECRET) as unknown,
+        error: expect.stringContaining(SECRET) as unknown,
       }),
     )
     applyManifests()

@@ -4,7 +4,7 @@ import { KubeConfig } from '@kubernetes/client-node'
 import { FakeApiserver } from '../../../test/fakes/apiserver.ts'
 import { eventually } from '../../../test/fakes/eventually.ts'
 import { seededRandom, VirtualClock } from '../../../test/fakes/virtual-clock.ts'
-import { keepOurs } from '../../../webhook/cluster/our-annotations.ts'
+import { keepOwnAnnotations } from '../../../webhook/cluster/own-annotations.ts'
 import type { LogFields, Logger } from '../../base/log.ts'
 import { listen } from '../../base/server.ts'
 import type { KubeClient, WatchEvent } from './kube-client.ts'
@@ -251,7 +251,7 @@ describe('a copy of what tenants wrote', () => {
     api = await new FakeApiserver().start()
     const value = 'x'.repeat(250_000)
     for (let n = 0; n < 100; n += 1) write(`sa-${n}`, { 'nocreds.dev/role-arn': value })
-    await follow({ keep: ({ metadata }) => keepOurs(metadata.annotations) })
+    await follow({ keep: ({ metadata }) => keepOwnAnnotations(metadata.annotations) })
     expect(JSON.stringify(reflector.keys().map((key) => reflector.get(key))).length).toBeLessThan(
       100_000,
     )

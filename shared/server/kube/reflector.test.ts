@@ -3,7 +3,7 @@ import { KubeConfig } from '@kubernetes/client-node'
 import { FakeApiserver } from '../../../test/fakes/apiserver.ts'
 import { eventually } from '../../../test/fakes/eventually.ts'
 import { seededRandom, VirtualClock } from '../../../test/fakes/virtual-clock.ts'
-import { keepOurs } from '../../../webhook/cluster/our-annotations.ts'
+import { keepOwnAnnotations } from '../../../webhook/cluster/own-annotations.ts'
 import type { Annotated } from '../../../webhook/cluster/types.ts'
 import type { LogFields, Logger } from '../../base/log.ts'
 import { createKubeClient } from './kube.ts'
@@ -33,7 +33,7 @@ beforeEach(async () => {
     kube: createKubeClient(config),
     path: '/api/v1/serviceaccounts',
     kind: 'ServiceAccount',
-    keep: ({ metadata }) => keepOurs(metadata.annotations),
+    keep: ({ metadata }) => keepOwnAnnotations(metadata.annotations),
     clock,
     random: seededRandom(1),
     log,

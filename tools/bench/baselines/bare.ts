@@ -11,9 +11,9 @@ import { createServer } from 'node:https'
 import { DEFAULT_EXCHANGER_RESOURCES } from '../../../contract/exchanger-resources.ts'
 import { parseRoleArn } from '../../../contract/role-arn.ts'
 import { listen } from '../../../shared/base/server.ts'
+import { injectedContainer, injectedVolumes } from '../../../webhook/admit/inject/additions.ts'
 import { appSide } from '../../../webhook/admit/inject/deliveries.ts'
 import type { Injection } from '../../../webhook/admit/inject/injection.ts'
-import { ourSidecars, ourVolumes } from '../../../webhook/admit/inject/whole.ts'
 import { NAMESPACE, ROLE, SERVICE_ACCOUNT } from '../pod-review.ts'
 
 interface Named {
@@ -74,8 +74,8 @@ const INJECTION: Injection = {
   authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
 }
 const NO_POD = { metadata: {}, spec: { containers: [] } }
-const SIDECARS = ourSidecars(INJECTION, NO_POD)
-const VOLUMES = ourVolumes(INJECTION)
+const SIDECARS = [injectedContainer(INJECTION, NO_POD)]
+const VOLUMES = injectedVolumes(INJECTION)
 const APP = appSide(INJECTION, NO_POD)
 
 function patchOf({ spec }: BareReview['request']['object']): object[] {

@@ -22,7 +22,7 @@ const ADMITTED: Readonly<Record<Of<'admitted'>, string>> = {
   'operation-not-handled': 'the webhook changes nothing at this operation',
   'label-added': 'the Namespace is enabled now',
   'label-removed': 'the Namespace is not enabled any more',
-  'in-step': 'the label of the Namespace is right already',
+  'up-to-date': 'the label of the Namespace is right already',
 }
 
 const DENIED: Readonly<Record<Of<'denied'>, Text>> = {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { anyPod } from '../../../test/fakes/arbitrary-pod.ts'
 import { SETTINGS } from '../../../test/fakes/webhook-settings.ts'
 import { decideByPodAlone, decidePod } from '../decide-pod.ts'
-import { OUR_VOLUME_NAMES } from '../inject/injection.ts'
+import { RESERVED_VOLUME_NAMES } from '../inject/injection.ts'
 import type { Pod } from '../pod.ts'
 import type { Verdict } from '../verdict.ts'
 
@@ -13,7 +13,7 @@ const ours = fc.oneof(
     list,
     item: CONTAINER,
   })),
-  fc.constantFrom(...OUR_VOLUME_NAMES).map((name) => ({ list: 'volumes', item: { name } })),
+  fc.constantFrom(...RESERVED_VOLUME_NAMES).map((name) => ({ list: 'volumes', item: { name } })),
   fc.constant({ list: 'volumes', item: { name: 'x', csi: { driver: 'csi.nocreds.dev' } } }),
 )
 

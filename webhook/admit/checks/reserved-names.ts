@@ -1,5 +1,5 @@
 import { CERTIFICATE, CSI_DRIVER, EXCHANGER, PREFIX, ROLE_ARN } from '../../../contract/names.ts'
-import { OUR_VOLUME_NAMES } from '../inject/injection.ts'
+import { RESERVED_VOLUME_NAMES } from '../inject/injection.ts'
 import { containersOf, type Pod, type Volume } from '../pod.ts'
 import { denied, type Denied } from '../verdict.ts'
 
@@ -20,8 +20,8 @@ const RESTORE: Readonly<Record<WithoutRequest, string>> = {
  * A pod that gets nothing may bring nothing of our names along either: a hand-made exchanger is as good
  * as ours to anyone who reads its volumes.
  */
-export function reservedNames(pod: Pod, reason: WithoutRequest): Denied | undefined {
-  const brought = ofOurNames(pod)
+export function denyReservedNames(pod: Pod, reason: WithoutRequest): Denied | undefined {
+  const brought = reservedNameIn(pod)
   if (brought === undefined) return undefined
   return denied(
     'reserved-name',
@@ -30,18 +30,18 @@ export function reservedNames(pod: Pod, reason: WithoutRequest): Denied | undefi
 }
 
 /** What of our names a pod brings, in words; undefined where it brings nothing. */
-export function ofOurNames(pod: Pod): string | undefined {
+export function reservedNameIn(pod: Pod): string | undefined {
   const names = [...containersOf(pod), ...(pod.spec.ephemeralContainers ?? [])]
   if (names.some(({ name }) => name === EXCHANGER.container)) {
     return `a container named ${EXCHANGER.container}`
   }
-  const named = pod.spec.volumes?.find(({ name }) => OUR_VOLUME_NAMES.includes(name))
+  const named = pod.spec.volumes?.find(({ name }) => RESERVED_VOLUME_NAMES.includes(name))
   if (named !== undefined) return `a volume named ${named.name}`
-  const driven = pod.spec.volumes?.find(isOfOurDriver)
+  const driven = pod.spec.volumes?.find(usesReservedDriver)
   return driven === undefined ? undefined : `the volume ${driven.name} of CSI driver ${CSI_DRIVER}`
 }
 
 /** True for a volume that our CSI driver would fill. */
-export function isOfOurDriver({ csi }: Volume): boolean {
+export function usesReservedDriver({ csi }: Volume): boolean {
   return csi?.driver === CSI_DRIVER
 }

@@ -15,10 +15,10 @@ import {
   type SessionNameParts,
 } from '../../../contract/session-name.ts'
 import { nameOf, type Container, type EnvVar, type Pod, type VolumeMount } from '../pod.ts'
+import { appMounts } from './additions.ts'
 import { CERTIFICATE_ENV } from './certificate.ts'
+import { equalIgnoringNulls } from './equal.ts'
 import type { Injection } from './injection.ts'
-import { isSame } from './same.ts'
-import { appMounts } from './whole.ts'
 
 /** What the app's containers get: variables that the SDK's default chain and TLS servers read, and mounts. */
 export interface AppSide {
@@ -69,9 +69,11 @@ const WITH_TOKEN: readonly string[] = [
  * that the namespace did not permit. What `valueFrom` leads to nobody knows at admission, so it counts as another.
  */
 export function hasOtherRole({ env }: Container, app: AppSide): boolean {
-  const ours = app.env.find(({ name }) => name === AWS_ENV.roleArn)
-  if (ours === undefined) return false
-  return (env ?? []).some((one) => one.name === AWS_ENV.roleArn && !isSame(one, ours))
+  const injected = app.env.find(({ name }) => name === AWS_ENV.roleArn)
+  if (injected === undefined) return false
+  return (env ?? []).some(
+    (one) => one.name === AWS_ENV.roleArn && !equalIgnoringNulls(one, injected),
+  )
 }
 
 /** What this container gets: all of it, or, with a role of its own, nothing that goes with the token. */

@@ -6,7 +6,7 @@ import { DEFAULT_EXCHANGER_RESOURCES } from '../../../contract/exchanger-resourc
 import { parseRoleArn } from '../../../contract/role-arn.ts'
 import { DELIVERIES } from '../../../contract/values.ts'
 import { anyPod } from '../../../test/fakes/arbitrary-pod.ts'
-import { servable } from '../checks/servable.ts'
+import { denyUnservable } from '../checks/deny-unservable.ts'
 import { diff } from '../json-patch.ts'
 import type { Container, Pod } from '../pod.ts'
 import { inject } from './inject.ts'
@@ -137,7 +137,7 @@ describe('inject', () => {
   test('gives a pod that the checks take for ours', () => {
     fc.assert(
       fc.property(anyPod, anyInjection, (pod, injection) => {
-        expect(servable(inject(pod, injection), injection)).toBeUndefined()
+        expect(denyUnservable(inject(pod, injection), injection)).toBeUndefined()
       }),
     )
   })
@@ -148,7 +148,7 @@ describe('inject', () => {
         const injected = inject(pod, injection)
         for (const trustBundle of TRUST_BUNDLE_SOURCES) {
           const other = { ...injection, trustBundle }
-          expect(servable(injected, other)).toBeUndefined()
+          expect(denyUnservable(injected, other)).toBeUndefined()
           expect(inject(injected, other)).toBe(injected)
         }
       }),
@@ -161,7 +161,7 @@ describe('inject', () => {
         const turn = (before: Pod): Pod => inject(copy(other(before)), injection)
         const once = turn(inject(pod, injection))
         expect(copy(turn(once))).toEqual(copy(once))
-        expect(servable(copy(other(once)), injection)).toBeUndefined()
+        expect(denyUnservable(copy(other(once)), injection)).toBeUndefined()
         const sidecar = once.spec.initContainers?.find(({ name }) => name === 'nocreds-exchanger')
         expect(JSON.stringify(sidecar ?? '')).not.toContain('EVIL')
       }),

@@ -1,10 +1,10 @@
 import { AWS_ENV, INJECTED_ROLE, PREFIX } from '../../../contract/names.ts'
 import type { Container, EnvVar, Pod, Volume, VolumeMount } from '../pod.ts'
+import { isInjectedVolume, injectedContainer, injectedVolumes } from './additions.ts'
 import { appSide, sideOf, type AppSide } from './deliveries.ts'
 import type { Injection } from './injection.ts'
 import { placed } from './mesh.ts'
 import { repaired } from './repaired.ts'
-import { isOurVolume, ourSidecars, ourVolumes } from './whole.ts'
 
 /**
  * The pod with all that nocreds gives it. Pure and idempotent: what is already there is not added
@@ -19,16 +19,16 @@ export function inject(pod: Pod, injection: Injection): Pod {
   const serve = (container: Container): Container =>
     skipped.includes(container.name) ? container : withAppSide(container, app)
 
-  const [ours] = ourSidecars(injection, pod)
+  const injected = injectedContainer(injection, pod)
   const initContainers = (pod.spec.initContainers ?? []).map((container) =>
-    ours?.name === container.name ? repaired(container, ours, injection) : serve(container),
+    injected?.name === container.name ? repaired(container, injected, injection) : serve(container),
   )
   const kept = keepList(pod.spec.initContainers, initContainers)
   return keepIfEqual(pod, {
     metadata: keepIfEqual(pod.metadata, { annotations: withMarks(pod, injection) }),
     spec: keepIfEqual(pod.spec, {
-      volumes: withOurVolumes(pod.spec.volumes, injection),
-      initContainers: ours === undefined ? kept : placed(kept, ours, injection.meshProxies),
+      volumes: withInjectedVolumes(pod.spec.volumes, injection),
+      initContainers: injected === undefined ? kept : placed(kept, injected, injection.meshProxies),
       containers: keepList(pod.spec.containers, pod.spec.containers.map(serve)),
     }),
   })
@@ -98,17 +98,17 @@ function withoutEmpty(env: readonly EnvVar[], region: readonly EnvVar[]): readon
 }
 
 /** Volumes of our names are what we write, whatever they were. */
-function withOurVolumes(
+function withInjectedVolumes(
   list: readonly Volume[] | null | undefined,
   injection: Injection,
 ): readonly Volume[] | null | undefined {
-  const ours = ourVolumes(injection)
+  const injected = injectedVolumes(injection)
   const present = list ?? []
   const kept = present.map((volume) => {
-    const our = ours.find(({ name }) => name === volume.name)
-    return our === undefined || isOurVolume(volume, injection) ? volume : our
+    const wanted = injected.find(({ name }) => name === volume.name)
+    return wanted === undefined || isInjectedVolume(volume, injection) ? volume : wanted
   })
-  const missing = ours.filter((one) => !present.some(({ name }) => name === one.name))
+  const missing = injected.filter((one) => !present.some(({ name }) => name === one.name))
   return missing.length === 0 ? keepList(list, kept) : [...kept, ...missing]
 }
 

@@ -15,7 +15,7 @@ export const TRUST_BUNDLE_SOURCES = ['config-map', 'cluster-trust-bundle'] as co
 export type TrustBundleSource = (typeof TRUST_BUNDLE_SOURCES)[number]
 
 /** Names that are ours alone: a pod that uses one for something else is not served. */
-export const OUR_VOLUME_NAMES: readonly string[] = [
+export const RESERVED_VOLUME_NAMES: readonly string[] = [
   TOKEN_VOLUME.name,
   CREDENTIALS_VOLUME.name,
   AUTHORITY_VOLUME.name,

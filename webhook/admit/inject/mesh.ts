@@ -14,18 +14,18 @@ import { sidecarTasks, type Injection } from './injection.ts'
  */
 export function placed(
   list: readonly Container[] | null | undefined,
-  ours: Container,
+  injected: Container,
   meshProxies: readonly string[],
 ): readonly Container[] | null | undefined {
   const present = list ?? []
-  if (present.length === 0) return [ours]
+  if (present.length === 0) return [injected]
   const proxy = present.findLastIndex((one) => isNativeProxy(one, meshProxies))
-  const at = present.findIndex(({ name }) => name === ours.name)
+  const at = present.findIndex(({ name }) => name === injected.name)
   if (at > proxy) return list
   const found = present[at]
   const others = found === undefined ? present : present.toSpliced(at, 1)
   // Once ours is taken out from before the proxy, that stands one place further on.
-  return others.toSpliced(found === undefined ? proxy + 1 : proxy, 0, found ?? ours)
+  return others.toSpliced(found === undefined ? proxy + 1 : proxy, 0, found ?? injected)
 }
 
 function isNativeProxy(

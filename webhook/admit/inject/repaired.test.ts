@@ -4,10 +4,10 @@ import { DEFAULT_EXCHANGER_RESOURCES } from '../../../contract/exchanger-resourc
 import { parseRoleArn } from '../../../contract/role-arn.ts'
 import { SETTINGS } from '../../../test/fakes/webhook-settings.ts'
 import type { Container } from '../pod.ts'
+import { injectedContainer } from './additions.ts'
 import type { Injection } from './injection.ts'
 import { putBack, repaired } from './repaired.ts'
 import { formsOf } from './resources.ts'
-import { ourSidecars } from './whole.ts'
 
 const DIGEST = `@sha256:${'a'.repeat(64)}`
 const OTHER_DIGEST = `@sha256:${'b'.repeat(64)}`
@@ -35,7 +35,7 @@ const INJECTION: Injection = {
 }
 
 function ours(injection: Injection = INJECTION): Container {
-  return ourSidecars(injection, NO_POD)[0]!
+  return injectedContainer(injection, NO_POD)!
 }
 
 /** Our container with a few fields changed, and put back. */

@@ -1,4 +1,4 @@
-import { LEAST_LIMITS, type ExchangerResources } from '../../../contract/exchanger-resources.ts'
+import { MIN_LIMITS, type ExchangerResources } from '../../../contract/exchanger-resources.ts'
 import { EXCHANGER } from '../../../contract/names.ts'
 import { largerOf, nanosOf } from '../../../contract/quantity.ts'
 import { containersOf, type Container, type Pod, type Resources } from '../pod.ts'
@@ -75,7 +75,7 @@ function guaranteed(wanted: ExchangerResources): Resources {
   const equal = Object.fromEntries(
     DECISIVE.map((name) => [
       name,
-      wanted[`limits.${name}`] ?? largerOf(wanted[`requests.${name}`] ?? '0', LEAST_LIMITS[name]),
+      wanted[`limits.${name}`] ?? largerOf(wanted[`requests.${name}`] ?? '0', MIN_LIMITS[name]),
     ]),
   )
   return { requests: { ...requests, ...equal }, limits: { ...limits, ...equal } }

@@ -1,5 +1,5 @@
 import { PERMITTED_ROLES } from '../../../contract/names.ts'
-import { quoted } from '../said.ts'
+import { quoted } from '../wording.ts'
 
 /** What no expression for role ARNs means on purpose, and what is most likely meant. */
 const MISTAKES: readonly (readonly [RegExp, string])[] = [

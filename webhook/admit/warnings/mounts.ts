@@ -9,11 +9,11 @@ export function mountWarnings(
   app: AppSide,
   pod: Pod,
 ): string[] {
-  const isOurs = ({ name: one, value }: EnvVar): boolean =>
-    app.env.some((ours) => ours.name === one && ours.value === value)
+  const isInjected = ({ name: one, value }: EnvVar): boolean =>
+    app.env.some((injected) => injected.name === one && injected.value === value)
   const readsNoKeys = (): boolean =>
-    app.env.some((ours) => ours.name === AWS_ENV.credentialsFile) &&
-    (env ?? []).every((one) => one.name !== AWS_ENV.credentialsFile || isOurs(one))
+    app.env.some((injected) => injected.name === AWS_ENV.credentialsFile) &&
+    (env ?? []).every((one) => one.name !== AWS_ENV.credentialsFile || isInjected(one))
   const at = (mount: VolumeMount): string =>
     `nocreds: container ${name} mounts ${mount.name} at ${mount.mountPath}`
   const warnings: string[] = []

@@ -1,16 +1,16 @@
 import { EXCHANGER } from '../../../contract/names.ts'
+import { injectedContainer } from '../inject/additions.ts'
 import type { Injection } from '../inject/injection.ts'
 import { putBack, repaired } from '../inject/repaired.ts'
-import { ourSidecars } from '../inject/whole.ts'
 import type { Pod } from '../pod.ts'
 
 /** What we had to put back in our own container: its author should keep off it. */
 export function putBackWarnings(pod: Pod, injection: Injection): string[] {
   const found = pod.spec.initContainers?.find(({ name }) => name === EXCHANGER.container)
   if (found === undefined) return []
-  const [ours] = ourSidecars(injection, pod)
-  if (ours === undefined) return []
-  const changed = putBack(found, repaired(found, ours, injection))
+  const injected = injectedContainer(injection, pod)
+  if (injected === undefined) return []
+  const changed = putBack(found, repaired(found, injected, injection))
   if (changed.length === 0) return []
   const more = changed.length > 10 ? ', …' : ''
   return [

@@ -1,8 +1,8 @@
 import { TLS_DIR_ENV } from '../../../contract/certificates.ts'
 import { AWS_ENV, CONFLICTING_ENV } from '../../../contract/names.ts'
 import { appSide, hasOtherRole, type AppSide } from '../inject/deliveries.ts'
+import { equalIgnoringNulls } from '../inject/equal.ts'
 import type { Injection } from '../inject/injection.ts'
-import { isSame } from '../inject/same.ts'
 import type { Container, EnvVar, Pod } from '../pod.ts'
 
 /** Variables of a container that stand in the way of what it would get. */
@@ -55,9 +55,9 @@ function variablesInTheWay(
   conflicting: readonly string[],
 ): string[] {
   const standsInTheWay = (variable: EnvVar): boolean => {
-    const ours = app.env.find((one) => one.name === variable.name)
-    if (ours === undefined) return conflicting.includes(variable.name)
-    return variable.name !== AWS_ENV.metadataDisabled && !isSame(variable, ours)
+    const injected = app.env.find((one) => one.name === variable.name)
+    if (injected === undefined) return conflicting.includes(variable.name)
+    return variable.name !== AWS_ENV.metadataDisabled && !equalIgnoringNulls(variable, injected)
   }
   return (env ?? []).filter(standsInTheWay).map(({ name }) => name)
 }

@@ -9,7 +9,7 @@ export function quoted(text: string): string {
 }
 
 /** An expression of a Namespace, and why it permits nothing if it is not valid. */
-export function shownExpression(expression: string | undefined, permits: Permission): string {
+export function describeExpression(expression: string | undefined, permits: Permission): string {
   const is = expression === undefined ? 'not set' : quoted(expression)
   return permits.valid ? is : `${is} (not a valid RE2 expression: ${permits.why})`
 }

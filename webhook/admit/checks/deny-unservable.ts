@@ -1,18 +1,18 @@
 import { CSI_DRIVER, EXCHANGER, SECRETS } from '../../../contract/names.ts'
+import { appMounts, injectedVolumes } from '../inject/additions.ts'
 import { sessionNameExcess } from '../inject/deliveries.ts'
-import { OUR_VOLUME_NAMES, sidecarTasks, type Injection } from '../inject/injection.ts'
-import { isSame } from '../inject/same.ts'
-import { appMounts, ourVolumes } from '../inject/whole.ts'
+import { equalIgnoringNulls } from '../inject/equal.ts'
+import { RESERVED_VOLUME_NAMES, sidecarTasks, type Injection } from '../inject/injection.ts'
 import { isAtOrBelow } from '../paths.ts'
 import { containersOf, type Container, type Pod, type VolumeMount } from '../pod.ts'
 import { denied, type Denied } from '../verdict.ts'
 import { isForWindows } from './for-windows.ts'
-import { isOfOurDriver } from './reserved-names.ts'
+import { usesReservedDriver } from './reserved-names.ts'
 
 type Check = (pod: Pod, injection: Injection) => Denied | undefined
 
 /** Whether this pod, whose role and names are permitted, can be given them; a denial where it can not. */
-export function servable(pod: Pod, injection: Injection): Denied | undefined {
+export function denyUnservable(pod: Pod, injection: Injection): Denied | undefined {
   for (const check of CHECKS) {
     const refusal = check(pod, injection)
     if (refusal !== undefined) return refusal
@@ -21,19 +21,19 @@ export function servable(pod: Pod, injection: Injection): Denied | undefined {
 }
 
 const CHECKS: readonly Check[] = [
-  hasFewContainers,
-  runsOnLinux,
-  endpointHasItsOwnLoopback,
-  sessionNameFits,
-  volumesAreOurs,
-  containersAreOurs,
-  mountsAreOurs,
+  denyTooManyContainers,
+  denyWindows,
+  denyEndpointWithHostNetwork,
+  denyLongSessionName,
+  denyForeignVolumes,
+  denyForeignContainers,
+  denyForeignMounts,
 ]
 
 /** Each of them gets variables and mounts: 3 MiB of short ones would become a patch of more than 100. */
 const MAX_CONTAINERS = 500
 
-function hasFewContainers(pod: Pod): Denied | undefined {
+function denyTooManyContainers(pod: Pod): Denied | undefined {
   const count = containersOf(pod).length
   if (count <= MAX_CONTAINERS) return undefined
   return denied(
@@ -42,7 +42,7 @@ function hasFewContainers(pod: Pod): Denied | undefined {
   )
 }
 
-function runsOnLinux(pod: Pod): Denied | undefined {
+function denyWindows(pod: Pod): Denied | undefined {
   if (!isForWindows(pod)) return undefined
   return denied(
     'windows-pod',
@@ -50,7 +50,7 @@ function runsOnLinux(pod: Pod): Denied | undefined {
   )
 }
 
-function endpointHasItsOwnLoopback(pod: Pod, { request }: Injection): Denied | undefined {
+function denyEndpointWithHostNetwork(pod: Pod, { request }: Injection): Denied | undefined {
   if (request.credentials?.delivery !== 'endpoint' || pod.spec.hostNetwork !== true)
     return undefined
   return denied(
@@ -59,7 +59,7 @@ function endpointHasItsOwnLoopback(pod: Pod, { request }: Injection): Denied | u
   )
 }
 
-function sessionNameFits(pod: Pod, injection: Injection): Denied | undefined {
+function denyLongSessionName(pod: Pod, injection: Injection): Denied | undefined {
   const excess = sessionNameExcess(injection, pod)
   if (excess === 0) return undefined
   return denied(
@@ -69,24 +69,24 @@ function sessionNameFits(pod: Pod, injection: Injection): Denied | undefined {
 }
 
 /** Of our names there are only volumes that this pod gets; inject() makes them what they are to be. */
-function volumesAreOurs(pod: Pod, injection: Injection): Denied | undefined {
-  const wanted = ourVolumes(injection).map(({ name }) => name)
+function denyForeignVolumes(pod: Pod, injection: Injection): Denied | undefined {
+  const wanted = injectedVolumes(injection).map(({ name }) => name)
   const foreign = pod.spec.volumes?.find(
     (volume) =>
-      isOfOurDriver(volume) ||
-      (OUR_VOLUME_NAMES.includes(volume.name) && !wanted.includes(volume.name)),
+      usesReservedDriver(volume) ||
+      (RESERVED_VOLUME_NAMES.includes(volume.name) && !wanted.includes(volume.name)),
   )
   if (foreign === undefined) return undefined
   return denied(
     'foreign-volume',
-    isOfOurDriver(foreign)
+    usesReservedDriver(foreign)
       ? `the pod brings volume ${foreign.name} of CSI driver ${CSI_DRIVER} that nocreds did not write; remove it`
       : `the pod brings a volume named ${foreign.name}, a name of nocreds, which gives this pod none of that name; remove or rename it`,
   )
 }
 
 /** One container of our name at most, among the init containers; inject() makes it what it is to be. */
-function containersAreOurs(pod: Pod, injection: Injection): Denied | undefined {
+function denyForeignContainers(pod: Pod, injection: Injection): Denied | undefined {
   const named = containersOf(pod).filter(({ name }) => name === EXCHANGER.container)
   const why = whyForeign(named, pod, injection)
   if (why === undefined) return undefined
@@ -113,14 +113,15 @@ function whyForeign(
  * Our volumes are mounted by the sidecar as it is, by others only as we mount them; and nothing else at our folder
  * or below, however its path is spelt: a file there would be read in the place of ours.
  */
-function mountsAreOurs(pod: Pod, injection: Injection): Denied | undefined {
+function denyForeignMounts(pod: Pod, injection: Injection): Denied | undefined {
   const mounts = appMounts(injection)
-  const isOurs = (one: VolumeMount): boolean => mounts.some((mount) => isSame(one, mount))
+  const isInjected = (one: VolumeMount): boolean =>
+    mounts.some((mount) => equalIgnoringNulls(one, mount))
   const concernsUs = (one: VolumeMount): boolean =>
-    OUR_VOLUME_NAMES.includes(one.name) || isAtOrBelow(one.mountPath, SECRETS)
+    RESERVED_VOLUME_NAMES.includes(one.name) || isAtOrBelow(one.mountPath, SECRETS)
   for (const container of containersOf(pod)) {
     if (container.name === EXCHANGER.container) continue
-    const foreign = container.volumeMounts?.find((one) => concernsUs(one) && !isOurs(one))
+    const foreign = container.volumeMounts?.find((one) => concernsUs(one) && !isInjected(one))
     if (foreign === undefined) continue
     return denied(
       'foreign-volume',

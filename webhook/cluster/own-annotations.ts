@@ -29,7 +29,7 @@ const KNOWN = new Set(
  * stays out of bounds.
  * NOTE: a decision that comes to need another field must add it here and to `Annotated`.
  */
-export function keepOurs(
+export function keepOwnAnnotations(
   annotations: Readonly<Record<string, string>> | null | undefined,
 ): Annotated {
   const ours = Object.entries(annotations ?? {}).filter(([key]) => key.startsWith(PREFIX))
