@@ -21,7 +21,7 @@ const dnsName: ValueKind<string> = {
   format: (text) => text,
 }
 
-/** Every flag of the authority; --help and docs/reference/flags.md are made of it. */
+/** Every flag of the authority; --help and docs/reference/flags.md are generated from it. */
 export const FLAGS = {
   'trust-domain': flag(trustDomain, {
     default: 'cluster.local',
@@ -29,43 +29,39 @@ export const FLAGS = {
   }),
   'cluster-domain': flag(values.clusterDomain, {
     default: DEFAULT_CLUSTER_DOMAIN,
-    help: "domain of the cluster's own DNS names; must be the webhook's",
+    help: "domain of the cluster's own DNS names; must be the same as the webhook's",
   }),
   'max-lifetime-seconds': flag(values.seconds(60, DAY_SECONDS), {
     default: DAY_SECONDS,
-    help: 'longest lifetime of a certificate, whatever is asked for (the kubelet gets an hour at least)',
+    help: 'maximum lifetime of a certificate, whatever is requested (certificates of the kubelet have at least an hour)',
   }),
   'intermediate-lifetime-seconds': flag(values.seconds(240, 3650 * DAY_SECONDS), {
     default: 90 * DAY_SECONDS,
-    help: 'lifetime of the intermediate, which signs, renewed at two thirds of it; at least 4 times --max-lifetime-seconds',
+    help: 'lifetime of the signing intermediate, renewed after two thirds of it; at least 4 times --max-lifetime-seconds',
   }),
   'root-lifetime-seconds': flag(values.seconds(960, 36_500 * DAY_SECONDS), {
     default: 3650 * DAY_SECONDS,
-    help: 'lifetime of the root, renewed at two thirds of it; at least 4 times --intermediate-lifetime-seconds',
+    help: 'lifetime of the root, renewed after two thirds of it; at least 4 times --intermediate-lifetime-seconds',
   }),
   'overlap-seconds': flag(values.seconds(5, DAY_SECONDS), {
     default: 900,
-    help: 'time from a new root in the bundle to the first certificate below it; at most a quarter of --intermediate-lifetime-seconds',
+    help: 'time between adding a new root to the bundle and issuing the first certificate below it; at most a quarter of --intermediate-lifetime-seconds',
   }),
   'ca-secret': flag(values.objectName, {
     default: 'nocreds-authority-ca',
     help: 'Secret that the replicas share',
   }),
   'extra-server-name': flag(dnsName, {
-    help: "one more name in the authority's own certificate, if --authority-url of the webhook is not the Service; no workload gets it",
+    help: "additional name in the authority's own certificate, if --authority-url of the webhook is not the Service; never issued to workloads",
   }),
-  namespace: flag(values.objectName, {
-    default: AUTHORITY.namespace,
-    help: 'namespace of the authority itself',
-  }),
-  port: flag(port, { default: AUTHORITY.port, help: 'port on which pods ask (TLS)' }),
+  port: flag(port, { default: AUTHORITY.port, help: 'port for requests of pods (TLS)' }),
   'metrics-port': flag(port, {
     default: AUTHORITY.metricsPort,
     help: 'port of metrics and probes (plain HTTP)',
   }),
   'log-level': flag(values.oneOf(...LOG_LEVELS), {
     default: 'info',
-    help: 'least severe level that is logged; issuances are info, refusals warn',
+    help: 'minimum level that is logged; issued certificates are logged as info, refusals as warn',
   }),
 } as const
 
@@ -84,7 +80,7 @@ export function parseFlags(argv: readonly string[]): AuthorityConfig {
   return config
 }
 
-/** A CA is renewed after two thirds of its life; the last third must hold what it signed. */
+/** A CA is renewed after two thirds of its lifetime; what it signed must fit into the last third. */
 const MIN_RATIO = 4
 
 type Seconds =
@@ -94,10 +90,10 @@ type Seconds =
   | 'overlap-seconds'
 
 function requireAtLeast(config: AuthorityConfig, longer: Seconds, shorter: Seconds): void {
-  const least = config[shorter] * MIN_RATIO
-  if (config[longer] >= least) return
+  const min = config[shorter] * MIN_RATIO
+  if (config[longer] >= min) return
   throw new UsageError(
-    `--${longer} is ${config[longer]}; allowed: at least ${MIN_RATIO} times --${shorter}, which is ${least}`,
+    `--${longer} is ${config[longer]}; allowed: at least ${MIN_RATIO} times --${shorter}, which is ${min}`,
   )
 }
 

@@ -83,7 +83,7 @@ describe('refuses', () => {
     [
       'a CA',
       () => csrDer({ key, extensions: [extensionOf(OID.basicConstraints, ca)] }),
-      'certificate of a CA',
+      'a CA certificate',
     ],
     [
       'an IP address',
@@ -96,11 +96,11 @@ describe('refuses', () => {
       'an email address',
     ],
     ['an otherName', () => csrDer({ key, otherNames: [otherName] }), 'another kind'],
-    ['a wildcard', () => csrDer({ key, dnsNames: ['*.b.c'] }), 'no host name'],
-    ['upper case', () => csrDer({ key, dnsNames: ['Web'] }), 'no host name'],
-    ['an empty name', () => csrDer({ key, dnsNames: [''] }), 'no host name'],
-    ['a NUL within a name', () => csrDer({ key, dnsNames: ['a\0.b'] }), 'no host name'],
-    ['a trailing dot', () => csrDer({ key, dnsNames: ['a.b.'] }), 'no host name'],
+    ['a wildcard', () => csrDer({ key, dnsNames: ['*.b.c'] }), 'not a host name'],
+    ['upper case', () => csrDer({ key, dnsNames: ['Web'] }), 'not a host name'],
+    ['an empty name', () => csrDer({ key, dnsNames: [''] }), 'not a host name'],
+    ['a NUL within a name', () => csrDer({ key, dnsNames: ['a\0.b'] }), 'not a host name'],
+    ['a trailing dot', () => csrDer({ key, dnsNames: ['a.b.'] }), 'not a host name'],
     [
       '21 names',
       () => csrDer({ key, dnsNames: Array.from({ length: 21 }, (_, i) => `n${i}`) }),
@@ -120,7 +120,7 @@ describe('refuses', () => {
           dnsNames: ['a'],
           extensions: [extensionOf(OID.subjectAltName, der(TAG.sequence))],
         }),
-      'there twice',
+      'occurs twice',
     ],
     [
       'the algorithm of another key',
@@ -149,7 +149,7 @@ describe('refuses', () => {
     [
       'a foreign signature',
       () => withSignatureOf(csrDer({ key }), csrDer({ key: newP256() })),
-      'not by its key',
+      'not signed by its own key',
     ],
     ['nothing', () => Buffer.alloc(0), 'not one element'],
     ['deep nesting', () => nested(200), 'deep'],
@@ -163,10 +163,10 @@ describe('refuses', () => {
     ['two requests', csrPem({ key }) + csrPem({ key })],
     ['another label', csrPem({ key }).replaceAll('CERTIFICATE REQUEST', 'CERTIFICATE')],
     ['headers', csrPem({ key }).replace('\n', '\nProc-Type: 4\n\n')],
-    ['broken base64', csrPem({ key }).replace(/=*\n-----END/, '=A\n-----END')],
+    ['malformed base64', csrPem({ key }).replace(/=*\n-----END/, '=A\n-----END')],
     ['much', `${csrPem({ key })}${' '.repeat(16_384)}`],
   ])('PEM that is %s', (_, pem) => {
-    expect(refusalOf(() => csrFromPem(pem))).toContain('the CSR cannot be used')
+    expect(refusalOf(() => csrFromPem(pem))).toContain('the CSR is invalid')
   })
 })
 

@@ -6,11 +6,11 @@ import { OID } from '../shared/x509/oids.ts'
 import { DerError, elementsOf, readDer, type Element } from '../shared/x509/read-der.ts'
 import { Refusal } from './refusal.ts'
 
-/** What counts of a request: its key, which it proved to hold, and the names it asks for. */
+/** The used parts of a request: its key, whose possession is proven, and the requested names. */
 export interface ReadCsr {
   readonly key: KeyObject
   readonly dnsNames: readonly string[]
-  /** URIs it claims; only the workload's own identity is let through. */
+  /** Requested URIs; only the workload's own identity is permitted. */
   readonly uris: readonly string[]
 }
 
@@ -19,20 +19,20 @@ const VERSION_1 = Buffer.from([TAG.integer, 1, 0])
 const ATTRIBUTES = 0xa0
 const GENERAL_NAME = { email: 0x81, dns: 0x82, uri: 0x86, ip: 0x87 } as const
 
-/** Names of what is refused, for the message. */
+/** Descriptions of refused kinds of names, for the message. */
 const OTHER_NAMES: Readonly<Record<number, string>> = {
   [GENERAL_NAME.email]: 'an email address',
   [GENERAL_NAME.ip]: 'an IP address',
 }
 
 function invalid(why: string): Refusal {
-  return new Refusal('csr-invalid', `the CSR cannot be used: ${why}`)
+  return new Refusal('csr-invalid', `the CSR is invalid: ${why}`)
 }
 
-/** The DER in a PEM text that holds one request and nothing else. @throws Refusal */
+/** Decodes a PEM text that must contain exactly one request, to DER. @throws Refusal */
 export function csrFromPem(pem: string): Buffer {
   if (pem.length > CERTIFICATE_LIMITS.csrBytes) {
-    throw invalid(`it has ${pem.length} bytes, at most ${CERTIFICATE_LIMITS.csrBytes}`)
+    throw invalid(`it has ${pem.length} bytes; allowed: at most ${CERTIFICATE_LIMITS.csrBytes}`)
   }
   const [, base64] =
     /^\s*-----BEGIN CERTIFICATE REQUEST-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE REQUEST-----\s*$/.exec(
@@ -41,26 +41,26 @@ export function csrFromPem(pem: string): Buffer {
   if (base64 === undefined) throw invalid('it is not one CERTIFICATE REQUEST in PEM')
   const text = base64.replace(/[\r\n]/g, '')
   const bytes = Buffer.from(text, 'base64')
-  if (bytes.toString('base64') !== text) throw invalid('its base64 is broken')
+  if (bytes.toString('base64') !== text) throw invalid('its base64 is malformed')
   return bytes
 }
 
 /**
- * Reads a PKCS #10 request as what a stranger sent: strictly, in full, and only after its signature
- * is proven to be by its own key. Subject and other extensions do not count.
+ * Parses an untrusted PKCS #10 request: strictly, in full, and verifies that it is signed by its own key.
+ * Subject and other extensions are ignored.
  * Source: RFC 2986.
  *
- * @throws Refusal that says why in plain words
+ * @throws Refusal with the cause in plain words
  */
 export function readCsr(bytes: Buffer): ReadCsr {
   if (bytes.length > CERTIFICATE_LIMITS.csrBytes) {
-    throw invalid(`it has ${bytes.length} bytes, at most ${CERTIFICATE_LIMITS.csrBytes}`)
+    throw invalid(`it has ${bytes.length} bytes; allowed: at most ${CERTIFICATE_LIMITS.csrBytes}`)
   }
   try {
     const [info, algorithm, signature] = partsOf(readDer(bytes), 3)
     const [version, subject, spki, attributes] = partsOf(info, 4)
     if (!version.whole.equals(VERSION_1)) throw new DerError('its version is not 1')
-    if (subject.tag !== TAG.sequence) throw new DerError('its subject is no name')
+    if (subject.tag !== TAG.sequence) throw new DerError('its subject is not a name')
     if (attributes.tag !== ATTRIBUTES) throw new DerError('its attributes are missing')
     const names = namesOf(extensionsOf(attributes))
     const key = keyOf(spki)
@@ -78,7 +78,7 @@ type Parts<Count extends number> = Count extends 3
 
 function partsOf<Count extends 3 | 4>(sequence: Element, count: Count): Parts<Count> {
   const parts = sequenceOf(sequence)
-  if (parts.length !== count) throw new DerError('it has not the parts of a request')
+  if (parts.length !== count) throw new DerError('it does not have the structure of a request')
   return parts as unknown as Parts<Count>
 }
 
@@ -87,7 +87,7 @@ function sequenceOf(element: Element | undefined): Element[] {
   return elementsOf(element.content)
 }
 
-/** The extensions that the request asks for, by the DER of their identifiers in hexadecimal. */
+/** The requested extensions, by the DER of their identifiers in hexadecimal. */
 function extensionsOf(attributes: Element): Map<string, Buffer> {
   const requests = elementsOf(attributes.content)
     .map(sequenceOf)
@@ -100,7 +100,7 @@ function extensionsOf(attributes: Element): Map<string, Buffer> {
   const found = new Map<string, Buffer>()
   for (const extension of sequenceOf(lists[0])) {
     const { id, value } = extensionOf(extension)
-    if (found.has(id)) throw new DerError('an extension is there twice')
+    if (found.has(id)) throw new DerError('an extension occurs twice')
     found.set(id, value)
   }
   return found
@@ -109,8 +109,8 @@ function extensionsOf(attributes: Element): Map<string, Buffer> {
 function extensionOf(extension: Element): { readonly id: string; readonly value: Buffer } {
   const [type, ...rest] = sequenceOf(extension)
   const value = rest.at(-1)
-  const isWell = rest.length === 1 || (rest.length === 2 && rest[0]?.tag === TAG.boolean)
-  if (type?.tag !== TAG.oid || !isWell || value?.tag !== TAG.octetString) {
+  const isWellFormed = rest.length === 1 || (rest.length === 2 && rest[0]?.tag === TAG.boolean)
+  if (type?.tag !== TAG.oid || !isWellFormed || value?.tag !== TAG.octetString) {
     throw new DerError('an extension is malformed')
   }
   return { id: type.whole.toString('hex'), value: value.content }
@@ -125,12 +125,12 @@ function namesOf(extensions: Map<string, Buffer>): Omit<ReadCsr, 'key'> {
     const text = content.toString('latin1')
     if (tag === GENERAL_NAME.uri) uris.push(text)
     else if (tag !== GENERAL_NAME.dns) {
-      throw new DerError(`it asks for ${OTHER_NAMES[tag] ?? 'a name of another kind'}`)
+      throw new DerError(`it requests ${OTHER_NAMES[tag] ?? 'a name of another kind'}`)
     } else if (!isDnsName(text)) {
-      throw new DerError(`${JSON.stringify(text.slice(0, 100))} is no host name in lower case`)
+      throw new DerError(`${JSON.stringify(text.slice(0, 100))} is not a host name in lower case`)
     } else if (!dnsNames.includes(text)) dnsNames.push(text)
     if (dnsNames.length > MAX_DNS_NAMES || uris.length > 1) {
-      throw new DerError(`it asks for more than ${MAX_DNS_NAMES} DNS names or one URI`)
+      throw new DerError(`it requests more than ${MAX_DNS_NAMES} DNS names or more than one URI`)
     }
   }
   return { dnsNames, uris }
@@ -140,14 +140,14 @@ function refuseCa(basicConstraints: Buffer | undefined): void {
   if (basicConstraints === undefined) return
   const [isCa] = sequenceOf(readDer(basicConstraints))
   if (isCa?.tag === TAG.boolean && isCa.content[0] === 0xff) {
-    throw new DerError('it asks for a certificate of a CA')
+    throw new DerError('it requests a CA certificate')
   }
 }
 
 const RSA_BITS = { min: 2048, max: 4096 } as const
 const CURVES = ['prime256v1', 'secp384r1']
 
-/** The key, if it is of a kind that is worth a certificate. @throws DerError */
+/** The public key, which must be of an allowed type and size. @throws DerError */
 function keyOf(spki: Element): KeyObject {
   let key: KeyObject
   try {
@@ -161,7 +161,7 @@ function keyOf(spki: Element): KeyObject {
     )
   }
   if (!key.export({ format: 'der', type: 'spki' }).equals(spki.whole)) {
-    throw new DerError('its public key is not in its usual form')
+    throw new DerError('its public key is not in canonical form')
   }
   return key
 }
@@ -180,7 +180,7 @@ function isAllowed({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject):
   }
 }
 
-/** The whole AlgorithmIdentifier: with NULL for RSA, without parameters for the others. */
+/** Complete AlgorithmIdentifiers: with NULL for RSA, without parameters for the others. */
 const ALGORITHMS = [
   ...of('ec', [], [OID.ecdsaSha256, 'sha256'], [OID.ecdsaSha384, 'sha384']),
   ...of('ec', [], [OID.ecdsaSha512, 'sha512']),
@@ -214,11 +214,11 @@ function verifySignature(
   if (signature.tag !== TAG.bitString || signature.content[0] !== 0) {
     throw new DerError('its signature is malformed')
   }
-  let isGood = false
+  let isValid = false
   try {
-    isGood = verify(known.hash, info.whole, key, signature.content.subarray(1))
+    isValid = verify(known.hash, info.whole, key, signature.content.subarray(1))
   } catch {
-    // Not even the shape of a signature.
+    // It does not have the form of a signature.
   }
-  if (!isGood) throw new DerError('its signature is not by its key')
+  if (!isValid) throw new DerError('it is not signed by its own key')
 }

@@ -6,7 +6,7 @@ import { issueLeaf, type Leaf } from '../shared/x509/certificate.ts'
 import type { ActiveCa } from './ca/manager.ts'
 import type { ReadCsr } from './csr.ts'
 import type { Cluster } from './identity/apiserver.ts'
-import { requireAlive, type Identity } from './identity/identity.ts'
+import { requireRunning, type Identity } from './identity/identity.ts'
 import type { Metrics } from './metrics.ts'
 import { requirePermitted, type PolicySettings } from './policy/policy.ts'
 import { Refusal } from './refusal.ts'
@@ -22,11 +22,11 @@ export interface IssueDeps {
 
 export interface IssueRequest {
   readonly source: CertificateSource
-  /** Vouched for by the apiserver: a reviewed token, or a kubelet's request. */
+  /** Verified by the apiserver: from a reviewed token, or from a request of a kubelet. */
   readonly identity: Identity
-  /** Called with the pod, once it is known to be alive: proving a signature costs the most. @throws Refusal */
+  /** Called with the pod once it is known to run: verifying a signature is the most expensive check. @throws Refusal */
   readonly readCsr: (pod: unknown) => ReadCsr
-  /** From notBefore to notAfter, after all bounds. */
+  /** From notBefore to notAfter, within all limits. */
   readonly lifetimeSeconds: number
 }
 
@@ -36,30 +36,30 @@ export interface Issued extends Leaf {
   readonly dnsNames: readonly string[]
 }
 
-/** What both sources have in common: alive, permitted, signed. @throws Refusal */
+/** Checks that the pod runs and that its names are permitted, then signs; the same for both sources. @throws Refusal */
 export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Issued> {
   const { identity, readCsr, lifetimeSeconds } = request
   const [pod, namespace] = await Promise.all([
     deps.cluster.pod(identity),
     deps.cluster.namespace(identity.namespace),
   ])
-  requireAlive(identity, pod)
+  requireRunning(identity, pod)
   const { key, dnsNames, uris } = readCsr(pod)
   const uri = requirePermitted({ identity, dnsNames, uris }, namespace, deps.names)
   const ca = deps.current()
   if (ca === undefined) throw new Refusal('not-ready', 'the authority has no CA yet')
   const nowMs = deps.clock.now()
   const leaf = issueLeaf({ issuer: ca.issuer, key, dnsNames, uri, nowMs, lifetimeSeconds })
-  if (leaf.notAfterMs <= nowMs) throw new Refusal('not-ready', 'the CA has ended')
+  if (leaf.notAfterMs <= nowMs) throw new Refusal('not-ready', 'the CA has expired')
   return { ...leaf, bundlePem: ca.bundlePem, uri, dnsNames }
 }
 
-/** One line for each certificate: who has what, and until when. */
+/** Logs one line for each certificate: its owner, its names and its expiry. */
 export function recordIssued(request: IssueRequest, issued: Issued, deps: IssueDeps): void {
   deps.metrics.count(request.source, 'issued', '')
   deps.log.info(
     {
-      ...aboutOf(request.source, request.identity),
+      ...fieldsOf(request.source, request.identity),
       event: 'issued',
       serial: issued.serial,
       identity: issued.uri,
@@ -70,7 +70,7 @@ export function recordIssued(request: IssueRequest, issued: Issued, deps: IssueD
   )
 }
 
-/** One line for each refusal; what was not foreseen is a fault, and its message stays in the log. */
+/** Logs one line for each refusal. An unexpected error is a fault, whose message is only logged. */
 export function recordRefused(
   source: CertificateSource,
   identity: Identity | undefined,
@@ -81,17 +81,17 @@ export function recordRefused(
   const reason = isRefusal ? error.code : 'fault'
   deps.metrics.count(source, isRefusal && error.status < 500 ? 'refused' : 'failed', reason)
   const fields = {
-    ...aboutOf(source, identity),
+    ...fieldsOf(source, identity),
     event: 'refused',
     reason,
-    message: messageOf(error),
+    error: messageOf(error),
     ...(isRefusal ? {} : { code: codeOf(error) }),
   }
   if (isRefusal) deps.log.warn(fields, 'certificate refused')
   else deps.log.error(fields, 'fault while issuing')
 }
 
-function aboutOf(
+function fieldsOf(
   source: CertificateSource,
   identity: Identity | undefined,
 ): Record<string, string | undefined> {

@@ -84,7 +84,7 @@ test('what it issues is good by openssl, and SIGTERM ends it in order', async ()
     createInterface({ input: child.stdout! }).on('line', (line) => {
       recordOutput(line)
       const fields = JSON.parse(line) as Record<string, unknown>
-      if (fields['msg'] === 'authority listens') resolve(Number(fields['port']))
+      if (fields['msg'] === 'authority listening') resolve(Number(fields['port']))
     })
   })
   const { data } = api.store.present(

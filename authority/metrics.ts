@@ -2,12 +2,12 @@ import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
 import type { CertificateSource } from '../contract/certificate-source.ts'
 import type { ActiveCa } from './ca/manager.ts'
 
-/** Seconds: three calls of the apiserver and two signatures, up to their time limits. */
+/** Seconds: three calls to the apiserver and two signatures, up to their time limits. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3, 10]
 
 export interface Metrics {
   readonly registry: Registry
-  /** @param reason empty where it was issued */
+  /** @param reason empty if a certificate was issued */
   count(source: CertificateSource, result: 'issued' | 'refused' | 'failed', reason: string): void
   observe(source: CertificateSource, seconds: number): void
 }
@@ -15,7 +15,7 @@ export interface Metrics {
 export function createMetrics(current: () => ActiveCa | undefined): Metrics {
   const registry = new Registry()
   const registers = [registry]
-  const issued = new Counter({
+  const requests = new Counter({
     name: 'nocreds_certificate_requests_total',
     help: 'Requests for a certificate by source, result and reason',
     labelNames: ['source', 'result', 'reason'],
@@ -23,14 +23,14 @@ export function createMetrics(current: () => ActiveCa | undefined): Metrics {
   })
   const duration = new Histogram({
     name: 'nocreds_certificate_duration_seconds',
-    help: 'Time from the whole request to the answer',
+    help: 'Time from the complete request to the response',
     labelNames: ['source'],
     buckets: DURATION_BUCKETS,
     registers,
   })
   new Gauge({
     name: 'nocreds_authority_certificate_expiry_timestamp_seconds',
-    help: 'When the newest root, the intermediate and the own server certificate expire',
+    help: 'Expiry of the newest root, the intermediate and the certificate of the authority itself',
     labelNames: ['certificate'],
     registers,
     collect() {
@@ -45,7 +45,7 @@ export function createMetrics(current: () => ActiveCa | undefined): Metrics {
   return {
     registry,
     count(source, result, reason) {
-      issued.inc({ source, result, reason })
+      requests.inc({ source, result, reason })
     },
     observe(source, seconds) {
       duration.observe({ source }, seconds)

@@ -1,6 +1,6 @@
 import { NocredsError } from '../shared/base/errors.ts'
 
-/** Why no certificate is issued: the `code` on the wire, and the reason label of the metric. */
+/** Reasons for not issuing a certificate, with the HTTP status: the `code` in responses and the `reason` in metric and log. */
 export const REFUSALS = {
   'request-invalid': 400,
   'csr-invalid': 400,
@@ -19,9 +19,9 @@ export const REFUSALS = {
 
 export type Reason = keyof typeof REFUSALS
 
-/** A request that is refused; the message is for the person who wrote the annotation. */
+/** A refused request; the message is for the author of the annotation. */
 export class Refusal extends NocredsError<Reason> {
-  /** Of HTTP. */
+  /** HTTP status. */
   get status(): number {
     return REFUSALS[this.code]
   }

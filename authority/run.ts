@@ -1,4 +1,4 @@
-import { CERTIFICATE_SECONDS } from '../contract/certificates.ts'
+import { AUTHORITY, CERTIFICATE_SECONDS } from '../contract/certificates.ts'
 import type { Clock, Random } from '../shared/base/clock.ts'
 import type { Logger } from '../shared/base/log.ts'
 import type { KubeClient } from '../shared/server/kube/kube-client.ts'
@@ -22,23 +22,23 @@ export interface AuthorityDeps {
 }
 
 /**
- * Starts the authority: probes at once, certificates as soon as there is a CA. Ready once CA, server
- * certificate and informers are in place.
+ * Starts the authority: probes immediately, the main server as soon as there is a CA. It is ready once CA, server
+ * certificate and informers are available.
  *
- * @throws Node's error for a port that is taken
+ * @throws Node's error if a port is taken
  */
 export async function startAuthority(
   config: AuthorityConfig,
   deps: AuthorityDeps,
 ): Promise<RunningServers> {
   const { clock, log, kube } = deps
-  const keeper = openKeeper(config, deps)
-  const current = keeper.current.bind(keeper)
+  const manager = createManager(config, deps)
+  const current = manager.current.bind(manager)
   const metrics = createMetrics(current)
   const bundlePem = (): string | undefined => current()?.bundlePem
   const bundles = createBundleWriter({ ...deps, bundlePem })
   const clusterBundle = createClusterBundleWriter({ ...deps, bundlePem })
-  const issuing = {
+  const issueDeps = {
     ...deps,
     cluster: createCluster(kube),
     current,
@@ -46,11 +46,11 @@ export async function startAuthority(
     maxLifetimeSeconds: config['max-lifetime-seconds'],
     metrics,
   }
-  const kubelets = createPodCertificateController(issuing)
+  const podCertificates = createPodCertificateController(issueDeps)
   const isReady = (): boolean => {
     const server = current()?.server
     const hasCertificate = server !== undefined && server.expiresAtMs > clock.now()
-    return hasCertificate && bundles.ready && kubelets.ready
+    return hasCertificate && bundles.ready && podCertificates.ready
   }
   const { registry } = metrics
   const metricsPort = config['metrics-port']
@@ -62,26 +62,22 @@ export async function startAuthority(
     clock,
     log,
   })
-  const first = await keeper.start()
-  const certificates = createAuthorityServer(first.server, issuing, servers.note)
-  keeper.onChange(({ server }) => {
-    certificates.setSecureContext({
-      cert: server.certPem,
-      key: server.keyPem,
-      minVersion: 'TLSv1.2',
-    })
+  const first = await manager.start()
+  const main = createAuthorityServer(first.server, issueDeps, servers.recordRefusal)
+  manager.onChange(({ server }) => {
+    main.setSecureContext({ cert: server.certPem, key: server.keyPem, minVersion: 'TLSv1.2' })
     bundles.wake()
     clusterBundle.wake()
   })
-  const running = await servers.serve(certificates, {
+  const running = await servers.serve(main, {
     port: config.port,
     stop() {
-      for (const part of [keeper, bundles, clusterBundle, kubelets]) part.stop()
+      for (const part of [manager, bundles, clusterBundle, podCertificates]) part.stop()
     },
   })
   bundles.start()
   clusterBundle.start()
-  kubelets.start()
+  podCertificates.start()
   return running
 }
 
@@ -94,17 +90,17 @@ function namesOf(config: AuthorityConfig): PolicySettings {
   }
 }
 
-function openKeeper(config: AuthorityConfig, { kube, clock, log }: AuthorityDeps): CaManager {
+function createManager(config: AuthorityConfig, { kube, clock, log }: AuthorityDeps): CaManager {
   return createCaManager({
     kube,
     clock,
     log,
     serverNames: serverNames(namesOf(config)),
-    path: `/api/v1/namespaces/${config.namespace}/secrets/${config['ca-secret']}`,
+    path: `/api/v1/namespaces/${AUTHORITY.namespace}/secrets/${config['ca-secret']}`,
     policy: {
       rootLifetimeSeconds: config['root-lifetime-seconds'],
       intermediateLifetimeSeconds: config['intermediate-lifetime-seconds'],
-      // A kubelet's certificate lives an hour at least.
+      // Certificates for the kubelet have a lifetime of at least an hour.
       leafLifetimeSeconds: Math.max(config['max-lifetime-seconds'], CERTIFICATE_SECONDS.min),
       overlapMs: config['overlap-seconds'] * 1000,
     },

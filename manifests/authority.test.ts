@@ -26,10 +26,9 @@ test('the objects that flags and contract name are there', () => {
   )
   expect(config).toEqual(parseFlags([])) // the defaults that docs/reference/flags.md has
   expect(parseFlags(args.split('\n'))).toEqual(config) // the settings of an older installation
-  expect(config.namespace).toBe(AUTHORITY.namespace)
-  expect(installed('Secret', config['ca-secret']).metadata.namespace).toBe(config.namespace)
+  expect(installed('Secret', config['ca-secret']).metadata.namespace).toBe(AUTHORITY.namespace)
   expect(at(installed('Secret', config['ca-secret']), 'metadata')).not.toHaveProperty('data')
-  expect(deployment.metadata.namespace).toBe(config.namespace)
+  expect(deployment.metadata.namespace).toBe(AUTHORITY.namespace)
 })
 
 test('the Service leads to the port for pods, under the name in the server certificate', () => {

@@ -116,7 +116,7 @@ test('answers a review, logs one line for it, and ends on SIGTERM with exit code
       recordOutput(line)
       const fields = JSON.parse(line) as Record<string, unknown>
       lines.push(fields)
-      if (fields['msg'] === 'webhook listens') resolve(Number(fields['port']))
+      if (fields['msg'] === 'webhook listening') resolve(Number(fields['port']))
     })
   })
   const body = await new Promise<string>((resolve, reject) => {

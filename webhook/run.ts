@@ -66,7 +66,7 @@ export async function startWebhook(
     trustBundle: await findTrustBundle(config['trust-bundle'], deps),
   })
   const answering = { cluster: cluster.reader, settings, metrics, log, clock }
-  const admission = createAdmissionServer(tls.current(), answering, servers.note)
+  const admission = createAdmissionServer(tls.current(), answering, servers.recordRefusal)
   tls.onChange(() => {
     admission.setSecureContext({ ...tls.current(), ...OLDEST_TLS })
   })

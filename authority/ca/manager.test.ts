@@ -174,7 +174,7 @@ describe('the server certificate while the root is replaced', () => {
     }
     await one.check()
     const after = one.current()!
-    expect(after.former).toBeUndefined()
+    expect(after.previous).toBeUndefined()
     expect([takes(old, after.server), takes(after.bundlePem, after.server)]).toEqual([false, true])
     // All the time, what it issues is below the new root.
     expect(after.server.signedBy).toBe(after.issuer.chainPem)
@@ -210,8 +210,8 @@ describe('the server certificate while the root is replaced', () => {
     await one.check()
     await clock.advance(((POLICY.intermediateLifetimeSeconds * 2) / 3) * 1000)
     await one.check()
-    const { server, issuer, former } = one.current()!
-    expect(former).toBeUndefined()
+    const { server, issuer, previous } = one.current()!
+    expect(previous).toBeUndefined()
     expect(server.signedBy).toBe(issuer.chainPem)
   })
 })

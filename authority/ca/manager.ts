@@ -25,41 +25,41 @@ export interface CaManagerOptions {
   readonly log: Logger
 }
 
-/** What certificates are issued with, at this observation. */
+/** The CA that certificates are currently issued with. */
 export interface ActiveCa {
   readonly issuer: Issuer
-  /** Of the newest root. */
+  /** Expiry of the newest root. */
   readonly rootExpiresAtMs: number
   /** PEM of every CA that peers accept. */
   readonly bundlePem: string
-  /** For the authority's own server; replaced after half of its life. */
+  /** For the authority's own server; replaced after half of its lifetime. */
   readonly server: OwnCertificate
-  /** The CA before, as long as it signs the server's certificate. */
-  readonly former: PreviousCa | undefined
+  /** The CA before this one, as long as it signs the server's certificate. */
+  readonly previous: PreviousCa | undefined
 }
 
 export interface CaManager {
   current(): ActiveCa | undefined
-  /** Called with each one that differs from the one before. */
+  /** Calls the listener with each CA that differs from the one before. */
   onChange(listener: (ca: ActiveCa) => void): void
-  /** Resolves with the first one. */
+  /** Resolves with the first CA. */
   start(): Promise<ActiveCa>
-  /** Looks at the Secret now, besides the regular checks. @throws what stands in the way */
+  /** Reads the Secret now, in addition to the regular checks. @throws NocredsError */
   check(): Promise<void>
   stop(): void
 }
 
-/** How often the Secret is looked at. */
+/** How often the Secret is read. */
 const CHECK_MS = 60_000
-/** Several checks fit into the overlap, so that each replica has seen a step before the next. */
+/** Several checks fit into the overlap, so that each replica has seen a step before the next one. */
 const CHECKS_PER_OVERLAP = 5
-/** While something is missing. */
+/** Interval after a failed check. */
 const RETRY_MS = 2000
 const MAX_STEPS_PER_CHECK = 5
 
 /**
- * The CA in one Secret that the replicas share; the first to write wins, so there is no leader. While
- * the apiserver is away the present CA goes on signing.
+ * Manages the CA in one Secret that the replicas share. The first replica to write wins, so there is no
+ * leader election. While the apiserver is unreachable, the active CA keeps signing.
  */
 export function createCaManager(options: CaManagerOptions): CaManager {
   const { clock, log, policy } = options
@@ -78,7 +78,7 @@ export function createCaManager(options: CaManagerOptions): CaManager {
     current = next
     first.resolve(next)
     for (const listener of listeners) listener(next)
-    log.info({ intermediateEndsAt: next.issuer.certificate.validTo }, 'CA taken')
+    log.info({ intermediateExpiresAt: next.issuer.certificate.validTo }, 'CA loaded')
   }
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
@@ -87,7 +87,7 @@ export function createCaManager(options: CaManagerOptions): CaManager {
         await check()
       } catch (error) {
         pauseMs = Math.min(RETRY_MS, checkMs)
-        log.warn({ reason: messageOf(error) }, 'the CA cannot be brought in sync')
+        log.warn({ error: messageOf(error) }, 'CA sync failed')
       }
       await sleepUnless(clock, pauseMs, stopping.signal)
     }
@@ -109,7 +109,7 @@ export function createCaManager(options: CaManagerOptions): CaManager {
   }
 }
 
-/** Reads the Secret and takes the steps that are due; what another replica wrote first counts. */
+/** Reads the Secret and applies the steps that are due; if another replica wrote first, its state is used. */
 async function ensureState(
   { kube, path, policy, clock, log }: CaManagerOptions,
   seenRootsPem: string,
@@ -124,7 +124,7 @@ async function ensureState(
     }
     const next = await applyStep(due, stored.state, observation, policy)
     const wrote = await stored.replace(next)
-    log.info({ step: due, wrote }, 'CA rotation')
+    log.info({ step: due, wrote }, 'CA rotation step applied')
   }
   throw new NocredsError(
     'ERR_ROTATION_UNSTABLE',
@@ -132,7 +132,7 @@ async function ensureState(
   )
 }
 
-/** The same object while nothing changed and the server's certificate is not due. */
+/** Returns `before` itself as long as nothing changed and the server's certificate is not due for renewal. */
 async function activeCaOf(
   state: CaState,
   before: ActiveCa | undefined,
@@ -150,25 +150,25 @@ async function activeCaOf(
   const bundlePem = bundleOf(state)
   const lifetimeSeconds = options.policy.leafLifetimeSeconds
   const isSame = before?.issuer.chainPem === issuer.chainPem
-  const former = previousCaOf(before, { issuer, bundlePem, nowMs, lifetimeSeconds })
+  const previous = previousCaOf(before, { issuer, bundlePem, nowMs, lifetimeSeconds })
   const request = { dnsNames: options.serverNames, nowMs, lifetimeSeconds }
-  // A new CA first proves that what it signs can be verified.
+  // A new CA is used only if what it signs can be verified.
   const own = isSame ? undefined : await ownCertificate(issuer, request)
-  const server = await serverBy(former?.issuer ?? issuer, [before?.server, own], request)
-  const next = { issuer, bundlePem, server, former, ...rootOf(read) }
+  const server = await serverCertificate(previous?.issuer ?? issuer, [before?.server, own], request)
+  const next = { issuer, bundlePem, server, previous, ...rootOf(read) }
   return before !== undefined && isUnchanged(before, next) ? before : next
 }
 
-/** The first of those at hand that this CA signed and that is not due; else a new one. */
-async function serverBy(
+/** The first candidate that this CA signed and that is not due for renewal; otherwise a new certificate. */
+async function serverCertificate(
   signer: Issuer,
-  atHand: readonly (OwnCertificate | undefined)[],
+  candidates: readonly (OwnCertificate | undefined)[],
   request: OwnRequest,
 ): Promise<OwnCertificate> {
-  const good = atHand.find(
+  const usable = candidates.find(
     (one) => one?.signedBy === signer.chainPem && request.nowMs < one.dueAtMs,
   )
-  return good ?? ownCertificate(signer, request)
+  return usable ?? ownCertificate(signer, request)
 }
 
 function isUnchanged(before: ActiveCa, next: ActiveCa): boolean {
@@ -176,7 +176,7 @@ function isUnchanged(before: ActiveCa, next: ActiveCa): boolean {
     before.issuer.chainPem === next.issuer.chainPem &&
     before.bundlePem === next.bundlePem &&
     before.server === next.server &&
-    before.former === next.former
+    before.previous === next.previous
   )
 }
 

@@ -8,21 +8,21 @@ import { readPair, type ServingCertificate } from '../../shared/x509/pair.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
 import { isSignedBy } from './state.ts'
 
-/** What the authority's own server serves with; kept in memory only. */
+/** The certificate of the authority's own server; kept in memory only. */
 export interface OwnCertificate extends ServingCertificate {
-  /** When it is to be replaced: after half of its life. */
+  /** When it must be replaced: after half of its lifetime. */
   readonly dueAtMs: number
-  /** PEM of the CA that signed it, and of what leads to its root. */
+  /** PEM chain of the CA that signed it. */
   readonly signedBy: string
 }
 
-/** The CA before the present one, as long as it signs the authority's own certificate. */
+/** The CA before the active one, as long as it signs the authority's own certificate. */
 export interface PreviousCa {
   readonly issuer: Issuer
   readonly untilMs: number
 }
 
-/** Names by which pods may call the authority; no workload gets any of them. */
+/** Names that pods may use to reach the authority; they are never issued to workloads. */
 export function serverNames({
   clusterDomain,
   authorityNames,
@@ -58,39 +58,39 @@ export async function ownCertificate(issuer: Issuer, request: OwnRequest): Promi
   return { ...pair, dueAtMs: (notBeforeMs + notAfterMs) / 2, signedBy: issuer.chainPem }
 }
 
-/** The CA as it is now. */
-interface Now {
+/** The CA that was just read. */
+interface CurrentCa {
   readonly issuer: Issuer
   readonly bundlePem: string
   readonly nowMs: number
-  /** Of the longest leaf. */
+  /** Longest lifetime of a leaf. */
   readonly lifetimeSeconds: number
 }
 
 /**
- * Who signs the authority's own certificate instead of the present CA, if anyone. Where the root is
- * another, it is the CA before, for the life of a leaf: a pod that was cut off while the new root was in the
- * bundle alone knows only the old one. It renews in that time, over a connection that it can verify, or its
- * certificate expires and it begins again with the mounted trust bundle. Who knows the new bundle accepts both.
+ * The CA that signs the authority's own certificate instead of the active CA, if any. If the root has changed,
+ * this is the previous CA, for the lifetime of one leaf: a pod that was disconnected while the new root was
+ * distributed knows only the old root. Within that time it renews over a connection that it can verify, or its
+ * certificate expires and it starts again with the mounted trust bundle. Pods with the new bundle accept both.
  */
 export function previousCaOf(
-  before: { readonly issuer: Issuer; readonly former: PreviousCa | undefined } | undefined,
-  { issuer, bundlePem, nowMs, lifetimeSeconds }: Now,
+  before: { readonly issuer: Issuer; readonly previous: PreviousCa | undefined } | undefined,
+  { issuer, bundlePem, nowMs, lifetimeSeconds }: CurrentCa,
 ): PreviousCa | undefined {
   if (before === undefined) return undefined
   const isSame = before.issuer.chainPem === issuer.chainPem
   const untilMs = nowMs + lifetimeSeconds * 1000
-  const former = before.former ?? (isSame ? undefined : { issuer: before.issuer, untilMs })
-  if (former === undefined || nowMs >= former.untilMs) return undefined
-  if (isExpired(former.issuer.certificate, nowMs)) return undefined
+  const previous = before.previous ?? (isSame ? undefined : { issuer: before.issuer, untilMs })
+  if (previous === undefined || nowMs >= previous.untilMs) return undefined
+  if (isExpired(previous.issuer.certificate, nowMs)) return undefined
   const roots = splitPem(bundlePem).map((pem) => new X509Certificate(pem))
-  const formerRoots = roots.filter((root) => isBelow(former.issuer, root))
-  const isTrusted = formerRoots.length > 0
-  const isSameRoot = formerRoots.some((root) => isBelow(issuer, root))
-  return isTrusted && !isSameRoot ? former : undefined
+  const previousRoots = roots.filter((root) => isSignedByRoot(previous.issuer, root))
+  const isTrusted = previousRoots.length > 0
+  const isSameRoot = previousRoots.some((root) => isSignedByRoot(issuer, root))
+  return isTrusted && !isSameRoot ? previous : undefined
 }
 
-function isBelow({ chainPem }: Issuer, root: X509Certificate): boolean {
+function isSignedByRoot({ chainPem }: Issuer, root: X509Certificate): boolean {
   const top = splitPem(chainPem).at(-1)
   return top !== undefined && isSignedBy(new X509Certificate(top), root)
 }

@@ -12,29 +12,29 @@ import { bundleOf, isSignedBy, readState, type CaState, type ReadState } from '.
 export interface RotationPolicy {
   readonly rootLifetimeSeconds: number
   readonly intermediateLifetimeSeconds: number
-  /** Life of the longest leaf. */
+  /** Longest lifetime of a leaf. */
   readonly leafLifetimeSeconds: number
-  /** Time in which a bundle reaches every pod, and a Secret every replica. */
+  /** Time that a bundle takes to reach every pod, and the Secret to reach every replica. */
   readonly overlapMs: number
 }
 
-/** When a replica looks, and what it saw before. */
+/** When a replica reads the Secret, and what it read before. */
 export interface Observation {
   readonly nowMs: number
-  /** The roots that it saw last; someone may have replaced the CA since. */
+  /** The roots that it read last; the CA may have been replaced since. */
   readonly seenRootsPem?: string
 }
 
 /**
- * One step, in the order in which a root is replaced without a gap: the new one joins the bundle
- * first; an overlap later the intermediate is issued from it; the old root leaves the bundle once the
- * last leaf below it has ended. The same where an operator puts another CA into the Secret.
+ * One step of a rotation. A root is replaced without a gap in this order: the new root is added to the
+ * bundle; after the overlap the intermediate is issued from it; the old root is removed from the bundle once
+ * the last leaf below it has expired. The same happens if an operator puts another CA into the Secret.
  */
 export type RotationStep =
   'up-to-date' | 'reset' | 'add-root' | 'renew-intermediate' | 'keep-previous' | 'drop-previous'
 
 /**
- * What is to be done now. Pure: the same for each replica that reads the same Secret.
+ * Decides which step is due. Pure: each replica that reads the same Secret decides the same.
  *
  * @throws NocredsError `ERR_CA_STATE` if the Secret is invalid and must be left to the operator
  */
@@ -66,7 +66,7 @@ function isIntermediateDue(
   return nowMs >= issuedAtMs(root) + policy.overlapMs
 }
 
-/** Carries out one step; `keep` needs none. */
+/** Returns the state after one step. */
 export async function applyStep(
   step: Exclude<RotationStep, 'up-to-date'>,
   state: CaState | undefined,
@@ -128,13 +128,13 @@ async function renewIntermediate(
   }
 }
 
-/** A replica may sign with the old intermediate for an overlap more, and its last leaf must end. */
+/** A replica may sign with the old intermediate for another overlap, and its last leaf must expire first. */
 function untilOf(nowMs: number, policy: RotationPolicy): string {
   const ms = nowMs + policy.overlapMs + policy.leafLifetimeSeconds * 1000
   return new Date(ms).toISOString()
 }
 
-/** Roots that the operator took out of the Secret while leaves below them may be in use. */
+/** Roots that the operator removed from the Secret while leaves below them may still be in use. */
 function missingFrom(state: CaState, seenRootsPem: string, nowMs: number): string[] {
   if (state.rootKeyPem !== '') return []
   const present = splitPem(bundleOf(state))

@@ -6,7 +6,7 @@ import {
 } from '../../shared/server/shared-secret.ts'
 import type { CaState } from './state.ts'
 
-/** Keys of the Secret's data; SECURITY.md says what an operator who brings a CA writes into them. */
+/** Keys of the Secret's data; SECURITY.md says which ones an operator with an own CA fills in. */
 export const CA_KEYS: SecretKeys<CaState> = {
   rootsPem: 'ca.crt',
   chainPem: 'ca-signing.crt',
@@ -17,7 +17,7 @@ export const CA_KEYS: SecretKeys<CaState> = {
   previousUntil: 'previous-until',
 }
 
-/** The CA that the replicas share. Throws as readSharedSecret does. */
+/** Reads the CA that the replicas share. Throws the same as readSharedSecret. */
 export function readStoredCa(kube: KubeClient, path: string): Promise<Stored<CaState>> {
   return readSharedSecret(kube, path, CA_KEYS)
 }

@@ -3,33 +3,33 @@ import { messageOf, NocredsError } from '../../shared/base/errors.ts'
 import { loadIssuer, type Issuer } from '../../shared/x509/certificate.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
 
-/** What the replicas share: the Secret's data, decoded. A key that it lacks is empty text. */
+/** The state that the replicas share: the Secret's data, decoded. A missing key is an empty string. */
 export interface CaState {
-  /** PEM of the roots that are trusted: the newest first. */
+  /** PEM of the trusted roots, the newest first. */
   readonly rootsPem: string
-  /** PEM of the intermediate that signs, then what leads to a root. */
+  /** PEM of the signing intermediate, then its chain up to a root. */
   readonly chainPem: string
   readonly keyPem: string
-  /** The root that signs the next intermediate; empty where the operator brought the intermediate. */
+  /** The root that signs the next intermediate; empty if the operator provides the intermediate. */
   readonly rootCertPem: string
   readonly rootKeyPem: string
-  /** Roots that sign no more and are trusted until `previousUntil`. */
+  /** Roots that no longer sign and are trusted until `previousUntil`. */
   readonly previousPem: string
   /** ISO 8601, or empty. */
   readonly previousUntil: string
 }
 
-/** The state, checked: whatever is issued from it leads to one of its roots. */
+/** The parsed state. Everything that is issued from it chains to one of its roots. */
 export interface ReadState {
   readonly issuer: Issuer
-  /** Undefined where the operator keeps the root's key. */
+  /** Undefined if the operator keeps the root's key. */
   readonly root: Issuer | undefined
   readonly roots: readonly X509Certificate[]
   readonly previous: readonly string[]
   readonly previousUntilMs: number
 }
 
-/** Bounds on what an operator may bring. */
+/** Limits on what an operator may provide. */
 const MAX = { chain: 4, roots: 20 } as const
 
 /**
@@ -42,10 +42,10 @@ export function readState(state: CaState): ReadState {
     const issuer = openPair(state.chainPem, state.keyPem, 'ca-signing')
     const roots = certificatesOf(state.rootsPem, 'ca.crt', MAX.roots)
     requireChain(certificatesOf(state.chainPem, 'ca-signing.crt', MAX.chain), roots)
-    const isOurs = state.rootKeyPem !== ''
-    const root = isOurs ? openPair(state.rootCertPem, state.rootKeyPem, 'root') : undefined
+    const hasRootKey = state.rootKeyPem !== ''
+    const root = hasRootKey ? openPair(state.rootCertPem, state.rootKeyPem, 'root') : undefined
     const isListed = root === undefined || roots[0]?.raw.equals(root.certificate.raw)
-    if (isListed !== true) throw new Error('root.crt is not the first of ca.crt')
+    if (isListed !== true) throw new Error('root.crt is not the first certificate in ca.crt')
     const previousUntilMs = Date.parse(state.previousUntil)
     return {
       issuer,
@@ -57,7 +57,7 @@ export function readState(state: CaState): ReadState {
   } catch (error) {
     throw new NocredsError(
       'ERR_CA_STATE',
-      `the Secret of the CA cannot be used and is left as it is: ${messageOf(error)}`,
+      `the Secret of the CA is invalid and left unchanged: ${messageOf(error)}`,
       { hint: 'fix it, or empty its data to have a new CA created' },
     )
   }
@@ -77,15 +77,15 @@ function openPair(certPem: string, keyPem: string, name: string): Issuer {
   return issuer
 }
 
-function certificatesOf(pem: string, name: string, most: number): X509Certificate[] {
+function certificatesOf(pem: string, name: string, max: number): X509Certificate[] {
   const texts = splitPem(pem)
-  if (texts.length === 0 || texts.length > most) {
-    throw new Error(`${name} holds ${texts.length} certificates; allowed: 1 to ${most}`)
+  if (texts.length === 0 || texts.length > max) {
+    throw new Error(`${name} has ${texts.length} certificates; allowed: 1 to ${max}`)
   }
   try {
     return texts.map((text) => new X509Certificate(text))
   } catch {
-    throw new Error(`${name} holds what is no certificate`)
+    throw new Error(`${name} has an entry that is not a certificate`)
   }
 }
 
@@ -95,7 +95,7 @@ function requireChain(chain: readonly X509Certificate[], roots: readonly X509Cer
     const isSigned = (above === undefined ? roots : [above]).some((one) =>
       isSignedBy(certificate, one),
     )
-    if (!isSigned) throw new Error('ca-signing.crt does not lead to a root in ca.crt')
+    if (!isSigned) throw new Error('ca-signing.crt does not chain to a root in ca.crt')
   })
 }
 
@@ -103,11 +103,11 @@ export function isSignedBy(certificate: X509Certificate, issuer: X509Certificate
   return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
 }
 
-/** Every CA that peers accept. */
+/** PEM of every CA that peers accept. */
 export function bundleOf(state: CaState): string {
-  return [...new Set(splitPem(state.rootsPem + state.previousPem).map(tidied))].join('')
+  return [...new Set(splitPem(state.rootsPem + state.previousPem).map(normalized))].join('')
 }
 
-function tidied(pem: string): string {
+function normalized(pem: string): string {
   return `${pem.replace(/\r/g, '').trim()}\n`
 }

@@ -5,7 +5,7 @@ import {
 } from '../../contract/certificates.ts'
 import { Refusal } from '../refusal.ts'
 
-/** The exchanger's request, checked as far as it can be without asking anyone. @throws Refusal */
+/** Parses and validates the exchanger's request, as far as that needs no other service. @throws Refusal */
 export function readBody(text: string): CertificateRequest {
   let parsed: unknown
   try {
@@ -15,8 +15,8 @@ export function readBody(text: string): CertificateRequest {
   }
   const { csr, durationSeconds } = (parsed ?? {}) as Record<string, unknown>
   if (typeof csr !== 'string' || csr.length > CERTIFICATE_LIMITS.csrBytes) {
-    const most = CERTIFICATE_LIMITS.csrBytes
-    throw new Refusal('request-invalid', `csr must be text of at most ${most} characters`)
+    const max = CERTIFICATE_LIMITS.csrBytes
+    throw new Refusal('request-invalid', `csr must be text of at most ${max} characters`)
   }
   const { min, max } = CERTIFICATE_SECONDS
   if (
@@ -27,20 +27,20 @@ export function readBody(text: string): CertificateRequest {
   ) {
     throw new Refusal(
       'duration-out-of-bounds',
-      `durationSeconds is ${typeof durationSeconds === 'number' ? durationSeconds : 'no number'}; allowed: whole seconds from ${min} to ${max}`,
+      `durationSeconds is ${typeof durationSeconds === 'number' ? durationSeconds : 'not a number'}; allowed: whole seconds from ${min} to ${max}`,
     )
   }
   return { csr, durationSeconds }
 }
 
-/** Longer than any token of an apiserver. */
+/** Longer than any token that an apiserver issues. */
 const MAX_TOKEN_CHARACTERS = 8192
 
 /** The bearer token of the header. @throws Refusal */
 export function readToken(authorization: string | undefined): string {
   const [, token] = /^Bearer ([A-Za-z0-9._~+/=-]+)$/i.exec(authorization ?? '') ?? []
   if (token === undefined || token.length > MAX_TOKEN_CHARACTERS) {
-    throw new Refusal('token-invalid', 'the request carries no token as Authorization: Bearer')
+    throw new Refusal('token-invalid', 'the request has no token as Authorization: Bearer')
   }
   return token
 }

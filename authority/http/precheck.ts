@@ -1,15 +1,15 @@
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { Refusal } from '../refusal.ts'
 
-/** Clocks of apiserver and authority may differ by this much. */
+/** Tolerated difference between the clocks of apiserver and authority. */
 const SKEW_MS = 60_000
 /** Claims of a ServiceAccount's token are far smaller. */
 const MAX_CLAIMS_BYTES = 6144
 
 /**
- * Whether a token may be one for the authority: three parts, a ServiceAccount's claims for our audience, not
- * expired. Nothing is verified: it keeps what the apiserver would refuse from being asked about, for any client that
- * does not even try. What the apiserver says of the token counts alone.
+ * Requires that a token could be one for the authority: it has three parts, its claims name the authority's audience
+ * and it has not expired. Nothing is verified: this only saves a TokenReview for a token that the apiserver would
+ * reject. Only the apiserver's verdict counts.
  *
  * @throws Refusal
  */
@@ -19,7 +19,7 @@ export function requirePlausible(token: string, nowMs: number): void {
   if (!audiences.includes(AUTHORITY.audience)) {
     throw invalid(`its audience is not ${AUTHORITY.audience}`)
   }
-  if (typeof exp !== 'number' || exp * 1000 + SKEW_MS < nowMs) throw invalid('it is expired')
+  if (typeof exp !== 'number' || exp * 1000 + SKEW_MS < nowMs) throw invalid('it has expired')
 }
 
 function claimsOf(token: string): { readonly aud?: unknown; readonly exp?: unknown } {

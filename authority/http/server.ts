@@ -30,46 +30,46 @@ import { readBody, readToken } from './body.ts'
 import { requirePlausible } from './precheck.ts'
 
 export interface ServerDeps extends IssueDeps {
-  /** Caps what is issued. */
+  /** Upper limit for issued certificates. */
   readonly maxLifetimeSeconds: number
 }
 
 /**
- * Requests that are worked on at once, in all and of one address; each is three calls of the apiserver. Pods
- * of a node may share an address, so the others wait for a while, and are then told to ask again.
+ * Limits on concurrent requests, in total and from one address; each request makes three calls to the apiserver. Pods
+ * of a node may share an address, so further requests wait for a while before they are told to retry.
  */
-const AT_ONCE: SlotLimits = {
+const CONCURRENCY: SlotLimits = {
   max: 64,
   maxPerCaller: 8,
   maxWaiting: 256,
   maxWaitingPerCaller: 128,
   maxWaitMs: 5000,
 }
-/** Where the apiserver does not know the token, it is this long until the slot is free again. */
-const STRANGER_MS = 250
+/** A request whose token the apiserver rejects occupies its slot for this long. */
+const REJECTED_TOKEN_MS = 250
 
-/** Pods come and go: each opens a connection of its own once in half an hour. */
+/** There are many pods: each opens its own connection about every half hour. */
 const CONNECTIONS: ConnectionLimits = {
-  unfinished: { max: 128, maxPerAddress: 64 }, // each of them makes a turn of the event loop longer
-  proven: { max: 384, maxPerAddress: 192 }, // more than work and wait, so that none of those is cut off
+  unfinished: { max: 128, maxPerAddress: 64 }, // each one makes an iteration of the event loop longer
+  proven: { max: 384, maxPerAddress: 192 }, // more than run and wait, so that none of those is disconnected
   // A quarter of a core at most.
   handshakes: { perSecond: 300, burst: 48, waiting: { max: 768, maxPerAddress: 512 } },
   deadlines: { handshakeMs: 5000, firstRequestMs: 10_000, answerMs: 20_000 },
 }
-/** Bytes; a request takes at most one block. */
+/** In bytes; a request takes at most one block. */
 const BODIES = { max: 16 * 1024 * 1024, maxPerAddress: 8 * 1024 * 1024 } as const
 
-/** The server that exchangers ask: HTTPS with the authority's own certificate, TLS 1.2 or 1.3. */
+/** The server for exchangers: HTTPS with the authority's own certificate, TLS 1.2 or 1.3. */
 export function createAuthorityServer(
   certificate: { readonly certPem: string; readonly keyPem: string },
   deps: ServerDeps,
-  note: RecordRefusal,
+  recordRefusal: RecordRefusal,
 ): Server {
-  const guarding = { server: 'certificates', clock: deps.clock, note }
-  const desk = {
-    bodies: createBodies(BODIES, guarding),
-    slots: createFairSlots(AT_ONCE, deps.clock),
-    strangersLog: quietLog(deps.log, deps.clock),
+  const guardDeps = { server: 'certificates', clock: deps.clock, recordRefusal }
+  const limits = {
+    bodies: createBodies(BODIES, guardDeps),
+    slots: createFairSlots(CONCURRENCY, deps.clock),
+    unidentifiedLog: quietLog(deps.log, deps.clock),
   }
   const server = createServer(
     {
@@ -78,21 +78,21 @@ export function createAuthorityServer(
       minVersion: 'TLSv1.2',
       handshakeTimeout: CONNECTIONS.deadlines.handshakeMs,
       pauseOnConnect: true,
-      connectionsCheckingInterval: 1000, // how closely the limits below are kept
+      connectionsCheckingInterval: 1000, // how precisely the timeouts below are enforced
     },
-    createAuthorityListener(deps, desk),
+    createAuthorityListener(deps, limits),
   )
   server.headersTimeout = 5000
   server.requestTimeout = 10_000
-  server.keepAliveTimeout = 5000 // a pod asks once in half an hour
-  guardServer(server, CONNECTIONS, guarding)
+  server.keepAliveTimeout = 5000 // a pod sends a request about every half hour
+  guardServer(server, CONNECTIONS, guardDeps)
   return server
 }
 
-/** Never throws, never leaves a request unanswered. */
-function createAuthorityListener(deps: ServerDeps, desk: Desk): RequestListener {
+/** Never throws, and responds to every request. */
+function createAuthorityListener(deps: ServerDeps, limits: RequestLimits): RequestListener {
   return (request, response) => {
-    const answered = isForTrustBundle(request) ? trustBundle(deps) : answer(request, deps, desk)
+    const answered = isForTrustBundle(request) ? trustBundle(deps) : answer(request, deps, limits)
     answered.then(
       (body) => {
         send(response, 200, body)
@@ -108,40 +108,45 @@ function isForTrustBundle({ url, method }: IncomingMessage): boolean {
   return url === AUTHORITY.trustBundlePath && method === 'GET'
 }
 
-/** Public, and from memory: it costs no more than the connection, which is budgeted. @throws Refusal */
+/** Public and served from memory, so it costs no more than the connection, which is limited. @throws Refusal */
 function trustBundle({ current }: ServerDeps): Promise<TrustBundleAnswer> {
   const ca = current()
   if (ca !== undefined) return Promise.resolve({ trustBundle: ca.bundlePem })
   return Promise.reject(new Refusal('not-ready', 'the authority has no CA yet'))
 }
 
-/** Work begins with the whole body, so that slow senders hold nobody up. */
-interface Desk {
+/** A slot is taken once the body is complete, so that slow senders do not occupy one. */
+interface RequestLimits {
   readonly bodies: Bodies
   readonly slots: FairSlots
-  /** For refusals of nobody that the apiserver knows. */
-  readonly strangersLog: Logger
+  /** Rate-limited, for refusals of clients that the apiserver has not identified. */
+  readonly unidentifiedLog: Logger
 }
 
-/** @throws Refusal, also where too much is asked for at once */
-async function atDesk<T>(desk: Desk, caller: string, work: () => Promise<T>): Promise<T> {
+/** @throws Refusal, also if there are too many requests */
+async function inSlot<T>(
+  { slots }: RequestLimits,
+  caller: string,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
-    return await desk.slots.run(caller, work)
+    return await slots.run(caller, work)
   } catch (error) {
     if (!(error instanceof BusyError)) throw error
-    throw new Refusal('not-ready', `too much is asked for at once (${error.message}); ask again`)
+    throw new Refusal('not-ready', `too many requests (${error.message}); retry later`)
   }
 }
 
 /**
- * Whose token it is. A token that the apiserver does not accept keeps its slot for a while: the address
- * that sends such tokens gets few of them looked at, and all others do not wait for it.
+ * Resolves the token to a workload. A token that the apiserver rejects occupies its slot for a while, so an
+ * address that sends such tokens has few of them reviewed, and others do not wait for it.
  */
 async function identify(token: string, { cluster, clock }: ServerDeps): Promise<Identity> {
   try {
     return await cluster.identify(token)
   } catch (error) {
-    if (error instanceof Refusal && error.code === 'token-invalid') await sleep(clock, STRANGER_MS)
+    if (error instanceof Refusal && error.code === 'token-invalid')
+      await sleep(clock, REJECTED_TOKEN_MS)
     throw error
   }
 }
@@ -149,7 +154,7 @@ async function identify(token: string, { cluster, clock }: ServerDeps): Promise<
 async function answer(
   request: IncomingMessage,
   deps: ServerDeps,
-  desk: Desk,
+  limits: RequestLimits,
 ): Promise<IssuedCertificate> {
   const { clock, metrics } = deps
   let identity: Identity | undefined
@@ -158,11 +163,11 @@ async function answer(
     requireRoute(request)
     const token = readToken(request.headers.authorization)
     requirePlausible(token, clock.now())
-    const text = await readText(request, desk.bodies)
+    const text = await readText(request, limits.bodies)
     startedAt = clock.monotonic()
     const { csr, durationSeconds } = readBody(text)
     const bytes = csrFromPem(csr)
-    return await atDesk(desk, addressOf(request.socket), async () => {
+    return await inSlot(limits, addressOf(request.socket), async () => {
       identity = await identify(token, deps)
       const asked: IssueRequest = {
         source: 'authority',
@@ -175,7 +180,7 @@ async function answer(
       return { certificate: issued.chainPem, trustBundle: issued.bundlePem }
     })
   } catch (error) {
-    const log = identity === undefined ? desk.strangersLog : deps.log
+    const log = identity === undefined ? limits.unidentifiedLog : deps.log
     recordRefused('authority', identity, error, { metrics, log })
     throw error
   } finally {
@@ -198,7 +203,7 @@ async function readText(request: IncomingMessage, bodies: Bodies): Promise<strin
   try {
     const body = await bodies.read(request, { kept: CERTIFICATE_LIMITS.requestBytes })
     const text = body.take().toString('utf8')
-    body.release() // what is left of it is bounded by the slots
+    body.release() // the rest is limited by the slots
     return text
   } catch (error) {
     if (!(error instanceof BodyError)) throw error
@@ -217,8 +222,8 @@ function refuse(response: ServerResponse, error: unknown): void {
   const refusal: CertificateRefusal = isRefusal
     ? { code: error.code, message: messageOf(error) }
     : { code: 'fault', message: 'fault inside the authority, see its log' }
-  // One who is still sending would not see the answer if the connection were closed: the rest is thrown away as
-  // it comes, for as long as any request may take.
+  // A client that is still sending would not see the response if the connection were closed: the rest of the body
+  // is discarded, for as long as any request may take.
   if (!isRefusal || error.code !== 'too-large') response.setHeader('connection', 'close')
   send(response, isRefusal ? error.status : 500, refusal)
 }

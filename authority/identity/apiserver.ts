@@ -5,22 +5,23 @@ import type { KubeClient, KubeObject } from '../../shared/server/kube/kube-clien
 import { Refusal } from '../refusal.ts'
 import { identityFrom, type Identity } from './identity.ts'
 
-/** What the apiserver knows. Every method throws a Refusal where it cannot be asked. */
+/** Looks up objects at the apiserver. Every method throws a Refusal if it cannot be reached. */
 export interface Cluster {
-  /** Whose token it is. */
+  /** Reviews a token. */
   identify(token: string): Promise<Identity>
-  /** Read at this moment, from no cache; undefined where there is none. */
+  /** Read now, without a cache; undefined if absent. */
   pod(identity: Identity): Promise<KubeObject | undefined>
   namespace(name: string): Promise<KubeObject | undefined>
 }
 
-/** Of each kind, read at once: a tenant's object may be as large as the apiserver lets it be, 1.5 MiB. */
-const MAX_READS_AT_ONCE = 8
+/** For each kind: a tenant's object may be as large as the apiserver allows, 1.5 MiB. */
+const MAX_CONCURRENT_READS = 8
 
 export function createCluster(kube: KubeClient): Cluster {
-  const pods = limitConcurrency(MAX_READS_AT_ONCE)
-  const namespaces = limitConcurrency(MAX_READS_AT_ONCE)
-  const read = <T>(limit: Limit, act: () => Promise<T>): Promise<T> => orUnreachable(limit(act))
+  const pods = limitConcurrency(MAX_CONCURRENT_READS)
+  const namespaces = limitConcurrency(MAX_CONCURRENT_READS)
+  const read = <T>(limit: Limit, action: () => Promise<T>): Promise<T> =>
+    orUnreachable(limit(action))
   return {
     async identify(token) {
       const review = {
@@ -44,9 +45,9 @@ function segment(name: string): string {
   return encodeURIComponent(name)
 }
 
-async function orUnreachable<T>(asked: Promise<T>): Promise<T> {
+async function orUnreachable<T>(response: Promise<T>): Promise<T> {
   try {
-    return await asked
+    return await response
   } catch (error) {
     throw new Refusal('apiserver-unreachable', messageOf(error), { cause: error })
   }

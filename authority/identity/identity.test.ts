@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { POD, reviewed, TOKEN, tokenLasting } from '../../test/fakes/authority-cluster.ts'
 import { Refusal } from '../refusal.ts'
-import { identityFrom, requireAlive } from './identity.ts'
+import { identityFrom, requireRunning } from './identity.ts'
 
 const IDENTITY = {
   namespace: 'team-a',
@@ -109,7 +109,7 @@ describe('a pod', () => {
   ])('%s: %s', (expected, _, found) => {
     expect(
       codeOf(() => {
-        requireAlive(IDENTITY, found)
+        requireRunning(IDENTITY, found)
       }),
     ).toBe(expected)
   })
@@ -117,7 +117,7 @@ describe('a pod', () => {
   test('is on the node whose kubelet asks', () => {
     const asked = (nodeName: string): string =>
       codeOf(() => {
-        requireAlive({ ...IDENTITY, nodeName }, pod({}))
+        requireRunning({ ...IDENTITY, nodeName }, pod({}))
       })
     expect(asked(POD.node)).toBe('taken')
     expect(asked('node-2')).toBe('node-mismatch')

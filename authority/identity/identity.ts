@@ -8,7 +8,7 @@ export interface Identity {
   readonly serviceAccount: string
   readonly podName: string
   readonly podUid: string
-  /** The node that asks for the pod; undefined where the pod asks itself. */
+  /** The node that sent the request for the pod; undefined if the pod sent it. */
   readonly nodeName?: string
 }
 
@@ -32,19 +32,20 @@ function invalid(why: string): Refusal {
   return new Refusal('token-invalid', `the token is not accepted: ${why}`)
 }
 
-/** What a kubelet asks for, and a minute for an apiserver that rounds. */
+/** The lifetime that kubelets request, and a minute for an apiserver that rounds. */
 const MAX_TOKEN_SECONDS = AUTHORITY_VOLUME.tokenExpirationSeconds + 60
 
 /**
- * Who the apiserver says the token's bearer is.
+ * The workload that the apiserver identified by its token.
  *
- * @param token whose review it is; its claims are looked at once the apiserver says that it is good
+ * @param status of the TokenReview
+ * @param token that was reviewed; its claims are read only if the apiserver accepted it
  * @throws Refusal
  */
 export function identityFrom(status: unknown, token: string): Identity {
   const { authenticated, audiences, user } = (status ?? {}) as TokenReviewStatus
   if (authenticated !== true)
-    throw invalid('it is expired, of another cluster or audience, or no token')
+    throw invalid('it has expired, is of another cluster or audience, or is not a token')
   if (!Array.isArray(audiences) || !audiences.includes(AUTHORITY.audience)) {
     throw invalid(`its audience is not ${AUTHORITY.audience}`)
   }
@@ -53,8 +54,8 @@ export function identityFrom(status: unknown, token: string): Identity {
 }
 
 /**
- * Kubelets ask for tokens of an hour. A longer one was made by someone else, who may keep it for years:
- * it would stay good until its pod is deleted, and a pod that was never scheduled is deleted by nobody.
+ * Kubelets request tokens for an hour. A longer one was created by another client, which could keep it for years: it
+ * is valid until its pod is deleted, and a pod that was never scheduled may never be deleted.
  */
 function requireShortLived(token: string): void {
   const [, claims = ''] = token.split('.')
@@ -67,7 +68,7 @@ function requireShortLived(token: string): void {
   if (seconds <= MAX_TOKEN_SECONDS) return
   throw new Refusal(
     'token-lifetime-too-long',
-    `the token is not accepted: it lasts ${seconds} s; allowed: at most ${MAX_TOKEN_SECONDS} s, as kubelets ask for`,
+    `the token is not accepted: its lifetime is ${seconds} s; allowed: at most ${MAX_TOKEN_SECONDS} s, which kubelets request`,
   )
 }
 
@@ -79,7 +80,7 @@ function identityOf({ username, extra = {} }: NonNullable<TokenReviewStatus['use
   const [, namespace, serviceAccount] =
     USERNAME.exec(typeof username === 'string' ? username : '') ?? []
   if (namespace === undefined || serviceAccount === undefined) {
-    throw invalid('it is not of a ServiceAccount')
+    throw invalid('it does not belong to a ServiceAccount')
   }
   const podName = only(extra[EXTRA.podName])
   const podUid = only(extra[EXTRA.podUid])
@@ -98,20 +99,23 @@ interface SeenPod {
   readonly status?: { readonly phase?: unknown }
 }
 
-/** Whether the pod that the identity names runs, or is about to, on the node that asks. @throws Refusal */
-export function requireAlive(identity: Identity, found: unknown): void {
+/** Requires that the pod runs, or is about to, on the node that the request names. @throws Refusal */
+export function requireRunning(identity: Identity, found: unknown): void {
   const pod = (found ?? {}) as SeenPod
   const refused = (code: Reason, why: string): Refusal =>
     new Refusal(code, `pod ${identity.namespace}/${identity.podName} ${why}`)
   const gone = whyGone(identity, pod)
   if (gone !== undefined) throw refused('pod-gone', gone)
-  const { nodeName: asking } = identity
+  const { nodeName: requestedBy } = identity
   const nodeName = pod.spec?.nodeName ?? ''
   if (typeof nodeName !== 'string' || nodeName === '') {
-    throw refused('pod-not-scheduled', 'is on no node yet, so it cannot use a certificate')
+    throw refused(
+      'pod-not-scheduled',
+      'is not scheduled to a node yet, so it cannot use a certificate',
+    )
   }
-  if (asking !== undefined && asking !== nodeName) {
-    throw refused('node-mismatch', `is on node ${nodeName}, but the request names ${asking}`)
+  if (requestedBy !== undefined && requestedBy !== nodeName) {
+    throw refused('node-mismatch', `is on node ${nodeName}, but the request names ${requestedBy}`)
   }
 }
 
@@ -123,6 +127,6 @@ function whyGone(
   if (metadata.uid !== podUid) return 'is another pod of the same name'
   if (spec?.serviceAccountName !== serviceAccount) return 'runs as another ServiceAccount'
   if (metadata.deletionTimestamp !== undefined) return 'is being deleted'
-  const hasEnded = status?.phase === 'Succeeded' || status?.phase === 'Failed'
-  return hasEnded ? 'has ended' : undefined
+  const hasFinished = status?.phase === 'Succeeded' || status?.phase === 'Failed'
+  return hasFinished ? 'has finished' : undefined
 }

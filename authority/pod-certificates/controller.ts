@@ -20,7 +20,7 @@ import {
   identityOf,
   isDecided,
   lifetimeOf,
-  requireAsked,
+  requireRequestedByPod,
   withCertificate,
   withDenial,
 } from './request.ts'
@@ -32,74 +32,72 @@ export interface PodCertificateDeps extends IssueDeps {
 }
 
 export interface PodCertificateController {
-  /** True where the apiserver serves PodCertificateRequests and they are followed. */
-  readonly open: boolean
-  /** True unless requests are served and not yet followed. */
+  /** True once it is known that requests are not served, or once they are watched. */
   readonly ready: boolean
   start(): void
   stop(): void
 }
 
 const RESOURCE = 'podcertificaterequests'
-/** What failed for the time being is tried again. */
+/** Undecided requests are retried at this interval. */
 const RETRY_MS = 10_000
-const MAX_AT_ONCE = 16
+const MAX_CONCURRENT = 16
 
 /**
- * The kubelet's way: it asks by an object of the apiserver, which vouches for what kubelets write,
- * and finds the certificate in its status. Replicas may answer the same request; the first one counts.
+ * Issues certificates for PodCertificateRequests: a kubelet creates one at the apiserver, which validates what
+ * kubelets write, and finds the certificate in its status. Replicas may decide the same request; the first one wins.
  */
 export function createPodCertificateController(deps: PodCertificateDeps): PodCertificateController {
   const { kube, clock, log } = deps
   const stopping = new AbortController()
-  const underWay = new Set<string>()
-  /** In the order in which they came. */
+  const inFlight = new Set<string>()
+  /** In order of arrival. */
   const waiting = new Set<string>()
   let probed = false
-  let reflector: Reflector<'open' | 'decided'> | undefined
+  let reflector: Reflector<'pending' | 'decided'> | undefined
 
-  const take = (key: string): void => {
-    if (reflector?.get(key) !== 'open' || underWay.has(key)) return
-    if (underWay.size >= MAX_AT_ONCE) {
+  const enqueue = (key: string): void => {
+    if (reflector?.get(key) !== 'pending' || inFlight.has(key)) return
+    if (inFlight.size >= MAX_CONCURRENT) {
       waiting.add(key)
       return
     }
-    underWay.add(key)
+    inFlight.add(key)
     void decide(key, deps).finally(() => {
-      underWay.delete(key)
+      inFlight.delete(key)
       for (const next of waiting) {
-        if (underWay.size >= MAX_AT_ONCE) break
+        if (inFlight.size >= MAX_CONCURRENT) break
         waiting.delete(next)
-        take(next)
+        enqueue(next)
       }
     })
   }
-  const follow = (): void => {
+  const watch = (): void => {
     reflector = new Reflector({
       ...deps,
       path: `${CERTIFICATES_API}/${RESOURCE}`,
       kind: 'PodCertificateRequest',
       selector: { fieldSelector: `spec.signerName=${AUTHORITY.signerName}` },
       whole: true,
-      // Anyone who may create requests fills them at will; each is read again in its turn.
-      keep: (request) => (isDecided(request) ? 'decided' : 'open'),
-      onChange: take,
+      // Anyone who may create requests chooses their content; each is read again when it is processed.
+      keep: (request) => (isDecided(request) ? 'decided' : 'pending'),
+      onChange: enqueue,
     })
     reflector.start()
   }
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       let pauseMs = RETRY_MS
-      if (reflector !== undefined) reflector.keys().forEach(take)
+      if (reflector !== undefined) reflector.keys().forEach(enqueue)
       else {
         try {
           const served = await isServed(kube, RESOURCE)
           probed = true
-          if (served) follow()
+          if (served) watch()
           else pauseMs = PROBE_MS
         } catch (error) {
           pauseMs = PROBE_RETRY_MS
-          log.warn({ reason: messageOf(error) }, 'cannot ask for PodCertificateRequests')
+          log.warn({ error: messageOf(error) }, 'PodCertificateRequests discovery failed')
         }
       }
       await sleepUnless(clock, pauseMs, stopping.signal)
@@ -107,9 +105,6 @@ export function createPodCertificateController(deps: PodCertificateDeps): PodCer
   }
 
   return {
-    get open() {
-      return reflector?.ready === true
-    },
     get ready() {
       return reflector === undefined ? probed : reflector.ready
     },
@@ -123,14 +118,14 @@ export function createPodCertificateController(deps: PodCertificateDeps): PodCer
   }
 }
 
-/** Never throws: what fails for the time being stays undecided. @param key `namespace/name` */
+/** Never throws: a request with a temporary failure stays undecided. @param key `namespace/name` */
 async function decide(key: string, deps: PodCertificateDeps): Promise<void> {
   const { clock, metrics } = deps
   const startedAt = clock.monotonic()
   let request: KubeObject | undefined
   try {
     request = await read(key, deps.kube)
-    if (request === undefined || isDecided(request)) return // another replica was first
+    if (request === undefined || isDecided(request)) return // another replica was faster
     await answer(request, deps)
   } catch (error) {
     await deny(request, error, deps)
@@ -138,7 +133,7 @@ async function decide(key: string, deps: PodCertificateDeps): Promise<void> {
   metrics.observe('pod-certificate', (clock.monotonic() - startedAt) / 1000)
 }
 
-/** Undefined if it is gone. @throws Refusal */
+/** Undefined if absent. @throws Refusal */
 async function read(key: string, kube: KubeClient): Promise<KubeObject | undefined> {
   try {
     return await kube.get(pathOf(key))
@@ -153,21 +148,21 @@ async function answer(request: KubeObject, deps: PodCertificateDeps): Promise<vo
     source: 'pod-certificate',
     identity: identityOf(request),
     readCsr(pod: unknown) {
-      requireAsked(request, pod)
+      requireRequestedByPod(request, pod)
       return csrOf(request)
     },
     lifetimeSeconds: lifetimeOf(request, deps.maxLifetimeSeconds),
   } as const
   const issued = await issue(asked, deps)
-  const lifeSeconds = (issued.notAfterMs - issued.notBeforeMs) / 1000
-  if (lifeSeconds < CERTIFICATE_SECONDS.min) {
-    throw new Refusal('not-ready', 'the CA ends within the hour that the apiserver demands')
+  const lifetimeSeconds = (issued.notAfterMs - issued.notBeforeMs) / 1000
+  if (lifetimeSeconds < CERTIFICATE_SECONDS.min) {
+    throw new Refusal('not-ready', 'the CA expires within the hour that the apiserver requires')
   }
   const isFirst = await writeStatus(withCertificate(request, issued, deps.clock.now()), deps.kube)
   if (isFirst) recordIssued(asked, issued, deps)
 }
 
-/** Denies for good what the pod's author must change; anything else is tried again. */
+/** Denies permanently what the pod's author must change; anything else is retried. */
 async function deny(
   request: KubeObject | undefined,
   error: unknown,
@@ -184,11 +179,11 @@ async function deny(
     }
     recordRefused('pod-certificate', identityOf(request), error, deps)
   } catch (failure) {
-    deps.log.warn({ reason: messageOf(failure) }, 'a denial cannot be written')
+    deps.log.warn({ error: messageOf(failure) }, 'denial not written')
   }
 }
 
-/** False where another replica was first, or the request is gone. */
+/** False if another replica was faster, or the request was deleted. */
 async function writeStatus(request: KubeObject, kube: KubeClient): Promise<boolean> {
   const { namespace = '', name = '' } = request.metadata
   try {

@@ -27,9 +27,9 @@ export function isDecided(request: KubeObject): boolean {
 }
 
 /**
- * The pod that the request is for. The apiserver compares it with the pod only if a kubelet asks (admission
- * plugin NodeRestriction); anyone else who may create requests writes what they like, so the authority compares
- * all of it with the pod, and our guard takes requests from kubelets alone.
+ * The pod that the request is for. The apiserver compares it with the pod only if a kubelet created the request
+ * (admission plugin NodeRestriction). Anyone else who may create requests can write anything, so the authority
+ * compares all of it with the pod, and the guard accepts requests only from kubelets.
  */
 export function identityOf(request: KubeObject): Identity {
   const { podName, podUID, serviceAccountName, nodeName } = specOf(request)
@@ -44,27 +44,27 @@ export function identityOf(request: KubeObject): Identity {
 }
 
 /**
- * Key from the kubelet's CSR, names from the annotation; the kubelet's CSR names nothing.
+ * The key is from the kubelet's CSR, which has no names; the names are from the annotation.
  *
  * @throws Refusal
  */
 export function csrOf(request: KubeObject): ReadCsr {
   const { stubPKCS10Request, unverifiedUserAnnotations = {} } = specOf(request)
-  const foreign = Object.keys(unverifiedUserAnnotations).find(
+  const unknown = Object.keys(unverifiedUserAnnotations).find(
     (key) => key !== CERTIFICATE_DNS_NAMES,
   )
-  if (foreign !== undefined) {
+  if (unknown !== undefined) {
     throw new Refusal(
       'request-invalid',
-      `unknown annotation ${foreign}; allowed: ${CERTIFICATE_DNS_NAMES}`,
+      `unknown annotation ${unknown}; allowed: ${CERTIFICATE_DNS_NAMES}`,
     )
   }
-  const asked = unverifiedUserAnnotations[CERTIFICATE_DNS_NAMES] ?? ''
-  const dnsNames = dnsNamesKind.parse(asked)
+  const text = unverifiedUserAnnotations[CERTIFICATE_DNS_NAMES] ?? ''
+  const dnsNames = dnsNamesKind.parse(text)
   if (dnsNames === undefined) {
     throw new Refusal(
       'request-invalid',
-      `${CERTIFICATE_DNS_NAMES} is ${JSON.stringify(asked.slice(0, 200))}; allowed: ${dnsNamesKind.allowed}`,
+      `${CERTIFICATE_DNS_NAMES} is ${JSON.stringify(text.slice(0, 200))}; allowed: ${dnsNamesKind.allowed}`,
     )
   }
   if (typeof stubPKCS10Request !== 'string') {
@@ -82,24 +82,24 @@ interface PodCertificateSource {
 }
 
 /**
- * The pod must ask for just that: a volume with our signer and these annotations.
+ * Requires that the pod has a volume with the signer of nocreds and with these annotations.
  *
  * @throws Refusal
  */
-export function requireAsked(request: KubeObject, pod: unknown): void {
+export function requireRequestedByPod(request: KubeObject, pod: unknown): void {
   const { spec = {} } = (pod ?? {}) as { readonly spec?: PodVolumes }
   const { unverifiedUserAnnotations = {} } = specOf(request)
-  const asks = (spec.volumes ?? [])
+  const isRequested = (spec.volumes ?? [])
     .flatMap(({ projected }) => projected?.sources ?? [])
     .some(
       ({ podCertificate }) =>
         podCertificate?.signerName === AUTHORITY.signerName &&
         isDeepStrictEqual(podCertificate.userAnnotations ?? {}, unverifiedUserAnnotations),
     )
-  if (asks) return
+  if (isRequested) return
   throw new Refusal(
     'request-invalid',
-    `no volume of the pod asks ${AUTHORITY.signerName} for a certificate with the annotations of the request`,
+    `no volume of the pod requests a certificate of ${AUTHORITY.signerName} with the annotations of the request`,
   )
 }
 
@@ -112,14 +112,14 @@ interface PodVolumes {
 }
 
 /**
- * Within what the kubelet asks for and what the authority issues, but never below the hour that the
- * apiserver demands.
+ * At most what the kubelet requests and what the authority issues, but at least the hour that the apiserver
+ * requires.
  */
 export function lifetimeOf(request: KubeObject, maxLifetimeSeconds: number): number {
   const { maxExpirationSeconds } = specOf(request)
-  const asked =
+  const requested =
     typeof maxExpirationSeconds === 'number' ? maxExpirationSeconds : CERTIFICATE_SECONDS.max
-  return Math.max(Math.min(asked, maxLifetimeSeconds), CERTIFICATE_SECONDS.min)
+  return Math.max(Math.min(requested, maxLifetimeSeconds), CERTIFICATE_SECONDS.min)
 }
 
 function specOf(request: KubeObject): Spec {
@@ -148,7 +148,7 @@ export function withCertificate(
   return { ...request, status }
 }
 
-/** The request, denied for good; the kubelet shows the message in the pod's events. */
+/** The request, permanently denied; the kubelet shows the message in the pod's events. */
 export function withDenial(
   request: KubeObject,
   reason: Reason,
@@ -159,7 +159,7 @@ export function withDenial(
   return { ...request, status }
 }
 
-/** Source: Condition of the Kubernetes API, which wants a reason in CamelCase. */
+/** Source: Condition of the Kubernetes API, whose reason is in CamelCase. */
 function condition(type: string, reason: string, message: string, nowMs: number): object {
   const lastTransitionTime = seconds(nowMs)
   return { type, status: 'True', reason, message: message.slice(0, 32_768), lastTransitionTime }
@@ -169,7 +169,7 @@ function inCamelCase(reason: string): string {
   return reason.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase())
 }
 
-/** As metav1.Time is written: without fractions. */
+/** In the format of metav1.Time: without fractions. */
 function seconds(ms: number): string {
   return new Date(Math.floor(ms / 1000) * 1000).toISOString().replace('.000Z', 'Z')
 }

@@ -6,27 +6,27 @@ import { permission } from '../../shared/server/permission.ts'
 import type { Identity } from '../identity/identity.ts'
 import { Refusal } from '../refusal.ts'
 
-/** What a workload asks for. */
+/** The names that a workload requests. */
 export interface PermissionRequest {
   readonly identity: Identity
   readonly dnsNames: readonly string[]
   readonly uris: readonly string[]
 }
 
-/** What the names of the cluster are. */
+/** Names of the cluster. */
 export interface PolicySettings {
   readonly trustDomain: string
   /** Such as `cluster.local`. */
   readonly clusterDomain: string
-  /** Names of the authority besides those of its Service. */
+  /** Names of the authority in addition to those of its Service. */
   readonly authorityNames: readonly string[]
 }
 
 /**
- * Lets through what the namespace permits, and the identity that the certificate is for.
+ * Requires that the namespace permits the DNS names, and that a URI is the workload's own identity.
  *
- * @param namespace as the apiserver has it now
- * @returns the SPIFFE ID
+ * @param namespace as read from the apiserver now
+ * @returns the SPIFFE ID of the workload
  * @throws Refusal
  */
 export function requirePermitted(
@@ -38,7 +38,7 @@ export function requirePermitted(
   if (labels[INJECTION_LABEL.key] !== INJECTION_LABEL.value) {
     throw new Refusal(
       'namespace-not-enabled',
-      `namespace "${identity.namespace}" has not the label ${INJECTION_LABEL.key}=${INJECTION_LABEL.value}, which follows from its annotation ${PERMITTED_DNS_NAMES}`,
+      `namespace "${identity.namespace}" does not have the label ${INJECTION_LABEL.key}=${INJECTION_LABEL.value}, which the webhook sets for its annotation ${PERMITTED_DNS_NAMES}`,
     )
   }
   const expression = namespace?.metadata.annotations?.[PERMITTED_DNS_NAMES]
@@ -46,37 +46,38 @@ export function requirePermitted(
   for (const name of dnsNames)
     requireName(name, { ...settings, namespace: own, podName, expression })
   const id = spiffeId(settings.trustDomain, identity.namespace, identity.serviceAccount)
-  const foreign = uris.find((uri) => uri !== id)
-  if (foreign !== undefined) {
+  const other = uris.find((uri) => uri !== id)
+  if (other !== undefined) {
     throw new Refusal(
       'csr-invalid',
-      `the CSR cannot be used: it claims ${JSON.stringify(foreign.slice(0, 200))}, but the workload is ${id}`,
+      `the CSR is invalid: it requests ${JSON.stringify(other.slice(0, 200))}, but the workload is ${id}`,
     )
   }
   return id
 }
 
-/** The webhook asks the same function, so that no pod is admitted that is refused here. */
+/** The webhook calls the same function, so a pod whose names are refused here is not admitted. */
 function requireName(name: string, context: NameContext): void {
   const decision = nameDecision(name, context)
   if (decision === 'own' || decision === 'permitted') return
   const why =
     decision === 'reserved'
-      ? 'it belongs to the cluster or to the authority itself, and is issued to nobody'
+      ? 'it belongs to the cluster or to the authority itself, and is never issued'
       : whyNot(context.expression)
   throw new Refusal(
     'name-not-permitted',
-    `namespace "${context.namespace}" does not permit the DNS name ${shown(name)}: ${why}`,
+    `namespace "${context.namespace}" does not permit the DNS name ${quoted(name)}: ${why}`,
   )
 }
 
 function whyNot(expression: string | undefined): string {
   if (expression === undefined) return `it has no annotation ${PERMITTED_DNS_NAMES}`
   const permitted = permission(expression)
-  if (!permitted.valid) return `its ${PERMITTED_DNS_NAMES} is no expression: ${permitted.why}`
-  return `its ${PERMITTED_DNS_NAMES} is ${shown(expression)}`
+  if (!permitted.valid)
+    return `its ${PERMITTED_DNS_NAMES} is not a valid expression: ${permitted.why}`
+  return `its ${PERMITTED_DNS_NAMES} is ${quoted(expression)}`
 }
 
-function shown(text: string): string {
+function quoted(text: string): string {
   return JSON.stringify(text.slice(0, 200))
 }

@@ -5,52 +5,52 @@ import {
 } from '../../shared/server/kube/kube-client.ts'
 
 /**
- * All that is kept of an object that carries our name: it may be a tenant's, and as large as the
- * apiserver lets it be.
+ * The part that is kept of an object with the name of the trust bundle: it may be a tenant's, and as large as the
+ * apiserver allows.
  */
 export interface Seen {
   readonly uid: string
   readonly resourceVersion: string
-  /** Marked for deletion; only finalizers keep it. */
-  readonly isEnding: boolean
+  /** Being deleted; only finalizers keep it. */
+  readonly isTerminating: boolean
   readonly hasFinalizers: boolean
 }
 
-/** An object as it is at one moment: no write changes it without another resourceVersion. */
+/** One version of an object: every write changes its resourceVersion. */
 export type Version = Pick<Seen, 'uid' | 'resourceVersion'>
 
-/** Where an object is, and how it is to be. */
+/** The desired state of an object. */
 export interface Target {
   /** API path of the collection. */
   readonly collection: string
-  /** Complete but for uid and resourceVersion. */
+  /** Complete except for uid and resourceVersion. */
   readonly wanted: KubeObject
 }
 
-/** Reduces an object, or its metadata, to what is kept of it. */
+/** Reduces an object, or its metadata, to the part that is kept. */
 export function seenOf({ metadata }: KubeObject): Seen {
   const { uid, resourceVersion = '', deletionTimestamp, finalizers } = metadata
   return {
     uid: typeof uid === 'string' ? uid : '',
     resourceVersion,
-    isEnding: deletionTimestamp !== undefined,
+    isTerminating: deletionTimestamp !== undefined,
     hasFinalizers: Array.isArray(finalizers) && finalizers.length > 0,
   }
 }
 
-/** Whether what is seen is that very version. */
+/** True if the observed object is exactly this version. */
 export function isSame({ uid, resourceVersion }: Version, seen: Seen | undefined): boolean {
   return seen?.uid === uid && seen.resourceVersion === resourceVersion
 }
 
 /**
- * Makes the object what is wanted, whatever it is now, without reading it: a write of what is there
- * already changes nothing, and its answer tells the version. An object that cannot be written, such as an
- * immutable ConfigMap, is deleted and created.
+ * Creates or replaces the object without reading its content: writing identical content changes nothing, and the
+ * response has the version. An object that cannot be updated, such as an immutable ConfigMap, is deleted and
+ * created again.
  *
  * @param seen undefined if absent
- * @returns the version that holds what is wanted; undefined while the object is being deleted
- * @throws KubeError; 409 and 404 if someone else was faster
+ * @returns the version with the desired content; undefined while the object is being deleted
+ * @throws KubeError; 409 and 404 if another client was faster
  */
 export async function apply(
   kube: KubeClient,
@@ -71,10 +71,10 @@ export async function apply(
 }
 
 /**
- * Deletes this object and no later one of its name. Finalizers go after the deletion began: then the
- * apiserver lets nobody add others.
+ * Deletes exactly this object, not a later one of its name. Finalizers are removed after the deletion: then the
+ * apiserver no longer allows adding others.
  *
- * @throws KubeError; 409 where another object bears the name by now
+ * @throws KubeError; 409 if another object has the name now
  */
 export async function remove(kube: KubeClient, path: string, seen: Seen): Promise<void> {
   await kube.remove(path, { uid: seen.uid })
@@ -90,6 +90,6 @@ function pathOf({ collection, wanted }: Target): string {
 }
 
 function versionOf(written: KubeObject): Version | undefined {
-  const { uid, resourceVersion, isEnding } = seenOf(written)
-  return isEnding ? undefined : { uid, resourceVersion }
+  const { uid, resourceVersion, isTerminating } = seenOf(written)
+  return isTerminating ? undefined : { uid, resourceVersion }
 }

@@ -6,8 +6,8 @@ import type { KubeClient } from '../../shared/server/kube/kube-client.ts'
 import { Reflector } from '../../shared/server/kube/reflector.ts'
 import { apply, isSame, remove, seenOf, type Seen, type Version } from './apply.ts'
 import { ownerOf, wantedBundle, type Owner } from './config-map.ts'
-import { createPasses } from './passes.ts'
-import { settle, type Action } from './settle.ts'
+import { createReconciler } from './reconciler.ts'
+import { runActions, type Action } from './run-actions.ts'
 
 export interface BundleDeps {
   readonly kube: KubeClient
@@ -21,23 +21,23 @@ export interface BundleDeps {
 export interface BundleWriter {
   readonly ready: boolean
   start(): void
-  /** Looks through all namespaces soon, as after each change that is seen. */
+  /** Reconciles all namespaces soon, as after each observed change. */
   wake(): void
   stop(): void
 }
 
-/** A version that this replica wrote, and what it holds. */
+/** A version that this replica wrote, and its content. */
 interface Written extends Version {
   readonly pem: string
   readonly ownerUid: string | undefined
 }
 
 /**
- * Keeps the trust bundle in every enabled namespace. Whatever else bears its name, in any namespace, is
+ * Maintains the trust bundle in every enabled namespace. Any other ConfigMap of its name, in any namespace, is
  * replaced or removed: a pod that mounts it would trust its CAs.
  *
- * Only metadata is watched and versions are compared: what a tenant writes into a ConfigMap is never read
- * and never kept. Replicas do the same work; the second finds it done, and a lost race is no error.
+ * Only metadata is watched, and versions are compared: the content of a tenant's ConfigMap is never read or
+ * kept. Replicas do the same work; the second one finds it done, and a lost race is not an error.
  */
 export function createBundleWriter(deps: BundleDeps): BundleWriter {
   const { kube, log } = deps
@@ -45,27 +45,28 @@ export function createBundleWriter(deps: BundleDeps): BundleWriter {
   const shared = {
     ...deps,
     onChange: () => {
-      passes.wake()
+      reconciler.wake()
     },
   }
-  const namespaces = new Reflector<'live' | 'ending'>({
+  const namespaces = new Reflector<'active' | 'terminating'>({
     ...shared,
     path: '/api/v1/namespaces',
     kind: 'Namespace',
     selector: { labelSelector: `${INJECTION_LABEL.key}=${INJECTION_LABEL.value}` },
-    keep: ({ metadata }) => (metadata['deletionTimestamp'] === undefined ? 'live' : 'ending'),
+    keep: ({ metadata }) =>
+      metadata['deletionTimestamp'] === undefined ? 'active' : 'terminating',
   })
   const configMaps = new Reflector<Seen>({
     ...shared,
     path: '/api/v1/configmaps',
     kind: 'ConfigMap',
-    // By name, so that a right to this name alone is enough.
+    // By name, so that permission for this name is sufficient.
     selector: { fieldSelector: `metadata.name=${TRUST_BUNDLE.configMap}` },
     keep: seenOf,
   })
 
   const writeTo = (namespace: string, pem: string, owner: Owner | undefined): Action[] => {
-    if (namespaces.get(namespace) === 'ending') return [] // nothing can be made in it any more
+    if (namespaces.get(namespace) === 'terminating') return [] // nothing can be created in it
     const seen = configMaps.get(keyIn(namespace))
     const known = written.get(namespace)
     const ownerUid = owner?.uid
@@ -83,16 +84,16 @@ export function createBundleWriter(deps: BundleDeps): BundleWriter {
   const removeFrom = (namespace: string): Action[] => {
     const seen = configMaps.get(keyIn(namespace))
     if (namespaces.get(namespace) !== undefined || seen === undefined) return []
-    if (seen.isEnding && !seen.hasFinalizers) return []
+    if (seen.isTerminating && !seen.hasFinalizers) return []
     const run = async (): Promise<void> => {
-      // The watch of namespaces may lag behind the one of ConfigMaps.
+      // The watch for namespaces may lag behind the one for ConfigMaps.
       if (await isEnabled(kube, namespace)) return
-      // Finalizers too: a pod that is created with the enabling would mount what they hold.
+      // Finalizers too: a pod that is created when the namespace is enabled would mount the kept object.
       await remove(kube, `${collectionOf(namespace)}/${TRUST_BUNDLE.configMap}`, seen)
     }
     return [{ namespace, run }]
   }
-  const pass = async (): Promise<number | undefined> => {
+  const reconcile = async (): Promise<number | undefined> => {
     const pem = deps.bundlePem()
     if (pem === undefined || !namespaces.ready || !configMaps.ready) return undefined
     const owner = await ownerOf(kube)
@@ -101,9 +102,9 @@ export function createBundleWriter(deps: BundleDeps): BundleWriter {
     }
     const writes = namespaces.keys().flatMap((namespace) => writeTo(namespace, pem, owner))
     const removals = configMaps.keys().flatMap((key) => removeFrom(namespaceOf(key)))
-    return settle([...writes, ...removals], log)
+    return runActions([...writes, ...removals], log)
   }
-  const passes = createPasses({ ...deps, pass })
+  const reconciler = createReconciler({ ...deps, reconcile })
 
   return {
     get ready() {
@@ -112,13 +113,13 @@ export function createBundleWriter(deps: BundleDeps): BundleWriter {
     start() {
       namespaces.start()
       configMaps.start()
-      passes.start()
+      reconciler.start()
     },
     wake() {
-      passes.wake()
+      reconciler.wake()
     },
     stop() {
-      passes.stop()
+      reconciler.stop()
       namespaces.stop()
       configMaps.stop()
     },

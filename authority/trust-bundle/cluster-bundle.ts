@@ -12,12 +12,12 @@ import {
 import { apply, isSame, seenOf, type Seen, type Version } from './apply.ts'
 import type { BundleDeps, BundleWriter } from './bundle.ts'
 import { bundleMetadata, ownerOf, type Owner } from './config-map.ts'
-import { createPasses } from './passes.ts'
-import { settle } from './settle.ts'
+import { createReconciler } from './reconciler.ts'
+import { runActions } from './run-actions.ts'
 
 const RESOURCE = 'clustertrustbundles'
 
-/** The ClusterTrustBundle as it is to be. @param pem of every CA that peers accept */
+/** The desired ClusterTrustBundle. @param pem of every CA that peers accept */
 function wantedClusterBundle(pem: string, owner: Owner | undefined): KubeObject {
   return {
     apiVersion: 'certificates.k8s.io/v1',
@@ -28,8 +28,8 @@ function wantedClusterBundle(pem: string, owner: Owner | undefined): KubeObject 
 }
 
 /**
- * Keeps the one ClusterTrustBundle, as soon as the apiserver serves them; pods may mount it instead of
- * the ConfigMap. Ready unless it is known that they are served and it is not seen yet whether it exists.
+ * Maintains the one ClusterTrustBundle once the apiserver serves them; pods may mount it instead of the
+ * ConfigMap. Ready unless they are known to be served and their first list is still missing.
  */
 export function createClusterBundleWriter(deps: BundleDeps): BundleWriter {
   const { kube, clock, log } = deps
@@ -37,7 +37,7 @@ export function createClusterBundleWriter(deps: BundleDeps): BundleWriter {
   let reflector: Reflector<Seen> | undefined
   let written: (Version & { readonly pem: string }) | undefined
 
-  const pass = async (): Promise<number | undefined> => {
+  const reconcile = async (): Promise<number | undefined> => {
     const pem = deps.bundlePem()
     if (pem === undefined || reflector?.ready !== true) return undefined
     const seen = reflector.get(CLUSTER_TRUST_BUNDLE.name)
@@ -48,10 +48,10 @@ export function createClusterBundleWriter(deps: BundleDeps): BundleWriter {
       const version = await apply(kube, target, seen)
       if (version !== undefined) written = { ...version, pem }
     }
-    return settle([{ run }], log)
+    return runActions([{ run }], log)
   }
-  const passes = createPasses({ ...deps, pass })
-  const follow = (): void => {
+  const reconciler = createReconciler({ ...deps, reconcile })
+  const watch = (): void => {
     reflector = new Reflector({
       ...deps,
       path: `${CERTIFICATES_API}/${RESOURCE}`,
@@ -59,20 +59,20 @@ export function createClusterBundleWriter(deps: BundleDeps): BundleWriter {
       selector: { fieldSelector: `metadata.name=${CLUSTER_TRUST_BUNDLE.name}` },
       keep: seenOf,
       onChange: () => {
-        passes.wake()
+        reconciler.wake()
       },
     })
     reflector.start()
-    passes.start()
+    reconciler.start()
   }
   const probe = async (): Promise<void> => {
     while (!stopping.signal.aborted && reflector === undefined) {
       let pauseMs = PROBE_MS
       try {
-        if (await isServed(kube, RESOURCE)) follow()
+        if (await isServed(kube, RESOURCE)) watch()
       } catch (error) {
         pauseMs = PROBE_RETRY_MS
-        log.warn({ reason: messageOf(error) }, 'cannot ask for ClusterTrustBundles')
+        log.warn({ error: messageOf(error) }, 'ClusterTrustBundles discovery failed')
       }
       await sleepUnless(clock, pauseMs, stopping.signal)
     }
@@ -86,11 +86,11 @@ export function createClusterBundleWriter(deps: BundleDeps): BundleWriter {
       void probe()
     },
     wake() {
-      passes.wake()
+      reconciler.wake()
     },
     stop() {
       stopping.abort()
-      passes.stop()
+      reconciler.stop()
       reflector?.stop()
     },
   }

@@ -1,33 +1,33 @@
 import { AUTHORITY, TRUST_BUNDLE } from '../../contract/certificates.ts'
 import type { KubeClient, KubeObject } from '../../shared/server/kube/kube-client.ts'
 
-/** What trust bundles belong to: they go when it goes. */
+/** Owner of the trust bundles: they are deleted with it. */
 export interface Owner {
   readonly uid: string
 }
 
 const OWNER_PATH = `/apis/rbac.authorization.k8s.io/v1/clusterroles/${AUTHORITY.service}`
 
-/** Read at this moment; undefined where the ClusterRole does not exist. @throws KubeError */
+/** Read now; undefined if the ClusterRole does not exist. @throws KubeError */
 export async function ownerOf(kube: KubeClient): Promise<Owner | undefined> {
   const uid = (await kube.getMetadata(OWNER_PATH))?.metadata['uid']
   return typeof uid === 'string' ? { uid } : undefined
 }
 
-/** Labels and owner of everything that holds a trust bundle. */
+/** Labels and owner of every object with a trust bundle. */
 export function bundleMetadata(owner: Owner | undefined): object {
   return {
     labels: {
       'app.kubernetes.io/managed-by': AUTHORITY.service,
       'app.kubernetes.io/part-of': 'nocreds',
-      // A restored one would be a bundle of the past.
+      // A restored one would be outdated.
       'velero.io/exclude-from-backup': 'true',
     },
     ...(owner === undefined ? {} : { ownerReferences: [referenceTo(owner)] }),
   }
 }
 
-/** The ConfigMap as it is to be. @param pem of every CA that peers accept */
+/** The desired ConfigMap. @param pem of every CA that peers accept */
 export function wantedBundle(namespace: string, pem: string, owner: Owner | undefined): KubeObject {
   return {
     apiVersion: 'v1',

@@ -40,7 +40,7 @@ export interface RunningServers {
 
 /** Probes and metrics, which are there before the main server is. */
 export interface OpenServers {
-  readonly note: RecordRefusal
+  readonly recordRefusal: RecordRefusal
   /** Listens. @throws Node's error for a port that is taken */
   serve(main: HttpsServer, serving: Serving): Promise<RunningServers>
   /** Without a main server. */
@@ -56,23 +56,23 @@ export async function openServers(options: ServersOptions): Promise<OpenServers>
   const { program, registry, clock, log } = options
   const state = { listening: false, draining: false }
   const isReady = (): boolean => state.listening && !state.draining && options.isReady()
-  const note = countRefusals(registry, { clock, log })
-  const ops = createOpsServer(registry, isReady, { clock, note })
+  const recordRefusal = countRefusals(registry, { clock, log })
+  const ops = createOpsServer(registry, isReady, { clock, recordRefusal })
   const metricsPort = await listenWidely(ops, options.metricsPort)
   return {
-    note,
+    recordRefusal,
     close: () => closeServers([ops], clock),
     async serve(main, { drains = true, fields = {}, ...serving }) {
       const port = await listenWidely(main, serving.port)
       state.listening = true
-      log.info({ port, metricsPort, ...fields }, `${program} listens`)
+      log.info({ port, metricsPort, ...fields }, `${program} listening`)
       return {
         port,
         metricsPort,
         isReady,
         async stop() {
           state.draining = true
-          log.info({}, `${program} drains`)
+          log.info({}, `${program} draining`)
           // Callers keep connections for minutes; each is told to open its next one elsewhere.
           main.prependListener('request', (_request, response) => {
             response.setHeader('connection', 'close')

@@ -73,9 +73,9 @@ const MAX_HEADER_BYTES = 8192
 export function createAdmissionServer(
   tls: ServerTls,
   deps: AnswerDeps,
-  note: GuardDeps['note'],
+  recordRefusal: GuardDeps['recordRefusal'],
 ): Server {
-  const guarding = { server: 'admission', clock: deps.clock, note }
+  const guarding = { server: 'admission', clock: deps.clock, recordRefusal }
   const options = {
     ...tls,
     ...OLDEST_TLS,

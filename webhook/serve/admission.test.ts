@@ -26,7 +26,7 @@ const MIB = 1024 * 1024
 
 function bodies({ deps: { clock } }: Recorded): Bodies {
   const limits = { max: 32 * MIB, maxPerAddress: 32 * MIB }
-  return createBodies(limits, { server: 'admission', clock, note: () => undefined })
+  return createBodies(limits, { server: 'admission', clock, recordRefusal: () => undefined })
 }
 
 async function serve(recorded: Recorded = recordedDeps()): Promise<string> {
@@ -285,7 +285,7 @@ describe('a review that is made to cost much', () => {
     const recorded = recordedDeps({ ...CLUSTER, namespace: () => new Promise(() => undefined) })
     const budget = { max: 200_000, maxPerAddress: 200_000 }
     const { clock } = recorded.deps
-    const few = createBodies(budget, { server: 'admission', clock, note: () => undefined })
+    const few = createBodies(budget, { server: 'admission', clock, recordRefusal: () => undefined })
     server = createServer(createAdmissionListener(recorded.deps, few))
     await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve))
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mutate/pods?timeout=1s`

@@ -53,7 +53,8 @@ function leafStep(
   policy: RotationPolicy,
 ): RotationStep | undefined {
   if (isExpired(leaf, nowMs) || !isFor(leaf, policy.dnsNames)) return 'renew-leaf'
-  if (leaf.checkIssued(ca)) return isRenewalDue(leaf, nowMs) || isCostly(leaf) ? 'renew-leaf' : undefined
+  if (leaf.checkIssued(ca))
+    return isRenewalDue(leaf, nowMs) || isCostly(leaf) ? 'renew-leaf' : undefined
   return isEverywhere(ca, nowMs, policy) ? 'renew-leaf' : 'up-to-date'
 }
 

@@ -34,7 +34,11 @@ beforeEach(async () => {
   use = () => undefined
   bodies = createBodies(
     { max: 8 * BLOCK_BYTES, maxPerAddress: 6 * BLOCK_BYTES },
-    { server: 'test', clock, note: (_, reason, address) => notes.push(`${reason} ${address}`) },
+    {
+      server: 'test',
+      clock,
+      recordRefusal: (_, reason, address) => notes.push(`${reason} ${address}`),
+    },
   )
   server = createServer((request, response) => {
     void (async () => {

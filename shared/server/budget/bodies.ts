@@ -49,7 +49,7 @@ export function createBodies(limits: Limits, deps: GuardDeps): Bodies {
     clock: deps.clock,
     evict() {
       for (let one = budget.excess(); one !== undefined; one = budget.excess()) {
-        deps.note(deps.server, 'body-bytes', one.address)
+        deps.recordRefusal(deps.server, 'body-bytes', one.address)
         one.drop()
       }
     },

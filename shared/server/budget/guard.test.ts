@@ -78,7 +78,11 @@ async function serve(
   guardServer(
     server,
     { ...LIMITS, ...limits },
-    { server: 'test', clock, note: (_, reason, address) => notes.push(`${reason} ${address}`) },
+    {
+      server: 'test',
+      clock,
+      recordRefusal: (_, reason, address) => notes.push(`${reason} ${address}`),
+    },
   )
   port = await listen(server, 0)
 }

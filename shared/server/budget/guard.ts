@@ -36,7 +36,7 @@ export interface GuardDeps {
   /** Name of the server in log and metric. */
   readonly server: string
   readonly clock: Clock
-  readonly note: RecordRefusal
+  readonly recordRefusal: RecordRefusal
 }
 
 const GUARDS = new WeakMap<object, ConnectionGuard>()
@@ -247,7 +247,7 @@ class ConnectionGuard {
   }
 
   #refuse(connection: Connection, reason: RefusalReason): void {
-    this.#deps.note(this.#deps.server, reason, connection.address)
+    this.#deps.recordRefusal(this.#deps.server, reason, connection.address)
     this.#forget(connection)
     // Without a farewell: what is still to be sent would stay in the kernel.
     connection.raw.resetAndDestroy()

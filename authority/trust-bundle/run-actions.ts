@@ -2,22 +2,22 @@ import { messageOf } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { KubeError } from '../../shared/server/kube/kube-client.ts'
 
-/** Calls of the apiserver under way at once; their answers may be as large as what a tenant wrote. */
-const MAX_AT_ONCE = 4
+/** Concurrent calls to the apiserver; a response may be as large as a tenant's object. */
+const MAX_CONCURRENT = 4
 
-/** One thing that a pass does, and where. */
+/** One write, and its namespace. */
 export interface Action {
-  /** Undefined for what belongs to no namespace. */
+  /** Undefined for an object of the cluster. */
   readonly namespace?: string
   readonly run: () => Promise<void>
 }
 
 /**
- * Runs a few at a time. A lost race, or a namespace that is going, is no failure.
+ * Runs a few at a time. A lost race, or a namespace that is being deleted, is not a failure.
  *
- * @returns how many failed
+ * @returns the number of failures
  */
-export async function settle(actions: readonly Action[], log: Logger): Promise<number> {
+export async function runActions(actions: readonly Action[], log: Logger): Promise<number> {
   const left = [...actions]
   let failures = 0
   const worker = async (): Promise<void> => {
@@ -28,10 +28,10 @@ export async function settle(actions: readonly Action[], log: Logger): Promise<n
       } catch (error) {
         if (error instanceof KubeError && [404, 409].includes(error.status)) continue
         failures += 1
-        log.warn({ namespace, reason: messageOf(error) }, 'trust bundle not written')
+        log.warn({ namespace, error: messageOf(error) }, 'trust bundle not written')
       }
     }
   }
-  await Promise.all(Array.from({ length: MAX_AT_ONCE }, worker))
+  await Promise.all(Array.from({ length: MAX_CONCURRENT }, worker))
   return failures
 }
