@@ -23,12 +23,12 @@ test('a secret in the output is found in any order, and not repeated in the repo
   recordSecret('hidden')
   expect(findLeaks(folder)).toEqual({
     secrets: 2,
-    said: 1,
+    lines: 1,
     leaks: ['a line\nwith █████ in it'],
   })
 })
 
 test('without output nothing is leaked', () => {
   recordSecret('swordfish')
-  expect(findLeaks(folder)).toEqual({ secrets: 1, said: 0, leaks: [] })
+  expect(findLeaks(folder)).toEqual({ secrets: 1, lines: 0, leaks: [] })
 })

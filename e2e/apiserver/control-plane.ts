@@ -35,7 +35,7 @@ export interface ControlPlane {
   readonly api: Apiserver
   /** Where it keeps its files and logs. */
   readonly folder: string
-  /** A kubeconfig for a bearer token; gives its path. */
+  /** Writes a kubeconfig for a bearer token; returns its path. */
   kubeconfigFor(name: string, token: string): Promise<string>
   /** Processor time of the apiserver so far, in milliseconds. */
   cpuMs(): Promise<number>
@@ -204,7 +204,7 @@ function kubeconfig(port: number, caPem: string, token: string): string {
   })
 }
 
-/** A port of loopback that nobody listens on now. */
+/** A free port of loopback. */
 export async function freePort(): Promise<number> {
   const server = createServer()
   const port = await listen(server, 0, '127.0.0.1')

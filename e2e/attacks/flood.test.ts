@@ -109,7 +109,7 @@ async function removed(name: string): Promise<void> {
   })
 }
 
-/** As Prometheus asks, by the apiserver; gives how often each replica was asked in vain. */
+/** Scrapes like Prometheus, through the apiserver; returns how often each replica did not answer. */
 async function scrapeDuring(containers: readonly Watched[], done: AbortSignal): Promise<object> {
   const counts: Record<string, { asked: number; inVain: number }> = {}
   while (!done.aborted) {

@@ -1,4 +1,4 @@
-/** Pods that run: what somebody reads in them who debugs (18), and once the permission is taken back (13). */
+/** Running pods: what a user who debugs can read in them (18), and what changes once the permission is removed (13). */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { apiserverOf, type ApiAnswer, type Apiserver } from '../support/apiserver.ts'
 import { expectAdmitted, expectStopped } from '../support/attack.ts'

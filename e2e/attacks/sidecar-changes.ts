@@ -199,7 +199,7 @@ export const OF_POD: Readonly<Record<string, Change>> = {
   }),
 }
 
-/** What is nobody's harm. */
+/** Harmless changes. */
 export const NEIGHBOURS: Readonly<Record<string, Change>> = {
   'resources of a LimitRange': sidecar('resources/limits/memory', '96Mi'),
   'one more container': add('/spec/containers/-', { name: 'mesh', image: 'example/mesh:1' }),

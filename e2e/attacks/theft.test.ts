@@ -1,6 +1,6 @@
 /**
  * An exchanger that is led to an impostor of the authority, by hostAliases (05, 19) or by the attacker's own name
- * server: it speaks to nobody whom the authority's own root does not vouch for, so its token is not sent.
+ * server: it connects only to servers with a certificate of the authority's own root, so its token is not sent.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { AUTHORITY } from '../../contract/certificates.ts'

@@ -1,5 +1,5 @@
 /**
- * Who writes ConfigMaps tries to have the workloads of a namespace trust a CA of their own (06): by every verb and
+ * A user who may write ConfigMaps tries to make the workloads of a namespace trust another CA (06): by every verb and
  * patch, before the namespace is enabled, and where the guard does not look.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'

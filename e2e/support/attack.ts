@@ -24,7 +24,7 @@ export interface AttackRequest {
   readonly isReal?: boolean
 }
 
-/** Sends it, and gives what the apiserver answers. */
+/** Sends it and returns the answer of the apiserver. */
 export function send(ground: Ground, request: AttackRequest): Promise<ApiAnswer> {
   const { as = DEV, api = 'v1', place, type, body } = request
   const root = api === 'v1' ? '/api/v1' : `/apis/${api}`
@@ -153,7 +153,7 @@ const SELECTOR = '/webhooks/0/namespaceSelector/matchExpressions'
 /**
  * Takes the Namespace `unseen` away from the webhook for pods.
  *
- * @returns what gives it back
+ * @returns a function that restores it
  */
 export async function hideFromWebhook(ground: Ground): Promise<() => Promise<void>> {
   const configuration = ['mutatingwebhookconfiguration', 'nocreds']

@@ -114,7 +114,7 @@ async function aboutOwnObject(
   }
 }
 
-/** By who created it, as of some objects nobody else may; with its namespace, nothing may hold it. */
+/** As the user who created it, because for some objects no one else may; no finalizer may block its namespace. */
 async function remove(
   { between }: GuardCase,
   { api }: CaseHarness,

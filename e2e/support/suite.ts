@@ -11,7 +11,7 @@ export interface Suite {
   readonly host: Host
   readonly kubectl: Kubectl
   readonly aws: AwsAdmin
-  /** Ends in something that no other run has, so what a run left behind is in nobody's way. */
+  /** Ends in something that no other run has, so what a run left behind does not disturb others. */
   readonly prefix: string
 }
 
@@ -42,7 +42,7 @@ export async function closeSuite({
 export interface Team {
   readonly namespace: string
   readonly role: string
-  /** Who the team's pods are at AWS: the role, and the default session name. */
+  /** The identity of the team's pods at AWS: the role, and the default session name. */
   readonly identity: { readonly account: string; readonly arn: string }
 }
 

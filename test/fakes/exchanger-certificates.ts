@@ -23,7 +23,7 @@ export const CERTIFICATE_CONFIG: CertificateConfig = {
   dnsNames: ['web', 'web.team-a.svc'],
 }
 
-/** A token for the authority, whose signature nobody looks at. @param name tells it from others */
+/** A token for the authority, whose signature is not checked. @param name distinguishes it from others */
 export function authorityToken(name: string): string {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
   return [part({ alg: 'RS256' }), part({ aud: [AUTHORITY.audience], sub: name }), 'c2ln'].join('.')

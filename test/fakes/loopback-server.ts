@@ -4,7 +4,7 @@ import type { Server as HttpServer } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import { listen } from '../../shared/base/server.ts'
 
-/** Listens on 127.0.0.1 and gives the port; 0 lets the system choose one. */
+/** Listens on 127.0.0.1 and returns the port; 0 lets the system choose one. */
 export function listenOnLoopback(server: HttpServer | HttpsServer, port: number): Promise<number> {
   return listen(server, port, '127.0.0.1')
 }

@@ -91,7 +91,7 @@ test('accepts the apiserver and rejects every other client', async () => {
   const ended = { ...HOUR, nowMs: Date.now() - 3_600_000, lifetimeSeconds: 60 }
   const expired = await issueLeaf({ ...ended, ca, dnsNames: ['x'], usage: 'clientAuth' })
   expect(await review(running, expired)).toEqual(REFUSED)
-  // Who is refused leaves the others alone; probes ask for no certificate.
+  // A refused client does not affect the others; probes need no certificate.
   expect(await review(running, await clientOf(ca))).toBe(200)
   expect((await fetch(`http://127.0.0.1:${running.metricsPort}/readyz`)).status).toBe(200)
 })

@@ -122,7 +122,7 @@ async function probe(): Promise<string> {
   return typeof answer === 'string' ? answer : answer.text()
 }
 
-/** Asks until the flood has done so much; gives all that was answered. */
+/** Sends requests until the flood has done so much; returns all answers. */
 async function askWhile(
   isUnderWay: () => boolean,
   one: () => Promise<string>,

@@ -90,7 +90,7 @@ async function sectionOf(
   }
 }
 
-/** Writes the picture and gives the line in it. */
+/** Writes the picture and returns the line in it. */
 async function draw(unit: 'containers' | 'kB', points: readonly Point[]): Promise<Line> {
   const places = points.map(({ x, medians }) => [x, median(medians)] as const)
   const line = lineThrough(places)

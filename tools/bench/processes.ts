@@ -63,7 +63,7 @@ export function portInLog(logFile: string): () => Promise<number | undefined> {
   }
 }
 
-/** A port that nothing listens on just now. */
+/** A free port. */
 export async function freePort(): Promise<number> {
   const server = createServer()
   const port = await listen(server, 0, '127.0.0.1')

@@ -34,7 +34,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def finish_request(self, request, client_address):
-        """In the connection's own thread, so that a slow handshake holds up nobody else."""
+        """In the connection's own thread, so that a slow handshake does not block others."""
         request.settimeout(60)
         with TLS.context().wrap_socket(request, server_side=True) as connection:
             self.RequestHandlerClass(connection, client_address, self)

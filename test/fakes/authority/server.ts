@@ -50,7 +50,7 @@ export interface TestAuthority {
   readonly calls: readonly AuthorityCall[]
   /** How often it was asked for its trust bundle alone, with what headers. */
   readonly bundleCalls: readonly IncomingHttpHeaders[]
-  /** Callers who left during the handshake, most of them because of the certificate. */
+  /** Clients that closed the connection during the handshake, most of them because of the certificate. */
   refusedHandshakes(): number
   /** From now on its answers hold these CAs; its own certificate stays. */
   giveTrustBundle(pem: string): void

@@ -24,7 +24,7 @@ export interface Account {
   readonly providers: readonly OidcProvider[]
   readonly roles: ReadonlyMap<string, Role>
   readonly sessions: Sessions
-  /** The longest lifetime that it gives, whatever is asked for; undefined leaves lifetimes alone. */
+  /** The longest lifetime that it grants, whatever is requested; undefined: no such limit. */
   readonly lifetimeSeconds: number | undefined
 }
 

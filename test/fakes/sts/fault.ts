@@ -15,7 +15,7 @@ export type Fault =
   | { readonly kind: 'hang' }
   /** A good answer, later; the delay is the clock's time. */
   | { readonly kind: 'slow'; readonly delayMs: number }
-  /** 200 with a page that is no answer of STS, as a captive portal gives it. */
+  /** 200 with a page that is not an answer of STS, as from a captive portal. */
   | { readonly kind: 'garbage' }
   /** The first half of a good answer, with a Content-Length that agrees. */
   | { readonly kind: 'truncated' }

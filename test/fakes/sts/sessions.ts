@@ -4,7 +4,7 @@ import type { RoleArn } from '../../../contract/role-arn.ts'
 import type { Clock } from '../../../shared/base/clock.ts'
 import { recordSecret } from '../../leak-check.ts'
 
-/** One set of temporary credentials and who they are. */
+/** One set of temporary credentials and their identity. */
 export interface Session {
   readonly accessKeyId: string
   readonly secretAccessKey: string

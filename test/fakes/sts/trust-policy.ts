@@ -27,7 +27,7 @@ export interface TrustPolicy {
 /** A document that IAM would not have stored, or that uses what this double does not know. */
 class TrustPolicyError extends NocredsError<'ERR_TRUST_POLICY'> {}
 
-/** Who asks: the values of the condition keys `<issuer>:sub` and `<issuer>:aud`. */
+/** The identity of a request: the values of the condition keys `<issuer>:sub` and `<issuer>:aud`. */
 export interface WebIdentity {
   /** The issuer without its scheme: how IAM names the provider. */
   readonly provider: string
@@ -86,7 +86,10 @@ export function assertTrustPolicy(policy: TrustPolicy): void {
     const providers = listOf(statement.Principal.Federated)
     const wrong = providers.find((arn) => !/^arn:[a-z-]+:iam::\d{12}:oidc-provider\/.+$/.test(arn))
     if (wrong !== undefined) {
-      throw new TrustPolicyError('ERR_TRUST_POLICY', `${wrong} is no ARN of an IAM OIDC provider`)
+      throw new TrustPolicyError(
+        'ERR_TRUST_POLICY',
+        `${wrong} is not the ARN of an IAM OIDC provider`,
+      )
     }
     for (const operator of Object.keys(statement.Condition ?? {})) {
       if (Object.hasOwn(OPERATORS, operator)) continue

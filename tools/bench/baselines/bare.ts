@@ -40,7 +40,7 @@ interface BareReview {
 
 const [certFile = '', keyFile = '', exchangerImage = ''] = process.argv.slice(2)
 const role = parseRoleArn(ROLE)
-if (role === undefined) throw new Error(`${ROLE} is no role`)
+if (role === undefined) throw new Error(`${ROLE} is not a role`)
 
 /** What the product works out for each pod; here it is the same for all, worked out once. */
 const INJECTION: Injection = {

@@ -8,7 +8,7 @@ const GOAL = { cpuPercent: 0.05, secondsPerWakeUp: 10 } as const
 const SETTLE_MS = 3000
 const MINUTE_MS = 60_000
 
-/** A sidecar with credentials of an hour that nobody asks for: what it costs to be there. */
+/** An idle sidecar with credentials of an hour: what its presence costs. */
 export async function measureIdle(minutes = 10): Promise<Section> {
   const idles = await withHarness((harness) =>
     Promise.all(

@@ -27,7 +27,7 @@ type Dir struct {
 // New is for a folder such as $NOCREDS_TLS_DIR.
 func New(path string) *Dir { return &Dir{path: path} }
 
-// Current gives the present generation: the same pointer until there is a new one. What cannot be read
+// Current returns the current generation: the same pointer until there is a new one. What cannot be read
 // leaves the one before in place.
 func (d *Dir) Current() (*Generation, error) {
 	d.mutex.Lock()
