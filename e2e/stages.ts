@@ -4,7 +4,7 @@ import { REPOSITORY } from './versions.ts'
 const NODE = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
 const JEST = ['node_modules/jest/bin/jest.js', '--config', 'e2e/jest.config.js']
 
-/** Runs Jest with these arguments on the cluster; gives its exit code. */
+/** Runs Jest with these arguments on the cluster; returns its exit code. */
 export function jest(host: Host, args: readonly string[]): Promise<number> {
   // Two at once share the terminal, so neither redraws it.
   const quiet = host.with({ CI: '1' })

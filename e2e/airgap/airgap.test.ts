@@ -19,7 +19,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** A machine that only answers: what a command line gives, or undefined if it fails. */
+/** A machine that only answers: the output of a command line, or undefined if it fails. */
 function machine(answer: (line: string) => string | undefined, isRoot = false) {
   const lines: string[] = []
   const host: Host = {

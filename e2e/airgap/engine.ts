@@ -17,7 +17,7 @@ function ownEngine({ cache }: Host) {
   return { folder, socket, url: `unix://${socket}`, pidFile: join(folder, 'dockerd.pid') }
 }
 
-/** False in sandboxes that cannot give every capability on, so that runc refuses --privileged. */
+/** False in sandboxes that cannot pass on every capability, so that runc refuses --privileged. */
 async function hasEveryCapability(): Promise<boolean> {
   const bounding = /^CapBnd:\s*([0-9a-f]+)$/m.exec(await readFile('/proc/self/status', 'utf8'))?.[1]
   const last = BigInt((await readFile('/proc/sys/kernel/cap_last_cap', 'utf8')).trim())

@@ -73,7 +73,7 @@ function nameOf(image: string): string {
   return basename(image).replace(/:.*$/, '')
 }
 
-/** The images that kubeadm of this version asks for, under its names; gives the names. */
+/** The images that kubeadm of this version asks for, under its names; returns the names. */
 async function controlPlaneImages(host: Host, parts: Parts, work: string): Promise<string[]> {
   const kubeadm = join(parts.kubernetes.path, 'kubeadm')
   const list = ['config', 'images', 'list', '--kubernetes-version', KUBERNETES]
@@ -94,7 +94,7 @@ interface Filling {
   readonly parts: Parts
 }
 
-/** Puts the program of an image into its tree; gives what else there is to say of the image. */
+/** Puts the program of an image into its tree; returns what else there is to say of the image. */
 async function fill(host: Host, { image, tree, parts }: Filling): Promise<ImageOptions> {
   if (image === 'coredns') {
     await cp(join(parts.coredns.path, 'coredns'), join(tree, 'coredns'))

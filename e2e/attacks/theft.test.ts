@@ -58,7 +58,7 @@ interface Started {
 const podOfUnseen = (name: string): Promise<Started> =>
   ground.kubectl.get<Started>(['pod', name, '--namespace', ground.ns('unseen')])
 
-/** Its log, as soon as the kubelet gives it: a container that ended and is to start again has that of before. */
+/** Its log, as soon as the kubelet returns it: a container that ended and is to start again has that of before. */
 async function whyNot(pod: string): Promise<string | undefined> {
   const logs = ['logs', pod, '--namespace', ground.ns('unseen'), '-c', 'nocreds-exchanger']
   const log = await ground.kubectl(logs).catch(() => ground.kubectl([...logs, '--previous']))

@@ -67,7 +67,7 @@ async function rolledOut(
   await kubectl([...status, '--namespace', namespace])
 }
 
-/** The Deployment and Service `server`; gives its URL. */
+/** The Deployment and Service `server`; returns its URL. */
 export async function startServer(suite: Pick<Suite, 'kubectl'>, member: Member): Promise<string> {
   const readinessProbe = { tcpSocket: { port: TLS_PORT }, periodSeconds: 1 }
   const container = { command: ['node', '/app/tls-server.mjs'], readinessProbe }
@@ -94,7 +94,7 @@ export interface Second {
 }
 
 /**
- * The Deployment `client`, which calls the server ten times a second; gives what it said since its first second
+ * The Deployment `client`, which calls the server ten times a second; returns what it said since its first second
  * without a failure: a Service leads to a new pod a moment after that is ready.
  */
 export async function startClient(

@@ -27,7 +27,7 @@ export interface CommandOptions {
 }
 
 /**
- * Runs a program without a shell and gives what it printed on standard output, trimmed.
+ * Runs a program without a shell and returns what it printed on standard output, trimmed.
  *
  * @throws CommandError with the last lines of what it printed
  */

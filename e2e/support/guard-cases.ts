@@ -7,7 +7,7 @@ import { largest } from './largest-pod.ts'
 
 const CASES = join(REPOSITORY, 'manifests', 'guard', 'cases')
 const GOLDENS = join(REPOSITORY, 'webhook', 'admit', 'testdata')
-/** Files of the pods as the webhook writes them, by the name that cases give them. */
+/** Files of the pods as the webhook writes them, by the name that cases use. */
 const GOLDEN = {
   process: 'plain',
   endpoint: 'endpoint',

@@ -61,7 +61,7 @@ export interface GuardCaseOptions {
 /**
  * Registers the cases of every file with Jest.
  *
- * @param open gives the cluster, with nocreds installed; called before the first case
+ * @param open returns the cluster, with nocreds installed; called before the first case
  */
 export function runGuardCases(
   open: () => Promise<Kubectl>,

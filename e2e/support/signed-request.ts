@@ -54,7 +54,7 @@ function signedHeaders(
 }
 
 /**
- * Sends a signed request, and gives the body of the answer.
+ * Sends a signed request, and returns the body of the answer.
  *
  * @throws Error with status and body if the status is not 2xx
  */

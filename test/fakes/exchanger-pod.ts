@@ -92,7 +92,7 @@ export function start(
 /** Between two looks in milliseconds, and how many there are: fewer than a test's own timeout allows. */
 const LOOKS = { everyMs: 20, most: 1250 } as const
 
-/** Resolves with what `find` gives, once that is something; rejects if it never is. */
+/** Resolves with the result of `find` once it is not undefined; rejects if it never is. */
 export async function until<T>(find: () => T | undefined | Promise<T | undefined>): Promise<T> {
   for (let look = 0; look < LOOKS.most; look += 1) {
     const found = await find()

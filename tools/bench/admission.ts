@@ -41,7 +41,7 @@ function measurePairs(): Promise<readonly Pair[]> {
       PAIRS,
     )
     if (pairs.some(({ one, other }) => one.answer !== other.answer)) {
-      throw new Error('the bare handler does not give the same answer')
+      throw new Error('the bare handler does not return the same answer')
     }
     return pairs
   })

@@ -96,7 +96,9 @@ function refreshesWereSeen({ sts }: Environment): void {
   const exchanges = sts.calls.filter((call) => call.action === 'AssumeRoleWithWebIdentity')
   const refused = exchanges.find((call) => call.outcome !== 'success')
   if (refused !== undefined) throw new Error(`an exchange failed: ${refused.outcome}`)
-  say(`STS gave ${exchanges.length} sets of credentials for ${ROLE}; none was used past its end`)
+  say(
+    `STS gave ${exchanges.length} sets of credentials for ${ROLE}; none was used after it expired`,
+  )
 }
 
 async function showRefusal(

@@ -11,7 +11,7 @@ export interface FleetOptions {
   readonly startSpreadMs: number
   /** Whole seconds. */
   readonly durationMs: number
-  /** Lifetime of the credentials that STS gives. */
+  /** Lifetime of the credentials of STS. */
   readonly lifetimeMs: number
   readonly sts: Sts
   readonly random: Random

@@ -54,7 +54,7 @@ export const BEYOND: readonly Scenario[] = [
   {
     ...SCENARIOS.down40,
     name: 'worst-moment',
-    title: 'down for 40 minutes from 20 minutes after the start: all credentials end meanwhile',
+    title: 'down for 40 minutes from 20 minutes after the start: all credentials expire meanwhile',
     outage: outageOf(40, 20 * MINUTE_MS),
   },
   { ...SCENARIOS.down40, title: 'down for 4 hours', outage: outageOf(240, 12 * HOUR_MS) },

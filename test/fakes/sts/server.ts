@@ -20,7 +20,7 @@ export interface StsOptions {
   readonly issuers: readonly OidcProvider[]
   readonly roles: readonly Role[]
   /**
-   * The longest lifetime that it gives, so that refreshes can be watched; DurationSeconds keeps its
+   * The longest lifetime that it grants, so that refreshes can be watched; DurationSeconds keeps its
    * bounds. The only liberty that this STS takes.
    */
   readonly lifetimeSeconds?: number

@@ -16,7 +16,7 @@ export interface TrustStatement {
 }
 
 /**
- * A trust policy as one gives it to IAM, as far as web identities need it.
+ * A trust policy as IAM accepts it, as far as web identities need it.
  * Source: IAM, "Creating a role for OpenID Connect federation" and "JSON policy elements".
  */
 export interface TrustPolicy {

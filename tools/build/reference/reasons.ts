@@ -134,7 +134,7 @@ const AUTHORITY: Readonly<Record<Refused, Text>> = {
     fix: 'use the token of the volume',
   },
   'pod-gone': {
-    means: 'the pod is deleted, has ended, or is another one of the same name',
+    means: 'the pod is deleted, has finished, or is another one of the same name',
     fix: 'nothing: it needs no certificate any more',
   },
   'pod-not-scheduled': {
