@@ -45,8 +45,8 @@ export const AUTHORITY_VOLUME = {
 /**
  * Where key, certificate and trust bundle are in the app's containers.
  *
- * Where the sidecar publishes them, the app mounts a folder in the volume, which the sidecar made: the volume's
- * own root is writable by all and sticky, and there Linux lets nobody follow a link of another user.
+ * If the sidecar publishes them, the app mounts a folder in the volume, which the sidecar made: the volume's
+ * own root is writable by all and sticky, and there Linux does not let a process follow a link of another user.
  * Source: Linux, Documentation/admin-guide/sysctl/fs.rst, protected_symlinks.
  */
 export const TLS_VOLUME = {
@@ -56,7 +56,7 @@ export const TLS_VOLUME = {
   publishedPath: 'published',
 } as const
 
-/** Files in it, each a link into the folder of the present generation. */
+/** Files in it, each a symlink into the folder of the current generation. */
 export const TLS_FILES = {
   /** PKCS #8, PEM. */
   key: 'tls.key',
@@ -91,7 +91,7 @@ export interface CertificateRequest {
   readonly durationSeconds: number
 }
 
-/** The answer with status 200. */
+/** Body of the response with status 200. */
 export interface IssuedCertificate {
   /** Leaf, then the intermediate; PEM. */
   readonly certificate: string
@@ -99,10 +99,10 @@ export interface IssuedCertificate {
   readonly trustBundle: string
 }
 
-/** The answer to `GET` of the trust bundle, with status 200. */
+/** Body of the response to `GET` of the trust bundle, with status 200. */
 export type TrustBundleAnswer = Pick<IssuedCertificate, 'trustBundle'>
 
-/** The answer with any other status. */
+/** Body of the response with any other status. */
 export interface CertificateRefusal {
   /** Stable, such as `name-not-permitted`: the reason label of the authority's metric. */
   readonly code: string

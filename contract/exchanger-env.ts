@@ -57,7 +57,7 @@ export interface SidecarConfig {
 
 /**
  * What the kubelet adds for a Service of the pod's namespace: one named `nocreds-x` brings
- * `NOCREDS_X_SERVICE_HOST` and the like, which are none of ours.
+ * `NOCREDS_X_SERVICE_HOST` and the like, which are not variables of nocreds.
  * Source: Kubernetes, "Service", Environment variables.
  */
 const SERVICE_LINK = /_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?$/

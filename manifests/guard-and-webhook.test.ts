@@ -16,7 +16,7 @@ const CASES = readCases('exchangers').filter(
     from === 'process' && settings === undefined && namespace === undefined && pod === undefined,
 )
 
-/** The pod after the webhook; undefined where it denies it. */
+/** The pod after the webhook; undefined if it denies it. */
 function afterWebhook(raw: unknown): Pod | undefined {
   const facts = {
     pod: podSchema.parse(raw),

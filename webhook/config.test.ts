@@ -71,7 +71,7 @@ describe('parseFlags', () => {
     [
       'sts by http',
       [...REQUIRED, '--sts-endpoint', 'http://sts.example.com'],
-      '--sts-endpoint is "http://sts.example.com", by which tokens and credentials travel in the clear; allowed: an https URL, or --sts-http accepted',
+      '--sts-endpoint is "http://sts.example.com", over which tokens and credentials are sent in clear text; allowed: an https URL, or --sts-http accepted',
     ],
     ['sts-http', [...REQUIRED, '--sts-http', 'yes'], 'allowed: one of refused, accepted'],
     [

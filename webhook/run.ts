@@ -24,7 +24,7 @@ export interface WebhookDeps {
   readonly log: Logger
   /** Undefined in standalone mode with certificate files: then no cluster is needed. */
   readonly kube: KubeClient | undefined
-  /** The webhook's own token; where the kubelet puts it, if not said otherwise. */
+  /** The webhook's own token; default: where the kubelet puts it. */
   readonly ownTokenFile?: string
 }
 
@@ -32,7 +32,7 @@ export interface WebhookDeps {
  * Starts the webhook: probes at once, admission as soon as there is a certificate. Ready once
  * certificate, caBundle and caches are in place.
  *
- * @throws UsageError for flags that turn out not to work; Node's error for a port that is taken
+ * @throws UsageError for flags that do not work; Node's error for a port in use
  */
 export async function startWebhook(
   config: WebhookConfig,
@@ -40,7 +40,7 @@ export async function startWebhook(
 ): Promise<RunningServers> {
   const { clock, log } = deps
   const certificates = openCertificates(config, deps)
-  const isGuarded = await looksGuarded(config, deps)
+  const isGuarded = await runStartChecks(config, deps)
   const metrics: Metrics = createMetrics({
     cacheObjects: () => cluster.reader.counts(),
     namespacesOutOfSync: () => cluster.namespacesOutOfSync(),
@@ -82,8 +82,8 @@ export async function startWebhook(
   })
 }
 
-/** What is known of the cluster before anything is served. */
-function looksGuarded(config: WebhookConfig, { log, ...deps }: WebhookDeps): Promise<boolean> {
+/** Checks of the cluster before anything is served. */
+function runStartChecks(config: WebhookConfig, { log, ...deps }: WebhookDeps): Promise<boolean> {
   warnOfDefaultDelivery(config, log)
   if (deps.kube === undefined) return Promise.resolve(false)
   return isClusterAudienceGuarded(config, deps.ownTokenFile ?? OWN_TOKEN_FILE, log)
@@ -114,7 +114,7 @@ function settingsOf(config: WebhookConfig, found: FoundSources): Settings {
 
 interface OpenCluster {
   readonly reader: ClusterReader
-  /** Namespaces whose label is not what their annotations demand. */
+  /** Namespaces whose label is not what their annotations require. */
   namespacesOutOfSync(): number
   stop(): void
 }
@@ -128,7 +128,7 @@ async function openCluster(
     const reader = await readObjects(config.objects)
     return { reader, namespacesOutOfSync: () => 0, stop: () => undefined }
   }
-  if (kube === undefined) throw new UsageError('without --objects a cluster is needed')
+  if (kube === undefined) throw new UsageError('a cluster is needed without --objects')
   const noteLabel = metrics.countLabel.bind(metrics)
   const noteFromMemory = metrics.countFromMemory.bind(metrics)
   const reader = createCachedReader({ ...deps, kube, noteLabel, noteFromMemory })
@@ -164,7 +164,7 @@ function openCertificates(
   })
 }
 
-/** Both sides of the server's TLS: its own certificate, and whose callers it lets in. */
+/** Both sides of the server's TLS: its own certificate, and the CAs of accepted clients. */
 interface Tls {
   current(): ServerTls
   onChange(listener: () => void): void
@@ -177,22 +177,22 @@ async function startTls(
   certificates: ServingCertificateSource,
 ): Promise<Tls> {
   const file = config['client-ca']
-  const callers = file === undefined ? undefined : watchClientCa(file, clock, log)
-  await callers?.start()
+  const clientCa = file === undefined ? undefined : watchClientCa(file, clock, log)
+  await clientCa?.start()
   await certificates.start()
   return {
     current() {
       const serving = certificates.current()
-      const ca = callers?.current()?.bundlePem
+      const ca = clientCa?.current()?.bundlePem
       return { cert: serving?.certPem, key: serving?.keyPem, ...(ca === undefined ? {} : { ca }) }
     },
     onChange(listener) {
       certificates.onChange(listener)
-      callers?.onChange(listener)
+      clientCa?.onChange(listener)
     },
     stop() {
       certificates.stop()
-      callers?.stop()
+      clientCa?.stop()
     },
   }
 }

@@ -6,12 +6,12 @@ import type { KubeClient, KubeObject } from '../../shared/server/kube/kube-clien
 import { isServed } from '../../shared/server/kube/served.ts'
 import type { TrustBundleSource } from '../admit/inject/injection.ts'
 
-/** Between two questions to an apiserver that does not answer. */
-const AGAIN_MS = 2000
+/** Between two requests to an apiserver that does not answer. */
+const RETRY_MS = 2000
 
 const NODES = '/api/v1/nodes'
 
-/** Nodes in one page of a list; their objects are large, and all but the version is dropped. */
+/** Nodes in one page of a list; their objects are large, and only the version is kept. */
 const PAGE = 100
 
 /** An older kubelet whose gate is off never starts a pod with such a volume. */
@@ -37,7 +37,7 @@ export async function findCertificateSource(
   return usable ? 'pod-certificate' : 'authority'
 }
 
-/** From which object volumes take the trust bundle; `auto` asks as {@link findCertificateSource} does. */
+/** From which object volumes take the trust bundle; `auto` works as {@link findCertificateSource} does. */
 export async function findTrustBundle(
   wanted: TrustBundleSource | 'auto',
   deps: SourceDeps,
@@ -47,17 +47,17 @@ export async function findTrustBundle(
   return usable ? 'cluster-trust-bundle' : 'config-map'
 }
 
-/** Whether pods may use what needs this resource: the apiserver serves it and every kubelet knows it. */
+/** True if pods can use what needs this resource: the apiserver serves it and every kubelet knows it. */
 async function isUsable(resource: string, { kube, clock, log }: SourceDeps): Promise<boolean> {
   if (kube === undefined) return false
   for (;;) {
     try {
       const why = await whyNotUsable(resource, kube)
-      log.info({ resource, used: why === undefined, why }, 'asked what the cluster can do')
+      log.info({ resource, used: why === undefined, why }, 'cluster capability checked')
       return why === undefined
     } catch (error) {
-      log.warn({ error: messageOf(error) }, 'cannot ask the apiserver for API groups and nodes')
-      await sleep(clock, AGAIN_MS)
+      log.warn({ error: messageOf(error) }, 'check of API groups and nodes failed')
+      await sleep(clock, RETRY_MS)
     }
   }
 }
@@ -75,7 +75,7 @@ interface OldNode {
   readonly version: string
 }
 
-/** The first node whose kubelet is too old, or says no version. */
+/** The first node whose kubelet is too old, or whose version is unknown. */
 async function findOldNode(kube: KubeClient): Promise<OldNode | undefined> {
   let query: Record<string, string> = { limit: String(PAGE) }
   for (;;) {

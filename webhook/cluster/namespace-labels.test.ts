@@ -83,7 +83,7 @@ describe('a Namespace that was annotated while no webhook was asked', () => {
     await inStep(reader)
     expect(labelsOf('older')).toEqual({ a: 'b', ...ENABLED })
     expect(results).toEqual(['label-added'])
-    expect(said).toContain('label of a Namespace set right')
+    expect(said).toContain('namespace label synced')
   })
 
   test('has it where it comes later, as by a restore', async () => {

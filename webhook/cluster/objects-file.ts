@@ -31,7 +31,7 @@ export async function readObjects(path: string): Promise<ClusterReader> {
   const serviceAccounts = new Map<string, Annotated>()
   const add = (objects: Map<string, Annotated>, key: string, found: Found): void => {
     if (objects.has(key))
-      throw new UsageError(`${found.where}: ${found.kind} ${key} is there twice`)
+      throw new UsageError(`${found.where}: ${found.kind} ${key} is defined twice`)
     objects.set(key, found.annotated)
   }
   for (const file of await filesOf(path)) {

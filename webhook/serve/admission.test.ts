@@ -184,7 +184,7 @@ describe('bad input', () => {
       status: { code: 413, reason: 'RequestEntityTooLarge' },
     })
     expect(answer.response?.status?.message).toMatch(
-      new RegExp(`^nocreds: the ${what} is too large: .* most allowed; .*\\(review-too-large\\)$`),
+      new RegExp(`^nocreds: the ${what} is too large: .* the maximum; .*\\(review-too-large\\)$`),
     )
     expect(recorded.lines).toContainEqual(
       expect.objectContaining({ decision: 'denied', reason: 'review-too-large', uid: 'u-1' }),

@@ -3,10 +3,10 @@ import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
 /** Seconds: from a cached decision to the deadline. */
 const DURATION_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 4]
 
-/** What /metrics shows; gauges are read at the moment of a scrape. */
+/** What /metrics shows; gauges are read at each scrape. */
 export interface MetricSources {
   cacheObjects(): Readonly<Record<string, number>>
-  /** Namespaces whose label is not what their annotations demand. */
+  /** Namespaces whose label is not what their annotations require. */
   namespacesOutOfSync?(): number
   /** Milliseconds since the epoch. */
   certificateExpiresAtMs(): number | undefined
@@ -51,7 +51,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   })
   const labels = new Counter({
     name: 'nocreds_namespace_labels_total',
-    help: 'Namespaces whose label was not what their annotations demand, by what was done',
+    help: 'Namespaces whose label was not what their annotations require, by what was done',
     labelNames: ['result'],
     registers,
   })
@@ -62,7 +62,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   })
   new Gauge({
     name: 'nocreds_namespaces_out_of_sync',
-    help: 'Namespaces whose label is not what their annotations demand',
+    help: 'Namespaces whose label is not what their annotations require',
     registers,
     collect() {
       this.set(sources.namespacesOutOfSync?.() ?? 0)

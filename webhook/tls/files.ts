@@ -14,8 +14,7 @@ export interface FilesOptions {
 }
 
 /**
- * `--tls files`: reads both files again and again, and swaps once they hold another pair that belongs
- * together.
+ * `--tls files`: reads both files periodically, and switches once they hold another matching pair.
  */
 export function createFilesSource(options: FilesOptions): ServingCertificateSource {
   const { certFile, keyFile, clock, log } = options

@@ -2,7 +2,7 @@ import { splitPem } from '../../shared/x509/pem.ts'
 import { createCa, issueLeaf, type Issued } from './certificates.ts'
 import type { RotationPolicy, RotationStep, TlsState } from './rotation.ts'
 
-/** Carries out one step of rotation.ts; `keep` needs none. */
+/** Applies one step of rotation.ts; `up-to-date` needs none. */
 export async function applyStep(
   step: Exclude<RotationStep, 'up-to-date'>,
   state: TlsState | undefined,
@@ -42,7 +42,7 @@ function leafOf(ca: Issued, nowMs: number, policy: RotationPolicy): Promise<Issu
   return issueLeaf({ ca, dnsNames, nowMs, lifetimeSeconds: leafLifetimeSeconds })
 }
 
-/** A bundle grows by one CA at a time; more than a few could only come from very short lives. */
+/** A bundle grows by one CA at a time; more than a few are possible only with very short lifetimes. */
 const MAX_OLD_CAS = 3
 
 function stillTrusted(state: TlsState): string[] {

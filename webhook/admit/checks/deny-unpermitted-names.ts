@@ -7,7 +7,7 @@ import { denied, type Denied } from '../verdict.ts'
 import { CHANGED_BY, describeExpression } from '../wording.ts'
 import type { PermissionFacts } from './deny-unpermitted.ts'
 
-/** The flags that say which names are the cluster's and the authority's. */
+/** The flags that define the names of the cluster and of the authority. */
 export interface NameSettings {
   /** Such as `cluster.local`. */
   readonly clusterDomain: string
@@ -15,7 +15,7 @@ export interface NameSettings {
   readonly authorityUrl: string
 }
 
-/** The names of the certificate, by the function that the authority asks once more. */
+/** Denies names of the certificate, by the same function with which the authority decides again. */
 export function denyUnpermittedNames(
   { pod, namespace, namespaceAnnotations }: PermissionFacts,
   { credentials, certificate }: InjectionRequest,

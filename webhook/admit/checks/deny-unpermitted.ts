@@ -12,21 +12,21 @@ import { denied, type Denied } from '../verdict.ts'
 import { CHANGED_BY, quoted, describeExpression } from '../wording.ts'
 import { denyUnpermittedNames, type NameSettings } from './deny-unpermitted-names.ts'
 
-/** The namespace of a pod, as far as it permits something. */
+/** The namespace of a pod, with what it permits. */
 export interface PermittingNamespace {
   readonly namespace: string
-  /** Undefined where the apiserver knows no such Namespace. */
+  /** Undefined if the apiserver knows no such Namespace. */
   readonly namespaceAnnotations: Readonly<Record<string, string>> | undefined
 }
 
-/** Who asks, and the namespace that permits. */
+/** The pod, and the namespace that permits. */
 export interface PermissionFacts extends PermittingNamespace {
   readonly pod: Pod
 }
 
 /**
- * Whether the namespace permits all that is asked for: the role first, then how it is delivered and under
- * which session name, then the names of the certificate.
+ * Denies unless the namespace permits everything requested: first the role, then its delivery and
+ * session name, then the names of the certificate.
  */
 export function denyUnpermitted(
   facts: PermissionFacts,
@@ -58,8 +58,8 @@ function denyRole(
 }
 
 /**
- * The token for STS is worth every role that trusts the ServiceAccount, so an app holds it only where the
- * Namespace says so. A part of the annotation that is not a delivery permits nothing.
+ * The token for STS is worth every role that trusts the ServiceAccount, so an app holds it only if the
+ * Namespace permits that. A part of the annotation that is not a delivery permits nothing.
  */
 function denyDelivery(
   { namespace, namespaceAnnotations, pod }: PermissionFacts,
@@ -87,12 +87,12 @@ function denyDelivery(
   )
 }
 
-/** Whether processes of one container see those of another, and so read their files by /proc. */
+/** True if processes of one container see those of another, and so can read their files through /proc. */
 function sharesProcesses({ spec }: Pod): boolean {
   return spec.shareProcessNamespace === true
 }
 
-/** Else one team's sessions could bear another's name in CloudTrail and in `aws:userid`. */
+/** Otherwise one team's sessions could use another team's name in CloudTrail and `aws:userid`. */
 function denySessionName(
   { namespace, namespaceAnnotations }: PermittingNamespace,
   { credentials }: InjectionRequest,

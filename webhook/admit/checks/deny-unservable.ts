@@ -11,7 +11,7 @@ import { usesReservedDriver } from './reserved-names.ts'
 
 type Check = (pod: Pod, injection: Injection) => Denied | undefined
 
-/** Whether this pod, whose role and names are permitted, can be given them; a denial where it can not. */
+/** Denies a pod, all of whose requests are permitted, if nocreds cannot serve it. */
 export function denyUnservable(pod: Pod, injection: Injection): Denied | undefined {
   for (const check of CHECKS) {
     const refusal = check(pod, injection)
@@ -30,7 +30,7 @@ const CHECKS: readonly Check[] = [
   denyForeignMounts,
 ]
 
-/** Each of them gets variables and mounts: 3 MiB of short ones would become a patch of more than 100. */
+/** Each of them gets variables and mounts: 3 MiB of short containers would become a patch of over 100 MiB. */
 const MAX_CONTAINERS = 500
 
 function denyTooManyContainers(pod: Pod): Denied | undefined {
@@ -38,7 +38,7 @@ function denyTooManyContainers(pod: Pod): Denied | undefined {
   if (count <= MAX_CONTAINERS) return undefined
   return denied(
     'invalid-object',
-    `the pod has ${count} containers; allowed: ${MAX_CONTAINERS} in a pod that nocreds gives anything`,
+    `the pod has ${count} containers; allowed: ${MAX_CONTAINERS} in a pod that nocreds serves`,
   )
 }
 
@@ -46,7 +46,7 @@ function denyWindows(pod: Pod): Denied | undefined {
   if (!isForWindows(pod)) return undefined
   return denied(
     'windows-pod',
-    'the pod runs on Windows, which nocreds does not support; take role-arn and certificate away or set nocreds.dev/inject: "false"',
+    'the pod runs on Windows, which nocreds does not support; remove role-arn and certificate, or set nocreds.dev/inject: "false"',
   )
 }
 
@@ -68,7 +68,7 @@ function denyLongSessionName(pod: Pod, injection: Injection): Denied | undefined
   )
 }
 
-/** Of our names there are only volumes that this pod gets; inject() makes them what they are to be. */
+/** A volume with a reserved name must be one that this pod gets; inject() then writes its content. */
 function denyForeignVolumes(pod: Pod, injection: Injection): Denied | undefined {
   const wanted = injectedVolumes(injection).map(({ name }) => name)
   const foreign = pod.spec.volumes?.find(
@@ -81,18 +81,18 @@ function denyForeignVolumes(pod: Pod, injection: Injection): Denied | undefined 
     'foreign-volume',
     usesReservedDriver(foreign)
       ? `the pod brings volume ${foreign.name} of CSI driver ${CSI_DRIVER} that nocreds did not write; remove it`
-      : `the pod brings a volume named ${foreign.name}, a name of nocreds, which gives this pod none of that name; remove or rename it`,
+      : `the pod brings a volume named ${foreign.name}, a name reserved for nocreds, which does not add such a volume to this pod; remove or rename it`,
   )
 }
 
-/** One container of our name at most, among the init containers; inject() makes it what it is to be. */
+/** At most one container has the reserved name, and it is an init container; inject() then writes its content. */
 function denyForeignContainers(pod: Pod, injection: Injection): Denied | undefined {
   const named = containersOf(pod).filter(({ name }) => name === EXCHANGER.container)
   const why = whyForeign(named, pod, injection)
   if (why === undefined) return undefined
   return denied(
     'foreign-container',
-    `the pod brings a container named ${EXCHANGER.container}, ${why}; that name is for the sidecar of nocreds, which the webhook adds by itself: remove the container, or rename it if it is yours; if another webhook put it there, exclude ${EXCHANGER.container} in that webhook`,
+    `the pod brings a container named ${EXCHANGER.container}, ${why}; that name is reserved for the sidecar of nocreds, which the webhook adds automatically: remove the container, or rename it if it is yours; if another webhook added it, exclude ${EXCHANGER.container} in that webhook`,
   )
 }
 
@@ -106,26 +106,26 @@ function whyForeign(
   if (more.length > 0) return 'more than once'
   return spec.initContainers?.includes(first) === true
     ? undefined
-    : 'which is to be an init container'
+    : 'which must be an init container'
 }
 
 /**
- * Our volumes are mounted by the sidecar as it is, by others only as we mount them; and nothing else at our folder
- * or below, however its path is spelt: a file there would be read in the place of ours.
+ * Containers beside the sidecar mount the volumes of nocreds only as nocreds does, and mount nothing else at or below
+ * its folder, however the path is spelled: a file there would be read instead of the injected one.
  */
 function denyForeignMounts(pod: Pod, injection: Injection): Denied | undefined {
   const mounts = appMounts(injection)
   const isInjected = (one: VolumeMount): boolean =>
     mounts.some((mount) => equalIgnoringNulls(one, mount))
-  const concernsUs = (one: VolumeMount): boolean =>
+  const isReserved = (one: VolumeMount): boolean =>
     RESERVED_VOLUME_NAMES.includes(one.name) || isAtOrBelow(one.mountPath, SECRETS)
   for (const container of containersOf(pod)) {
     if (container.name === EXCHANGER.container) continue
-    const foreign = container.volumeMounts?.find((one) => concernsUs(one) && !isInjected(one))
+    const foreign = container.volumeMounts?.find((one) => isReserved(one) && !isInjected(one))
     if (foreign === undefined) continue
     return denied(
       'foreign-volume',
-      `container ${container.name} mounts ${foreign.name} at ${foreign.mountPath}: volumes and paths of nocreds are mounted by the webhook only; remove the mount`,
+      `container ${container.name} mounts ${foreign.name} at ${foreign.mountPath}: only the webhook adds mounts of volumes and paths of nocreds; remove the mount`,
     )
   }
   return undefined

@@ -3,33 +3,33 @@ import { RESERVED_VOLUME_NAMES } from '../inject/injection.ts'
 import { containersOf, type Pod, type Volume } from '../pod.ts'
 import { denied, type Denied } from '../verdict.ts'
 
-/** Why a pod gets nothing: it says so itself, or neither it nor its ServiceAccount asks for anything. */
+/** Why a pod gets nothing: it is opted out, or neither it nor its ServiceAccount requests anything. */
 type WithoutRequest = 'opted-out' | 'no-role'
 
 const WHY: Readonly<Record<WithoutRequest, string>> = {
   'opted-out': `is opted out by ${PREFIX}inject: "false"`,
-  'no-role': `asks for nothing: neither it nor its ServiceAccount has ${ROLE_ARN}, or ${CERTIFICATE}: "true"`,
+  'no-role': `requests nothing: neither it nor its ServiceAccount has ${ROLE_ARN}, or ${CERTIFICATE}: "true"`,
 }
 
 const RESTORE: Readonly<Record<WithoutRequest, string>> = {
-  'opted-out': `take ${PREFIX}inject away`,
+  'opted-out': `remove ${PREFIX}inject`,
   'no-role': 'restore the annotations of its Namespace and ServiceAccount first',
 }
 
 /**
- * A pod that gets nothing may bring nothing of our names along either: a hand-made exchanger is as good
- * as ours to anyone who reads its volumes.
+ * A pod that gets nothing must not use reserved names either: the volumes of a hand-made exchanger hold the
+ * same secrets.
  */
 export function denyReservedNames(pod: Pod, reason: WithoutRequest): Denied | undefined {
-  const brought = reservedNameIn(pod)
-  if (brought === undefined) return undefined
+  const found = reservedNameIn(pod)
+  if (found === undefined) return undefined
   return denied(
     'reserved-name',
-    `the pod brings ${brought}, which is reserved for nocreds, but it ${WHY[reason]}; remove that from the pod, or, to restore a pod that nocreds served, ${RESTORE[reason]}`,
+    `the pod brings ${found}, which is reserved for nocreds, but it ${WHY[reason]}; remove that from the pod, or, to restore a pod that nocreds served, ${RESTORE[reason]}`,
   )
 }
 
-/** What of our names a pod brings, in words; undefined where it brings nothing. */
+/** The first use of a reserved name in a pod, in words; undefined if absent. */
 export function reservedNameIn(pod: Pod): string | undefined {
   const names = [...containersOf(pod), ...(pod.spec.ephemeralContainers ?? [])]
   if (names.some(({ name }) => name === EXCHANGER.container)) {
@@ -41,7 +41,7 @@ export function reservedNameIn(pod: Pod): string | undefined {
   return driven === undefined ? undefined : `the volume ${driven.name} of CSI driver ${CSI_DRIVER}`
 }
 
-/** True for a volume that our CSI driver would fill. */
+/** True for a volume of the CSI driver reserved for nocreds. */
 export function usesReservedDriver({ csi }: Volume): boolean {
   return csi?.driver === CSI_DRIVER
 }

@@ -101,7 +101,7 @@ describe('web-identity', () => {
     })
     expect(found.env.slice(0, 2)).toEqual(env)
     expect(found.warnings).toEqual([
-      expect.stringContaining('AWS_ENDPOINT_URL_STS, which wins over the STS endpoint of nocreds'),
+      expect.stringContaining('AWS_ENDPOINT_URL_STS, which takes precedence over the STS endpoint of nocreds'),
     ])
   })
 

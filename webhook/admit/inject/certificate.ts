@@ -28,7 +28,7 @@ function projected(name: string, ...sources: readonly object[]): Volume {
   return { name, projected: { defaultMode: 0o644, sources: [...sources] } }
 }
 
-/** By what the sidecar asks the authority, and knows it. */
+/** Token and trust bundle with which the sidecar calls the authority. */
 function authorityVolume(source: TrustBundleSource): Volume {
   const { name, files, tokenExpirationSeconds } = AUTHORITY_VOLUME
   const serviceAccountToken = {
@@ -39,13 +39,13 @@ function authorityVolume(source: TrustBundleSource): Volume {
   return projected(name, { serviceAccountToken }, trustBundleAs(files.trustBundle, source))
 }
 
-/** Where the sidecar publishes: in memory, so the key never is on a disk. */
+/** Where the sidecar publishes: in memory, so the key is never on a disk. */
 function publishedVolume(): Volume {
   return { name: TLS_VOLUME.name, emptyDir: { medium: 'Memory', sizeLimit: TLS_VOLUME.sizeLimit } }
 }
 
 /**
- * Key and certificate that the kubelet makes and asks for.
+ * Key and certificate that the kubelet generates and requests.
  * Source: Kubernetes API reference, PodCertificateProjection.
  */
 function kubeletVolume(

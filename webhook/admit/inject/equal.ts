@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 
-/** Deep equality where a field that is null or undefined counts as absent. */
+/** Deep equality in which a field that is null or undefined counts as absent. */
 export function equalIgnoringNulls(one: unknown, other: unknown): boolean {
   return isDeepStrictEqual(withoutNulls(one), withoutNulls(other))
 }

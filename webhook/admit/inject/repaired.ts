@@ -6,9 +6,9 @@ import { isHarmlessPath, isHarmlessVariable, OWN_VARIABLES } from './reach.ts'
 import { formsOf } from './resources.ts'
 
 /**
- * A container of our name as it is to be: what others added stays where it cannot reach what the exchanger does
- * (reach.ts), everything else is as we write it, by whatever hand: another webhook, a person, an older version.
- * Idempotent; a container with nothing to put back is returned as it is, by reference.
+ * The sidecar, repaired: additions that cannot affect what the exchanger does (reach.ts) stay, everything else is as
+ * nocreds writes it, whoever changed it: another webhook, a person, an older version.
+ * Idempotent; a container with nothing to repair is returned as it is, by reference.
  *
  * @param injected the container as nocreds writes it
  */
@@ -28,7 +28,7 @@ export function repaired(found: Container, injected: Container, injection: Injec
   return isChanged ? (Object.fromEntries(entries) as Container) : found
 }
 
-/** What was put back, for the eyes of people: fields, variables by name, mounts by path; no values. */
+/** What was repaired, for messages: fields, variables by name, mounts by path; no values. */
 export function putBack(found: Container, after: Container): readonly string[] {
   const fields = new Set([...Object.keys(found), ...Object.keys(after)])
   return [...fields].flatMap((field) => {
@@ -44,7 +44,7 @@ export function putBack(found: Container, after: Container): readonly string[] {
   })
 }
 
-/** The value of a field of the object itself: nobody's field is called `constructor`. */
+/** The value of a field of the object itself: never an inherited one such as `constructor`. */
 function ownField(of: object, field: string): unknown {
   return Object.hasOwn(of, field) ? (of as Readonly<Record<string, unknown>>)[field] : undefined
 }
@@ -55,7 +55,7 @@ function sameOr(theirs: unknown, injected: unknown): unknown {
 
 type Rule = (found: Container, injected: Container, injection: Injection) => unknown
 
-/** The fields of which others may change something without gaining anything. */
+/** The fields in which others may make harmless changes. */
 const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['image', imageOf],
   [
@@ -76,7 +76,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ],
   [
     'volumeMounts',
-    // The apiserver's own token, mounted into every container that it sees for the first time, is one that may stay.
+    // The apiserver's own token, mounted into every container that it sees for the first time, is one of those that may stay.
     (found, injected) =>
       merged(found.volumeMounts, injected.volumeMounts, {
         keyOf: ({ mountPath }) => mountPath,
@@ -90,8 +90,8 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
 ])
 
 /**
- * Another image of the settings, such as the name that a mirror gave it, stays where the container is otherwise of this
- * version. The former image in a container that a former version wrote does not: it may not know what we write now.
+ * Another image of the settings, such as the name that a mirror gave it, stays if the container is otherwise of this
+ * version. The former image in a container of a former version does not: it may not support what this one writes.
  */
 function imageOf(
   found: Container,
@@ -127,7 +127,7 @@ function resourcesOf(
   return isAsInjected ? sameOr(resources, injected.resources) : resources
 }
 
-/** Fields by which platforms confine a container further, or that say what holds anyway. */
+/** Fields by which platforms confine a container further, or that state what already holds. */
 const HARMLESS_SECURITY: Readonly<Record<string, (value: unknown) => boolean>> = {
   privileged: (value) => value === false,
   procMount: (value) => value === 'Default',
@@ -172,11 +172,11 @@ function listOf(value: unknown): readonly unknown[] {
 
 interface Merging<T> {
   readonly keyOf: (one: T) => string
-  /** Whether an element that we do not write stays. */
+  /** Whether an element that nocreds does not write stays. */
   readonly mayStay: (one: T) => boolean
 }
 
-/** The list with each of ours once and as we write it; the list itself where that changes nothing. */
+/** The list with each injected element once, as nocreds writes it; the list itself if that changes nothing. */
 function merged<T extends EnvVar | VolumeMount>(
   found: readonly T[] | null | undefined,
   injected: readonly T[] | null | undefined,

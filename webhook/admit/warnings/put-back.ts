@@ -4,7 +4,7 @@ import type { Injection } from '../inject/injection.ts'
 import { putBack, repaired } from '../inject/repaired.ts'
 import type { Pod } from '../pod.ts'
 
-/** What we had to put back in our own container: its author should keep off it. */
+/** What had to be repaired in the sidecar: whatever changed it should leave it alone. */
 export function putBackWarnings(pod: Pod, injection: Injection): string[] {
   const found = pod.spec.initContainers?.find(({ name }) => name === EXCHANGER.container)
   if (found === undefined) return []
@@ -14,7 +14,7 @@ export function putBackWarnings(pod: Pod, injection: Injection): string[] {
   if (changed.length === 0) return []
   const more = changed.length > 10 ? ', …' : ''
   return [
-    `nocreds: container ${EXCHANGER.container} came otherwise than nocreds writes it (${listOf(changed.slice(0, 10))}${more}), from another webhook, an older version or by hand, and was put back; exclude that container in the other webhook, or take it out of the pod`,
+    `nocreds: container ${EXCHANGER.container} differed from what nocreds writes (${listOf(changed.slice(0, 10))}${more}), changed by another webhook, an older version or by hand, and was repaired; exclude that container in the other webhook, or remove it from the pod`,
   ]
 }
 

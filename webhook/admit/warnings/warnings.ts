@@ -12,8 +12,8 @@ import { variableWarnings } from './variables.ts'
 import { skipWarnings } from './without-effect.ts'
 
 /**
- * What the person who applies the pod should know: variables of their own that stand in the way, and
- * names that no container has. The apiserver hands these on to `kubectl`.
+ * What the person who applies the pod should know: conflicting variables, mounts and ports,
+ * and names that no container has. The apiserver passes these on to `kubectl`.
  */
 export function warningsFor(pod: Pod, injection: Injection): string[] {
   const app = appSide(injection, pod)
