@@ -1,7 +1,7 @@
 /** Test double of patience: what happens over real I/O is waited for, not timed. Never shipped. */
 import { setTimeout as pause } from 'node:timers/promises'
 
-/** Between two looks, in milliseconds. */
+/** Between two polls, in milliseconds. */
 const LOOK_MS = 5
 /** Far above what any loopback exchange takes, so that a wrong condition fails instead of hanging. */
 const MAX_POLLS = 4000

@@ -88,17 +88,17 @@ async function keepFresh(
 ): Promise<Pick<PreparedPod, 'rotateToken' | 'close'>> {
   const timers = new Map<KubeletVolume, Cancel>()
   let closed = false
-  let underWay = Promise.resolve()
+  let inFlight = Promise.resolve()
   const rotate = (volume: KubeletVolume): Promise<void> => {
     timers.get(volume)?.()
-    underWay = underWay.catch(() => undefined).then(() => write(volume))
+    inFlight = inFlight.catch(() => undefined).then(() => write(volume))
     if (!closed) {
       const delayMs = lifetimeSecondsOf(volume) * 1000 * ROTATED_AT
       // The old token stays, as with a kubelet; `close` reports a failure that no later attempt has fixed.
       const onTimer = (): void => void rotate(volume).catch(() => undefined)
       timers.set(volume, clock.after(delayMs, onTimer))
     }
-    return underWay
+    return inFlight
   }
   const rotateAll = async (): Promise<void> => {
     for (const volume of tokenVolumes) await rotate(volume)
@@ -109,7 +109,7 @@ async function keepFresh(
     async close() {
       closed = true
       for (const cancel of timers.values()) cancel()
-      await underWay
+      await inFlight
     },
   }
 }
