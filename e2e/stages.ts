@@ -13,7 +13,7 @@ export function jest(host: Host, args: readonly string[]): Promise<number> {
 
 /**
  * Runs the whole suite, in an order that keeps what disturbs away from what would notice. Each slow file
- * mostly waits, so it goes on beside a stage.
+ * mostly waits, so it runs beside a stage.
  *
  * @returns the exit code, 0 if every test passed
  */
@@ -25,7 +25,7 @@ export async function everyStage(host: Host): Promise<number> {
   const attacks = await stage('e2e/attacks/(?!flood)', '--maxWorkers=2')
   // They change the flags of webhook and authority, so one at a time.
   const certificates = await stage('e2e/certificates/')
-  // It wants every processor, so nothing else goes on meanwhile.
+  // It wants every processor, so nothing else runs meanwhile.
   const before = await outage
   const flood = await stage('e2e/attacks/flood')
   // It restarts the kubelet, which interrupts logs and exec; the faults use neither at length.

@@ -95,7 +95,7 @@ describe('in the place of a trust bundle', () => {
         kind: 'Namespace',
         metadata: { name: namespace },
       })
-      // By an administrator whom the guard of this test does not watch, while the authority is away.
+      // By an administrator whom the guard of this test does not watch, while the authority is down.
       await harness.nocreds.stop(AUTHORITY.service)
       await unguarded(() =>
         create(harness.api, `/api/v1/namespaces/${namespace}/configmaps`, {

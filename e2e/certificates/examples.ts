@@ -1,4 +1,4 @@
-/** How each program of examples/mutual-tls is started, as it stands, on loopback. */
+/** How each program of examples/mutual-tls is started, unchanged, on loopback. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { withEnvoy, withTool } from '../airgap/host-tools.ts'

@@ -1,6 +1,6 @@
 /**
  * Certificates of two minutes under calls ten times a second: renewals, a new intermediate, a new root, an
- * authority that is away for half a lifetime; no call fails. Afterwards one that has ended is refused.
+ * authority that is down for half a lifetime; no call fails. Afterwards one that has expired is refused.
  */
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'

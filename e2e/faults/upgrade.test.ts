@@ -1,6 +1,6 @@
 /**
  * The former version is upgraded by the commands of docs/operations.md, with pods of every kind being created throughout: what
- * either version admits is admitted, and pods of the former one go on.
+ * either version admits is admitted, and pods of the former one continue.
  */
 import { X509Certificate } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -27,7 +27,7 @@ const PAGE = 'docs/operations.md'
 const LEAF_SECONDS = 120
 /** install.yaml as an operator edits it for the time of the upgrade. */
 const EDITED = join(ARTIFACTS, 'install-upgrade.yaml')
-/** Kinds whose pods really run, and go on. */
+/** Kinds whose pods really run, and keep running. */
 const RUNNING = ['process', 'endpoint', 'both', 'web-identity'] as const
 
 let suite: Suite

@@ -193,35 +193,38 @@ async function withoutCertificates(): Promise<void> {
 describe('the exchanger of a pod is killed', () => {
   const CASES = { process: CREDENTIALS_FILES.document, endpoint: CREDENTIALS_FILES.authorization }
 
-  test.each(['process', 'endpoint'] as const)('delivery %s: the app goes on', async (delivery) => {
-    await suite.kubectl.apply({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: {
-        name: delivery,
-        namespace: team.namespace,
-        annotations: { 'nocreds.dev/delivery': delivery },
-      },
-      spec: podSpec(whoAmIThenStay()),
-    })
-    expect(await identityOf(suite, team, delivery)).toEqual(team.identity)
-    const inApp = (...command: string[]): Promise<string> =>
-      suite.kubectl([
-        ...['exec', delivery, '--namespace', team.namespace, '--container', 'app', '--'],
-        ...command,
-      ])
-    const file = `${CREDENTIALS_VOLUME.mountPath}/${CASES[delivery]}`
-    const before = await inApp('cat', file)
-    await killContainer(suite.host, (await exchangerOf(delivery)).containerID)
-    // What the app reads is there while no exchanger is. Compared as a whole: a failure prints no secret.
-    expect((await inApp('cat', file)) === before).toBe(true)
-    await waitFor('the exchanger to be back', 90_000, async () => {
-      const { restartCount, ready } = await exchangerOf(delivery)
-      return restartCount === 1 && ready ? true : undefined
-    })
-    if (delivery === 'endpoint') expect((await inApp('cat', file)) === before).toBe(true)
-    expect(JSON.parse(await inApp('node', '/app/main.mjs'))).toEqual(team.identity)
-  })
+  test.each(['process', 'endpoint'] as const)(
+    'delivery %s: the app continues',
+    async (delivery) => {
+      await suite.kubectl.apply({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: {
+          name: delivery,
+          namespace: team.namespace,
+          annotations: { 'nocreds.dev/delivery': delivery },
+        },
+        spec: podSpec(whoAmIThenStay()),
+      })
+      expect(await identityOf(suite, team, delivery)).toEqual(team.identity)
+      const inApp = (...command: string[]): Promise<string> =>
+        suite.kubectl([
+          ...['exec', delivery, '--namespace', team.namespace, '--container', 'app', '--'],
+          ...command,
+        ])
+      const file = `${CREDENTIALS_VOLUME.mountPath}/${CASES[delivery]}`
+      const before = await inApp('cat', file)
+      await killContainer(suite.host, (await exchangerOf(delivery)).containerID)
+      // What the app reads is there while no exchanger is. Compared as a whole: a failure prints no secret.
+      expect((await inApp('cat', file)) === before).toBe(true)
+      await waitFor('the exchanger to be back', 90_000, async () => {
+        const { restartCount, ready } = await exchangerOf(delivery)
+        return restartCount === 1 && ready ? true : undefined
+      })
+      if (delivery === 'endpoint') expect((await inApp('cat', file)) === before).toBe(true)
+      expect(JSON.parse(await inApp('node', '/app/main.mjs'))).toEqual(team.identity)
+    },
+  )
 
   async function exchangerOf(pod: string) {
     const { status } = await suite.kubectl.get<Status>(['pod', pod, '-n', team.namespace])

@@ -28,7 +28,7 @@ export async function containerNamed(host: Host, name: string): Promise<string> 
   return onNode(host, 'crictl', 'ps', '--quiet', '--state', 'Running', '--name', `^${name}$`)
 }
 
-/** Restarts the kubelet; containers go on meanwhile. */
+/** Restarts the kubelet; containers keep running. */
 export async function restartKubelet(host: Host): Promise<void> {
   await onNode(host, 'systemctl', 'restart', 'kubelet')
 }

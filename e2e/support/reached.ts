@@ -50,7 +50,7 @@ export async function reached(
     const failed = round.find((one) => one.status === 'rejected')
     inSequence = failed === undefined ? inSequence + 1 : 0
     if (inSequence === ROUNDS) return
-    // A sequence that has begun may go on: on a busy machine a round takes seconds.
+    // A sequence that has begun may continue: on a busy machine a round takes seconds.
     if (failed !== undefined && clock.monotonic() >= endMs) {
       const why = messageOf(failed.reason)
       throw new Error(`${what} was not reached in ${limitMs / 1000} s: ${why}`)

@@ -89,15 +89,15 @@ export function start(
   }
 }
 
-/** Between two looks in milliseconds, and how many there are: fewer than a test's own timeout allows. */
-const LOOKS = { everyMs: 20, most: 1250 } as const
+/** Between two polls in milliseconds, and how many there are: fewer than a test's own timeout allows. */
+const POLLS = { everyMs: 20, max: 1250 } as const
 
 /** Resolves with the result of `find` once it is not undefined; rejects if it never is. */
 export async function until<T>(find: () => T | undefined | Promise<T | undefined>): Promise<T> {
-  for (let look = 0; look < LOOKS.most; look += 1) {
+  for (let poll = 0; poll < POLLS.max; poll += 1) {
     const found = await find()
     if (found !== undefined) return found
-    await pause(LOOKS.everyMs)
+    await pause(POLLS.everyMs)
   }
   throw new Error(`never came true: ${find.toString()}`)
 }

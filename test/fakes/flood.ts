@@ -54,7 +54,7 @@ const COSTLY = Buffer.from(
   `[${'{},'.repeat(MAX_VALUES / 2)}"${'x'.repeat(LARGEST - 1.5 * MAX_VALUES - 10)}"]`,
 )
 
-/** Begins at once and goes on until it is stopped. */
+/** Begins at once and runs until it is stopped. */
 export function flood(options: FloodOptions): Flood {
   const sockets = new Set<Socket>()
   const counts = { opened: 0, bytesSent: 0 }
