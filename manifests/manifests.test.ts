@@ -254,7 +254,7 @@ describe('Deployment', () => {
     expect(parseFlags(line)).toEqual(config)
   })
 
-  test('the objects that the webhook expects are there', () => {
+  test('the objects that the webhook expects exist', () => {
     const { namespace } = config
     for (const [kind, name] of [
       ['Service', config.service],

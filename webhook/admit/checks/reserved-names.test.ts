@@ -39,8 +39,8 @@ function decideWithoutRole(pod: Pod): Verdict {
   return decideByPodAlone(pod) ?? decidePod(facts, SETTINGS)
 }
 
-describe('names of ours on a pod that gets nothing', () => {
-  test('are denied in whatever list and place they stand', () => {
+describe('reserved names on a pod that gets nothing', () => {
+  test('are denied in every list and at every position', () => {
     fc.assert(
       fc.property(anyPod, ours, fc.nat(9), (pod, { list, item }, at) => {
         const bringing = withOne(pod, list, item, at)

@@ -6,7 +6,7 @@ import { SETTINGS } from '../../../test/fakes/webhook-settings.ts'
 import type { Container } from '../pod.ts'
 import { injectedContainer } from './additions.ts'
 import type { Injection } from './injection.ts'
-import { putBack, repaired } from './repaired.ts'
+import { repairedParts, repaired } from './repaired.ts'
 import { formsOf } from './resources.ts'
 
 const DIGEST = `@sha256:${'a'.repeat(64)}`
@@ -38,7 +38,7 @@ function ours(injection: Injection = INJECTION): Container {
   return injectedContainer(injection, NO_POD)!
 }
 
-/** Our container with a few fields changed, and put back. */
+/** The injected container with a few fields changed, and repaired. */
 function after(changes: object, settings: Partial<Injection> = {}): Container {
   const injection = { ...INJECTION, ...settings }
   const our = ours(injection)
@@ -52,7 +52,7 @@ const withMount = (...more: object[]): object => ({
   volumeMounts: [...ours().volumeMounts!, ...more],
 })
 
-test('ours stays as it is, by reference', () => {
+test('the injected container stays as it is, by reference', () => {
   const our = ours()
   const found = { ...our, args: null, env: our.env!.map((one) => ({ ...one })) }
   expect(repaired(found, our, INJECTION)).toBe(found)
@@ -76,7 +76,7 @@ describe('image', () => {
 
   test.each([
     ['another probe', { startupProbe: { exec: { command: ['test', '-e', '/x'] } } }],
-    ['another variable of ours', withEnv({ name: 'NOCREDS_OLD', value: 'x' })],
+    ['an unknown variable of nocreds', withEnv({ name: 'NOCREDS_OLD', value: 'x' })],
     ['another hook', { lifecycle: {} }],
   ])(
     'the former one in a container of a former version, by %s, is the present one',
@@ -120,14 +120,14 @@ describe('variables', () => {
   })
 
   test.each(['HTTPS_PROXY', 'AWS_REGION', 'CORP_SITE', 'KUBERNETES_SERVICE_HOST', 'path'])(
-    '%s stays, where it stood',
+    '%s stays, in its place',
     (name) => {
       const env = [{ name, value: 'x' }, ...ours().env!]
       expect(after({ env })).toEqual({ ...ours(), env })
     },
   )
 
-  test('ours have their value again, once', () => {
+  test('injected ones get their value again, once', () => {
     const changed = ours().env!.map((one) => ({ ...one, value: 'https://thief.example' }))
     expect(after({ env: changed })).toEqual(ours())
     expect(after({ env: [...ours().env!, ...changed] })).toEqual(ours())
@@ -146,7 +146,7 @@ describe('mounts', () => {
     expect(after(withMount({ name: 'mine', mountPath }))).toEqual(ours())
   })
 
-  test('of our volumes elsewhere, or of others at our paths, are gone', () => {
+  test('of injected volumes elsewhere, or of others at reserved paths, are removed', () => {
     const [token, credentials] = ours().volumeMounts!
     expect(after(withMount({ ...token, mountPath: '/data' }))).toEqual(ours())
     expect(after(withMount({ name: 'nocreds-tls', mountPath: '/data' }))).toEqual(ours())
@@ -179,7 +179,7 @@ describe('resources', () => {
     )
   })
 
-  test('those that we wrote while the pod was another one become those of this pod', () => {
+  test('those injected for an earlier form of the pod become those of this one', () => {
     for (const resources of formsOf(DEFAULT_EXCHANGER_RESOURCES)) {
       expect(after({ resources })).toEqual(ours())
     }
@@ -201,7 +201,7 @@ describe('securityContext', () => {
     { procMount: 'Unmasked' },
     { future: true },
     { constructor: 'x' },
-  ])('%j is put back', (change) => {
+  ])('%j is repaired', (change) => {
     expect(after({ securityContext: { ...context, ...change } })).toEqual(ours())
   })
 
@@ -215,7 +215,7 @@ describe('securityContext', () => {
     expect(after({ securityContext })['securityContext']).toEqual(securityContext)
   })
 
-  test('where the platform says the user, any but root stays', () => {
+  test('if the platform sets the user, any but root stays', () => {
     const settings = { exchangerUser: 'platform' } as const
     const without = Object.fromEntries(
       Object.entries(context).filter(
@@ -231,7 +231,7 @@ describe('securityContext', () => {
   })
 })
 
-test('any other field that is added, changed or missing is put back, and named', () => {
+test('any other field that is added, changed or missing is repaired, and named', () => {
   const our = ours()
   const free = ['env', 'volumeMounts', 'resources', 'resizePolicy']
   const changed = Object.keys(our).filter((field) => !free.includes(field))
@@ -243,17 +243,17 @@ test('any other field that is added, changed or missing is put back, and named',
     fc.property(fc.oneof(added, fc.constantFrom(...changed)), value, (field, one) => {
       expect(after({ [field]: one })).toEqual(our)
       const found = { ...our, [field]: one }
-      expect(putBack(found, repaired(found, our, INJECTION))).toEqual([field])
+      expect(repairedParts(found, repaired(found, our, INJECTION))).toEqual([field])
     }),
   )
   for (const field of changed) expect(after({ [field]: undefined })).toEqual(our)
 })
 
-test('a lost restartPolicy is there again', () => {
+test('a lost restartPolicy is restored', () => {
   expect(after({ restartPolicy: undefined }).restartPolicy).toBe('Always')
 })
 
-test('what was put back is named, without values', () => {
+test('what was repaired is named, without values', () => {
   const our = ours()
   const found = {
     ...our,
@@ -262,7 +262,7 @@ test('what was put back is named, without values', () => {
     resources: { claims: [{ name: 'dev' }] },
     args: ['secret'],
   }
-  expect(putBack(found, repaired(found, our, INJECTION))).toEqual([
+  expect(repairedParts(found, repaired(found, our, INJECTION))).toEqual([
     'variable NODE_OPTIONS',
     'mount /usr',
     'args',
