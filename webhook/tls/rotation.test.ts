@@ -160,8 +160,8 @@ describe('a CA is replaced without a gap', () => {
 })
 
 describe('an unusable state is reset', () => {
-  const stranger = async (): Promise<TlsState> =>
-    applyStep('reset', undefined, START, { ...POLICY, dnsNames: ['stranger.svc'] })
+  const foreign = async (): Promise<TlsState> =>
+    applyStep('reset', undefined, START, { ...POLICY, dnsNames: ['foreign.svc'] })
 
   test('nothing', () => {
     expect(nextStep(undefined, START, POLICY)).toBe('reset')
@@ -170,7 +170,7 @@ describe('an unusable state is reset', () => {
   test.each(['caCertPem', 'caKeyPem', 'bundlePem', 'certPem', 'keyPem'] as const)(
     'where %s is missing, garbage, cut, or of another state',
     async (field) => {
-      const other = await stranger()
+      const other = await foreign()
       for (const text of ['', 'garbage', fresh[field].slice(0, -60), other[field]]) {
         expect(nextStep({ ...fresh, [field]: text }, START, POLICY)).toBe('reset')
       }
@@ -179,7 +179,7 @@ describe('an unusable state is reset', () => {
 
   test('a leaf that only claims to be from the CA', async () => {
     const { certPem, keyPem } = await issueLeaf({
-      ca: { certPem: fresh.caCertPem, keyPem: (await stranger()).caKeyPem },
+      ca: { certPem: fresh.caCertPem, keyPem: (await foreign()).caKeyPem },
       dnsNames: POLICY.dnsNames,
       nowMs: START,
       lifetimeSeconds: 60,
