@@ -146,7 +146,7 @@ export interface InjectionDefaults {
 }
 
 /**
- * Resolves what a pod asks for; undefined if it asks for neither role nor certificate.
+ * Resolves what a pod requests; undefined if it requests neither role nor certificate.
  *
  * | value                | precedence                         |
  * |----------------------|------------------------------------|

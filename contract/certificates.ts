@@ -1,6 +1,6 @@
 /**
  * Every name of a workload's certificate that pod, authority and manifests must agree on, and how the
- * exchanger asks the authority for one.
+ * exchanger requests one from the authority.
  */
 import { PREFIX, SECRETS } from './names.ts'
 
@@ -16,7 +16,7 @@ export const AUTHORITY = {
   path: '/v1/certificates',
   /** `GET`, without a token: what is in the trust bundle is public. */
   trustBundlePath: '/v1/trust-bundle',
-  /** Audience of the tokens by which pods ask. */
+  /** Audience of the tokens with which pods authenticate. */
   audience: `${PREFIX}authority`,
   /** Name of the signer for the kubelet's PodCertificateRequests. */
   signerName: `${PREFIX}workload`,
@@ -34,7 +34,7 @@ export const CLUSTER_TRUST_BUNDLE = {
   signerName: AUTHORITY.signerName,
 } as const
 
-/** What the exchanger needs to ask the authority; no app mounts it. */
+/** What the exchanger needs to call the authority; no app mounts it. */
 export const AUTHORITY_VOLUME = {
   name: 'nocreds-authority',
   mountPath: `${SECRETS}/authority`,
@@ -73,7 +73,7 @@ export const TLS_DIR_ENV = 'NOCREDS_TLS_DIR'
 export const KEY_TYPE = 'ECDSAP256'
 
 export const DEFAULT_CERTIFICATE_SECONDS = 3600
-/** Bounds of what a pod may ask for, both inclusive; Kubernetes has the same lower one. */
+/** Bounds of what a pod may request, both inclusive; Kubernetes has the same minimum. */
 export const CERTIFICATE_SECONDS = { min: 3600, max: 86_400 } as const
 
 /** Bounds on what travels, in bytes. */

@@ -126,7 +126,7 @@ export const CERTIFICATE_IN_POD = {
   terminationMessageFile: EXCHANGER.terminationMessagePath,
 } as const
 
-/** The env of a sidecar. The pod's name comes by the downward API, so it is not asked for. */
+/** The env of a sidecar. The pod's name comes from the downward API, so it is not a parameter. */
 export function toEnv(
   credentials: Omit<CredentialsConfig, 'pod'> | undefined,
   certificate?: Omit<CertificateConfig, 'pod'>,

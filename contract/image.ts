@@ -18,6 +18,6 @@ export function isSameImage(one: string, other: string): boolean {
   return one === other || (digest !== undefined && digest === digestOf(other))
 }
 
-/** When the kubelet asks the registry again. Source: Kubernetes, "Images". */
+/** When the kubelet checks the registry again. Source: Kubernetes, "Images". */
 export const PULL_POLICIES = ['IfNotPresent', 'Always'] as const
 export type PullPolicy = (typeof PULL_POLICIES)[number]

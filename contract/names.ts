@@ -18,7 +18,7 @@ export const PERMITTED_ROLES = `${PREFIX}permitted-roles`
 /** An RE2 expression over names of certificates, beyond those of the namespace's own Services. */
 export const PERMITTED_DNS_NAMES = `${PREFIX}permitted-dns-names`
 
-/** Deliveries that pods of a namespace may ask for, separated by commas. */
+/** Deliveries that pods of a namespace may request, separated by commas. */
 export const PERMITTED_DELIVERIES = `${PREFIX}permitted-deliveries`
 
 /** An RE2 expression over session name templates, beyond those that begin with the namespace. */

@@ -30,7 +30,7 @@ export function text(
   }
 }
 
-/** What a message says of a text that is out of bounds. */
+/** How a message shows a text that is out of bounds. */
 export function quoted({ isSecret }: Pick<ValueKind<unknown>, 'isSecret'>, text: string): string {
   return isSecret?.(text) === true
     ? 'not shown, as it may hold a password or a key'

@@ -10,7 +10,7 @@ const deployment = installed('Deployment', AUTHORITY.service)
 const podSpec = at(deployment, 'spec', 'template', 'spec')
 const container = at(podSpec, 'containers', 0) as Record<string, unknown>
 
-test('the objects that flags and contract name are there', () => {
+test('the objects that flags and contract name exist', () => {
   const args = (container['args'] as string[]).join('\n')
   const settings = at(installed('ConfigMap', 'nocreds-settings'), 'data') as Record<string, string>
   expect(container['env']).toEqual([
@@ -113,7 +113,7 @@ describe('rights of the authority', () => {
   })
 })
 
-test('defaults suit each other', () => {
+test('defaults of the flags match', () => {
   expect(Object.keys(FLAGS)).toContain('trust-domain')
   expect(() => parseFlags([])).not.toThrow()
   expect(() => parseFlags(['--intermediate-lifetime-seconds', '86400'])).toThrow(/at least 4 times/)

@@ -158,8 +158,8 @@ describe('names of the contract', () => {
     const ofCertManager = ['nocreds-ca', 'nocreds-self-signed', 'nocreds-webhook-certificate']
     const ofClientCa = ['nocreds-client-ca', 'nocreds-webhook-client-ca']
     const volumes = [TOKEN_VOLUME, CREDENTIALS_VOLUME, AUTHORITY_VOLUME, TLS_VOLUME]
-    const ours = [TRUST_BUNDLE.configMap, EXCHANGER.container]
-    const contract = [...volumes.map(({ name }) => name), ...ours]
+    const reserved = [TRUST_BUNDLE.configMap, EXCHANGER.container]
+    const contract = [...volumes.map(({ name }) => name), ...reserved]
     const used = found(/(?<![\w/])nocreds-[\w-]*\w/g)
     expect([...objects, ...ofOverlays, ...ofCertManager, ...ofClientCa, ...contract]).toEqual(
       expect.arrayContaining(used),
@@ -254,7 +254,7 @@ describe('Deployment', () => {
     expect(parseFlags(line)).toEqual(config)
   })
 
-  test('the objects that the webhook expects are there', () => {
+  test('the objects that the webhook expects exist', () => {
     const { namespace } = config
     for (const [kind, name] of [
       ['Service', config.service],

@@ -118,7 +118,7 @@ describe('parseFlags', () => {
       [...REQUIRED, '--sts-ca=-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'],
       'block 1 of --sts-ca (stsCa of nocreds-settings) is no certificate',
     ],
-    ['pseudo-region', [...REQUIRED, '--default-region', 'aws-global'], 'no pseudo-region'],
+    ['pseudo-region', [...REQUIRED, '--default-region', 'aws-global'], 'not a pseudo-region'],
     ['cluster domain', [...REQUIRED, '--cluster-domain', 'A.b'], '--cluster-domain is "A.b"'],
     ['lifetime', [...REQUIRED, '--leaf-lifetime-seconds', '5'], 'whole seconds from 60'],
     [
@@ -138,7 +138,7 @@ describe('parseFlags', () => {
     )
   })
 
-  test('an STS by http where that is accepted, and by https in any case', () => {
+  test('an http STS if that is accepted, and an https one always', () => {
     const http = ['--sts-endpoint', 'http://sts.example.com', '--sts-http', 'accepted']
     expect(parseFlags([...REQUIRED, ...http])).toMatchObject({
       'sts-endpoint': 'http://sts.example.com',
@@ -180,7 +180,7 @@ describe('parseFlags', () => {
     })
   })
 
-  test('the user of the sidecar: an id, or what the platform gives', () => {
+  test('the user of the sidecar: an id, or what the platform sets', () => {
     for (const [text, user] of [
       ['1', 1],
       ['1000680000', 1_000_680_000],

@@ -79,7 +79,7 @@ describe('the command line', () => {
       '--tls-cert /c cannot be read: ENOENT',
     ],
   ]
-  test.each(BAD)('%j ends with exit code 2', async (flags, message) => {
+  test.each(BAD)('%j exits with code 2', async (flags, message) => {
     const ports = flags.includes('--objects') ? ['--port', '0', '--metrics-port', '0'] : []
     const { code, stderr } = await outcomeOf(start(...flags, ...ports))
     expect(stderr).toContain(message)
@@ -93,7 +93,7 @@ describe('the command line', () => {
   })
 })
 
-test('answers a review, logs one line for it, and ends on SIGTERM with exit code 0', async () => {
+test('answers a review, logs one line for it, and exits with code 0 on SIGTERM', async () => {
   const { caPem, certPem, keyPem } = await throwawayCertificate(['127.0.0.1'])
   await writeFile(join(folder, 'tls.crt'), certPem)
   await writeFile(join(folder, 'tls.key'), keyPem)

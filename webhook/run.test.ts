@@ -169,7 +169,7 @@ describe('the webhook, standalone', () => {
     await expect(handshake('TLSv1.1')).rejects.toThrow()
   })
 
-  test('becomes unready and closes when it is told to stop', async () => {
+  test('becomes unready and closes on stop', async () => {
     await writeLeaf()
     const running = await start()
     webhook = undefined

@@ -67,7 +67,7 @@ describe("the cluster's own audience", () => {
   })
 })
 
-test('--default-delivery web-identity is said to need permission, no other is', () => {
+test('only --default-delivery web-identity logs that it needs permission', () => {
   for (const delivery of ['process', 'endpoint', 'web-identity']) {
     const { deps, lines } = recordedDeps()
     warnOfDefaultDelivery(config('--default-delivery', delivery), deps.log)

@@ -19,7 +19,7 @@ const decide = (now: Namespace, before?: Namespace): ReturnType<typeof decideNam
   decideNamespace({ namespace: now, before })
 
 describe('decideNamespace', () => {
-  test('warns of an expression for a glob and of annotations of other injectors, as often as ours change', () => {
+  test('warns of an expression for a glob and of annotations of other injectors, whenever those of nocreds change', () => {
     const glob = { [EXPRESSION]: 'arn:aws:iam::111122223333:role/team-a/*' }
     const peers = { 'iam.amazonaws.com/permitted': '.*', 'iam.amazonaws.com/allowed-roles': '[]' }
     const before = namespace({ ...glob, ...peers })
@@ -97,22 +97,19 @@ describe('decideNamespace', () => {
     [EXPRESSION, ' |arn:aws:iam::111122223333:role/a', 'role'],
     [NAMES, '(?:a\\.example\\.com)?', 'name'],
     [SESSION_NAMES, '.*', 'session name'],
-  ])(
-    'one that matches the empty text is denied where it is new: %s %j',
-    (key, expression, what) => {
-      const refused = {
-        decision: 'denied',
-        reason: 'invalid-expression',
-        message: `Namespace team-a: annotation ${key} is ${JSON.stringify(expression)}; allowed: an RE2 expression, but it matches the empty text, which is not a ${what}; write .+ for every ${what}`,
-      }
-      const now = namespace({ [key]: expression })
-      expect(decide(now)).toMatchObject(refused)
-      expect(decide(now, namespace({}))).toMatchObject(refused)
-      expect(decide(now, namespace({ [key]: '.+' }))).toMatchObject(refused)
-    },
-  )
+  ])('one that matches the empty text is denied if it is new: %s %j', (key, expression, what) => {
+    const refused = {
+      decision: 'denied',
+      reason: 'invalid-expression',
+      message: `Namespace team-a: annotation ${key} is ${JSON.stringify(expression)}; allowed: an RE2 expression, but it matches the empty text, which is not a ${what}; write .+ for every ${what}`,
+    }
+    const now = namespace({ [key]: expression })
+    expect(decide(now)).toMatchObject(refused)
+    expect(decide(now, namespace({}))).toMatchObject(refused)
+    expect(decide(now, namespace({ [key]: '.+' }))).toMatchObject(refused)
+  })
 
-  test('one that matches the empty text and stands already may stay', () => {
+  test('an existing one that matches the empty text may stay', () => {
     const before = namespace({ [EXPRESSION]: '.*' }, { [LABEL]: 'enabled' })
     const now = namespace(
       { [EXPRESSION]: '.*', [DELIVERIES]: 'web-identity' },
@@ -177,7 +174,7 @@ describe('decideNamespace', () => {
     })
   })
 
-  test('an update that leaves our annotations alone is never denied', () => {
+  test('an update that does not change annotations of nocreds is never denied', () => {
     const broken = namespace({ [EXPRESSION]: '(' }, { [LABEL]: 'enabled' })
     const relabelled = namespace({ [EXPRESSION]: '(', team: 'a' }, { [LABEL]: 'enabled', x: 'y' })
     expect(decide(relabelled, broken)).toMatchObject({

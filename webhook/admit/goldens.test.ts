@@ -11,7 +11,7 @@ import { podSchema } from './pod.ts'
  * Each case is a file that `kubectl apply` takes: Namespace, ServiceAccount and Pod. Its `.want.yaml`
  * holds the verdict and the pod as it is after the patch, applied by an independent library.
  * A name with `by-kubelet` has the certificate source `pod-certificate`, one with `cluster-trust-bundle` about the flag.
- * `UPDATE_GOLDENS=1 npm test -- goldens` writes them anew; read the difference before you commit it.
+ * `UPDATE_GOLDENS=1 npm test -- goldens` rewrites them; read the diff before you commit it.
  */
 const FOLDER = join(import.meta.dirname, 'testdata')
 const CASES = readdirSync(FOLDER)

@@ -4,7 +4,7 @@ import { canonicalPath, isAtOrBelow } from './paths.ts'
 
 const OURS = '/var/run/secrets/nocreds.dev/aws'
 
-describe('every spelling of a path of ours is one', () => {
+describe('every spelling of a reserved path is recognised', () => {
   test.each([
     '/var/run/secrets/nocreds.dev/aws/',
     '/var/run/secrets/nocreds.dev//aws',

@@ -1,7 +1,7 @@
 import type { Operation } from '../../shared/server/kube/kube-client.ts'
 
 /**
- * Why an object was admitted or denied: the label of the metric and a field of the decision log. `denied`: the object
+ * Why an object was admitted or denied: a label of the metric and a field of the decision log. `denied`: the object
  * must change; `retry`: denied, but the same request may succeed soon.
  */
 export const REASONS = {

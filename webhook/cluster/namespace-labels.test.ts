@@ -72,7 +72,7 @@ async function inStep(reader: CachedReader, ms = SOON_MS): Promise<void> {
   })
 }
 
-describe('a Namespace that was annotated while no webhook was asked', () => {
+describe('a Namespace that was annotated while the webhook was not called', () => {
   test.each([
     ['roles', PERMITTED],
     ['names of certificates', { 'nocreds.dev/permitted-dns-names': '' }],
@@ -86,7 +86,7 @@ describe('a Namespace that was annotated while no webhook was asked', () => {
     expect(said).toContain('namespace label synced')
   })
 
-  test('has it where it comes later, as by a restore', async () => {
+  test('has it if it is created later, as by a restore', async () => {
     const reader = await start()
     write('restored', { annotations: PERMITTED })
     await eventually(() => reader.namespacesOutOfSync === 1)
@@ -94,7 +94,7 @@ describe('a Namespace that was annotated while no webhook was asked', () => {
     expect(labelsOf('restored')).toEqual(ENABLED)
   })
 
-  test('loses it where the annotations went', async () => {
+  test('loses it if the annotations were removed', async () => {
     write('former', { labels: { ...ENABLED, a: 'b' } })
     write('blank', { labels: ENABLED, annotations: { 'nocreds.dev/permitted-roles': ' \n' } })
     await inStep(await start())
@@ -103,7 +103,7 @@ describe('a Namespace that was annotated while no webhook was asked', () => {
     expect(results).toEqual(['label-removed', 'label-removed'])
   })
 
-  test('has it, and the log says so, where an expression is invalid and so permits nothing', async () => {
+  test('has it, with a log line, if an expression is invalid and so permits nothing', async () => {
     write('broken', { annotations: { 'nocreds.dev/permitted-roles': '(' } })
     await inStep(await start())
     expect(labelsOf('broken')).toEqual(ENABLED)

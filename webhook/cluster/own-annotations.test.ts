@@ -90,12 +90,12 @@ function isListInBounds(key: string, text: string): boolean {
 describe("the annotation of EKS's own injector", () => {
   const eks = { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::111122223333:role/x'.repeat(1000) }
 
-  test('is known to be there, and costs nothing', () => {
+  test('is known to exist, and takes no memory', () => {
     expect(keepOwnAnnotations(eks).annotations).toEqual({ 'eks.amazonaws.com/role-arn': '' })
     expect(keepOwnAnnotations({ ...eks })).toBe(keepOwnAnnotations(eks))
   })
 
-  test('stands beside ours', () => {
+  test('is kept beside those of nocreds', () => {
     expect(keepOwnAnnotations({ ...eks, 'nocreds.dev/delivery': 'process' }).annotations).toEqual({
       'eks.amazonaws.com/role-arn': '',
       'nocreds.dev/delivery': 'process',

@@ -281,7 +281,7 @@ describe('a review that is made to cost much', () => {
     expect([status, answer.code]).toEqual([413, 'ERR_BODY_TOO_LARGE'])
   })
 
-  test('more reviews that wait for the apiserver than there is memory for', async () => {
+  test('more reviews waiting for the apiserver than fit into memory', async () => {
     const recorded = recordedDeps({ ...CLUSTER, namespace: () => new Promise(() => undefined) })
     const budget = { max: 200_000, maxPerAddress: 200_000 }
     const { clock } = recorded.deps
@@ -300,7 +300,7 @@ describe('a review that is made to cost much', () => {
   })
 })
 
-describe('faults', () => {
+describe('errors', () => {
   const failing = (error: Error): ClusterReader => ({
     ...CLUSTER,
     serviceAccount: () => Promise.reject(error),
@@ -318,7 +318,7 @@ describe('faults', () => {
     })
   })
 
-  test('a fault inside one review denies that one, and shows nothing of it', async () => {
+  test('an internal error denies that one review, and its text is not shown', async () => {
     const recorded = recordedDeps(failing(new TypeError('x is not a function')))
     const [, answer] = await post(`${await serve(recorded)}/mutate/pods`, podReview())
     expect(answer.response).toMatchObject({ allowed: false, status: { code: 500 } })
@@ -326,7 +326,7 @@ describe('faults', () => {
     expect(recorded.lines).toContainEqual(expect.objectContaining({ error: 'x is not a function' }))
   })
 
-  test('a decision that does not come is denied before the apiserver gives up', async () => {
+  test('a late decision is denied before the apiserver times out', async () => {
     const stuck: ClusterReader = { ...CLUSTER, namespace: () => new Promise(() => undefined) }
     const [, answer] = await post(
       `${await serve(recordedDeps(stuck))}/mutate/pods?timeout=1s`,
@@ -336,7 +336,7 @@ describe('faults', () => {
     expect(answer.response?.status?.message).toContain('(deadline-exceeded)')
   })
 
-  test('a denial for want of permission is checked against the apiserver first', async () => {
+  test('a denial for lack of permission is checked against the apiserver first', async () => {
     const asked: boolean[] = []
     const lagging: ClusterReader = {
       ...CLUSTER,
@@ -376,7 +376,7 @@ describe('faults', () => {
     expect(answer.response?.allowed).toBe(true)
   })
 
-  test('so is one for want of a name of a certificate', async () => {
+  test('so is one for a name of a certificate', async () => {
     const names = 'nocreds.dev/permitted-dns-names'
     const lagging: ClusterReader = {
       ...CLUSTER,

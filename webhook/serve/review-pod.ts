@@ -50,7 +50,8 @@ export function reviewPod(
   const pod = parsed.data
   const subject = { namespace, name: nameOf(pod), serviceAccount: serviceAccountOf(pod) }
   const verdict = decideByPodAlone(pod) ?? decideWithCluster(pod, namespace, { cluster, settings })
-  if (verdict instanceof Promise) return verdict.then((given) => ({ verdict: given, subject }))
+  if (verdict instanceof Promise)
+    return verdict.then((resolved) => ({ verdict: resolved, subject }))
   return { verdict, subject }
 }
 

@@ -73,7 +73,7 @@ async function look(): Promise<void> {
 const warnings = (): string[] => logged.filter((line) => line.includes('"warn"'))
 
 describe('at the start', () => {
-  test('takes the pair and says until when it holds', async () => {
+  test('loads the pair and logs its expiration', async () => {
     await writePair(pair(0))
     expect(source.ready).toBe(false)
     const first = await source.start()
@@ -157,7 +157,7 @@ describe('while it runs', () => {
   })
 })
 
-test('stop ends the looking, even in the middle of a look', async () => {
+test('stop ends polling, even during a poll', async () => {
   clock = new VirtualClock(undefined, 0) // returns while the look is still reading
   source = newSource()
   await writePair(pair(0))
@@ -181,7 +181,7 @@ const writing = fc.record({
   part: fc.oneof(fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true })),
 })
 
-test('whatever is half written, what is served belongs together; a whole pair is taken', async () => {
+test('half-written files never lead to a mixed pair; a complete pair is loaded', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(writing, { minLength: 1, maxLength: 8 }), async (steps) => {
       source.stop()

@@ -118,7 +118,7 @@ test('at every moment every replica serves what the published caBundle trusts', 
   const leaves = new Set<string>()
   for (let step = 0; step < RUN_MS / STEP_MS; step += 1) {
     await clock.advance(STEP_MS)
-    // At rest each waits for one timer; one that issues takes real time, but none of the clock's.
+    // When idle each waits for one timer; issuing takes real time, but no time of the clock.
     await eventually(() => clock.pending === replicas.length)
     bundles.push(publishedBundle(store))
     const known = bundles.slice(-1 - LAG_STEPS).filter((bundlePem) => bundlePem !== '')

@@ -40,7 +40,7 @@ beforeAll(async () => {
   moved = await applyStep('renew-leaf', joined, MOVED, POLICY)
 })
 
-describe('a state at rest', () => {
+describe('a converged state', () => {
   test.each([
     ['new', 0, 'up-to-date'],
     ['before two thirds of the leaf', LEAF_DUE - 1, 'up-to-date'],
@@ -127,7 +127,7 @@ describe('a CA is replaced without a gap', () => {
     expect(nextStep(joined, JOINED + afterMs, POLICY)).toBe(step)
   })
 
-  test('a leaf that ends within the overlap does not wait: nobody trusts it any more', async () => {
+  test('a leaf that expires within the overlap does not wait', async () => {
     const short = { ...POLICY, leafLifetimeSeconds: 60 }
     const ending = await applyStep('renew-leaf', fresh, JOINED - MINUTE, short)
     const state = await applyStep('add-ca', ending, JOINED, POLICY)
@@ -151,7 +151,7 @@ describe('a CA is replaced without a gap', () => {
     expect(nextStep(alone, last, POLICY)).toBe('up-to-date')
   })
 
-  test('a new leaf is given the time to get around before the old CA leaves', async () => {
+  test('a new leaf has time to propagate before the old CA is dropped', async () => {
     const last = JOINED + 30 * DAY
     const state = await applyStep('renew-leaf', moved, last - MINUTE, POLICY)
     expect(nextStep(state, last, POLICY)).toBe('up-to-date')
@@ -159,9 +159,9 @@ describe('a CA is replaced without a gap', () => {
   })
 })
 
-describe('what does not hold together starts anew', () => {
-  const stranger = async (): Promise<TlsState> =>
-    applyStep('reset', undefined, START, { ...POLICY, dnsNames: ['stranger.svc'] })
+describe('an unusable state is reset', () => {
+  const foreign = async (): Promise<TlsState> =>
+    applyStep('reset', undefined, START, { ...POLICY, dnsNames: ['foreign.svc'] })
 
   test('nothing', () => {
     expect(nextStep(undefined, START, POLICY)).toBe('reset')
@@ -170,7 +170,7 @@ describe('what does not hold together starts anew', () => {
   test.each(['caCertPem', 'caKeyPem', 'bundlePem', 'certPem', 'keyPem'] as const)(
     'where %s is missing, garbage, cut, or of another state',
     async (field) => {
-      const other = await stranger()
+      const other = await foreign()
       for (const text of ['', 'garbage', fresh[field].slice(0, -60), other[field]]) {
         expect(nextStep({ ...fresh, [field]: text }, START, POLICY)).toBe('reset')
       }
@@ -179,7 +179,7 @@ describe('what does not hold together starts anew', () => {
 
   test('a leaf that only claims to be from the CA', async () => {
     const { certPem, keyPem } = await issueLeaf({
-      ca: { certPem: fresh.caCertPem, keyPem: (await stranger()).caKeyPem },
+      ca: { certPem: fresh.caCertPem, keyPem: (await foreign()).caKeyPem },
       dnsNames: POLICY.dnsNames,
       nowMs: START,
       lifetimeSeconds: 60,

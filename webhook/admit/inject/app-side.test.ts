@@ -67,7 +67,7 @@ const valueOf = ({ env }: Found, name: string): unknown =>
   env.find((one) => one.name === name)?.value
 
 describe('web-identity', () => {
-  test('asks the STS of the settings, and the regional one where there is a region', () => {
+  test('uses the STS of the settings, and the regional one if there is a region', () => {
     const found = admitted({ settings: { stsEndpoint: ENDPOINT, region: 'eu-central-1' } })
     expect(valueOf(found, 'AWS_ENDPOINT_URL_STS')).toBe(ENDPOINT)
     expect(valueOf(found, 'AWS_STS_REGIONAL_ENDPOINTS')).toBe('regional')
@@ -90,7 +90,7 @@ describe('web-identity', () => {
     expect(namesOf(empty)).not.toContain('AWS_STS_REGIONAL_ENDPOINTS')
   })
 
-  test('what the container says of both stays; another endpoint is a warning', () => {
+  test('variables of the container stay; another endpoint is a warning', () => {
     const env = [
       { name: 'AWS_STS_REGIONAL_ENDPOINTS', value: 'legacy' },
       { name: 'AWS_ENDPOINT_URL_STS', value: 'https://other.example.com' },
@@ -101,11 +101,13 @@ describe('web-identity', () => {
     })
     expect(found.env.slice(0, 2)).toEqual(env)
     expect(found.warnings).toEqual([
-      expect.stringContaining('AWS_ENDPOINT_URL_STS, which takes precedence over the STS endpoint of nocreds'),
+      expect.stringContaining(
+        'AWS_ENDPOINT_URL_STS, which takes precedence over the STS endpoint of nocreds',
+      ),
     ])
   })
 
-  test('other deliveries get neither: the sidecar asks STS', () => {
+  test('other deliveries get neither: the sidecar calls STS', () => {
     const settings = { stsEndpoint: ENDPOINT, region: 'eu-central-1' }
     const names = namesOf(admitted({ settings, delivery: 'process' }))
     expect(names.filter((name) => name.includes('STS'))).toEqual([])
@@ -133,12 +135,12 @@ describe('web-identity', () => {
     ])
   })
 
-  test('the last of two counts, so both must be ours', () => {
+  test('the last of two counts, so both must be the injected role', () => {
     const env = [ROLE, OTHER].map((value) => ({ name: 'AWS_ROLE_ARN', value }))
     expect(admitted({ env }).mounts).toEqual([])
   })
 
-  test('the same role is no other', () => {
+  test('the same role is not another role', () => {
     const found = admitted({ env: [{ name: 'AWS_ROLE_ARN', value: ROLE }] })
     expect(found.mounts).toEqual(['nocreds-token'])
     expect(found.warnings).toEqual([])
@@ -148,7 +150,7 @@ describe('web-identity', () => {
     [{ stsProxy: 'http://proxy:3128' }, true],
     [{ stsCa: 'PEM' }, true],
     [{}, false],
-  ])('with %j is told that it gets neither: %s', (settings, isTold) => {
+  ])('with %j has a warning that it gets neither: %s', (settings, isTold) => {
     const { warnings } = admitted({ settings })
     expect(warnings).toHaveLength(isTold ? 1 : 0)
     if (isTold) expect(warnings[0]).toContain('gets neither the proxy nor the CA')
@@ -171,7 +173,7 @@ describe('region', () => {
     expect(found.warnings).toEqual([])
   })
 
-  test('that does not fit the role is a warning where it is annotated', () => {
+  test('that does not match the role is a warning if it is annotated', () => {
     const found = admitted({ region: 'us-gov-west-1', delivery: 'process' })
     expect(valueOf(found, 'AWS_REGION')).toBe('us-gov-west-1')
     expect(found.warnings).toEqual([

@@ -46,7 +46,7 @@ export function appSide(injection: Injection, pod: Pod): AppSide {
   return {
     env: certificate === undefined ? forCredentials : [...forCredentials, CERTIFICATE_ENV],
     regionEnv: regionEnv(credentials?.region),
-    // SDKs from before 2022 ask the global STS, which is not reached everywhere.
+    // SDKs from before 2022 call the global STS, which is not reachable from everywhere.
     regionalEnv:
       credentials?.delivery === 'web-identity'
         ? [{ name: AWS_ENV.stsRegional, value: 'regional' }]

@@ -125,7 +125,7 @@ function leaves(value: unknown, path = ''): string[] {
 }
 
 describe('inject', () => {
-  test('is idempotent: a second pass gives the same pod, by reference', () => {
+  test('is idempotent: a second pass returns the same pod, by reference', () => {
     fc.assert(
       fc.property(anyPod, anyInjection, (pod, injection) => {
         const once = inject(pod, injection)
@@ -134,7 +134,7 @@ describe('inject', () => {
     )
   })
 
-  test('gives a pod that the checks take for ours', () => {
+  test('returns a pod that passes the checks', () => {
     fc.assert(
       fc.property(anyPod, anyInjection, (pod, injection) => {
         expect(denyUnservable(inject(pod, injection), injection)).toBeUndefined()
@@ -180,7 +180,7 @@ describe('inject', () => {
     )
   })
 
-  test('only adds: every field that was there is there still, unknown ones too', () => {
+  test('only adds: every existing field is kept, including unknown ones', () => {
     const withoutIndices = (all: string[]): string[] =>
       all.map((leaf) => leaf.replaceAll(/\/\d+(?=[/=])/g, '/*')).sort()
     fc.assert(

@@ -7,7 +7,7 @@ import { placed } from './mesh.ts'
 import { repaired } from './repaired.ts'
 
 /**
- * The pod with all that nocreds gives it. Pure and idempotent: what is already there is not added
+ * The pod with everything that nocreds injects. Pure and idempotent: what is already there is not added
  * again, and a pod that has everything is returned as it is, by reference.
  *
  * Expects a pod that passed the checks. Volumes and the init container with reserved names are restored to what

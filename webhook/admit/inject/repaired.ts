@@ -29,7 +29,7 @@ export function repaired(found: Container, injected: Container, injection: Injec
 }
 
 /** What was repaired, for messages: fields, variables by name, mounts by path; no values. */
-export function putBack(found: Container, after: Container): readonly string[] {
+export function repairedParts(found: Container, after: Container): readonly string[] {
   const fields = new Set([...Object.keys(found), ...Object.keys(after)])
   return [...fields].flatMap((field) => {
     if (ownField(found, field) === ownField(after, field) || field === 'resources') return []

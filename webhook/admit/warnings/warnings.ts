@@ -6,7 +6,7 @@ import { containersOf, type Pod } from '../pod.ts'
 import { dnsWarnings } from './dns.ts'
 import { mountWarnings } from './mounts.ts'
 import { portWarnings } from './ports.ts'
-import { putBackWarnings } from './put-back.ts'
+import { repairWarnings } from './repairs.ts'
 import { stsWarnings } from './sts.ts'
 import { variableWarnings } from './variables.ts'
 import { skipWarnings } from './without-effect.ts'
@@ -30,7 +30,7 @@ export function warningsFor(pod: Pod, injection: Injection): string[] {
     ...dnsWarnings(pod, injection),
     ...(served.length === 0 ? [] : stsWarnings(injection)),
     ...skipWarnings(pod, skipped),
-    ...putBackWarnings(pod, injection),
+    ...repairWarnings(pod, injection),
     ...meshWarnings(pod, injection),
   ]
 }

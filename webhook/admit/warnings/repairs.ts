@@ -1,16 +1,16 @@
 import { EXCHANGER } from '../../../contract/names.ts'
 import { injectedContainer } from '../inject/additions.ts'
 import type { Injection } from '../inject/injection.ts'
-import { putBack, repaired } from '../inject/repaired.ts'
+import { repairedParts, repaired } from '../inject/repaired.ts'
 import type { Pod } from '../pod.ts'
 
 /** What had to be repaired in the sidecar: whatever changed it should leave it alone. */
-export function putBackWarnings(pod: Pod, injection: Injection): string[] {
+export function repairWarnings(pod: Pod, injection: Injection): string[] {
   const found = pod.spec.initContainers?.find(({ name }) => name === EXCHANGER.container)
   if (found === undefined) return []
   const injected = injectedContainer(injection, pod)
   if (injected === undefined) return []
-  const changed = putBack(found, repaired(found, injected, injection))
+  const changed = repairedParts(found, repaired(found, injected, injection))
   if (changed.length === 0) return []
   const more = changed.length > 10 ? ', …' : ''
   return [
