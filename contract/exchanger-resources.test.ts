@@ -92,7 +92,7 @@ test("the sidecar's resources: those of the annotation take precedence over thos
     expect.objectContaining({
       code: 'ERR_ANNOTATION_OUT_OF_BOUNDS',
       message:
-        'annotation nocreds.dev/exchanger-resources is "requests.memory=96Mi"; with --exchanger-resources of the webhook behind it, requests.memory=96Mi is above limits.memory=64Mi; name both in the annotation',
+        'annotation nocreds.dev/exchanger-resources is "requests.memory=96Mi"; combined with --exchanger-resources of the webhook, requests.memory=96Mi is above limits.memory=64Mi; name both in the annotation',
     }),
   )
 })

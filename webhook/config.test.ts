@@ -116,7 +116,7 @@ describe('parseFlags', () => {
     [
       'a CA that only looks like one',
       [...REQUIRED, '--sts-ca=-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'],
-      'block 1 of --sts-ca (stsCa of nocreds-settings) is no certificate',
+      'block 1 of --sts-ca (stsCa of nocreds-settings) is not a certificate',
     ],
     ['pseudo-region', [...REQUIRED, '--default-region', 'aws-global'], 'not a pseudo-region'],
     ['cluster domain', [...REQUIRED, '--cluster-domain', 'A.b'], '--cluster-domain is "A.b"'],

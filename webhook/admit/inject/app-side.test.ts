@@ -116,7 +116,7 @@ describe('web-identity', () => {
   test.each([
     ['another', { value: OTHER }],
     ['an empty one', { value: '' }],
-    ['one from elsewhere', { valueFrom: { secretKeyRef: { name: 'mine', key: 'role' } } }],
+    ['one with valueFrom', { valueFrom: { secretKeyRef: { name: 'mine', key: 'role' } } }],
     ['one that the kubelet puts together', { value: '$(PREFIX)/app' }],
   ])('a role of the container`s own, %s: nothing that goes with the token', (_what, from) => {
     const found = admitted({
@@ -131,7 +131,7 @@ describe('web-identity', () => {
     ])
     expect(found.mounts).toEqual([])
     expect(found.warnings).toEqual([
-      `nocreds: container app sets AWS_ROLE_ARN to another role or from elsewhere, so it gets no token, no mount and no session name; remove it to get ${ROLE}`,
+      `nocreds: container app sets AWS_ROLE_ARN to another role or with valueFrom, so it gets no token, no mount and no session name; remove it to get ${ROLE}`,
     ])
   })
 
@@ -204,7 +204,7 @@ describe('region', () => {
         { name: 'AWS_DEFAULT_REGION', value: 'x-y' },
       ],
     ],
-    ['from elsewhere', [{ name: 'AWS_REGION', valueFrom: { configMapKeyRef: {} } }]],
+    ['with valueFrom', [{ name: 'AWS_REGION', valueFrom: { configMapKeyRef: {} } }]],
   ])('of the container`s own, %s: stays as it is', (_what, env) => {
     const found = admitted({ env, region: 'eu-central-1', delivery: 'process' })
     expect(found.env.filter(({ name }) => name.includes('REGION'))).toEqual(env)
