@@ -150,7 +150,7 @@ describe('what is no answer', () => {
     ['key', 'is for another key'],
     ['identity', 'is for another identity'],
     ['names', 'lacks the name web'],
-    ['ca', 'no chain leads from'],
+    ['ca', 'does not chain to'],
     ['life', 'the certificate expired at'],
   ] as const)('a certificate with a wrong %s is never given to an app', async (what, text) => {
     authority.fault({ kind: 'wrong', what })

@@ -135,10 +135,10 @@ describe('hints', () => {
   })
 
   test('a CA that is not known: where it belongs, and whether others are trusted', () => {
-    expect(hintFor('SELF_SIGNED_CERT_IN_CHAIN', CONFIG, claims)).toContain('into stsCa')
+    expect(hintFor('SELF_SIGNED_CERT_IN_CHAIN', CONFIG, claims)).toContain('add its CA to stsCa')
     expect(
       hintFor('UNABLE_TO_VERIFY_LEAF_SIGNATURE', { ...CONFIG, stsCa: 'PEM' }, claims),
-    ).toContain('which alone are trusted')
+    ).toContain('only those are trusted')
   })
 
   test('an unknown code has none', () => {

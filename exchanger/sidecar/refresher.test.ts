@@ -183,7 +183,7 @@ describe('refreshing', () => {
         serviceAccount: 'app',
         code: 'SomeCode',
         class: 'transient',
-        reason: 'it failed: SomeCode',
+        error: 'it failed: SomeCode',
         hint: 'Look.',
         attempt: 1,
         retryInMs: 19_875,

@@ -141,7 +141,7 @@ describe('the volume', () => {
     expect(await sidecar.said('exchange failed')).toMatchObject({
       code: 'ENOENT',
       class: 'transient',
-      reason: expect.stringContaining('the credentials cannot be written: ENOENT'),
+      error: expect.stringContaining('the credentials cannot be written: ENOENT'),
     })
     await mkdir(credentialsFolder)
     await sidecar.said('credentials published')

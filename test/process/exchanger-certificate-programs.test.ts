@@ -157,7 +157,7 @@ describe('a certificate alone', () => {
     resident.kill('SIGTERM')
     expect(await resident.exited).toBe(0)
     expect(await pod.terminationMessage()).toBe(
-      `Stopped: no ${WHO}: stopped before the first one ended`,
+      `Stopped: no ${WHO}: stopped before the first attempt finished`,
     )
   })
 

@@ -167,7 +167,7 @@ describe('run, wait', () => {
     resident.kill('SIGTERM')
     expect(await resident.exited).toBe(0)
     expect(await world.pod.terminationMessage()).toBe(
-      'Stopped: no exchange of arn:aws:iam::111122223333:role/app for ServiceAccount team-a/app: stopped before the first one ended',
+      'Stopped: no exchange of arn:aws:iam::111122223333:role/app for ServiceAccount team-a/app: stopped before the first attempt finished',
     )
     await until(async () => ((await isAlive(child)) ? undefined : true))
   })
@@ -224,7 +224,7 @@ test('refused: exit code 1, and the reason in log and termination message', asyn
     namespace,
     serviceAccount,
     attempt: 1,
-    reason,
+    error: reason,
     hint,
   })
   const message = await world.pod.terminationMessage()
@@ -252,9 +252,7 @@ test('down for longer than the life: withdrawn at the end, back once STS is', as
   await world.sts.start()
   const third = await until(() => published(world).catch(() => undefined))
   expect(expirationOf(third)).toBeGreaterThan(Date.now())
-  expect(resident.lines().map(({ msg }) => msg)).toContain(
-    'credentials expired and removed',
-  )
+  expect(resident.lines().map(({ msg }) => msg)).toContain('credentials expired and removed')
 })
 
 test('token rotated during an exchange: the new one is used next', async () => {

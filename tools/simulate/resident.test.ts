@@ -35,7 +35,7 @@ async function runSidecar(lifeMs: number, outage: Outage, seed: number): Promise
   stage.refresher.stop()
   return {
     callsAtMs: stage.exchangesAtMs,
-    lapses: stage.lines.filter(({ msg }) => msg.startsWith('credentials have ended')).length,
+    lapses: stage.lines.filter(({ msg }) => msg.startsWith('credentials expired')).length,
     isOver: stage.gaveUp.length > 0,
   }
 }

@@ -39,8 +39,8 @@ export interface CachedReader extends ClusterReader {
 }
 
 /** Characters of annotations, of each kind. What does not fit is asked for live, as if it said nothing. */
-const MEMORY: Memory<Annotated> = { sizeOf, max: 16 * 1024 * 1024, instead: NOTHING }
-const NAMESPACE_MEMORY: Memory<LabelledNamespace> = { ...MEMORY, instead: UNLABELLED }
+const MEMORY: Memory<Annotated> = { sizeOf, max: 16 * 1024 * 1024, placeholder: NOTHING }
+const NAMESPACE_MEMORY: Memory<LabelledNamespace> = { ...MEMORY, placeholder: UNLABELLED }
 
 /**
  * A stranger may send reviews of names that nobody has. Whatever they send, the apiserver is asked no more
