@@ -3,19 +3,19 @@ import { NocredsError } from '../shared/base/errors.ts'
 import { jsonObject } from '../shared/base/json.ts'
 
 /**
- * How a failed exchange is to be treated:
- * - `token`: nothing helps until the kubelet has written a new token
- * - `transient`: the same request may succeed in a moment
+ * How a failure is handled:
+ * - `token`: a retry needs a new token from the kubelet
+ * - `transient`: the same request may succeed soon
  * - `refused`: a person must change something, in IAM, in an annotation or in the namespace
  */
 const FAILURE_CLASSES = ['token', 'transient', 'refused'] as const
 export type FailureClass = (typeof FAILURE_CLASSES)[number]
 
 /**
- * An exchange of the token that gave neither credentials nor a certificate. `code` is the other side's
- * own where STS (`AccessDenied`) or the authority (`name-not-permitted`) answered, Node's where the
- * network did (`ECONNREFUSED`), else one of ours (`TokenMissing`). Neither message
- * nor hint holds a secret; there is no cause, because errors of the SDK drag the response along.
+ * A failure of the sidecar: neither credentials nor a certificate were obtained. `code` is the one of STS
+ * (`AccessDenied`) or the authority (`name-not-permitted`) if they responded, Node's for a network error
+ * (`ECONNREFUSED`), otherwise the sidecar's own (`TokenMissing`). Neither message nor hint contains a secret;
+ * there is no cause, because errors of the SDK contain the response.
  */
 export class SidecarError extends NocredsError {
   readonly failureClass: FailureClass
@@ -26,7 +26,7 @@ export class SidecarError extends NocredsError {
   }
 }
 
-/** Who asks for what. */
+/** The workload and its role. */
 export type Subject = Pick<CredentialsConfig, 'roleArn' | 'namespace' | 'serviceAccount'>
 
 /** `arn:… for ServiceAccount team-a/app`: part of every message. */
@@ -34,7 +34,7 @@ export function nameOf({ roleArn, namespace, serviceAccount }: Subject): string 
   return `${roleArn} for ServiceAccount ${namespace}/${serviceAccount}`
 }
 
-/** `exchange of arn:… for ServiceAccount team-a/app`: what there is none of, when credentials fail. */
+/** `exchange of arn:… for ServiceAccount team-a/app`: as messages name what failed. */
 export function exchangeOf(subject: Subject): string {
   return `exchange of ${nameOf(subject)}`
 }
@@ -44,17 +44,17 @@ export function certificateFor({ namespace, serviceAccount }: Omit<Subject, 'rol
   return `certificate for ServiceAccount ${namespace}/${serviceAccount}`
 }
 
-/** The same for what peers are known by: `trust bundle for ServiceAccount team-a/app`. */
+/** The same for trust bundles: `trust bundle for ServiceAccount team-a/app`. */
 export function trustBundleFor({ namespace, serviceAccount }: Omit<Subject, 'roleArn'>): string {
   return `trust bundle for ServiceAccount ${namespace}/${serviceAccount}`
 }
 
-/** As the exchange hands a failure to the resident process: one line of JSON on stderr. */
+/** Formats a failure as a child reports it to the sidecar: one line of JSON on stderr. */
 export function formatFailure({ code, failureClass, message, hint }: SidecarError): string {
   return JSON.stringify({ code, class: failureClass, message, hint })
 }
 
-/** Reads the last line that {@link formatFailure} wrote; undefined where it did not write it. */
+/** Parses the last line if {@link formatFailure} wrote it; otherwise undefined. */
 export function parseFailure(text: string): SidecarError | undefined {
   const line = text.trimEnd().split('\n').at(-1) ?? ''
   const fields = jsonObject(line)

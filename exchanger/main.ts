@@ -8,7 +8,7 @@ process.exit(
     clock: realClock,
     random: () => Math.random(),
     exchange: new URL('exchange.mjs', import.meta.url),
-    certify: new URL('certificate.mjs', import.meta.url),
+    certificate: new URL('certificate.mjs', import.meta.url),
     terminationMessageFile: EXCHANGER.terminationMessagePath,
   }),
 )

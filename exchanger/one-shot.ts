@@ -2,24 +2,23 @@ import { ExchangerEnvError } from '../contract/env-table.ts'
 import { messageOf } from '../shared/base/errors.ts'
 import { SidecarError, formatFailure } from './failure.ts'
 
-/** Where a program speaks. */
+/** The output streams of a program. */
 interface Output {
   readonly stdout: NodeJS.WritableStream
   readonly stderr: NodeJS.WritableStream
 }
 
 /**
- * A program that gives one thing and ends: the thing is on stdout, or a failure is one line of JSON on
- * stderr.
+ * Runs a program that produces one text: it is written to stdout, or a failure to stderr as one line of JSON.
  *
- * @returns the exit code: 0, 1, or 2 where the environment is bad
+ * @returns the exit code: 0, 1, or 2 for an invalid environment
  */
 export async function oneShot(
   { stdout, stderr }: Output,
-  give: () => Promise<string>,
+  produce: () => Promise<string>,
 ): Promise<number> {
   try {
-    await write(stdout, await give())
+    await write(stdout, await produce())
     return 0
   } catch (error) {
     await write(stderr, `${formatFailure(failureOf(error))}\n`)

@@ -9,32 +9,32 @@ import { runSidecar } from './sidecar/run.ts'
 import { untilStopped, writeTerminationMessage } from './sidecar/termination.ts'
 import { missing, waitUntilReady } from './wait.ts'
 
-const USAGE = `nocreds exchanger: trades the pod's projected tokens for AWS credentials and a certificate
+const USAGE = `nocreds exchanger: exchanges the pod's projected tokens for AWS credentials and a certificate
 
 usage: exchanger COMMAND
 
-  run           the sidecar: keeps credentials, certificate or both fresh until it is told to stop
-  wait          ends once they are there; exit code 1 where the sidecar gives up, or after 45 s
-  ready         looks once whether they are there; exit code 1 where they are not
-  exchange      one exchange: prints the credential document, as a credential_process does
-  certificate   one certificate: prints its key, the certificate and the trust bundle as JSON
-  trust-bundle  prints the trust bundle that the authority gives, as JSON; it is known by the published one
-  --help        this text
+  run           the sidecar: keeps credentials, certificate or both fresh until it is stopped
+  wait          exits once they are available; exit code 1 if the sidecar gives up, or after 45 s
+  ready         checks once whether they are available; exit code 1 if not
+  exchange      runs one exchange and prints the credential document, as a credential_process does
+  certificate   requests one certificate and prints key, certificate and trust bundle as JSON
+  trust-bundle  fetches the trust bundle of the authority, verified by the published one, and prints it as JSON
+  --help        prints this text
 
-All settings are NOCREDS_ variables, which the webhook writes.
+All settings are NOCREDS_ variables, which the webhook sets.
 `
 
-/** The system that the program is, and where its parts are. */
+/** The process, and the location of the other programs. */
 export interface Host {
   readonly system: Pick<NodeJS.Process, 'argv' | 'env' | 'execPath' | 'stdout' | 'stderr' | 'on'>
   readonly clock: Clock
   readonly random: () => number
-  /** They stand beside the bundle, so that SDK, TLS and cryptography are loaded only where they are used. */
+  /** Separate bundles, so that SDK, TLS and cryptography are loaded only by the programs that use them. */
   readonly exchange: URL
-  readonly certify: URL
+  readonly certificate: URL
   /**
-   * Where the sidecar leaves its reason and the gate looks for it. A constant of the program, and none of the
-   * environment: else a pod's author could have the gate print another file, such as a token.
+   * The file in which the sidecar says why it gives up, and which the gate reads. It is a constant of the program, not
+   * from the environment: otherwise a pod's author could make the gate print another file, such as a token.
    */
   readonly terminationMessageFile: string
 }
@@ -45,9 +45,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   run,
   wait,
   ready,
-  exchange: ({ exchange }) => instead(exchange),
-  certificate: ({ certify }) => instead(certify),
-  'trust-bundle': ({ certify }) => instead(certify),
+  exchange: ({ exchange }) => handOver(exchange),
+  certificate: ({ certificate }) => handOver(certificate),
+  'trust-bundle': ({ certificate }) => handOver(certificate),
   '--help': ({ system }) => {
     system.stdout.write(USAGE)
     return 0
@@ -60,9 +60,9 @@ export async function runExchanger(host: Host): Promise<number> {
   const [name = '', ...more] = argv.slice(2)
   const command = more.length === 0 && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (command !== undefined) return command(host)
-  const given = JSON.stringify([name, ...more].join(' '))
+  const received = JSON.stringify([name, ...more].join(' '))
   const allowed = Object.keys(COMMANDS).join(', ')
-  stderr.write(`unknown command ${given}; allowed: ${allowed}\n\n${USAGE}`)
+  stderr.write(`unknown command ${received}; allowed: ${allowed}\n\n${USAGE}`)
   return 2
 }
 
@@ -76,18 +76,18 @@ async function run(host: Host): Promise<number> {
   }
   const config = readConfig(host)
   if (config instanceof ExchangerEnvError) {
-    await writeTerminationMessage(terminationMessageFile, config).catch(() => undefined) // stderr has it, too
+    await writeTerminationMessage(terminationMessageFile, config).catch(() => undefined) // it is on stderr, too
     await untilStopped(clock, stop.signal)
     return 2
   }
   return runSidecar(config, {
     clock,
     random: host.random,
-    // Of the global: importing node:crypto costs a system that never needs it 0.8 MiB.
+    // The global one: importing node:crypto would cost 0.8 MiB.
     randomBytes: (size) => crypto.getRandomValues(Buffer.alloc(size)),
     log: loggerOf(config, host),
     exchange: childCommand(host.exchange, host),
-    certify: childCommand(host.certify, host),
+    certificate: childCommand(host.certificate, host),
     endpointPort: ENDPOINT.port,
     terminationMessageFile,
     releaseMemory,
@@ -95,7 +95,7 @@ async function run(host: Host): Promise<number> {
   })
 }
 
-/** Loaded once it is wanted: after the first credentials are out. */
+/** Loaded when first needed: after the first credentials are published. */
 function releaseMemory(): void {
   void import('./sidecar/memory.ts').then((memory) => {
     memory.releaseMemory()
@@ -105,7 +105,7 @@ function releaseMemory(): void {
 function childCommand(program: URL, { system }: Host): ChildCommand {
   return {
     program: system.execPath,
-    words: [fileURLToPath(program)],
+    args: [fileURLToPath(program)],
     env: childEnv(system.env),
   }
 }
@@ -141,13 +141,13 @@ async function ready(host: Host): Promise<number> {
   return 1
 }
 
-/** Never comes back: that program ends the system. */
-async function instead(program: URL): Promise<number> {
+/** Runs another program in this process; never returns, because that program exits. */
+async function handOver(program: URL): Promise<number> {
   await import(program.href)
   return 1
 }
 
-/** The error, with its message on stderr, where the environment is bad. */
+/** Reads the environment; if it is invalid, prints the error on stderr and returns it. */
 function readConfig({ system }: Host): SidecarConfig | ExchangerEnvError {
   try {
     return sidecarFromEnv(system.env)

@@ -1,8 +1,8 @@
-const SHOWN_LENGTH = 500
-/** Header and payload are JSON objects in base64url, which begin with `ey`; host names must stay. */
+const MAX_LENGTH = 500
+/** Header and payload are JSON objects in base64url, which begin with `ey`; host names are not matched. */
 const JWT = /\bey[\w-]+\.[\w-]+(?:\.[\w-]*)*/g
 
-/** Texts of the other side are shown, but cut, in one line, and without anything that could be a token. */
-export function shown(text: string): string {
-  return text.replaceAll(JWT, '[token]').replaceAll(/\s+/g, ' ').slice(0, SHOWN_LENGTH)
+/** Makes a text of the other side safe to show: truncated, in one line, without anything that could be a token. */
+export function redact(text: string): string {
+  return text.replaceAll(JWT, '[token]').replaceAll(/\s+/g, ' ').slice(0, MAX_LENGTH)
 }

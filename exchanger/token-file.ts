@@ -6,9 +6,9 @@ import { SidecarError } from './failure.ts'
 const LENGTH = { min: 4, max: 20_000 } as const
 
 /**
- * Reads a projected token, without the line break that may end it; anew for each exchange.
+ * Reads a projected token, without a final line break; again for each exchange.
  *
- * @param wanted what there is none of where it cannot be read: `exchange of arn:…`
+ * @param wanted what cannot be obtained without it: `exchange of arn:…`
  * @throws SidecarError of class `token`: TokenMissing, TokenUnreadable, TokenMalformed
  */
 export async function readTokenFile(path: string, wanted: string): Promise<string> {
@@ -33,7 +33,7 @@ async function readText(path: string, wanted: string): Promise<string> {
       'token',
       isMissing ? 'TokenMissing' : 'TokenUnreadable',
       `no ${wanted}: the token file ${path} ${isMissing ? 'does not exist' : `cannot be read: ${code}`}`,
-      'The kubelet writes it: look at the events of the pod.',
+      'The kubelet writes it: check the events of the pod.',
     )
   }
   if (text === '') {
@@ -48,6 +48,6 @@ export function malformedToken(path: string, wanted: string, what: string): Side
     'token',
     'TokenMalformed',
     `no ${wanted}: the token file ${path} is malformed: ${what}`,
-    'It must hold a projected ServiceAccount token.',
+    'It must contain a projected ServiceAccount token.',
   )
 }

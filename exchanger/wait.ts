@@ -13,24 +13,24 @@ import { readCertificate } from './publish/tls-folder.ts'
 import { readTerminationMessage } from './sidecar/termination.ts'
 
 const POLL_MS = 50
-/** Above the 30 s after which the resident process gives up, whose reason is the better one. */
+/** Longer than the 30 s after which the sidecar gives up, because its reason is more precise. */
 const LIMIT_MS = 45_000
 
-/** Why the gate stays shut. */
+/** Why the gate stays closed. */
 export interface NotReady {
-  /** `credentials of arn:…`: what there is none of. */
+  /** What is missing: `credentials of arn:…`. */
   readonly wanted: string
-  /** What the sidecar gave up for, or that it took longer than 45 s. */
+  /** Why the sidecar gave up, or that it took longer than 45 s. */
   readonly reason: string
 }
 
 interface GateDeps {
   readonly clock: Clock
-  /** Where the sidecar says why it gives up. */
+  /** The file in which the sidecar says why it gives up. */
   readonly terminationMessageFile: string
 }
 
-/** The gate: it opens, with undefined, once an app can start with all that it was promised. */
+/** The gate: resolves with undefined once everything that an app requested is available. */
 export async function waitUntilReady(
   config: SidecarConfig,
   { clock, terminationMessageFile }: GateDeps,
@@ -47,9 +47,9 @@ export async function waitUntilReady(
 }
 
 /**
- * One look at what the gate waits for, for the startup probe.
+ * Checks once what the gate waits for; also used by the startup probe.
  *
- * @returns what is not there yet, such as `credentials of arn:…`; undefined where all is there
+ * @returns what is still missing, such as `credentials of arn:…`; undefined if nothing is
  */
 export async function missing(
   { credentials, certificate }: SidecarConfig,
@@ -67,11 +67,11 @@ async function missingCredentials(
 ): Promise<string | undefined> {
   const { credentialsFolder, delivery } = config
   const document = await readDocument(credentialsFolder)
-  const isThere =
+  const isAvailable =
     document !== undefined &&
     expirationOf(document) > clock.now() &&
     (delivery === 'process' || (await readAuthorization(credentialsFolder)) !== undefined)
-  return isThere ? undefined : `credentials of ${nameOf(config)}`
+  return isAvailable ? undefined : `credentials of ${nameOf(config)}`
 }
 
 async function missingCertificate(
@@ -79,6 +79,6 @@ async function missingCertificate(
   clock: Clock,
 ): Promise<string | undefined> {
   const document = await readCertificate(config.tlsFolder)
-  const isThere = document !== undefined && notAfterOf(document) > clock.now()
-  return isThere ? undefined : certificateFor(config)
+  const isAvailable = document !== undefined && notAfterOf(document) > clock.now()
+  return isAvailable ? undefined : certificateFor(config)
 }

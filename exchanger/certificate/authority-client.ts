@@ -6,51 +6,57 @@ import {
 } from '../../contract/certificates.ts'
 import { codeOf, NocredsError } from '../../shared/base/errors.ts'
 
-/** For connection, request and answer together; below the time after which the resident process ends it. */
-export const ANSWER_MS = 10_000
+/** Limit for connection, request and response together; below the time after which the sidecar kills the child. */
+export const RESPONSE_MS = 10_000
 
-/** What the authority said, whatever its status. */
-export interface Answer {
+/** A response of the authority with any status. */
+export interface AuthorityResponse {
   readonly status: number
   readonly body: string
 }
 
-/** No answer: `code` is Node's (`ECONNREFUSED`, `CERT_HAS_EXPIRED`), `Timeout` or `AnswerTooLarge`. */
-export class NoAnswerError extends NocredsError {}
+/** There was no response: `code` is Node's (`ECONNREFUSED`, `CERT_HAS_EXPIRED`), `Timeout` or `AnswerTooLarge`. */
+export class NoResponseError extends NocredsError {}
 
-/** Which authority is asked, and how it proves that it is the one. */
-export interface Whom {
+/** The authority's address, and the CAs that verify it. */
+export interface AuthorityEndpoint {
   /** `https://host[:port]`. */
   readonly authorityUrl: string
-  /** PEM; these CAs alone are trusted, and none of Node or the image. */
+  /** PEM; only these CAs are trusted, not those of Node or the image. */
   readonly trustBundle: string
 }
 
-export interface AskOptions extends Whom {
+export interface CertificateCall extends AuthorityEndpoint {
   readonly jwt: string
   readonly body: CertificateRequest
 }
 
 /**
- * One `POST` to the authority, not repeated: the resident process does that. The token goes to a server that
- * has proved itself by the trust bundle, and to no other, wherever DNS leads.
+ * Sends one `POST` to the authority, without retries: the sidecar does that. The token is sent only to a server
+ * that is verified by the trust bundle, wherever DNS points.
  *
- * @param signal ends it: the time is up
- * @throws NoAnswerError
+ * @param signal aborts it when the time is up
+ * @throws NoResponseError
  */
-export function ask({ jwt, body, ...whom }: AskOptions, signal: AbortSignal): Promise<Answer> {
+export function sendCertificateRequest(
+  { jwt, body, ...endpoint }: CertificateCall,
+  signal: AbortSignal,
+): Promise<AuthorityResponse> {
   const text = JSON.stringify(body)
   const headers = {
     authorization: `Bearer ${jwt}`,
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(text),
   }
-  return call(AUTHORITY.path, whom, { method: 'POST', headers, signal }, text)
+  return call(AUTHORITY.path, endpoint, { method: 'POST', headers, signal }, text)
 }
 
-/** One `GET` of the trust bundle, without a token. @throws NoAnswerError */
-export function askForTrustBundle(whom: Whom, signal: AbortSignal): Promise<Answer> {
-  return call(AUTHORITY.trustBundlePath, whom, { method: 'GET', signal })
+/** Sends one `GET` for the trust bundle, without a token. @throws NoResponseError */
+export function sendTrustBundleRequest(
+  endpoint: AuthorityEndpoint,
+  signal: AbortSignal,
+): Promise<AuthorityResponse> {
+  return call(AUTHORITY.trustBundlePath, endpoint, { method: 'GET', signal })
 }
 
 type CallOptions = Required<Pick<RequestOptions, 'method'>> & {
@@ -60,45 +66,45 @@ type CallOptions = Required<Pick<RequestOptions, 'method'>> & {
 
 function call(
   path: string,
-  { authorityUrl, trustBundle }: Whom,
+  { authorityUrl, trustBundle }: AuthorityEndpoint,
   options: CallOptions,
   text?: string,
-): Promise<Answer> {
+): Promise<AuthorityResponse> {
   const trust = { ca: trustBundle, minVersion: 'TLSv1.2', rejectUnauthorized: true } as const
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
-      reject(options.signal.aborted ? timeout() : noAnswer(error))
+      reject(options.signal.aborted ? timeout() : noResponse(error))
     }
     const to = new URL(path, authorityUrl)
-    const asked = request(to, { ...options, ...trust, agent: false }, (response) => {
+    const outgoing = request(to, { ...options, ...trust, agent: false }, (response) => {
       const chunks: Buffer[] = []
       let size = 0
       response.on('error', fail)
       response.on('data', (chunk: Buffer) => {
         size += chunk.length
         if (size <= CERTIFICATE_LIMITS.answerBytes) chunks.push(chunk)
-        else asked.destroy(tooLarge())
+        else outgoing.destroy(tooLarge())
       })
       response.on('end', () => {
         resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') })
       })
     })
-    asked.on('error', fail)
-    asked.end(text)
+    outgoing.on('error', fail)
+    outgoing.end(text)
   })
 }
 
-function tooLarge(): NoAnswerError {
-  const text = `the answer has more than ${CERTIFICATE_LIMITS.answerBytes} bytes`
-  return new NoAnswerError('AnswerTooLarge', text)
+function tooLarge(): NoResponseError {
+  const text = `the response has more than ${CERTIFICATE_LIMITS.answerBytes} bytes`
+  return new NoResponseError('AnswerTooLarge', text)
 }
 
-function timeout(): NoAnswerError {
-  return new NoAnswerError('Timeout', `no answer in ${ANSWER_MS / 1000} s`)
+function timeout(): NoResponseError {
+  return new NoResponseError('Timeout', `no response in ${RESPONSE_MS / 1000} s`)
 }
 
-function noAnswer(error: unknown): NoAnswerError {
-  if (error instanceof NoAnswerError) return error
+function noResponse(error: unknown): NoResponseError {
+  if (error instanceof NoResponseError) return error
   const code = codeOf(error) ?? 'NetworkError'
-  return new NoAnswerError(code, error instanceof Error ? error.message : code)
+  return new NoResponseError(code, error instanceof Error ? error.message : code)
 }

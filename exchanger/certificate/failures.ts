@@ -1,28 +1,28 @@
 import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { certificateFor, SidecarError, trustBundleFor, type FailureClass } from '../failure.ts'
-import { shown } from '../redact.ts'
-import { NoAnswerError, type Answer } from './authority-client.ts'
+import { redact } from '../redact.ts'
+import { NoResponseError, type AuthorityResponse } from './authority-client.ts'
 import { faultOf } from './faults.ts'
 import { hintFor } from './hints.ts'
 
-/** What the authority is asked for. */
-export interface Errand {
+/** A request to the authority. */
+export interface Task {
   readonly config: CertificateConfig
-  /** As messages say it after "no": `certificate for ServiceAccount team-a/app`. */
+  /** What is requested, as messages have it after "no": `certificate for ServiceAccount team-a/app`. */
   readonly wanted: string
 }
 
-export function certificateErrand(config: CertificateConfig): Errand {
+export function certificateTask(config: CertificateConfig): Task {
   return { config, wanted: certificateFor(config) }
 }
 
-export function trustBundleErrand(config: CertificateConfig): Errand {
+export function trustBundleTask(config: CertificateConfig): Task {
   return { config, wanted: trustBundleFor(config) }
 }
 
-/** What goes wrong, in one form: what there is none of, why, and a hint. */
+/** A failure, with a message in the common form: what is missing, why, and a hint. */
 export function failure(
-  { config, wanted }: Errand,
+  { config, wanted }: Task,
   failureClass: FailureClass,
   code: string,
   text: string,
@@ -31,30 +31,33 @@ export function failure(
   return new SidecarError(failureClass, code, message, hintFor(code, config))
 }
 
-/** What the authority said instead of what was asked for. */
-export function refusal(errand: Errand, answer: Answer): SidecarError {
-  const { config, wanted } = errand
-  const { code, failureClass, message } = faultOf(answer)
-  const text = shown(message)
-  if (failureClass !== 'refused') return failure(errand, failureClass, code, text)
+/** The failure in an error response of the authority. */
+export function refusal(task: Task, response: AuthorityResponse): SidecarError {
+  const { config, wanted } = task
+  const { code, failureClass, message } = faultOf(response)
+  const text = redact(message)
+  if (failureClass !== 'refused') return failure(task, failureClass, code, text)
   const refused = `the authority refused a ${wanted}: ${text}`
   return new SidecarError(failureClass, code, refused, hintFor(code, config))
 }
 
 /** @throws SidecarError */
-export function requireHttps(errand: Errand): void {
-  const { authorityUrl } = errand.config
+export function requireHttps(task: Task): void {
+  const { authorityUrl } = task.config
   if (authorityUrl.startsWith('https:')) return
-  throw failure(errand, 'refused', 'AuthorityNotHttps', `${authorityUrl} is not https`)
+  throw failure(task, 'refused', 'AuthorityNotHttps', `${authorityUrl} is not https`)
 }
 
-/** @throws SidecarError where there is no answer */
-export async function answerOf(errand: Errand, asked: Promise<Answer>): Promise<Answer> {
+/** @throws SidecarError if there is no response */
+export async function responseOf(
+  task: Task,
+  response: Promise<AuthorityResponse>,
+): Promise<AuthorityResponse> {
   try {
-    return await asked
+    return await response
   } catch (error) {
-    if (!(error instanceof NoAnswerError)) throw error
-    const text = `${errand.config.authorityUrl}: ${shown(error.message)}`
-    throw failure(errand, 'transient', error.code, text)
+    if (!(error instanceof NoResponseError)) throw error
+    const text = `${task.config.authorityUrl}: ${redact(error.message)}`
+    throw failure(task, 'transient', error.code, text)
   }
 }

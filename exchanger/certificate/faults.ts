@@ -1,26 +1,26 @@
 import type { CertificateRefusal } from '../../contract/certificates.ts'
 import { jsonObject } from '../../shared/base/json.ts'
 import type { FailureClass } from '../failure.ts'
-import type { Answer } from './authority-client.ts'
+import type { AuthorityResponse } from './authority-client.ts'
 
-/** What the authority said instead of a certificate. */
+/** An error response of the authority. */
 export interface Fault extends CertificateRefusal {
   readonly failureClass: FailureClass
 }
 
-/** The very same request may succeed in a moment. */
+/** The same request may succeed soon. */
 const TRANSIENT_STATUSES: readonly number[] = [408, 425, 429]
 
 const CODE = /^[a-z][a-z0-9-]{0,63}$/
 
 /**
- * Reads a refusal. An answer that is none of the authority is `transient` whatever its status, and none
- * of it is shown.
+ * Parses a refusal. A response that is not one of the authority is `transient`, whatever its status, and its
+ * content is not shown.
  */
-export function faultOf({ status, body }: Answer): Fault {
+export function faultOf({ status, body }: AuthorityResponse): Fault {
   const refusal = refusalOf(body)
   if (refusal === undefined || status < 400) {
-    const message = `the answer, with HTTP status ${status}, is none of the authority`
+    const message = `the response, with HTTP status ${status}, is not a response of the authority`
     return { code: 'MalformedResponse', failureClass: 'transient', message }
   }
   return { ...refusal, failureClass: classOf(refusal.code, status) }

@@ -8,8 +8,8 @@ import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { INJECTION_LABEL, PERMITTED_DNS_NAMES, PREFIX } from '../../contract/names.ts'
 
 /**
- * What to look at, in plain words for whoever runs the app, by the failure's code; undefined where
- * nothing is known that the message does not say already.
+ * Says what to check, in plain words for anyone who runs the app, by the failure's code; undefined if the
+ * message already says everything that is known.
  */
 export function hintFor(code: string, config: CertificateConfig): string | undefined {
   if (/CERT|SIGNATURE|^ERR_SSL|^ERR_TLS/.test(code)) return trustBundle(config)
@@ -18,18 +18,18 @@ export function hintFor(code: string, config: CertificateConfig): string | undef
 
 type Hint = (config: CertificateConfig) => string
 
-/** By the code of the failure; the reference of failures is made of it. */
+/** By the code of the failure; docs/reference/events.md is generated from it. */
 export const HINTS: Readonly<Record<string, Hint>> = {
   'name-not-permitted': ({ namespace }) =>
     `Compare ${PREFIX}certificate-dns-names of the Pod or ServiceAccount with ${PERMITTED_DNS_NAMES} of Namespace ${namespace}.`,
   'namespace-not-enabled': ({ namespace }) =>
-    `Namespace ${namespace} needs ${PERMITTED_DNS_NAMES}, which may be empty; with it comes the label ${INJECTION_LABEL.key}=${INJECTION_LABEL.value}.`,
+    `Namespace ${namespace} needs ${PERMITTED_DNS_NAMES}, which may be empty; the webhook then sets the label ${INJECTION_LABEL.key}=${INJECTION_LABEL.value}.`,
   'duration-out-of-bounds': ({ durationSeconds }) =>
-    `${PREFIX}certificate-duration is ${durationSeconds} s; allowed: ${CERTIFICATE_SECONDS.min} to ${CERTIFICATE_SECONDS.max}, or less where the authority says so.`,
+    `${PREFIX}certificate-duration is ${durationSeconds} s; allowed: ${CERTIFICATE_SECONDS.min} to ${CERTIFICATE_SECONDS.max}, or less if the authority is configured so.`,
   'token-invalid': () =>
-    `The token must be of this cluster, for ${AUTHORITY.audience}; the kubelet renews it.`,
+    `The token must be from this cluster, for ${AUTHORITY.audience}; the kubelet renews it.`,
   'token-lifetime-too-long': () =>
-    `The token must be the one that the kubelet writes, of at most ${AUTHORITY_VOLUME.tokenExpirationSeconds} s.`,
+    `The token must be the one that the kubelet writes, with a lifetime of at most ${AUTHORITY_VOLUME.tokenExpirationSeconds} s.`,
   WrongAudience: () =>
     `The volume ${AUTHORITY_VOLUME.name} must be the one that the webhook writes, with a token for ${AUTHORITY.audience}.`,
   'pod-gone': ({ pod, namespace }) => `Is pod ${namespace}/${pod} being deleted?`,
@@ -45,9 +45,9 @@ export const HINTS: Readonly<Record<string, Hint>> = {
 
 function trustBundle({ namespace, authorityFolder, tlsFolder }: CertificateConfig): string {
   const { configMap, key } = TRUST_BUNDLE
-  return `The first time, the authority is known by ${key} of ConfigMap ${namespace}/${configMap}, which it keeps itself; here it is ${authorityFolder}/${AUTHORITY_VOLUME.files.trustBundle}. Afterwards it is known by what it gave for ${tlsFolder}, until that has expired.`
+  return `The first request verifies the authority by ${key} of ConfigMap ${namespace}/${configMap}, which the authority itself maintains; it is mounted as ${authorityFolder}/${AUTHORITY_VOLUME.files.trustBundle}. Later requests verify it by the trust bundle in ${tlsFolder}, until that certificate has expired.`
 }
 
 function service({ authorityUrl }: CertificateConfig): string {
-  return `Is the Deployment ${AUTHORITY.namespace}/${AUTHORITY.service} ready, and may this pod reach ${authorityUrl}?`
+  return `Is the Deployment ${AUTHORITY.namespace}/${AUTHORITY.service} ready, and can this pod reach ${authorityUrl}?`
 }

@@ -3,16 +3,16 @@ import { certificateFromEnv } from '../../contract/exchanger-env.ts'
 import { formatTrustBundle } from '../../contract/trust-bundle-document.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { oneShot } from '../one-shot.ts'
-import { ANSWER_MS, ask, askForTrustBundle } from './authority-client.ts'
-import { certify } from './request.ts'
+import { RESPONSE_MS, sendCertificateRequest, sendTrustBundleRequest } from './authority-client.ts'
+import { requestCertificate } from './request.ts'
 import { fetchTrustBundle } from './trust-bundle.ts'
 import type { TrustSource } from './trust.ts'
 
 /**
- * Asks the authority for one thing, and ends; it is one line of JSON on stdout:
- * - `certificate`: key, certificate and trust bundle; the authority is known by the mounted trust bundle
- * - `renewal`: the same; the authority is known by the published trust bundle
- * - `trust-bundle`: the trust bundle alone; the authority is known by the published one
+ * Sends one request to the authority, prints the result as one line of JSON on stdout, and exits:
+ * - `certificate`: key, certificate and trust bundle; the authority is verified by the mounted trust bundle
+ * - `renewal`: the same; the authority is verified by the published trust bundle
+ * - `trust-bundle`: only the trust bundle; the authority is verified by the published one
  */
 const COMMANDS: Readonly<Record<string, () => Promise<string>>> = {
   certificate: () => certificate('mounted'),
@@ -21,8 +21,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<string>>> = {
 }
 
 async function certificate(source: TrustSource): Promise<string> {
-  const document = await certify(certificateFromEnv(process.env), source, {
-    ask: (options) => ask(options, AbortSignal.timeout(ANSWER_MS)),
+  const document = await requestCertificate(certificateFromEnv(process.env), source, {
+    sendCertificateRequest: (options) =>
+      sendCertificateRequest(options, AbortSignal.timeout(RESPONSE_MS)),
     now: () => realClock.now(),
   })
   return formatCertificateDocument(document)
@@ -30,7 +31,8 @@ async function certificate(source: TrustSource): Promise<string> {
 
 async function trustBundle(): Promise<string> {
   const pem = await fetchTrustBundle(certificateFromEnv(process.env), {
-    askForTrustBundle: (whom) => askForTrustBundle(whom, AbortSignal.timeout(ANSWER_MS)),
+    sendTrustBundleRequest: (endpoint) =>
+      sendTrustBundleRequest(endpoint, AbortSignal.timeout(RESPONSE_MS)),
   })
   return formatTrustBundle(pem)
 }
@@ -41,5 +43,5 @@ if (command === undefined) {
   const allowed = Object.keys(COMMANDS).join(', ')
   process.stderr.write(`unknown command ${JSON.stringify(name)}; allowed: ${allowed}\n`)
 }
-// A connection that lingers does not keep the process alive once everything is said.
+// An open connection must not keep the process alive once everything is written.
 process.exit(command === undefined ? 2 : await oneShot(process, command))

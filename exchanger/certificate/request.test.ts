@@ -22,8 +22,8 @@ import { thrownBy } from '../../test/fakes/exchanger-samples.ts'
 import { recordSecret } from '../../test/leak-check.ts'
 import { formatFailure, type SidecarError } from '../failure.ts'
 import { openTlsFolder, readCertificate } from '../publish/tls-folder.ts'
-import { ask, askForTrustBundle } from './authority-client.ts'
-import { certify } from './request.ts'
+import { sendCertificateRequest, sendTrustBundleRequest } from './authority-client.ts'
+import { requestCertificate } from './request.ts'
 import { fetchTrustBundle } from './trust-bundle.ts'
 import type { TrustSource } from './trust.ts'
 
@@ -57,8 +57,8 @@ const run = (
   settings: Partial<CertificateConfig> = {},
   source: TrustSource = 'mounted',
 ): Promise<CertificateDocument> =>
-  certify({ ...pod.config, ...settings }, source, {
-    ask: (options) => ask(options, time.signal),
+  requestCertificate({ ...pod.config, ...settings }, source, {
+    sendCertificateRequest: (options) => sendCertificateRequest(options, time.signal),
     now: () => Date.now(),
   })
 const failure = (settings?: Partial<CertificateConfig>, source?: TrustSource): Promise<unknown> =>
@@ -150,8 +150,8 @@ describe('what is no answer', () => {
     ['key', 'is for another key'],
     ['identity', 'is for another identity'],
     ['names', 'lacks the name web'],
-    ['ca', 'no chain leads from'],
-    ['life', 'the certificate ended at'],
+    ['ca', 'does not chain to'],
+    ['life', 'the certificate expired at'],
   ] as const)('a certificate with a wrong %s is never given to an app', async (what, text) => {
     authority.fault({ kind: 'wrong', what })
     expect(await failure()).toMatchObject({
@@ -313,7 +313,7 @@ describe('once a certificate is published', () => {
 
 const fetchBundle = (): Promise<string> =>
   fetchTrustBundle(pod.config, {
-    askForTrustBundle: (whom) => askForTrustBundle(whom, time.signal),
+    sendTrustBundleRequest: (endpoint) => sendTrustBundleRequest(endpoint, time.signal),
   })
 
 describe('the trust bundle', () => {

@@ -2,20 +2,20 @@ import { join } from 'node:path'
 import { AUTHORITY, AUTHORITY_VOLUME } from '../../contract/certificates.ts'
 import { jsonObject } from '../../shared/base/json.ts'
 import { readTokenFile } from '../token-file.ts'
-import { failure, type Errand } from './failures.ts'
+import { failure, type Task } from './failures.ts'
 
 /**
- * The projected token for the authority. Any other file, and any other token, stays where it is: what is
- * said of it is only that it is another.
+ * Reads the projected token for the authority. The content of any other file or token is never sent or shown; the
+ * error only says that it is not this token.
  *
  * @throws SidecarError: TokenMissing, TokenUnreadable, TokenMalformed, WrongAudience
  */
-export async function readAuthorityToken(errand: Errand): Promise<string> {
-  const file = join(errand.config.authorityFolder, AUTHORITY_VOLUME.files.token)
-  const jwt = await readTokenFile(file, errand.wanted)
+export async function readAuthorityToken(task: Task): Promise<string> {
+  const file = join(task.config.authorityFolder, AUTHORITY_VOLUME.files.token)
+  const jwt = await readTokenFile(file, task.wanted)
   if (isForAuthority(jwt)) return jwt
-  const text = `the token file ${file} holds no token for ${AUTHORITY.audience}`
-  throw failure(errand, 'refused', 'WrongAudience', text)
+  const text = `the token file ${file} does not contain a token for ${AUTHORITY.audience}`
+  throw failure(task, 'refused', 'WrongAudience', text)
 }
 
 function isForAuthority(jwt: string): boolean {

@@ -1,34 +1,34 @@
 import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { jsonObject } from '../../shared/base/json.ts'
-import type { Answer, Whom } from './authority-client.ts'
-import { answerOf, failure, refusal, requireHttps, trustBundleErrand } from './failures.ts'
+import type { AuthorityResponse, AuthorityEndpoint } from './authority-client.ts'
+import { responseOf, failure, refusal, requireHttps, trustBundleTask } from './failures.ts'
 import { readTrustBundle } from './trust.ts'
 import { verifyTrustBundle } from './verify.ts'
 
 export interface TrustBundleDeps {
-  /** @throws NoAnswerError */
-  readonly askForTrustBundle: (whom: Whom) => Promise<Answer>
+  /** @throws NoResponseError */
+  readonly sendTrustBundleRequest: (endpoint: AuthorityEndpoint) => Promise<AuthorityResponse>
 }
 
 /**
- * The trust bundle as the authority has it now, over a connection that is proved by the published one.
+ * Fetches the authority's current trust bundle, over a connection that is verified by the published one.
  *
- * @returns PEM, written from what was read
+ * @returns PEM, encoded again from the parsed certificates
  * @throws SidecarError
  */
 export async function fetchTrustBundle(
   config: CertificateConfig,
-  { askForTrustBundle }: TrustBundleDeps,
+  { sendTrustBundleRequest }: TrustBundleDeps,
 ): Promise<string> {
   const { authorityUrl } = config
-  const errand = trustBundleErrand(config)
-  requireHttps(errand)
-  const trustBundle = await readTrustBundle(errand, 'published')
-  const answer = await answerOf(errand, askForTrustBundle({ authorityUrl, trustBundle }))
-  const given = answer.status === 200 ? jsonObject(answer.body)?.['trustBundle'] : undefined
-  if (typeof given !== 'string') throw refusal(errand, answer)
-  const verified = verifyTrustBundle(given)
+  const task = trustBundleTask(config)
+  requireHttps(task)
+  const trustBundle = await readTrustBundle(task, 'published')
+  const response = await responseOf(task, sendTrustBundleRequest({ authorityUrl, trustBundle }))
+  const received = response.status === 200 ? jsonObject(response.body)?.['trustBundle'] : undefined
+  if (typeof received !== 'string') throw refusal(task, response)
+  const verified = verifyTrustBundle(received)
   if (verified !== undefined) return verified
-  const text = 'the trust bundle of the authority cannot be read'
-  throw failure(errand, 'transient', 'TrustBundleMalformed', text)
+  const text = 'the trust bundle of the authority is malformed'
+  throw failure(task, 'transient', 'TrustBundleMalformed', text)
 }

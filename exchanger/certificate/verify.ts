@@ -2,10 +2,10 @@ import { X509Certificate, type KeyObject } from 'node:crypto'
 import type { CertificateConfig } from '../../contract/exchanger-env.ts'
 import { splitCertificates } from '../../shared/x509/pem.ts'
 
-/** Leaf and intermediates; and how many CAs a bundle may hold while several are replaced. */
+/** Certificates: leaf and intermediates; CAs of a bundle while several are being replaced. */
 const MAX = { chain: 5, bundle: 100 } as const
 
-/** What was asked for, and what came. */
+/** The key of a request, and the certificates of the response. */
 export interface Issue {
   readonly key: KeyObject
   /** PEM, leaf first. */
@@ -14,7 +14,7 @@ export interface Issue {
   readonly trustBundle: string
 }
 
-/** PEM anew from what was read, so nothing else of the answer reaches an app. */
+/** PEM is encoded again from the parsed certificates, so nothing else of the response reaches an app. */
 export interface Verified {
   readonly certificate: string
   readonly trustBundle: string
@@ -23,10 +23,10 @@ export interface Verified {
 }
 
 /**
- * Holds an answer of the authority against what was asked: an app must never get a key that does not
- * belong to its certificate, another's identity, or a chain that its peers refuse.
+ * Checks a response of the authority against the request: an app must never get a key that does not belong to
+ * its certificate, another workload's identity, or a chain that its peers reject.
  *
- * @returns what an app may have, or what is wrong, in plain words
+ * @returns what may be published, or what is wrong, in plain words
  */
 export function verifyIssue(
   config: Pick<CertificateConfig, 'namespace' | 'serviceAccount' | 'dnsNames'>,
@@ -36,17 +36,16 @@ export function verifyIssue(
   const chain = parse(certificate, MAX.chain)
   const roots = parse(trustBundle, MAX.bundle)
   const [leaf] = chain ?? []
-  if (chain === undefined || leaf === undefined) return 'the certificate cannot be read'
-  if (roots === undefined || roots.length === 0) return 'the trust bundle cannot be read'
+  if (chain === undefined || leaf === undefined) return 'the certificate is malformed'
+  if (roots === undefined || roots.length === 0) return 'the trust bundle is malformed'
   if (!leaf.checkPrivateKey(key)) return 'the certificate is for another key'
-  if (leaf.ca) return 'the certificate is one of a CA'
+  if (leaf.ca) return 'the certificate is a CA certificate'
   const notAfterMs = leaf.validToDate.getTime()
-  if (!(notAfterMs > nowMs)) return `the certificate ended at ${leaf.validToDate.toISOString()}`
+  if (!(notAfterMs > nowMs)) return `the certificate expired at ${leaf.validToDate.toISOString()}`
   const names = namesOf(leaf)
   const wrong = wrongNames(config, names)
   if (wrong !== undefined) return wrong
-  if (!leadsTo(chain, roots, nowMs))
-    return 'no chain leads from the certificate to the trust bundle'
+  if (!chainsTo(chain, roots, nowMs)) return 'the certificate does not chain to the trust bundle'
   return {
     certificate: toPem(chain),
     trustBundle: toPem(roots),
@@ -55,16 +54,16 @@ export function verifyIssue(
   }
 }
 
-/** The CAs of a bundle, written again; undefined if there is none, or something that is not a CA. */
+/** The CAs of a bundle, encoded again; undefined if it is empty or has a certificate that is not a CA. */
 export function verifyTrustBundle(pem: string): string | undefined {
   const roots = parse(pem, MAX.bundle) ?? []
   return roots.length > 0 && roots.every(({ ca }) => ca) ? toPem(roots) : undefined
 }
 
-/** Undefined where a part cannot be read, or there are too many. */
-function parse(pem: string, most: number): X509Certificate[] | undefined {
+/** Undefined if a certificate is malformed, or there are too many. */
+function parse(pem: string, max: number): X509Certificate[] | undefined {
   const parts = splitCertificates(pem)
-  if (parts.length > most) return undefined
+  if (parts.length > max) return undefined
   try {
     return parts.map((part) => new X509Certificate(part))
   } catch {
@@ -76,7 +75,7 @@ function toPem(certificates: readonly X509Certificate[]): string {
   return certificates.map(String).join('')
 }
 
-/** `DNS:web`, `URI:spiffe://…`; Node quotes those that would be ambiguous, and ours never are. */
+/** `DNS:web`, `URI:spiffe://…`; Node quotes ambiguous ones, which names of nocreds never are. */
 function namesOf({ subjectAltName }: X509Certificate): string[] {
   return subjectAltName?.split(', ') ?? []
 }
@@ -94,14 +93,14 @@ function wrongNames(
   return missing === undefined ? undefined : `the certificate lacks the name ${missing}`
 }
 
-/** True where each certificate is issued by the next, and the last one by a CA of the bundle. */
-function leadsTo(
+/** True if each certificate is issued by the next one, and the last one by a CA of the bundle. */
+function chainsTo(
   chain: readonly X509Certificate[],
   roots: readonly X509Certificate[],
   nowMs: number,
 ): boolean {
-  return chain.every((certificate, place) => {
-    const issuers = place + 1 < chain.length ? chain.slice(place + 1, place + 2) : roots
+  return chain.every((certificate, index) => {
+    const issuers = index + 1 < chain.length ? chain.slice(index + 1, index + 2) : roots
     return issuers.some((issuer) => isIssuedBy(certificate, issuer, nowMs))
   })
 }

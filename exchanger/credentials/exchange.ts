@@ -9,22 +9,22 @@ import { parseRoleArn } from '../../contract/role-arn.ts'
 import { SidecarError, nameOf } from '../failure.ts'
 import { faultOf } from './faults.ts'
 import { hintFor } from './hints.ts'
-import { isPlausible, lifetimeMsOf } from './lifetime.ts'
-import type { StsAnswer } from './sts.ts'
+import { isPlausibleStsTime, lifetimeMsOf } from './lifetime.ts'
+import type { StsResponse } from './sts.ts'
 import type { Claims, WebIdentityToken } from './token.ts'
 
 export interface ExchangeDeps {
   readonly readToken: (config: CredentialsConfig) => Promise<WebIdentityToken>
-  readonly assumeRole: (config: CredentialsConfig, jwt: string) => Promise<StsAnswer>
+  readonly assumeRole: (config: CredentialsConfig, jwt: string) => Promise<StsResponse>
   /** Milliseconds since the epoch by the node's clock. */
   readonly now: () => number
 }
 
-/** The node's clock may be wrong by this much, so a token near its end is left to STS to judge. */
+/** Tolerated error of the node's clock: a token near its expiry is left to STS to judge. */
 const CLOCK_TOLERANCE_MS = 15 * 60_000
 
 /**
- * Trades the projected token for credentials, once.
+ * Exchanges the projected token for credentials, once.
  *
  * @throws SidecarError whose message names role, namespace and ServiceAccount
  */
@@ -34,27 +34,27 @@ export async function exchange(
 ): Promise<CredentialDocument> {
   const { jwt, claims } = await readToken(config)
   const askedAtMs = now()
-  refuseHopeless(config, claims, askedAtMs)
-  let answer: StsAnswer
+  refuseUnusableToken(config, claims, askedAtMs)
+  let response: StsResponse
   try {
-    answer = await assumeRole(config, jwt)
+    response = await assumeRole(config, jwt)
   } catch (thrown) {
     const { code, failureClass, text, bySts } = faultOf(thrown)
     const verb = failureClass === 'refused' && bySts ? 'STS refused' : 'no exchange of'
     const hint = hintFor(code, config, claims)
     throw new SidecarError(failureClass, code, `${verb} ${nameOf(config)}: ${text}`, hint)
   }
-  return toDocument(answer, config, { askedAtMs, claims })
+  return toDocument(response, config, { askedAtMs, claims })
 }
 
-/** What STS is sure to refuse is said at once, and in plainer words. */
-function refuseHopeless(config: CredentialsConfig, claims: Claims, nowMs: number): void {
+/** Refuses a token that STS would certainly refuse, immediately and with a plainer message. */
+function refuseUnusableToken(config: CredentialsConfig, claims: Claims, nowMs: number): void {
   const { audiences, expiresAtMs } = claims
   if (audiences.includes(AUTHORITY.audience)) {
     throw new SidecarError(
       'refused',
       'WrongAudience',
-      `no exchange of ${nameOf(config)}: the token is for ${AUTHORITY.audience}, and goes to nobody else`,
+      `no exchange of ${nameOf(config)}: the token is for ${AUTHORITY.audience}, and must not be sent to STS`,
       'The volume of the token must be the one that the webhook writes.',
     )
   }
@@ -63,41 +63,47 @@ function refuseHopeless(config: CredentialsConfig, claims: Claims, nowMs: number
       'refused',
       'WrongAudience',
       `no exchange of ${nameOf(config)}: the token is for ${audiences.join(', ') || 'no audience'}, not for ${config.audience}`,
-      'The audience of the projected token and the one of the exchanger must be the same.',
+      'The projected token and the exchanger must have the same audience.',
     )
   }
   if (expiresAtMs !== undefined && expiresAtMs + CLOCK_TOLERANCE_MS <= nowMs) {
     throw new SidecarError(
       'token',
       'TokenExpired',
-      `no exchange of ${nameOf(config)}: the token ended at ${new Date(expiresAtMs).toISOString()}`,
-      'The kubelet renews it: look at the events of the pod and at the clock of the node.',
+      `no exchange of ${nameOf(config)}: the token expired at ${new Date(expiresAtMs).toISOString()}`,
+      'The kubelet renews it: check the events of the pod and the clock of the node.',
     )
   }
 }
 
 /**
- * The document to publish. Its end is written by the node's clock, which SDKs compare with, and counted from before
- * the request, so a slow answer does not lengthen a life.
+ * The document to publish. Its expiry is by the node's clock, which SDKs compare it with, and counted from before
+ * the request, so a slow response does not extend the lifetime.
  */
 function toDocument(
-  { output, stsNowMs }: StsAnswer,
+  { output, stsNowMs }: StsResponse,
   config: CredentialsConfig,
   { askedAtMs, claims }: { readonly askedAtMs: number; readonly claims: Claims },
 ): CredentialDocument {
   const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = output.Credentials ?? {}
   if (!AccessKeyId || !SecretAccessKey || !SessionToken || Expiration === undefined) {
-    throw unusable(config, 'MalformedResponse', 'STS gave no whole credentials')
+    throw unusable(config, 'MalformedResponse', 'the response of STS has incomplete credentials')
   }
   const lifetimeMs = lifetimeMsOf({
     expiresAtMs: Expiration.getTime(),
     nodeNowMs: askedAtMs,
-    stsNowMs: isPlausible(stsNowMs, claims) ? stsNowMs : undefined,
-    wantedMs: config.sessionDurationSeconds * 1000,
+    stsNowMs: isPlausibleStsTime(stsNowMs, claims) ? stsNowMs : undefined,
+    requestedMs: config.sessionDurationSeconds * 1000,
   })
   if (lifetimeMs === undefined) {
-    const end = Number.isNaN(Expiration.getTime()) ? 'no time' : Expiration.toISOString()
-    throw unusable(config, 'ExpirationOutOfBounds', `STS gave credentials until ${end}`)
+    const expiration = Number.isNaN(Expiration.getTime())
+      ? 'an invalid time'
+      : Expiration.toISOString()
+    throw unusable(
+      config,
+      'ExpirationOutOfBounds',
+      `STS issued credentials that expire at ${expiration}`,
+    )
   }
   return {
     Version: 1,

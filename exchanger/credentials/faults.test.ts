@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { CONFIG } from '../../test/fakes/exchanger-samples.ts'
-import { shown } from '../redact.ts'
+import { redact } from '../redact.ts'
 import { classOf, faultOf } from './faults.ts'
 import { hintFor } from './hints.ts'
 import { defaultProvider } from './no-credentials.ts'
@@ -65,7 +65,7 @@ describe('classes', () => {
     expect(faultOf(late)).toMatchObject({ code: 'Timeout', failureClass: 'transient' })
   })
 
-  test('an answer that is none of STS is transient whatever its status, and not shown', () => {
+  test('a response that is not one of STS is transient, whatever its status, and not shown', () => {
     for (const httpStatusCode of [200, 403, 502]) {
       const thrown = Object.assign(new Error('cannot parse <SecretAccessKey>s3cret'), {
         $metadata: { httpStatusCode },
@@ -77,18 +77,18 @@ describe('classes', () => {
   })
 })
 
-describe('what is shown of STS`s words', () => {
+describe('what of a text of STS is shown', () => {
   test('nothing that looks like a token, one line, 500 characters', () => {
     const jwt = 'eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwcyJ9.c2lnbmF0dXJl'
-    expect(shown(`bad ${jwt} in\n  request`)).toBe('bad [token] in request')
-    expect(shown(`id_token=${jwt}`)).toBe('id_token=[token]')
-    expect(shown('x'.repeat(1000))).toHaveLength(500)
+    expect(redact(`bad ${jwt} in\n  request`)).toBe('bad [token] in request')
+    expect(redact(`id_token=${jwt}`)).toBe('id_token=[token]')
+    expect(redact('x'.repeat(1000))).toHaveLength(500)
   })
 
   test('host names stay, for they are what one must look at', () => {
     const text =
       'No OpenIDConnect provider found in your account for https://oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF'
-    expect(shown(text)).toBe(text)
+    expect(redact(text)).toBe(text)
   })
 })
 
@@ -135,10 +135,10 @@ describe('hints', () => {
   })
 
   test('a CA that is not known: where it belongs, and whether others are trusted', () => {
-    expect(hintFor('SELF_SIGNED_CERT_IN_CHAIN', CONFIG, claims)).toContain('into stsCa')
+    expect(hintFor('SELF_SIGNED_CERT_IN_CHAIN', CONFIG, claims)).toContain('add its CA to stsCa')
     expect(
       hintFor('UNABLE_TO_VERIFY_LEAF_SIGNATURE', { ...CONFIG, stsCa: 'PEM' }, claims),
-    ).toContain('which alone are trusted')
+    ).toContain('only those are trusted')
   })
 
   test('an unknown code has none', () => {

@@ -1,23 +1,23 @@
 import { codeOf, messageOf } from '../../shared/base/errors.ts'
 import type { FailureClass } from '../failure.ts'
-import { shown } from '../redact.ts'
+import { redact } from '../redact.ts'
 
-/** What came back instead of credentials. */
+/** The failure of a request to STS. */
 export interface Fault {
   /**
    * STS's code (`AccessDenied`), Node's (`ECONNREFUSED`), one of tunnel.ts, `Timeout`, `MalformedResponse`,
-   * `SigningAsked`, or `InternalError` for what none of these is.
+   * `SigningAsked`, or `InternalError` for anything else.
    */
   readonly code: string
   readonly failureClass: FailureClass
   /** Safe to show. */
   readonly text: string
-  /** Whether STS itself said so. */
+  /** True if STS itself reported it. */
   readonly bySts: boolean
 }
 
 /**
- * Codes after which the very same request may succeed, whatever the status.
+ * Codes after which the same request may succeed, whatever the status.
  * Source: STS API reference, AssumeRoleWithWebIdentity and "Common error types".
  */
 const TRANSIENT_CODES: ReadonlySet<string> = new Set([
@@ -35,25 +35,25 @@ const TRANSIENT_CODES: ReadonlySet<string> = new Set([
 const TRANSIENT_STATUSES: readonly number[] = [408, 425, 429]
 
 /**
- * `InvalidIdentityToken` covers lasting causes, of which these are known, and passing ones: now and then STS "couldn't
- * retrieve verification key from your identity provider", and grants the same request a second later. What is not
- * known may pass. Source: AWS's PHP SDK, AssumeRoleWithWebIdentityCredentialProvider, which asks again.
+ * `InvalidIdentityToken` has permanent causes, of which these are known, and temporary ones: sometimes STS "couldn't
+ * retrieve verification key from your identity provider", and accepts the same request a second later. Unknown causes
+ * are treated as temporary. Source: AWS's PHP SDK, AssumeRoleWithWebIdentityCredentialProvider, which retries.
  */
-const LASTING_INVALID_TOKEN =
+const PERMANENT_INVALID_TOKEN =
   /no openidconnect provider|incorrect token audience|not a valid jwt|missing (?:a )?required claim/i
 
-/** Sorts a code of STS with its HTTP status and its words. */
+/** Classifies an error of STS by its code, HTTP status and message. */
 export function classOf(code: string, httpStatus: number, text = ''): FailureClass {
   if (code === 'ExpiredTokenException' || code === 'ExpiredToken') return 'token'
   if (code === 'InvalidIdentityToken') {
-    return LASTING_INVALID_TOKEN.test(text) ? 'refused' : 'transient'
+    return PERMANENT_INVALID_TOKEN.test(text) ? 'refused' : 'transient'
   }
   const isTransient =
     TRANSIENT_CODES.has(code) || TRANSIENT_STATUSES.includes(httpStatus) || httpStatus >= 500
   return isTransient ? 'transient' : 'refused'
 }
 
-/** Without an answer of STS: a person must change something, and no second try helps. */
+/** Codes without a response of STS that a retry cannot fix: a person must change something. */
 const REFUSED_CODES: ReadonlySet<string> = new Set([
   'ProxyAuthenticationRequired',
   'ProxyRefused',
@@ -61,8 +61,8 @@ const REFUSED_CODES: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Reads what the SDK threw. An answer that is no answer of STS (a proxy's page, half an XML) is
- * `transient` whatever its status, and none of it is shown: half an answer may hold half a secret.
+ * Classifies an error of the SDK. A response that is not one of STS (a proxy's page, truncated XML) is
+ * `transient`, whatever its status, and its content is not shown: it may contain part of a secret.
  */
 export function faultOf(thrown: unknown): Fault {
   const { Code, $metadata, name } = thrown as {
@@ -72,16 +72,16 @@ export function faultOf(thrown: unknown): Fault {
   }
   const httpStatus = $metadata?.httpStatusCode
   if (httpStatus === undefined) {
-    // Faults of the network bear a code of Node; what has none is a fault of this program or its libraries.
+    // Network errors have a code of Node; an error without one is a fault of this program or its libraries.
     const code = codeOf(thrown) ?? (name === 'TimeoutError' ? 'Timeout' : 'InternalError')
     const failureClass = REFUSED_CODES.has(code) ? 'refused' : 'transient'
-    return { code, failureClass, text: shown(messageOf(thrown)), bySts: false }
+    return { code, failureClass, text: redact(messageOf(thrown)), bySts: false }
   }
   if (typeof Code === 'string' && Code !== '') {
     const text = messageOf(thrown)
     const failureClass = classOf(Code, httpStatus, text)
-    return { code: Code, failureClass, text: shown(text), bySts: true }
+    return { code: Code, failureClass, text: redact(text), bySts: true }
   }
-  const text = `the answer, with HTTP status ${httpStatus}, is none of STS`
+  const text = `the response, with HTTP status ${httpStatus}, is not an STS response`
   return { code: 'MalformedResponse', failureClass: 'transient', text, bySts: false }
 }

@@ -4,8 +4,8 @@ import { parseRoleArn } from '../../contract/role-arn.ts'
 import type { Claims } from './token.ts'
 
 /**
- * What to look at, in plain words for whoever runs the app, by STS's code; undefined where nothing
- * is known that the message does not say already.
+ * Says what to check, in plain words for anyone who runs the app, by STS's code; undefined if the message
+ * already says everything that is known.
  */
 export function hintFor(
   code: string,
@@ -16,31 +16,31 @@ export function hintFor(
   return UNKNOWN_CA.test(code) ? unknownCa(config) : undefined
 }
 
-/** Of TLS, where the chain leads to no CA that is trusted. Source: OpenSSL, X509_STORE_CTX_get_error. */
+/** Codes of TLS for a chain without a trusted CA. Source: OpenSSL, X509_STORE_CTX_get_error. */
 const UNKNOWN_CA = /SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY_LEAF|CERT_UNTRUSTED/
 
 type Hint = (config: CredentialsConfig, claims: Claims) => string
 
-/** By the code of the failure; the reference of failures is made of it. */
+/** By the code of the failure; docs/reference/events.md is generated from it. */
 export const HINTS: Readonly<Record<string, Hint>> = {
   AccessDenied: trustPolicy,
   IDPCommunicationError: (_config, { issuer }) =>
-    `AWS cannot reach ${issuer}/.well-known/openid-configuration; it must be open to the internet.`,
+    `AWS cannot reach ${issuer}/.well-known/openid-configuration; it must be reachable from the internet.`,
   IDPRejectedClaim: oidcProvider,
   InvalidIdentityToken: oidcProvider,
   MalformedPolicyDocument: trustPolicy,
   ProxyAuthenticationRequired: (config) =>
-    `${proxyOf(config)} must let pods through without a password: who may read a pod would read it.`,
+    `${proxyOf(config)} must accept pods without a password: anyone who may read a pod could read the password.`,
   ProxyFailed: (config) => `${proxyOf(config)} must reach ${stsOf(config)}.`,
   ProxyRefused: (config) => `${proxyOf(config)} must permit CONNECT to ${stsOf(config)}.`,
   ProxyTimeout: unreachableProxy,
   ProxyUnreachable: unreachableProxy,
   RegionDisabledException: ({ region }) =>
-    `Activate STS for ${region ?? 'this region'} in the account settings of IAM, or name another region in ${PREFIX}region.`,
+    `Activate STS for ${region ?? 'this region'} in the account settings of IAM, or set ${PREFIX}region to another region.`,
   SigningAsked: ({ region = 'the default' }) =>
-    `Region is ${region}, for which STS would want a signature: name a real region in ${PREFIX}region.`,
+    `The region is ${region}, for which STS requires a signed request: set ${PREFIX}region to a real region.`,
   ValidationError: ({ sessionDurationSeconds, roleArn }) =>
-    `${PREFIX}session-duration is ${sessionDurationSeconds} s: the maximum session duration of ${roleArn} must be at least that.`,
+    `${PREFIX}session-duration is ${sessionDurationSeconds} s: the maximum session duration of ${roleArn} must be at least as long.`,
 }
 
 const SETTINGS = 'ConfigMap nocreds-settings'
@@ -55,15 +55,15 @@ function stsOf({ stsEndpoint, region }: CredentialsConfig): string {
 
 function unreachableProxy(config: CredentialsConfig): string {
   return (
-    `${proxyOf(config)} must be reached from the pod: look at its address, at NetworkPolicies, and where it is https ` +
-    `at its CA (stsCa); hosts that need no proxy stand in stsNoProxy.`
+    `${proxyOf(config)} must be reachable from the pod: check its address, NetworkPolicies and, if it is https, ` +
+    `its CA (stsCa); list hosts that need no proxy in stsNoProxy.`
   )
 }
 
 function unknownCa({ stsCa }: CredentialsConfig): string {
   return stsCa === undefined
-    ? `The certificate leads to no public CA: put its CA into stsCa of ${SETTINGS}.`
-    : `The certificate leads to none of the CAs in stsCa of ${SETTINGS}, which alone are trusted: add its CA.`
+    ? `The certificate does not chain to a public CA: add its CA to stsCa of ${SETTINGS}.`
+    : `The certificate does not chain to a CA in stsCa of ${SETTINGS}, and only those are trusted: add its CA.`
 }
 
 /** Source: IAM, "Create a role for OpenID Connect federation". */
@@ -81,11 +81,11 @@ function oidcProvider({ roleArn }: CredentialsConfig, claims: Claims): string {
   return (
     `The account needs the IAM OIDC provider ${providerArn(roleArn, providerOf(claims))} with the ` +
     `audience ${claims.audiences.join(' or ')}, and ${claims.issuer}/.well-known/openid-configuration ` +
-    `must lead to the keys that the cluster signs with now.`
+    `must refer to the keys that the cluster currently signs with.`
   )
 }
 
-/** The issuer without its scheme, as IAM names providers and condition keys. */
+/** The issuer without its scheme, as in IAM's names of providers and condition keys. */
 function providerOf({ issuer }: Claims): string {
   return issuer.replace(/^https:\/\//, '')
 }

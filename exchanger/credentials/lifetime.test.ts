@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { isPlausible, lifetimeMsOf } from './lifetime.ts'
+import { isPlausibleStsTime, lifetimeMsOf } from './lifetime.ts'
 
 const NOW = Date.UTC(2026, 10, 24, 12)
 const MINUTE = 60_000
@@ -8,12 +8,12 @@ const minutes = (min: number, max: number): fc.Arbitrary<number> =>
   fc.integer({ min: min * MINUTE, max: max * MINUTE })
 
 /** STS gives what it is asked for, at NOW; clocks are off by so much. */
-const life = (wantedMs: number, nodeOffMs: number, dateOffMs: number | undefined): number =>
+const life = (requestedMs: number, nodeOffMs: number, dateOffMs: number | undefined): number =>
   lifetimeMsOf({
-    expiresAtMs: NOW + wantedMs,
+    expiresAtMs: NOW + requestedMs,
     nodeNowMs: NOW + nodeOffMs,
     stsNowMs: dateOffMs === undefined ? undefined : NOW + dateOffMs,
-    wantedMs,
+    requestedMs,
   }) ?? 0
 
 describe('lifetimeMsOf', () => {
@@ -21,8 +21,8 @@ describe('lifetimeMsOf', () => {
     const off = minutes(-600, 600)
     const date = fc.option(off, { nil: undefined })
     fc.assert(
-      fc.property(minutes(30, 720), off, date, (wantedMs, nodeOffMs, dateOffMs) => {
-        expect(life(wantedMs, nodeOffMs, dateOffMs)).toBeLessThanOrEqual(wantedMs)
+      fc.property(minutes(30, 720), off, date, (requestedMs, nodeOffMs, dateOffMs) => {
+        expect(life(requestedMs, nodeOffMs, dateOffMs)).toBeLessThanOrEqual(requestedMs)
       }),
     )
   })
@@ -31,11 +31,11 @@ describe('lifetimeMsOf', () => {
     const off = minutes(-600, 600)
     const given = fc.tuple(minutes(1, 60), minutes(61, 720), off, fc.boolean())
     fc.assert(
-      fc.property(given, ([lifeMs, wantedMs, offMs, isNodeRight]) => {
-        fc.pre(Math.abs(lifeMs - offMs - wantedMs) > MINUTE) // what looks as wanted, but is not
+      fc.property(given, ([lifeMs, requestedMs, offMs, isNodeRight]) => {
+        fc.pre(Math.abs(lifeMs - offMs - requestedMs) > MINUTE) // what looks as wanted, but is not
         const clocks = isNodeRight ? [NOW, NOW + offMs] : [NOW + offMs, NOW]
         const [nodeNowMs = 0, stsNowMs] = clocks
-        const found = lifetimeMsOf({ expiresAtMs: NOW + lifeMs, nodeNowMs, stsNowMs, wantedMs })
+        const found = lifetimeMsOf({ expiresAtMs: NOW + lifeMs, nodeNowMs, stsNowMs, requestedMs })
         expect(found).toBeLessThanOrEqual(lifeMs)
       }),
     )
@@ -43,19 +43,19 @@ describe('lifetimeMsOf', () => {
 
   test('is what was asked for where one of the clocks is right', () => {
     fc.assert(
-      fc.property(minutes(30, 720), minutes(-600, 600), (wantedMs, offMs) => {
-        expect(life(wantedMs, offMs, 0)).toBe(wantedMs)
+      fc.property(minutes(30, 720), minutes(-600, 600), (requestedMs, offMs) => {
+        expect(life(requestedMs, offMs, 0)).toBe(requestedMs)
         // A Date that is off by less than a minute makes it shorter by that.
-        expect(life(wantedMs, 0, offMs)).toBeGreaterThanOrEqual(wantedMs - MINUTE)
-        expect(life(wantedMs, 0, undefined)).toBe(wantedMs)
+        expect(life(requestedMs, 0, offMs)).toBeGreaterThanOrEqual(requestedMs - MINUTE)
+        expect(life(requestedMs, 0, undefined)).toBe(requestedMs)
       }),
     )
   })
 
   test('cannot be told where the end is nonsense, past, or days away', () => {
-    const wantedMs = 60 * MINUTE
+    const requestedMs = 60 * MINUTE
     for (const expiresAtMs of [NaN, NOW, NOW - MINUTE, NOW + 3 * 24 * 60 * MINUTE]) {
-      const clocks = { expiresAtMs, nodeNowMs: NOW, stsNowMs: NOW, wantedMs }
+      const clocks = { expiresAtMs, nodeNowMs: NOW, stsNowMs: NOW, requestedMs }
       expect(lifetimeMsOf(clocks)).toBeUndefined()
     }
   })
@@ -75,6 +75,6 @@ test.each([
     issuedAtMs: NOW,
     expiresAtMs: NOW + 60 * MINUTE,
   }
-  expect(isPlausible(NOW + afterMinutes * MINUTE, claims)).toBe(is)
-  expect(isPlausible(undefined, claims)).toBe(false)
+  expect(isPlausibleStsTime(NOW + afterMinutes * MINUTE, claims)).toBe(is)
+  expect(isPlausibleStsTime(undefined, claims)).toBe(false)
 })

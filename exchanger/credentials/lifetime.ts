@@ -1,14 +1,14 @@
 import type { Claims } from './token.ts'
 
-/** No session of STS is longer than 12 hours. Source: STS API reference, DurationSeconds. */
-const LONGEST_MS = 12 * 3_600_000
-/** A clock may be wrong by this much. */
+/** Sessions of STS last at most 12 hours. Source: STS API reference, DurationSeconds. */
+const MAX_MS = 12 * 3_600_000
+/** Tolerated error of a clock. */
 const TOLERANCE_MS = 15 * 60_000
-/** A life within this of what was asked for is what was asked for: `Date` has seconds, answers take a while. */
-const SAME_MS = 60_000
+/** Tolerated difference from the requested lifetime: `Date` has whole seconds, and responses take a while. */
+const PRECISION_MS = 60_000
 
-/** STS took the token, so its own clock is within the token's life; a `Date` that is not was written by someone else. */
-export function isPlausible(
+/** STS accepted the token, so its clock is within the token's lifetime; any other `Date` is not from STS. */
+export function isPlausibleStsTime(
   stsNowMs: number | undefined,
   { issuedAtMs = -Infinity, expiresAtMs = Infinity }: Claims,
 ): boolean {
@@ -19,35 +19,37 @@ export function isPlausible(
   )
 }
 
-/** Moments in milliseconds since the epoch. */
+/** Times in milliseconds since the epoch. */
 interface Clocks {
-  /** As STS says it, by its own clock. */
+  /** By the clock of STS. */
   readonly expiresAtMs: number
-  /** By the node's clock, before STS was asked. */
+  /** By the node's clock, before the request to STS. */
   readonly nodeNowMs: number
-  /** By the `Date` of the answer; undefined without one, and for one that cannot be right. */
+  /** By the `Date` of the response; undefined if it is absent or implausible. */
   readonly stsNowMs: number | undefined
-  /** The life that was asked for. */
-  readonly wantedMs: number
+  /** The requested lifetime. */
+  readonly requestedMs: number
 }
 
 /**
- * How long credentials live from the moment that STS was asked; undefined where that cannot be told. Either clock
- * may be wrong: the node's, or the `Date`, which a proxy between may have written. STS gives what was asked for, so
- * the clock by which that is so is right. Where neither says so, the shorter life counts: credentials that are
- * replaced too early do no harm, those said to live when they are dead do. No life is longer than what was asked for.
+ * The lifetime of credentials from the request to STS on; undefined if it cannot be determined. Either clock may be
+ * wrong: the node's, or the `Date`, which a proxy may have written. STS grants the requested lifetime, so the clock
+ * that confirms it is right. If neither does, the shorter lifetime is used: replacing credentials too early does no
+ * harm, publishing an expiry that is too late does. The result is never longer than requested.
  */
 export function lifetimeMsOf({
   expiresAtMs,
   nodeNowMs,
   stsNowMs,
-  wantedMs,
+  requestedMs,
 }: Clocks): number | undefined {
   const candidates = [stsNowMs, nodeNowMs]
     .filter((nowMs) => nowMs !== undefined)
     .map((nowMs) => expiresAtMs - nowMs)
-    .filter((lifetimeMs) => lifetimeMs > 0 && lifetimeMs <= LONGEST_MS + TOLERANCE_MS)
+    .filter((lifetimeMs) => lifetimeMs > 0 && lifetimeMs <= MAX_MS + TOLERANCE_MS)
   if (candidates.length === 0) return undefined
-  const asWanted = candidates.find((lifetimeMs) => Math.abs(lifetimeMs - wantedMs) <= SAME_MS)
-  return Math.min(wantedMs, asWanted ?? Math.min(...candidates))
+  const asRequested = candidates.find(
+    (lifetimeMs) => Math.abs(lifetimeMs - requestedMs) <= PRECISION_MS,
+  )
+  return Math.min(requestedMs, asRequested ?? Math.min(...candidates))
 }

@@ -7,14 +7,14 @@ import { assumeRole } from './sts.ts'
 import { readToken } from './token.ts'
 
 /**
- * `exchanger exchange`: one exchange, then the end. The document on stdout makes it a
- * `credential_process` of its own; a failure is one line of JSON on stderr and exit code 1, or 2
- * where the environment is bad.
+ * `exchanger exchange`: runs one exchange and exits. It prints the document on stdout, so it can be used as a
+ * `credential_process`; a failure is one line of JSON on stderr with exit code 1, or 2 for an invalid
+ * environment.
  */
-async function give(): Promise<string> {
+async function produce(): Promise<string> {
   const config = credentialsFromEnv(process.env)
-  // AWS files of a user or a node are none of this exchange's business; and the SDK asks for a home,
-  // which a user id without an entry in /etc/passwd does not have.
+  // AWS files of a user or a node must not be read; and the SDK needs a home folder, which a user id without
+  // an entry in /etc/passwd does not have.
   process.env['HOME'] = '/'
   process.env['AWS_CONFIG_FILE'] = '/dev/null'
   process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null'
@@ -22,5 +22,5 @@ async function give(): Promise<string> {
   return formatCredentialDocument(document)
 }
 
-// A connection that lingers does not keep the process alive once everything is said.
-process.exit(await oneShot(process, give))
+// An open connection must not keep the process alive once everything is written.
+process.exit(await oneShot(process, produce))

@@ -5,15 +5,15 @@ import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { isProxied } from './proxied.ts'
 import { openTunnel } from './tunnel.ts'
 
-/** How STS is reached. */
+/** The route to STS. */
 type Route = Pick<CredentialsConfig, 'stsProxy' | 'stsNoProxy' | 'stsCa'>
 
 /**
- * Connections to STS by TLS, through the proxy where there is one and the host is no exception. With `stsCa` STS,
- * and a proxy by https, are known by those CAs alone. Nothing of it is taken from any other variable.
+ * Opens TLS connections to STS, through the proxy if there is one and the host is not an exception. With `stsCa`, STS
+ * and a proxy by https are verified only by those CAs. No other variable is used.
  *
- * Node's own way (`proxyEnv` of an agent) knows no CA for the proxy, and a Node older than 24.5 would go past the
- * proxy without a word.
+ * Node's own option (`proxyEnv` of an agent) has no CA for the proxy, and a Node older than 24.5 would silently bypass
+ * the proxy.
  */
 export class StsAgent extends Agent {
   readonly #route: Route

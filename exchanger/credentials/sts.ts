@@ -9,25 +9,25 @@ import { renderSessionName } from '../../contract/session-name.ts'
 import { StsAgent } from './sts-agent.ts'
 
 /**
- * Below the time after which the resident process ends an exchange. A proxy has 5 s of the connection's; what is
- * left is for the handshake with STS behind it.
+ * Below the time after which the sidecar kills an exchange. The limit of a proxy is 5 s of the connection's; the rest
+ * is for the handshake with STS.
  */
 const TIMEOUTS_MS = { connection: 8000, request: 10_000 } as const
 
-/** STS's answer, and its clock. */
-export interface StsAnswer {
+/** A response of STS, and its clock. */
+export interface StsResponse {
   readonly output: AssumeRoleWithWebIdentityCommandOutput
-  /** Milliseconds since the epoch by the `Date` header; undefined where there is none. */
+  /** Milliseconds since the epoch by the `Date` header; undefined if absent. */
   readonly stsNowMs: number | undefined
 }
 
 /**
- * One call of AssumeRoleWithWebIdentity: unsigned, not retried (the resident process does that), at
- * the regional endpoint. Source: STS API reference, AssumeRoleWithWebIdentity.
+ * Sends one AssumeRoleWithWebIdentity request: unsigned, without retries (the sidecar does that), to the
+ * regional endpoint. Source: STS API reference, AssumeRoleWithWebIdentity.
  *
- * @throws what the SDK throws
+ * @throws the SDK's errors
  */
-export async function assumeRole(config: CredentialsConfig, token: string): Promise<StsAnswer> {
+export async function assumeRole(config: CredentialsConfig, token: string): Promise<StsResponse> {
   const client = createClient(config)
   let stsNowMs: number | undefined
   client.middlewareStack.add(

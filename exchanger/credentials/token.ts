@@ -3,14 +3,14 @@ import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { type SidecarError, exchangeOf } from '../failure.ts'
 import { malformedToken, readTokenFile } from '../token-file.ts'
 
-/** What a token says of itself, for messages and hints; nothing in it is secret. */
+/** Claims of a token, for messages and hints; they are not secret. */
 export interface Claims {
   readonly issuer: string
   readonly subject: string
   readonly audiences: readonly string[]
-  /** Milliseconds since the epoch; undefined where it does not say. */
+  /** Milliseconds since the epoch; undefined if absent. */
   readonly issuedAtMs: number | undefined
-  /** Milliseconds since the epoch; undefined where the token does not end. */
+  /** Milliseconds since the epoch; undefined if the token does not expire. */
   readonly expiresAtMs: number | undefined
 }
 
@@ -21,8 +21,8 @@ export interface WebIdentityToken {
 }
 
 /**
- * Reads the token from its file, anew for each exchange. The signature is not checked: STS is the
- * relying party, we only look before we send.
+ * Reads the token from its file, again for each exchange. The signature is not verified: STS is the relying
+ * party, the claims are only checked before sending.
  *
  * @throws SidecarError of class `token`: TokenMissing, TokenUnreadable, TokenMalformed
  */
@@ -36,9 +36,9 @@ function claimsOf(jwt: string, config: CredentialsConfig): Claims {
   try {
     payload = decodeJwt(jwt)
   } catch {
-    throw malformed(config, 'it is no JWT') // the parser's own words could quote the token
+    throw malformed(config, 'it is not a JWT') // the parser's message could quote the token
   }
-  // The types of JWTPayload are what should be in it.
+  // The claims may have other types than JWTPayload declares.
   const { iss, sub, aud, iat, exp }: Readonly<Record<string, unknown>> = payload
   return {
     issuer: typeof iss === 'string' ? iss : '',

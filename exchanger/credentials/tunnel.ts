@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { codeOf, messageOf, NocredsError } from '../../shared/base/errors.ts'
 
-/** Connection to the proxy and its answer together. */
+/** Limit for the connection to the proxy and its response together. */
 const TUNNEL_MS = 5000
 
 /**
@@ -23,7 +23,7 @@ type ProxyFault =
   | 'ProxyFailed'
 
 /**
- * A connection to STS that the proxy makes, by CONNECT: it sees host and port, and nothing of what is said.
+ * Opens a connection to STS through the proxy, by CONNECT: the proxy sees host and port, but not the content.
  * Source: RFC 9110, CONNECT.
  *
  * @param to `host:port`
@@ -35,9 +35,9 @@ export function openTunnel(
   to: string,
   trust: Pick<ConnectionOptions, 'ca'>,
 ): Promise<Socket> {
-  const ask = proxy.protocol === 'https:' ? requestByTls : request
+  const send = proxy.protocol === 'https:' ? requestByTls : request
   return new Promise((resolve, reject) => {
-    const asked = ask({
+    const outgoing = send({
       host: proxy.hostname.replace(/^\[|\]$/g, ''),
       port: proxy.port,
       method: 'CONNECT',
@@ -49,18 +49,18 @@ export function openTunnel(
     const fail = (code: ProxyFault, what: string): void => {
       clearTimeout(timer)
       reject(new NocredsError(code, `the proxy ${proxy.origin} ${what}`))
-      asked.destroy()
+      outgoing.destroy()
     }
     const timer = setTimeout(() => {
-      fail('ProxyTimeout', `did not lead to ${to} in ${TUNNEL_MS / 1000} s`)
+      fail('ProxyTimeout', `did not connect to ${to} in ${TUNNEL_MS / 1000} s`)
     }, TUNNEL_MS)
-    asked.on('error', (error) => {
+    outgoing.on('error', (error) => {
       fail('ProxyUnreachable', `cannot be reached: ${codeOf(error) ?? messageOf(error)}`)
     })
-    // Node calls it a response where the proxy answers CONNECT, whatever the status.
-    asked.on('connect', ({ statusCode = 0 }, socket, head) => {
+    // Node emits this for every response to CONNECT, whatever the status.
+    outgoing.on('connect', ({ statusCode = 0 }, socket, head) => {
       if (statusCode < 200 || statusCode > 299) {
-        fail(codeFor(statusCode), `does not lead to ${to}: HTTP status ${statusCode}`)
+        fail(codeFor(statusCode), `did not connect to ${to}: HTTP status ${statusCode}`)
         socket.destroy()
         return
       }
@@ -68,7 +68,7 @@ export function openTunnel(
       if (head.length > 0) socket.unshift(head)
       resolve(socket)
     })
-    asked.end()
+    outgoing.end()
   })
 }
 

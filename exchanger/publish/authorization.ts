@@ -2,13 +2,13 @@ import { join } from 'node:path'
 import { CREDENTIALS_FILES } from '../../contract/names.ts'
 import { readIfPresent, writeAtomically } from '../../shared/base/files.ts'
 
-/** 256 bit in base64url: 43 characters, no line break, for SDKs send the file as it is. */
+/** 256 bits in base64url: 43 characters without a line break, because SDKs send the file unchanged. */
 const BYTES = 32
 const SHAPE = /^[\w-]{43}$/
 
 /**
- * What apps send as `Authorization` to the endpoint. It is made once and stays the same for the
- * pod's life, a restart of the sidecar included; a file with anything else in it is replaced.
+ * The value that apps send to the endpoint as `Authorization`. It is created once and stays the same for the
+ * lifetime of the pod, also after a restart of the sidecar; a file with any other content is replaced.
  *
  * @param randomBytes of `node:crypto`
  */
@@ -23,7 +23,7 @@ export async function ensureAuthorization(
   return made
 }
 
-/** The authorization in the folder; undefined where there is none, or what is there is none. */
+/** The authorization in the folder; undefined if absent or invalid. */
 export async function readAuthorization(folder: string): Promise<string | undefined> {
   try {
     const text = await readIfPresent(join(folder, CREDENTIALS_FILES.authorization), 4096)

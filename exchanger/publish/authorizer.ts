@@ -1,12 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 
 /**
- * Tells whether a request's header is the authorization, in a time that says nothing about either:
- * digests have one length, whatever is sent.
+ * Creates a check of the `Authorization` header that takes constant time: digests of any text have the same
+ * length.
  */
 export function authorizer(authorization: string): (header: string | undefined) => boolean {
-  const wanted = sha256(authorization)
-  return (header) => timingSafeEqual(sha256(header ?? ''), wanted)
+  const expected = sha256(authorization)
+  return (header) => timingSafeEqual(sha256(header ?? ''), expected)
 }
 
 function sha256(text: string): Buffer {

@@ -12,7 +12,7 @@ function configFile(folder: string): string {
   return `[default]\n${line}\n[profile default]\n${line}`
 }
 
-/** Writes it; it must stand before an app starts, for some SDKs remember that it was missing. */
+/** Writes it; it must exist before an app starts, because some SDKs remember that it was missing. */
 export async function writeConfigFile(folder: string): Promise<void> {
   await writeAtomically(join(folder, CREDENTIALS_FILES.config), configFile(folder))
 }

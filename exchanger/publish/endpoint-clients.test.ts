@@ -21,7 +21,7 @@ beforeEach(async () => {
     authorization,
     current: () => documentEnding(1000),
     now: () => 0,
-    onRushOver: () => (rushes += 1),
+    onBurstEnd: () => (rushes += 1),
   })
   address = { port: endpoint.port, path: '/v1/credentials', authorization }
 })

@@ -26,7 +26,7 @@ beforeEach(async () => {
     authorization: AUTHORIZATION,
     current: () => document,
     now: () => now,
-    onRushOver: () => undefined,
+    onBurstEnd: () => undefined,
   })
 })
 afterEach(() => {
@@ -141,7 +141,7 @@ describe('the endpoint', () => {
       authorization: '',
       current: () => undefined,
       now: () => 0,
-      onRushOver: () => undefined,
+      onBurstEnd: () => undefined,
     }
     expect(await thrownBy(() => startEndpoint(options))).toMatchObject({
       code: 'ERR_ENDPOINT_LISTEN',

@@ -7,8 +7,9 @@ import { listen } from '../../shared/base/server.ts'
 import { authorizer } from './authorizer.ts'
 
 /**
- * Only the containers of one pod ask, a few times an hour, but then all their processes may at once. Each answer ends
- * its connection, so what is open has not been answered yet; the bounds keep memory below what the container has.
+ * Only the containers of one pod send requests, a few times an hour, but possibly all their processes at once. Each
+ * response closes its connection, so open connections wait for a response; the limits keep memory below the
+ * container's.
  */
 const LIMITS = {
   connections: 1024,
@@ -17,24 +18,24 @@ const LIMITS = {
 } as const
 
 export interface EndpointOptions {
-  /** ENDPOINT.port in a pod; 0 chooses a free one. */
+  /** ENDPOINT.port in a pod; 0 for any free port. */
   readonly port: number
   readonly authorization: string
   readonly current: () => CredentialDocument | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
-  /** Called once many have asked at once and are gone: they leave megabytes of garbage. */
-  readonly onRushOver: () => void
+  /** Called after a burst of connections, which leaves megabytes of garbage. */
+  readonly onBurstEnd: () => void
 }
 
 export interface Endpoint {
   readonly port: number
-  /** Stops at once, with all connections. */
+  /** Stops immediately and closes all connections. */
   close(): void
 }
 
 /**
- * The container credentials endpoint, on loopback only. It answers from memory.
+ * The container credentials endpoint, on loopback only. It serves from memory.
  * Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
  *
  * @throws NocredsError `ERR_ENDPOINT_LISTEN` if the port is taken
@@ -51,8 +52,8 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
       send(response, answer(request, isAuthorized, options))
     },
   )
-  server.timeout = LIMITS.requestMs // of silence; Node looks for the two above only now and then
-  boundConnections(server, options.onRushOver)
+  server.timeout = LIMITS.requestMs // without activity; Node checks the two above only occasionally
+  limitConnections(server, options.onBurstEnd)
   try {
     const port = await listen(server, options.port, ENDPOINT.host, LIMITS.connections)
     return {
@@ -74,25 +75,25 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
   }
 }
 
-/** So many at once are a rush, which is over once so few are left. */
-const RUSH = { from: 32, until: 4 } as const
+/** Open connections at which a burst begins and ends. */
+const BURST = { from: 32, until: 4 } as const
 
-/** Over the bound the oldest connection goes: a client that asks at once has been answered long before. */
-function boundConnections(server: Server, onRushOver: () => void): void {
+/** Over the limit, the oldest connection is closed: a client that sends its request promptly was served long before. */
+function limitConnections(server: Server, onBurstEnd: () => void): void {
   const open = new Set<Socket>()
-  let isRush = false
+  let isBurst = false
   const left = (socket: Socket): void => {
     open.delete(socket)
-    if (!isRush || open.size > RUSH.until) return
-    isRush = false
-    onRushOver()
+    if (!isBurst || open.size > BURST.until) return
+    isBurst = false
+    onBurstEnd()
   }
   server.on('connection', (socket) => {
     open.add(socket)
     socket.once('close', () => {
       left(socket)
     })
-    isRush ||= open.size >= RUSH.from
+    isBurst ||= open.size >= BURST.from
     if (open.size <= LIMITS.connections) return
     const [oldest = socket] = open
     open.delete(oldest)
@@ -106,14 +107,14 @@ interface Answer {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Decides in this order: path, method, authorization, then whether there is anything to give. */
+/** Checks in this order: path, method, authorization, then whether there are credentials. */
 function answer(
   request: IncomingMessage,
   isAuthorized: (header: string | undefined) => boolean,
   { current, now }: EndpointOptions,
 ): Answer {
   if (request.url !== ENDPOINT.path)
-    return refused(404, 'NotFound', `only ${ENDPOINT.path} is here`)
+    return refused(404, 'NotFound', `only ${ENDPOINT.path} is served`)
   if (request.method !== 'GET') {
     const { status, body } = refused(405, 'MethodNotAllowed', 'only GET is allowed')
     return { status, body, headers: { allow: 'GET' } }
@@ -136,7 +137,7 @@ function refused(status: number, code: string, message: string): Answer {
 function send(response: ServerResponse, { status, body, headers }: Answer): void {
   const text = JSON.stringify(body)
   response.writeHead(status, {
-    'content-type': 'application/json', // Go's SDK compares by equality
+    'content-type': 'application/json', // Go's SDK requires exactly this value
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
     connection: 'close',

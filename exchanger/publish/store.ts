@@ -9,38 +9,37 @@ import {
 } from '../../contract/credentials.ts'
 import { CREDENTIALS_FILES } from '../../contract/names.ts'
 import { readIfPresent, removeIfPresent, writeAtomically } from '../../shared/base/files.ts'
-import { turns } from '../mutex.ts'
+import { createMutex } from '../mutex.ts'
 
-/** Where apps find what is published. */
-export interface Store<Thing> {
-  /** What is published now; undefined where nothing is. */
-  current(): Thing | undefined
-  /** Puts the thing in the place of the last one. Where that fails, the last one stays. */
-  publish(thing: Thing): Promise<void>
-  /** Takes this thing away; does nothing where another one is published meanwhile. */
-  withdraw(thing: Thing): Promise<void>
+/** Publishes credentials or certificates for apps. */
+export interface Store<Item> {
+  /** What is currently published; undefined if nothing is. */
+  current(): Item | undefined
+  /** Replaces what is published. If that fails, the previous item stays. */
+  publish(item: Item): Promise<void>
+  /** Removes this item; does nothing if another one has been published since. */
+  withdraw(item: Item): Promise<void>
 }
 
-/** Credentials are in memory for the endpoint, in a file for everyone else. */
+/** Credentials are in memory for the endpoint, and in a file for other clients. */
 export type CredentialStore = Store<CredentialDocument>
 
 /**
- * A store on the credentials volume. It starts with what an earlier process published, so that a
- * restart loses nothing, and removes what has ended, what is unreadable, and half-written files of a
- * process that was killed.
+ * Opens the store on the credentials volume. It starts with what an earlier process published, so that a restart
+ * loses nothing, and removes expired and unreadable documents, and incomplete files of a process that was killed.
  *
- * @param folder an existing folder that only this process writes in
+ * @param folder an existing folder that only this process writes to
  * @param nowMs milliseconds since the epoch
  */
 export async function openStore(folder: string, nowMs: number): Promise<CredentialStore> {
-  await removeHalfWritten(folder)
+  await removeIncomplete(folder)
   const path = documentPath(folder)
   let current = await readDocument(folder)
   if (current !== undefined && expirationOf(current) <= nowMs) current = undefined
   if (current === undefined) await removeIfPresent(path)
 
-  // One change at a time: a removal must never meet the file of the document that came after.
-  const exclusive = turns()
+  // One change at a time: a removal must never delete the file of a later document.
+  const exclusive = createMutex()
   return {
     current: () => current,
     publish: (document) =>
@@ -51,13 +50,13 @@ export async function openStore(folder: string, nowMs: number): Promise<Credenti
     withdraw: (document) =>
       exclusive(async () => {
         if (current !== document) return
-        current = undefined // whether or not the file can be removed
+        current = undefined // even if the file cannot be removed
         await removeIfPresent(path)
       }),
   }
 }
 
-/** The document in the folder; undefined where there is none, or what is there is none. */
+/** The document in the folder; undefined if absent or invalid. */
 export async function readDocument(folder: string): Promise<CredentialDocument | undefined> {
   try {
     const text = await readIfPresent(documentPath(folder), CREDENTIAL_DOCUMENT_MAX_BYTES)
@@ -71,11 +70,11 @@ function documentPath(folder: string): string {
   return join(folder, CREDENTIALS_FILES.document)
 }
 
-/** The names that writeAtomically gives to files that are not whole yet. */
-async function removeHalfWritten(folder: string): Promise<void> {
-  const ours: readonly string[] = Object.values(CREDENTIALS_FILES)
+/** Removes temporary files of writeAtomically. */
+async function removeIncomplete(folder: string): Promise<void> {
+  const published: readonly string[] = Object.values(CREDENTIALS_FILES)
   for (const name of await readdir(folder)) {
     const [, of] = /^\.(.+)\.[0-9a-f]{12}$/.exec(name) ?? []
-    if (of !== undefined && ours.includes(of)) await removeIfPresent(join(folder, name))
+    if (of !== undefined && published.includes(of)) await removeIfPresent(join(folder, name))
   }
 }

@@ -9,31 +9,30 @@ import {
 import { TLS_FILES } from '../../contract/certificates.ts'
 import { codeOf } from '../../shared/base/errors.ts'
 import { readIfPresent } from '../../shared/base/files.ts'
-import { turns } from '../mutex.ts'
+import { createMutex } from '../mutex.ts'
 import type { Store } from './store.ts'
 
-/** The link that leads to the present generation, as the kubelet names its own. */
-const PRESENT = '..data'
-const NEXT_PRESENT = '..data_tmp'
+/** Symlink to the current generation, named as the kubelet names its own. */
+const CURRENT = '..data'
+const NEXT_CURRENT = '..data_tmp'
 const GENERATION = /^\.\.gen-([1-9]\d{0,14})$/
-/** When it begins and ends, beside the files, so that a restart needs no X.509 parser. */
-const UNTIL = '.until'
+/** notBefore and notAfter, beside the other files, so that a restart needs no X.509 parser. */
+const VALIDITY = '.until'
 
 export interface TlsFolder extends Store<CertificateDocument> {
-  /** Gives what is published another trust bundle; does nothing where nothing is published. */
+  /** Replaces the trust bundle of what is published; does nothing if nothing is published. */
   replaceTrustBundle(trustBundle: string): Promise<void>
 }
 
 /**
- * A store on the certificate's volume, which works as the kubelet's atomic writer does: each generation
- * is a folder of its own, complete before one rename of `..data` leads to it, and `tls.key` and its
- * like are links through `..data`. A reader that resolved `..data` once finds one matching set, for the
- * last generation stays until the one after the next swap.
+ * Opens the store on the certificate's volume. It works like the kubelet's atomic writer: each generation is a
+ * separate folder, which is complete before one rename of `..data` switches to it, and `tls.key` and the other
+ * files are symlinks through `..data`. A reader that resolves `..data` once gets one matching set, because the
+ * previous generation stays until the switch after the next one.
  *
- * It starts with what an earlier process published, and removes what has ended, what is unreadable, and
- * what a process left half-made that was killed.
+ * It starts with what an earlier process published, and removes expired, unreadable and incomplete generations.
  *
- * @param folder an existing folder that only this process writes in
+ * @param folder an existing folder that only this process writes to
  * @param nowMs milliseconds since the epoch
  */
 export async function openTlsFolder(folder: string, nowMs: number): Promise<TlsFolder> {
@@ -43,16 +42,16 @@ export async function openTlsFolder(folder: string, nowMs: number): Promise<TlsF
     await clear(folder)
   } else {
     await ensureLinks(folder)
-    await tidy(folder)
+    await removeOld(folder)
   }
 
-  // No name comes twice, or a reader that knows a generation by its name would take the next one for it.
+  // A name is never used twice: a reader that identifies a generation by its name would miss the new one.
   let last = nowMs
   const write = async (document: CertificateDocument): Promise<void> => {
     last = Math.max(last, await newestOf(folder)) + 1
     await writeGeneration(folder, `..gen-${last}`, document)
   }
-  const exclusive = turns() // a removal must never meet the files of the generation that came after
+  const exclusive = createMutex() // a removal must never delete the files of a later generation
   return {
     current: () => current,
     publish: (document) =>
@@ -63,7 +62,7 @@ export async function openTlsFolder(folder: string, nowMs: number): Promise<TlsF
     withdraw: (document) =>
       exclusive(async () => {
         if (current !== document) return
-        current = undefined // whether or not the files can be removed
+        current = undefined // even if the files cannot be removed
         await clear(folder)
       }),
     replaceTrustBundle: (trustBundle) =>
@@ -76,14 +75,14 @@ export async function openTlsFolder(folder: string, nowMs: number): Promise<TlsF
   }
 }
 
-/** What is published in the folder; undefined where nothing is, or something that is not whole. */
+/** What is published in the folder; undefined if absent or incomplete. */
 export async function readCertificate(folder: string): Promise<CertificateDocument | undefined> {
   try {
-    // One look at the link, so that all files are of one generation.
-    const generation = join(folder, await readlink(join(folder, PRESENT)))
+    // The symlink is read once, so that all files are of one generation.
+    const generation = join(folder, await readlink(join(folder, CURRENT)))
     const read = (name: string): Promise<string | undefined> =>
       readIfPresent(join(generation, name), CERTIFICATE_DOCUMENT_MAX_BYTES)
-    const [notBefore, notAfter] = ((await read(UNTIL)) ?? '').split('\n')
+    const [notBefore, notAfter] = ((await read(VALIDITY)) ?? '').split('\n')
     return checkedDocument({
       key: await read(TLS_FILES.key),
       certificate: await read(TLS_FILES.certificate),
@@ -105,18 +104,18 @@ async function writeGeneration(
   const generation = join(folder, name)
   try {
     await mkdir(generation)
-    await chmod(generation, 0o755) // whatever the umask is: apps run as any user
+    await chmod(generation, 0o755) // independent of the umask: apps may run as any user
     await writeFully(join(generation, TLS_FILES.key), key)
     await writeFully(join(generation, TLS_FILES.certificate), certificate)
     await writeFully(join(generation, TLS_FILES.trustBundle), trustBundle)
-    await writeFully(join(generation, UNTIL), `${notBefore}\n${notAfter}\n`)
+    await writeFully(join(generation, VALIDITY), `${notBefore}\n${notAfter}\n`)
     await ensureLinks(folder)
     await replaceLink(folder, name)
   } catch (error) {
     await rm(generation, { recursive: true, force: true })
     throw error
   }
-  await tidy(folder)
+  await removeOld(folder)
 }
 
 async function writeFully(path: string, text: string): Promise<void> {
@@ -131,37 +130,37 @@ async function writeFully(path: string, text: string): Promise<void> {
 }
 
 async function replaceLink(folder: string, generation: string): Promise<void> {
-  const next = join(folder, NEXT_PRESENT)
+  const next = join(folder, NEXT_CURRENT)
   await rm(next, { force: true })
   await symlink(generation, next)
-  await rename(next, join(folder, PRESENT))
+  await rename(next, join(folder, CURRENT))
 }
 
-/** They never change: what they lead through does. */
+/** These symlinks never change, only `..data` does. */
 async function ensureLinks(folder: string): Promise<void> {
   for (const name of Object.values(TLS_FILES)) {
     try {
-      await symlink(join(PRESENT, name), join(folder, name))
+      await symlink(join(CURRENT, name), join(folder, name))
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error
     }
   }
 }
 
-/** Removes all generations but the present one and the one before it, and a link that is half-made. */
-async function tidy(folder: string): Promise<void> {
-  const present = numberOf(await readlink(join(folder, PRESENT)))
+/** Removes all generations except the current and the previous one, and an incomplete symlink. */
+async function removeOld(folder: string): Promise<void> {
+  const current = numberOf(await readlink(join(folder, CURRENT)))
   const numbers = await generationsOf(folder)
-  const before = Math.max(0, ...numbers.filter((one) => one < present))
-  await rm(join(folder, NEXT_PRESENT), { force: true })
+  const before = Math.max(0, ...numbers.filter((one) => one < current))
+  await rm(join(folder, NEXT_CURRENT), { force: true })
   for (const one of numbers) {
-    if (one !== present && one !== before) await removeGeneration(folder, one)
+    if (one !== current && one !== before) await removeGeneration(folder, one)
   }
 }
 
-/** Removes everything that is ours; the links first, so that nothing leads into a void for long. */
+/** Removes everything that this process writes; the symlinks first, so that they do not dangle for long. */
 async function clear(folder: string): Promise<void> {
-  for (const name of [...Object.values(TLS_FILES), NEXT_PRESENT, PRESENT]) {
+  for (const name of [...Object.values(TLS_FILES), NEXT_CURRENT, CURRENT]) {
     await rm(join(folder, name), { force: true })
   }
   for (const one of await generationsOf(folder)) await removeGeneration(folder, one)
@@ -179,7 +178,7 @@ async function generationsOf(folder: string): Promise<number[]> {
   return (await readdir(folder)).map(numberOf).filter((number) => number > 0)
 }
 
-/** 0 for what is no generation. */
+/** The number of a generation; 0 for any other name. */
 function numberOf(name: string): number {
   return Number(GENERATION.exec(name)?.[1] ?? 0)
 }

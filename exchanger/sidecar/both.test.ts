@@ -53,7 +53,7 @@ function run(exchange: string, certify: string): LogLine[] {
   const { log, lines } = collectingLog()
   const command = (script: string) => ({
     program: process.execPath,
-    words: ['--eval', script],
+    args: ['--eval', script],
     env: {},
   })
   exited = runSidecar(
@@ -64,7 +64,7 @@ function run(exchange: string, certify: string): LogLine[] {
       randomBytes,
       log: () => log,
       exchange: command(exchange),
-      certify: command(certify),
+      certificate: command(certify),
       endpointPort: 0,
       terminationMessageFile: credentials.config.terminationMessageFile,
       releaseMemory: () => undefined,
@@ -81,7 +81,7 @@ test('a certificate that is refused later does not disturb the credentials', asy
   const memory = join(certificate.config.authorityFolder, 'was-there')
   const certify = firstThen(memory, certificateFor(5000), refused('name-not-permitted'))
   const lines = run(credentialsFor(4000), certify)
-  await until(() => times(lines, 'certificate has ended and is withdrawn') || undefined)
+  await until(() => times(lines, 'certificate expired and removed') || undefined)
   const known = times(lines, 'credentials published')
   expect(known).toBeGreaterThan(0)
   await until(() =>
@@ -99,7 +99,7 @@ test('credentials that are refused later do not disturb the certificate', async 
   const memory = join(certificate.config.authorityFolder, 'was-there')
   const exchange = firstThen(memory, credentialsFor(3000), refused('AccessDenied'))
   const lines = run(exchange, certificateFor(HOUR))
-  await until(() => times(lines, 'credentials have ended and are withdrawn') || undefined)
+  await until(() => times(lines, 'credentials expired and removed') || undefined)
   expect(await certificate.file('tls.crt')).toContain('ONE')
   stop.abort()
   expect(await exited).toBe(0)
@@ -109,7 +109,7 @@ test('at the start one that is refused ends both', async () => {
   const lines = run(credentialsFor(HOUR), refused('namespace-not-enabled'))
   await until(async () => ((await credentials.terminationMessage()) === '' ? undefined : true))
   expect(await credentials.terminationMessage()).toBe('namespace-not-enabled: no')
-  expect(times(lines, 'no first certificate can be had; the sidecar ends')).toBe(1)
+  expect(times(lines, 'no initial certificate; giving up')).toBe(1)
   stop.abort()
   expect(await exited).toBe(1)
 })

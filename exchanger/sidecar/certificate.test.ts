@@ -85,7 +85,7 @@ describe('a certificate', () => {
     expect(stage.current()).toBeDefined()
     await stage.clock.advance(1)
     expect(stage.current()).toBeUndefined()
-    expect(stage.lines.map(({ msg }) => msg)).toContain('certificate has ended and is withdrawn')
+    expect(stage.lines.map(({ msg }) => msg)).toContain('certificate expired and removed')
     expect(stage.gaveUp).toEqual([])
     isUp = true
     await stage.clock.advance(3 * MINUTE)
@@ -97,7 +97,7 @@ describe('a certificate', () => {
     expect(first.gaveUp).toMatchObject([{ code: 'name-not-permitted' }])
     expect(first.lines.map(({ msg }) => msg)).toEqual([
       'certificate request failed',
-      'no first certificate can be had; the sidecar ends',
+      'no initial certificate; giving up',
     ])
     const later = await play((n, gives) => (n === 0 ? gives : refuses))
     await later.clock.advance(3 * HOUR)
@@ -109,7 +109,7 @@ describe('a certificate', () => {
     const clock = new VirtualClock(undefined, 2)
     const found = certificateIssued(clock.now() - 20 * MINUTE, HOUR, 'FOUND')
     const stage = await play((_n, gives) => gives, { found }, clock)
-    expect(stage.refresher.isGateShut).toBe(false)
+    expect(stage.refresher.isGateClosed).toBe(false)
     expect(stage.exchangesAtMs).toEqual([])
     await clock.advance(4 * MINUTE)
     expect(stage.exchangesAtMs).toEqual([4 * MINUTE])

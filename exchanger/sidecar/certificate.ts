@@ -7,21 +7,24 @@ import { openTlsFolder } from '../publish/tls-folder.ts'
 import { runCertificate, runTrustBundle } from './child.ts'
 import { Refresher } from './refresher.ts'
 import { CERTIFICATE } from './renewable.ts'
-import { runExclusively, versionOf, type Part, type TaskDeps } from './task.ts'
+import { runExclusively, versionOf, type RefreshTask, type TaskDeps } from './task.ts'
 import { followTrustBundle } from './trust-bundle.ts'
 
-/** A certificate, kept fresh once the refresher is started. Throws where the folder cannot be used. */
-export async function openCertificate(config: CertificateConfig, deps: TaskDeps): Promise<Part> {
-  const { clock, random, certify, onGiveUp } = deps
+/** Prepares a certificate, which is kept fresh once the refresher is started. Throws if the folder is unusable. */
+export async function openCertificate(
+  config: CertificateConfig,
+  deps: TaskDeps,
+): Promise<RefreshTask> {
+  const { clock, random, certificate, onGiveUp } = deps
   const { authorityFolder, tlsFolder, dnsNames = [] } = config
   const log = deps.log()
   const tokenFile = join(authorityFolder, AUTHORITY_VOLUME.files.token)
-  log.info({ pod: config.pod, dnsNames: dnsNames.join(',') }, 'certificate wanted')
+  log.info({ pod: config.pod, dnsNames: dnsNames.join(',') }, 'certificate requested')
   await ensureFolder(tlsFolder)
   const store = await openTlsFolder(tlsFolder, clock.now())
   const wanted = certificateFor(config)
   const refresher = new Refresher({
-    kind: CERTIFICATE,
+    renewable: CERTIFICATE,
     wanted,
     clock,
     random,
@@ -29,9 +32,9 @@ export async function openCertificate(config: CertificateConfig, deps: TaskDeps)
     log,
     exchange: (abort) =>
       runExclusively(deps, () => {
-        // Once there is something that the authority gave, the mounted trust bundle has no say.
-        const errand = store.current() === undefined ? 'certificate' : 'renewal'
-        return runCertificate(certify, errand, config, abort)
+        // Once there is a trust bundle from the authority, the mounted one is no longer used.
+        const command = store.current() === undefined ? 'certificate' : 'renewal'
+        return runCertificate(certificate, command, config, abort)
       }),
     tokenVersion: () => versionOf(tokenFile),
     onGiveUp,
@@ -41,7 +44,7 @@ export async function openCertificate(config: CertificateConfig, deps: TaskDeps)
     clock,
     random,
     file: trustBundle,
-    fetch: (abort) => runExclusively(deps, () => runTrustBundle(certify, config, abort)),
+    fetch: (abort) => runExclusively(deps, () => runTrustBundle(certificate, config, abort)),
     store,
     log,
   })

@@ -11,7 +11,7 @@ function runs(
   script: string,
   signal = new AbortController().signal,
 ): ReturnType<typeof runExchange> {
-  const command = { program: process.execPath, words: ['--eval', script], env: { NOCREDS_X: 'x' } }
+  const command = { program: process.execPath, args: ['--eval', script], env: { NOCREDS_X: 'x' } }
   return runExchange(command, CONFIG, signal)
 }
 
@@ -64,7 +64,7 @@ describe('an exchange in a process of its own', () => {
   })
 
   test('a program that is not there', async () => {
-    const command = { program: '/nowhere/node', words: [], env: {} }
+    const command = { program: '/nowhere/node', args: [], env: {} }
     const { signal } = new AbortController()
     expect(await thrownBy(() => runExchange(command, CONFIG, signal))).toMatchObject({
       code: 'ENOENT',

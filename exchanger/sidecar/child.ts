@@ -24,130 +24,131 @@ import {
   type Subject,
 } from '../failure.ts'
 
-/** One line of JSON; more than this says nothing more. */
+/** Limit for one line of JSON. */
 const STDERR_MAX_BYTES = 16_384
 
-/** How an exchange is started. The token is not in it: the child reads it from its file. */
+/** How a child is started. It does not contain the token: the child reads it from its file. */
 export interface ChildCommand {
   readonly program: string
-  readonly words: readonly string[]
+  readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
 }
 
 /**
- * What an image may set: where TLS trust comes from if it is not the built-in one, and OpenSSL's own
- * configuration. The guard refuses all of them in a pod.
+ * Variables that an image may set: the source of TLS trust if it is not built in, and OpenSSL's configuration. The
+ * guard refuses all of them in a pod.
  */
-const OF_IMAGE: readonly string[] = [
+const IMAGE_VARIABLES: readonly string[] = [
   'NODE_EXTRA_CA_CERTS',
   'SSL_CERT_FILE',
   'SSL_CERT_DIR',
   'OPENSSL_CONF',
 ]
 
-/** What of the sidecar's environment an exchange needs, and nothing else. */
+/** Only those variables of the sidecar that a child needs. */
 export function childEnv(
   env: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
   const needed: Record<string, string> = {}
   for (const [name, value] of Object.entries(env)) {
-    const isNeeded = name === 'PATH' || name.startsWith('NOCREDS_') || OF_IMAGE.includes(name)
+    const isNeeded =
+      name === 'PATH' || name.startsWith('NOCREDS_') || IMAGE_VARIABLES.includes(name)
     if (isNeeded && value !== undefined) needed[name] = value
   }
   return needed
 }
 
-/** What a child is run for. */
-interface Errand<Thing> {
-  /** `exchange of arn:…`: what there is none of where it fails. */
+/** What a child is expected to produce. */
+interface ChildRun<Thing> {
+  /** `exchange of arn:…`: as messages name what failed. */
   readonly wanted: string
   readonly maxBytes: number
-  /** Reads what it printed. Throws where that is something else. */
+  /** Parses what it printed. Throws if that is anything else. */
   readonly parse: (stdout: string) => Thing
-  /** What it should have printed. */
-  readonly printed: string
+  /** Description of what it should print. */
+  readonly expected: string
 }
 
-/** Runs one exchange at STS, as {@link run} does. @throws SidecarError */
+/** Runs one exchange with STS; see {@link run}. @throws SidecarError */
 export function runExchange(
   command: ChildCommand,
   subject: Subject,
   signal: AbortSignal,
 ): Promise<CredentialDocument> {
-  const errand: Errand<CredentialDocument> = {
+  const childRun: ChildRun<CredentialDocument> = {
     wanted: exchangeOf(subject),
     maxBytes: CREDENTIAL_DOCUMENT_MAX_BYTES,
     parse: parseCredentialDocument,
-    printed: 'credential document',
+    expected: 'credential document',
   }
-  return run(command, errand, signal)
+  return run(command, childRun, signal)
 }
 
 /**
- * Asks the authority once for a certificate, as {@link run} does.
+ * Requests one certificate from the authority; see {@link run}.
  *
- * @param word `renewal` once something is published, by whose trust bundle the authority is known then
+ * @param request `renewal` once a certificate is published, whose trust bundle then verifies the authority
  * @throws SidecarError
  */
 export function runCertificate(
   command: ChildCommand,
-  word: 'certificate' | 'renewal',
+  request: 'certificate' | 'renewal',
   subject: Omit<Subject, 'roleArn'>,
   signal: AbortSignal,
 ): Promise<CertificateDocument> {
-  const errand: Errand<CertificateDocument> = {
+  const childRun: ChildRun<CertificateDocument> = {
     wanted: certificateFor(subject),
     maxBytes: CERTIFICATE_DOCUMENT_MAX_BYTES,
     parse: parseCertificateDocument,
-    printed: 'key with its certificate',
+    expected: 'key with its certificate',
   }
-  return run(withWord(command, word), errand, signal)
+  return run(withArg(command, request), childRun, signal)
 }
 
-/** Asks the authority once for its trust bundle, as {@link run} does; gives PEM. @throws SidecarError */
+/** Requests the trust bundle from the authority once, as PEM; see {@link run}. @throws SidecarError */
 export function runTrustBundle(
   command: ChildCommand,
   subject: Omit<Subject, 'roleArn'>,
   signal: AbortSignal,
 ): Promise<string> {
-  const errand: Errand<string> = {
+  const childRun: ChildRun<string> = {
     wanted: trustBundleFor(subject),
     maxBytes: TRUST_BUNDLE_DOCUMENT_MAX_BYTES,
     parse: parseTrustBundle,
-    printed: 'trust bundle',
+    expected: 'trust bundle',
   }
-  return run(withWord(command, 'trust-bundle'), errand, signal)
+  return run(withArg(command, 'trust-bundle'), childRun, signal)
 }
 
-function withWord(command: ChildCommand, word: string): ChildCommand {
-  return { ...command, words: [...command.words, word] }
+function withArg(command: ChildCommand, arg: string): ChildCommand {
+  return { ...command, args: [...command.args, arg] }
 }
 
 /**
- * Runs one exchange in a process of its own and reads what it says; the signal kills it.
+ * Runs a child process and parses its output; the signal kills it.
  *
  * @throws SidecarError: the child's own, or ExchangeKilled, ExchangeCrashed, MalformedOutput, or
- * Node's code where the process cannot be started
+ * Node's code if the process cannot be started
  */
 async function run<Thing>(
   command: ChildCommand,
-  errand: Errand<Thing>,
+  childRun: ChildRun<Thing>,
   signal: AbortSignal,
 ): Promise<Thing> {
-  const { wanted } = errand
-  const { code, killedBy, stdout, stderr } = await outcomeOf(command, errand, signal)
+  const { wanted } = childRun
+  const { code, killedBy, stdout, stderr } = await outcomeOf(command, childRun, signal)
   if (code !== 0) {
-    const said = parseFailure(stderr)
-    if (said !== undefined) throw said
-    // What else is on stderr could be anything, a secret included.
+    const reported = parseFailure(stderr)
+    if (reported !== undefined) throw reported
+    // Anything else on stderr is not shown, because it could contain a secret.
     throw killedBy === null
-      ? failure(wanted, 'ExchangeCrashed', `its process ended with exit code ${code ?? 'none'}`)
-      : failure(wanted, 'ExchangeKilled', `its process was ended by ${killedBy}`)
+      ? failure(wanted, 'ExchangeCrashed', `its process exited with code ${code ?? 'none'}`)
+      : failure(wanted, 'ExchangeKilled', `its process was killed by ${killedBy}`)
   }
   try {
-    return errand.parse(stdout)
+    return childRun.parse(stdout)
   } catch {
-    throw failure(wanted, 'MalformedOutput', `its process printed no ${errand.printed}`)
+    throw failure(wanted, 'MalformedOutput', `its process did not print a ${childRun.expected}`)
   }
 }
 
@@ -159,12 +160,12 @@ interface Outcome {
 }
 
 function outcomeOf(
-  { program, words, env }: ChildCommand,
-  { wanted, maxBytes }: Errand<unknown>,
+  { program, args, env }: ChildCommand,
+  { wanted, maxBytes }: ChildRun<unknown>,
   signal: AbortSignal,
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, words, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
     const kill = (): void => {
       child.kill('SIGKILL')
     }
@@ -183,7 +184,7 @@ function outcomeOf(
   })
 }
 
-/** Gathers a stream's text; a child that prints more than `maxBytes` is killed. */
+/** Collects a stream's text; a child that prints more than `maxBytes` is killed. */
 function collect(
   child: ChildProcessByStdio<null, Readable, Readable>,
   name: 'stdout' | 'stderr',

@@ -9,19 +9,22 @@ import { openStore, type CredentialStore } from '../publish/store.ts'
 import { runExchange } from './child.ts'
 import { Refresher } from './refresher.ts'
 import { CREDENTIALS } from './renewable.ts'
-import { runExclusively, versionOf, type Part, type TaskDeps } from './task.ts'
+import { runExclusively, versionOf, type RefreshTask, type TaskDeps } from './task.ts'
 
-/** Credentials, kept fresh once the refresher is started. Throws where folder or port cannot be used. */
-export async function openCredentials(config: CredentialsConfig, deps: TaskDeps): Promise<Part> {
+/** Prepares credentials, which are kept fresh once the refresher is started. Throws if folder or port are unusable. */
+export async function openCredentials(
+  config: CredentialsConfig,
+  deps: TaskDeps,
+): Promise<RefreshTask> {
   const { clock, random, exchange, onGiveUp } = deps
   const log = deps.log(config.roleArn)
   log.info({ pod: config.pod, delivery: config.delivery }, 'exchanger started')
   await ensureFolder(config.credentialsFolder)
   const store = await openStore(config.credentialsFolder, clock.now())
-  const endpoint = await deliver(config, deps, log, store)
+  const endpoint = await prepareDelivery(config, deps, log, store)
   const wanted = exchangeOf(config)
   const refresher = new Refresher({
-    kind: CREDENTIALS,
+    renewable: CREDENTIALS,
     wanted,
     clock,
     random,
@@ -34,8 +37,8 @@ export async function openCredentials(config: CredentialsConfig, deps: TaskDeps)
   return { wanted, refresher, close: () => endpoint?.close() }
 }
 
-/** Everything that an app needs but the credentials themselves. */
-async function deliver(
+/** Prepares everything that an app needs except the credentials themselves. */
+async function prepareDelivery(
   { delivery, credentialsFolder }: CredentialsConfig,
   { clock, randomBytes, endpointPort, releaseMemory }: TaskDeps,
   log: Logger,
@@ -45,7 +48,7 @@ async function deliver(
     await writeConfigFile(credentialsFolder)
     return undefined
   }
-  // HTTP and cryptography stay unloaded where files do.
+  // HTTP and cryptography are not loaded if files are sufficient.
   const { startEndpoint } = await import('../publish/endpoint.ts')
   const authorization = await ensureAuthorization(credentialsFolder, randomBytes)
   const endpoint = await startEndpoint({
@@ -53,8 +56,8 @@ async function deliver(
     authorization,
     current: () => store.current(),
     now: () => clock.now(),
-    onRushOver: releaseMemory,
+    onBurstEnd: releaseMemory,
   })
-  log.info({ port: endpoint.port }, 'endpoint listens')
+  log.info({ port: endpoint.port }, 'endpoint listening')
   return endpoint
 }

@@ -1,20 +1,20 @@
 import type { Clock } from '../../shared/base/clock.ts'
 
 /**
- * A moment by both clocks; it is past once either says so. The wall clock notices a suspend, the
- * monotonic one holds when the wall clock is set back.
+ * A deadline by both clocks; it has passed once either clock says so. The wall clock covers a suspend, the monotonic
+ * clock a wall clock that is set back.
  */
-export interface Moment {
+export interface Deadline {
   readonly wallMs: number
   readonly monotonicMs: number
 }
 
-/** The moment in `delayMs` from now. */
-export function deadlineIn(clock: Clock, delayMs: number): Moment {
+/** The deadline in `delayMs` from now. */
+export function deadlineIn(clock: Clock, delayMs: number): Deadline {
   return { wallMs: clock.now() + delayMs, monotonicMs: clock.monotonic() + delayMs }
 }
 
-/** Milliseconds until the moment; 0 or less once it is past. */
-export function remainingMs(clock: Clock, { wallMs, monotonicMs }: Moment): number {
+/** Milliseconds until the deadline; 0 or less once it has passed. */
+export function remainingMs(clock: Clock, { wallMs, monotonicMs }: Deadline): number {
   return Math.min(wallMs - clock.now(), monotonicMs - clock.monotonic())
 }

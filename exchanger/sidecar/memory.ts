@@ -2,11 +2,11 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /**
- * Collects all garbage and hands the pages back to the system, in about 15 ms. An exchange leaves
- * some 100 KiB, and V8 would rather grow by megabytes than look for it.
+ * Collects all garbage and returns the pages to the system, in about 15 ms. An exchange leaves about 100 KiB, and V8
+ * would grow by megabytes before it collects them.
  *
- * Node shows `gc` only with `--expose-gc`; with that on its command line it would refuse its own code
- * cache and start 11 ms later. A context that is made after the flag was set has it, too.
+ * Node exposes `gc` only with `--expose-gc`; on the command line, this flag would disable Node's code cache and
+ * delay the start by 11 ms. A context that is created after the flag was set has `gc`, too.
  */
 export function releaseMemory(): void {
   collect ??= exposedGc()

@@ -64,7 +64,7 @@ describe('before the first credentials', () => {
     const stage = await play((gives) => [gives(HOUR)])
     expect(stage.exchangesAtMs).toEqual([0])
     expect(stage.published).toHaveLength(1)
-    expect(stage.refresher.isGateShut).toBe(false)
+    expect(stage.refresher.isGateClosed).toBe(false)
   })
 
   test('a refusal gives up at once', async () => {
@@ -183,7 +183,7 @@ describe('refreshing', () => {
         serviceAccount: 'app',
         code: 'SomeCode',
         class: 'transient',
-        reason: 'it failed: SomeCode',
+        error: 'it failed: SomeCode',
         hint: 'Look.',
         attempt: 1,
         retryInMs: 19_875,
@@ -361,7 +361,7 @@ describe('after a restart', () => {
   test('credentials that are left are current at once, and refreshed by what is left', async () => {
     const stage = await play((gives) => [gives(HOUR)], { foundLeftMs: 40 * MINUTE })
     expect(stage.current()).toMatchObject({ AccessKeyId: 'FOUND' })
-    expect(stage.refresher.isGateShut).toBe(false)
+    expect(stage.refresher.isGateClosed).toBe(false)
     expect(stage.exchangesAtMs).toEqual([])
     await stage.clock.advance(23 * MINUTE)
     expect(stage.published).toHaveLength(1)

@@ -3,70 +3,70 @@ import { codeOf } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { SidecarError } from '../failure.ts'
 import type { Store } from '../publish/store.ts'
-import { remainingMs, deadlineIn, type Moment } from './deadline.ts'
-import type { Kind } from './renewable.ts'
+import { remainingMs, deadlineIn, type Deadline } from './deadline.ts'
+import type { Renewable } from './renewable.ts'
 import { GATE_MS, retryDelayMs } from './schedule.ts'
 
 const LIMITS_MS = {
-  /** A timer that sleeps longer would notice a suspend or a clock that was set too late. */
+  /** With a longer sleep, a suspend or a changed clock would be detected too late. */
   sleep: 30_000,
-  /** How often the token file is looked at while a new token is awaited. */
-  tokenLook: 10_000,
-  /** An exchange that takes longer is given up. */
+  /** Interval for checking the token file while waiting for a new token. */
+  tokenPoll: 10_000,
+  /** An exchange that takes longer is aborted. */
   exchange: 30_000,
   /** A wall clock set back by more than this makes the published Expiration too late. */
-  setBack: 60_000,
+  clockSetBack: 60_000,
 } as const
 
-export interface RefresherDeps<Thing> {
-  readonly kind: Kind<Thing>
-  /** What is wanted for whom, as messages say it after "no": `exchange of arn:… for ServiceAccount team-a/app`. */
+export interface RefresherDeps<Item> {
+  readonly renewable: Renewable<Item>
+  /** What is kept fresh, as messages have it after "no": `exchange of arn:… for ServiceAccount team-a/app`. */
   readonly wanted: string
   readonly clock: Clock
   readonly random: Random
-  readonly store: Store<Thing>
-  /** Its lines say whose sidecar it is. */
+  readonly store: Store<Item>
+  /** Logs with the fields of the workload. */
   readonly log: Logger
-  /** One exchange, which ends when the signal says so. @throws SidecarError */
-  readonly exchange: (signal: AbortSignal) => Promise<Thing>
-  /** Changes with each token that the kubelet writes; undefined where there is none. */
+  /** Runs one exchange, which the signal aborts. @throws SidecarError */
+  readonly exchange: (signal: AbortSignal) => Promise<Item>
+  /** Changes with each token that the kubelet writes; undefined if absent. */
   readonly tokenVersion: () => Promise<string | undefined>
-  /** Called once where no first one can be had: the process should end and say why. */
+  /** Called once if the initial item cannot be obtained: the process should exit and say why. */
   readonly onGiveUp: (error: SidecarError) => void
 }
 
-/** An exchange under way. Its limit is gone once it is being published: that is not given up. */
-interface Flight {
+/** A running exchange. It has no limit while its result is being published, which is not aborted. */
+interface InFlight {
   readonly abort: AbortController
-  limit: Moment | undefined
+  limit: Deadline | undefined
 }
 
 /**
- * Keeps one thing fresh, credentials or a certificate: exchanges the token for a new one well ahead of
- * the end, backs off on failures, keeps the last good one meanwhile and withdraws it at its end. At most
- * one exchange is under way; what comes back from one that was given up is thrown away.
+ * Keeps one item fresh, credentials or a certificate: exchanges the token for a new one well before expiry, backs
+ * off after failures, keeps the last valid one meanwhile and removes it on expiry. At most one exchange is running;
+ * the result of an aborted one is discarded.
  *
- * Until there is one the gate is shut: a refusal, or 30 s without success, gives up. Once it is open,
- * the refresher goes on for ever.
+ * Until the first item is available the gate is closed: a refusal, or 30 s without success, makes the refresher give
+ * up. Once the gate is open, the refresher never gives up.
  */
-export class Refresher<Thing> {
-  readonly #deps: RefresherDeps<Thing>
-  #due: Moment
-  /** Of what is published. */
-  #end: Moment | undefined
+export class Refresher<Item> {
+  readonly #deps: RefresherDeps<Item>
+  #due: Deadline
+  /** Expiry of what is published. */
+  #expiry: Deadline | undefined
   /** When to give up; undefined once the gate is open. */
-  #gate: Moment | undefined
+  #gate: Deadline | undefined
   #failures = 0
   #lastFailure: SidecarError | undefined
-  /** The version of the token that failed, while a new one is awaited. */
+  /** Version of the token that failed, while waiting for a new one. */
   #failedToken: { readonly version: string | undefined } | undefined
-  #flight: Flight | undefined
-  /** Wall clock minus monotonic clock: it changes only when someone sets the one. */
+  #inFlight: InFlight | undefined
+  /** Wall clock minus monotonic clock; changes only if the wall clock is set. */
   #offsetMs: number
   #cancelTimer: Cancel = () => undefined
   #isStopped = false
 
-  constructor(deps: RefresherDeps<Thing>) {
+  constructor(deps: RefresherDeps<Item>) {
     const { clock } = deps
     this.#deps = deps
     this.#due = deadlineIn(clock, 0)
@@ -74,8 +74,8 @@ export class Refresher<Thing> {
     this.#offsetMs = clock.now() - clock.monotonic()
   }
 
-  /** True until there is something to serve, from an exchange or from before a restart. */
-  get isGateShut(): boolean {
+  /** True until there is an item, from an exchange or from before a restart. */
+  get isGateClosed(): boolean {
     return this.#gate !== undefined
   }
 
@@ -85,177 +85,183 @@ export class Refresher<Thing> {
   }
 
   start(): void {
-    const { kind, store, clock, random } = this.#deps
+    const { renewable, store, clock, random } = this.#deps
     const found = store.current()
     if (found !== undefined) {
-      const goodForMs = kind.endOf(found) - clock.now()
-      const delayMs = goodForMs > 0 ? kind.resumeDelayMs(found, goodForMs, random) : 0
+      const validForMs = renewable.expiresAtMsOf(found) - clock.now()
+      const delayMs = validForMs > 0 ? renewable.resumeDelayMs(found, validForMs, random) : 0
       this.#gate = undefined
-      this.#end = deadlineIn(clock, goodForMs)
+      this.#expiry = deadlineIn(clock, validForMs)
       this.#due = deadlineIn(clock, delayMs)
     }
     this.#tick()
   }
 
-  /** Ends the timer and the exchange under way; nothing is published or withdrawn any more. */
+  /** Stops the timer and the running exchange; nothing is published or removed any more. */
   stop(): void {
     this.#isStopped = true
     this.#cancelTimer()
-    this.#flight?.abort.abort()
-    this.#flight = undefined
+    this.#inFlight?.abort.abort()
+    this.#inFlight = undefined
   }
 
-  /** Does what is due, and sleeps until the next thing is. */
+  /** Does what is due, and sleeps until the next deadline. */
   #tick(): void {
     if (this.#isStopped) return
-    this.#noticeSetBack()
-    if (this.#isPast(this.#end)) void this.#withdraw()
-    if (this.#isPast(this.#flight?.limit)) this.#abandon()
+    this.#detectClockSetBack()
+    if (this.#isPast(this.#expiry)) void this.#withdraw()
+    if (this.#isPast(this.#inFlight?.limit)) this.#abortInFlight()
     if (this.#isPast(this.#gate)) this.#giveUp(this.#lastFailure ?? this.#timeout())
-    if (this.#flight === undefined && this.#isPast(this.#due)) void this.#fly()
-    if (this.#failedToken !== undefined) void this.#lookForNewToken()
+    if (this.#inFlight === undefined && this.#isPast(this.#due)) void this.#exchange()
+    if (this.#failedToken !== undefined) void this.#pollToken()
     this.#sleep()
   }
 
-  #isPast(moment: Moment | undefined): boolean {
-    return !this.#isStopped && moment !== undefined && remainingMs(this.#deps.clock, moment) <= 0
+  #isPast(deadline: Deadline | undefined): boolean {
+    return (
+      !this.#isStopped && deadline !== undefined && remainingMs(this.#deps.clock, deadline) <= 0
+    )
   }
 
   #sleep(): void {
     this.#cancelTimer()
     if (this.#isStopped) return
     const { clock } = this.#deps
-    const next = this.#flight === undefined ? this.#due : this.#flight.limit
-    const moments = [next, this.#end, this.#gate].filter((one) => one !== undefined)
-    const longest = this.#failedToken === undefined ? LIMITS_MS.sleep : LIMITS_MS.tokenLook
-    const delayMs = Math.min(longest, ...moments.map((moment) => remainingMs(clock, moment)))
+    const next = this.#inFlight === undefined ? this.#due : this.#inFlight.limit
+    const deadlines = [next, this.#expiry, this.#gate].filter((one) => one !== undefined)
+    const longest = this.#failedToken === undefined ? LIMITS_MS.sleep : LIMITS_MS.tokenPoll
+    const delayMs = Math.min(longest, ...deadlines.map((deadline) => remainingMs(clock, deadline)))
     this.#cancelTimer = clock.after(Math.max(1, Math.ceil(delayMs)), () => {
       this.#tick()
     })
   }
 
-  /** One exchange, from the token to what is published. */
-  async #fly(): Promise<void> {
+  /** Runs one exchange, from the token to the published item. */
+  async #exchange(): Promise<void> {
     const { clock, exchange, tokenVersion } = this.#deps
-    const flight: Flight = {
+    const inFlight: InFlight = {
       abort: new AbortController(),
       limit: deadlineIn(clock, LIMITS_MS.exchange),
     }
-    this.#flight = flight
+    this.#inFlight = inFlight
     this.#failedToken = undefined
     let version: string | undefined
     try {
       version = await tokenVersion()
-      const thing = await exchange(flight.abort.signal)
-      this.#noticeSetBack()
-      if (this.#flight !== flight) return // a late answer
-      flight.limit = undefined
-      await this.#publish(thing)
+      const item = await exchange(inFlight.abort.signal)
+      this.#detectClockSetBack()
+      if (this.#inFlight !== inFlight) return // a late result
+      inFlight.limit = undefined
+      await this.#publish(item)
     } catch (error) {
-      if (this.#flight === flight) this.#failed(this.#toSidecarError(error), version)
+      if (this.#inFlight === inFlight) this.#failed(this.#toSidecarError(error), version)
     }
-    if (this.#flight !== flight) return
-    this.#flight = undefined
+    if (this.#inFlight !== inFlight) return
+    this.#inFlight = undefined
     this.#sleep()
   }
 
-  #abandon(): void {
-    this.#flight?.abort.abort()
-    this.#flight = undefined
+  #abortInFlight(): void {
+    this.#inFlight?.abort.abort()
+    this.#inFlight = undefined
     this.#failed(this.#timeout(), undefined)
   }
 
-  async #publish(thing: Thing): Promise<void> {
-    const { kind, clock, store, random, log } = this.#deps
-    const goodForMs = kind.endOf(thing) - clock.now()
-    if (goodForMs <= 0) throw this.#error('ExpiredOnArrival', kind.phrases.ended)
-    await store.publish(thing)
+  async #publish(item: Item): Promise<void> {
+    const { renewable, clock, store, random, log } = this.#deps
+    const validForMs = renewable.expiresAtMsOf(item) - clock.now()
+    if (validForMs <= 0) throw this.#error('ExpiredOnArrival', renewable.phrases.expired)
+    await store.publish(item)
     if (this.#isStopped) return
-    const delayMs = kind.refreshDelayMs(thing, goodForMs, random)
-    this.#end = deadlineIn(clock, kind.endOf(thing) - clock.now())
+    const delayMs = renewable.refreshDelayMs(item, validForMs, random)
+    this.#expiry = deadlineIn(clock, renewable.expiresAtMsOf(item) - clock.now())
     this.#due = deadlineIn(clock, delayMs)
     this.#gate = undefined
     this.#failures = 0
     this.#lastFailure = undefined
     const refreshInMs = Math.round(delayMs)
-    log.info({ expiration: kind.expirationText(thing), refreshInMs }, kind.phrases.published)
+    log.info(
+      { expiration: renewable.expirationText(item), refreshInMs },
+      renewable.phrases.published,
+    )
   }
 
   #failed(error: SidecarError, tokenVersion: string | undefined): void {
-    const { kind, clock, random, log } = this.#deps
+    const { renewable, clock, random, log } = this.#deps
     const { code, failureClass, message, hint } = error
     this.#failures += 1
     this.#lastFailure = error
-    const goodForMs = this.#end === undefined ? 0 : Math.max(0, remainingMs(clock, this.#end))
-    const delayMs = retryDelayMs(failureClass, this.#failures, goodForMs, random)
+    const validForMs =
+      this.#expiry === undefined ? 0 : Math.max(0, remainingMs(clock, this.#expiry))
+    const delayMs = retryDelayMs(failureClass, this.#failures, validForMs, random)
     this.#due = deadlineIn(clock, delayMs)
     if (failureClass === 'token') this.#failedToken = { version: tokenVersion }
-    const givesUp = this.isGateShut && (failureClass === 'refused' || this.#isPast(this.#gate))
+    const givesUp = this.isGateClosed && (failureClass === 'refused' || this.#isPast(this.#gate))
     const retryInMs = givesUp ? undefined : Math.round(delayMs)
-    const fields = { attempt: this.#failures, retryInMs, reason: message, hint }
-    log.warn({ code, class: failureClass, ...fields }, kind.phrases.failed)
+    const fields = { attempt: this.#failures, retryInMs, error: message, hint }
+    log.warn({ code, class: failureClass, ...fields }, renewable.phrases.failed)
     if (givesUp) this.#giveUp(error)
   }
 
   #giveUp(error: SidecarError): void {
     if (this.#isStopped) return
     this.stop()
-    this.#deps.log.error({ code: error.code }, this.#deps.kind.phrases.none)
+    this.#deps.log.error({ code: error.code }, this.#deps.renewable.phrases.none)
     this.#deps.onGiveUp(error)
   }
 
-  async #lookForNewToken(): Promise<void> {
-    const awaited = this.#failedToken
+  async #pollToken(): Promise<void> {
+    const failed = this.#failedToken
     const version = await this.#deps.tokenVersion()
-    if (awaited === undefined || this.#failedToken !== awaited) return
-    if (version === awaited.version) return
+    if (failed === undefined || this.#failedToken !== failed) return
+    if (version === failed.version) return
     this.#failedToken = undefined
     this.#due = deadlineIn(this.#deps.clock, 0)
     this.#tick()
   }
 
   /**
-   * Expirations are written by the wall clock; after it is set back they must be written anew, and
-   * an exchange that began before counts from a moment that never was.
+   * Published expirations are by the wall clock. After it is set back they must be published again, and a running
+   * exchange is aborted, because its expiry would be computed from the old time.
    */
-  #noticeSetBack(): void {
+  #detectClockSetBack(): void {
     const { clock } = this.#deps
     const offsetMs = clock.now() - clock.monotonic()
-    const isSetBack = offsetMs < this.#offsetMs - LIMITS_MS.setBack
+    const isSetBack = offsetMs < this.#offsetMs - LIMITS_MS.clockSetBack
     this.#offsetMs = offsetMs
     if (!isSetBack) return
-    this.#flight?.abort.abort()
-    this.#flight = undefined
+    this.#inFlight?.abort.abort()
+    this.#inFlight = undefined
     this.#due = deadlineIn(clock, 0)
     this.#sleep()
   }
 
   async #withdraw(): Promise<void> {
-    const { kind, store, log } = this.#deps
-    const thing = store.current()
-    this.#end = undefined
-    if (thing === undefined) return
-    const expiration = kind.expirationText(thing)
-    log.error({ expiration }, kind.phrases.withdrawn)
+    const { renewable, store, log } = this.#deps
+    const item = store.current()
+    this.#expiry = undefined
+    if (item === undefined) return
+    const expiration = renewable.expirationText(item)
+    log.error({ expiration }, renewable.phrases.withdrawn)
     try {
-      await store.withdraw(thing)
+      await store.withdraw(item)
     } catch (error) {
-      log.error({ expiration, code: codeOf(error) }, kind.phrases.unremovable)
+      log.error({ expiration, code: codeOf(error) }, renewable.phrases.unremovable)
     }
   }
 
   #timeout(): SidecarError {
-    return this.#error('ExchangeTimeout', `no answer in ${LIMITS_MS.exchange / 1000} s`)
+    return this.#error('ExchangeTimeout', `no response in ${LIMITS_MS.exchange / 1000} s`)
   }
 
   #error(code: string, text: string): SidecarError {
     return new SidecarError('transient', code, `no ${this.#deps.wanted}: ${text}`)
   }
 
-  /** What is not an SidecarError comes from publishing, such as ENOSPC. */
+  /** Any other error comes from publishing, such as ENOSPC. */
   #toSidecarError(error: unknown): SidecarError {
     if (error instanceof SidecarError) return error
     const code = codeOf(error) ?? 'PublishFailed'
-    return this.#error(code, `${this.#deps.kind.phrases.unwritten}: ${code}`)
+    return this.#error(code, `${this.#deps.renewable.phrases.unwritten}: ${code}`)
   }
 }

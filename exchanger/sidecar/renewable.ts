@@ -12,61 +12,61 @@ import {
   resumedCertificateDelayMs,
 } from './schedule.ts'
 
-/** How log and messages speak of a kind; operators search for these, so they stay as they are. */
+/** Texts of log and messages; operators search for them, so they must stay stable. */
 interface Phrases {
   readonly published: string
   readonly failed: string
-  /** Nothing to begin with. */
+  /** The initial one could not be obtained. */
   readonly none: string
   readonly withdrawn: string
   readonly unremovable: string
-  readonly ended: string
+  readonly expired: string
   readonly unwritten: string
 }
 
-/** A kind of thing that a refresher keeps fresh. */
-export interface Kind<Thing> {
+/** A kind of item that a refresher keeps fresh: credentials or a certificate. */
+export interface Renewable<Item> {
   readonly phrases: Phrases
-  /** Milliseconds since the epoch; from then on it is not served. */
-  endOf(thing: Thing): number
-  /** The end as the log has it. */
-  expirationText(thing: Thing): string
-  /** How long after its publishing it is to be replaced. `goodForMs`: from now to its end, above 0. */
-  refreshDelayMs(thing: Thing, goodForMs: number, random: Random): number
-  /** The same for what a restarted process finds. */
-  resumeDelayMs(thing: Thing, goodForMs: number, random: Random): number
+  /** Milliseconds since the epoch; from then on the item is not served. */
+  expiresAtMsOf(item: Item): number
+  /** The expiry as it is logged. */
+  expirationText(item: Item): string
+  /** Time from publishing an item to its replacement. `validForMs`: from now to its expiry, above 0. */
+  refreshDelayMs(item: Item, validForMs: number, random: Random): number
+  /** The same for an item that a restarted process finds. */
+  resumeDelayMs(item: Item, validForMs: number, random: Random): number
 }
 
-export const CREDENTIALS: Kind<CredentialDocument> = {
+export const CREDENTIALS: Renewable<CredentialDocument> = {
   phrases: {
     published: 'credentials published',
     failed: 'exchange failed',
-    none: 'no first credentials can be had; the sidecar ends',
-    withdrawn: 'credentials have ended and are withdrawn',
-    unremovable: 'ended credentials cannot be removed',
-    ended: 'the credentials have ended',
+    none: 'no initial credentials; giving up',
+    withdrawn: 'credentials expired and removed',
+    unremovable: 'expired credentials not removed',
+    expired: 'the credentials have expired',
     unwritten: 'the credentials cannot be written',
   },
-  endOf: expirationOf,
+  expiresAtMsOf: expirationOf,
   expirationText: ({ Expiration }) => Expiration,
-  refreshDelayMs: (_document, goodForMs, random) => refreshDelayMs(goodForMs, random),
-  resumeDelayMs: (_document, goodForMs, random) => resumeDelayMs(goodForMs, random),
+  refreshDelayMs: (_document, validForMs, random) => refreshDelayMs(validForMs, random),
+  resumeDelayMs: (_document, validForMs, random) => resumeDelayMs(validForMs, random),
 }
 
-export const CERTIFICATE: Kind<CertificateDocument> = {
+export const CERTIFICATE: Renewable<CertificateDocument> = {
   phrases: {
     published: 'certificate published',
     failed: 'certificate request failed',
-    none: 'no first certificate can be had; the sidecar ends',
-    withdrawn: 'certificate has ended and is withdrawn',
-    unremovable: 'ended certificate cannot be removed',
-    ended: 'the certificate has ended',
+    none: 'no initial certificate; giving up',
+    withdrawn: 'certificate expired and removed',
+    unremovable: 'expired certificate not removed',
+    expired: 'the certificate has expired',
     unwritten: 'the certificate cannot be written',
   },
-  endOf: notAfterOf,
+  expiresAtMsOf: notAfterOf,
   expirationText: ({ notAfter }) => notAfter,
-  refreshDelayMs: (document, goodForMs, random) =>
-    certificateDelayMs(lifetimeMsOf(document), goodForMs, random),
-  resumeDelayMs: (document, goodForMs, random) =>
-    resumedCertificateDelayMs(lifetimeMsOf(document), goodForMs, random),
+  refreshDelayMs: (document, validForMs, random) =>
+    certificateDelayMs(lifetimeMsOf(document), validForMs, random),
+  resumeDelayMs: (document, validForMs, random) =>
+    resumedCertificateDelayMs(lifetimeMsOf(document), validForMs, random),
 }

@@ -36,8 +36,8 @@ class Sidecar {
         random: () => 0.5,
         randomBytes,
         log: () => log,
-        exchange: { program: process.execPath, words: ['--eval', script], env: {} },
-        certify: { program: '/nowhere', words: [], env: {} },
+        exchange: { program: process.execPath, args: ['--eval', script], env: {} },
+        certificate: { program: '/nowhere', args: [], env: {} },
         endpointPort,
         terminationMessageFile: pod.config.terminationMessageFile,
         releaseMemory: () => (this.releases += 1),
@@ -80,7 +80,7 @@ const authorization = (): Promise<string> =>
 describe('delivery by endpoint', () => {
   test('503 before the first credentials, then these', async () => {
     const waiting = new Sidecar(HANG)
-    await waiting.said('endpoint listens')
+    await waiting.said('endpoint listening')
     expect(await waiting.ask(await authorization())).toMatchObject({ status: 503 })
     expect(await waiting.end()).toBe(0)
     const sidecar = new Sidecar(prints(documentEnding(Date.now() + HOUR)))
@@ -135,13 +135,13 @@ describe('the volume', () => {
         if (!existsSync(${JSON.stringify(join(pod.config.tokenFile))})) return
         clearInterval(wait); ${prints(documentEnding(Date.now() + HOUR))} }, 20)`,
     )
-    await sidecar.said('endpoint listens')
+    await sidecar.said('endpoint listening')
     await rm(credentialsFolder, { recursive: true })
     await pod.putToken('go on')
     expect(await sidecar.said('exchange failed')).toMatchObject({
       code: 'ENOENT',
       class: 'transient',
-      reason: expect.stringContaining('the credentials cannot be written: ENOENT'),
+      error: expect.stringContaining('the credentials cannot be written: ENOENT'),
     })
     await mkdir(credentialsFolder)
     await sidecar.said('credentials published')

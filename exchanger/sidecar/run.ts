@@ -2,73 +2,73 @@ import type { SidecarConfig } from '../../contract/exchanger-env.ts'
 import { codeOf, messageOf, NocredsError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { certificateFor, SidecarError, exchangeOf } from '../failure.ts'
-import { turns } from '../mutex.ts'
+import { createMutex } from '../mutex.ts'
 import { openCertificate } from './certificate.ts'
 import { openCredentials } from './credentials.ts'
-import type { Part, TaskDeps, SidecarDeps } from './task.ts'
+import type { RefreshTask, TaskDeps, SidecarDeps } from './task.ts'
 import { untilStopped, writeTerminationMessage } from './termination.ts'
 
 /**
- * The sidecar's life. It resolves once the signal comes, with the exit code: 0, or 1 where it could not
- * start or a first one of what it is to keep could not be had; the termination message then says why.
+ * Runs the sidecar until the signal stops it. Resolves with the exit code: 0, or 1 if it could not start or could not
+ * obtain an initial item; the termination message then says why.
  */
 export async function runSidecar(config: SidecarConfig, deps: SidecarDeps): Promise<number> {
   const log = deps.log(config.credentials?.roleArn)
-  const parts: Part[] = []
+  const tasks: RefreshTask[] = []
   try {
-    const reason = await keepFresh(config, deps, parts)
+    const reason = await keepFresh(config, deps, tasks)
     return reason === undefined ? 0 : await giveUp(deps, log, reason)
   } catch (error) {
-    const { code, message, hint } = error as NocredsError // which opened() makes of anything
-    log.error({ code, reason: message, hint }, 'exchanger cannot start')
+    const { code, message, hint } = error as NocredsError // opened() converts every error
+    log.error({ code, error: message, hint }, 'exchanger start failed')
     return await giveUp(deps, log, error as NocredsError)
   } finally {
-    for (const part of parts) part.close()
+    for (const task of tasks) task.close()
   }
 }
 
 /**
- * Resolves when it ends, with the reason where something was missing up to then. Each part goes its own
- * way; only one that never had anything ends the others.
+ * Resolves when it is stopped, with the error if an item was still missing. Tasks are independent; only one that
+ * never obtained an item stops the others.
  *
- * @param parts gets those that are open
+ * @param tasks receives the opened tasks
  */
 async function keepFresh(
   { credentials, certificate }: SidecarConfig,
   deps: SidecarDeps,
-  parts: Part[],
+  tasks: RefreshTask[],
 ): Promise<NocredsError | undefined> {
   let onGiveUp: TaskDeps['onGiveUp'] = () => undefined
   const gaveUp = new Promise<SidecarError>((resolve) => (onGiveUp = resolve))
-  const partDeps: TaskDeps = { ...deps, alone: turns(), onGiveUp }
+  const taskDeps: TaskDeps = { ...deps, exclusive: createMutex(), onGiveUp }
   if (credentials !== undefined) {
-    const place = { wanted: exchangeOf(credentials), folder: credentials.credentialsFolder }
-    parts.push(await opened(openCredentials(credentials, partDeps), place))
+    const what = { wanted: exchangeOf(credentials), folder: credentials.credentialsFolder }
+    tasks.push(await opened(openCredentials(credentials, taskDeps), what))
   }
   if (certificate !== undefined) {
-    const place = { wanted: certificateFor(certificate), folder: certificate.tlsFolder }
-    parts.push(await opened(openCertificate(certificate, partDeps), place))
+    const what = { wanted: certificateFor(certificate), folder: certificate.tlsFolder }
+    tasks.push(await opened(openCertificate(certificate, taskDeps), what))
   }
-  if (!deps.signal.aborted) for (const { refresher } of parts) refresher.start()
+  if (!deps.signal.aborted) for (const { refresher } of tasks) refresher.start()
   try {
-    return await Promise.race([gaveUp, stopped(deps.signal).then(() => missing(parts))])
+    return await Promise.race([gaveUp, stopped(deps.signal).then(() => missing(tasks))])
   } finally {
-    for (const { refresher } of parts) refresher.stop()
+    for (const { refresher } of tasks) refresher.stop()
   }
 }
 
 async function opened(
-  part: Promise<Part>,
+  task: Promise<RefreshTask>,
   { wanted, folder }: { readonly wanted: string; readonly folder: string },
-): Promise<Part> {
+): Promise<RefreshTask> {
   try {
-    return await part
+    return await task
   } catch (error) {
     if (error instanceof NocredsError) throw error // the endpoint's own
-    const what = codeOf(error) ?? messageOf(error)
+    const cause = codeOf(error) ?? messageOf(error)
     throw new NocredsError(
       'ERR_SIDECAR_START',
-      `no ${wanted}: the folder ${folder} cannot be used: ${what}`,
+      `no ${wanted}: the folder ${folder} cannot be used: ${cause}`,
     )
   }
 }
@@ -83,15 +83,15 @@ function stopped(signal: AbortSignal): Promise<void> {
   })
 }
 
-/** Why there is none of what the first part with a shut gate was to keep. */
-function missing(parts: readonly Part[]): SidecarError | undefined {
-  const part = parts.find(({ refresher }) => refresher.isGateShut)
-  if (part === undefined) return undefined
-  const text = `no ${part.wanted}: stopped before the first one ended`
-  return part.refresher.lastFailure ?? new SidecarError('transient', 'Stopped', text)
+/** Why the first task with a closed gate has no item. */
+function missing(tasks: readonly RefreshTask[]): SidecarError | undefined {
+  const task = tasks.find(({ refresher }) => refresher.isGateClosed)
+  if (task === undefined) return undefined
+  const text = `no ${task.wanted}: stopped before the first attempt finished`
+  return task.refresher.lastFailure ?? new SidecarError('transient', 'Stopped', text)
 }
 
-/** Says why, and waits to be stopped. */
+/** Writes the termination message, and waits to be stopped. */
 async function giveUp(
   { clock, signal, terminationMessageFile: file }: SidecarDeps,
   log: Logger,
@@ -100,7 +100,7 @@ async function giveUp(
   try {
     await writeTerminationMessage(file, reason)
   } catch (error) {
-    log.warn({ file, code: codeOf(error) }, 'no termination message')
+    log.warn({ file, code: codeOf(error) }, 'termination message not written')
   }
   if (signal.aborted) return 0
   await untilStopped(clock, signal)

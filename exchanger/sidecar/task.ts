@@ -9,51 +9,51 @@ export interface SidecarDeps {
   readonly clock: Clock
   readonly random: Random
   readonly randomBytes: (size: number) => Buffer
-  /** Its lines carry namespace and ServiceAccount, and the role where one is given. */
+  /** Logs with namespace and ServiceAccount, and with the role if there is one. */
   readonly log: (role?: string) => Logger
-  /** One exchange at STS. */
+  /** Runs one exchange with STS. */
   readonly exchange: ChildCommand
-  /** One request to the authority. */
-  readonly certify: ChildCommand
+  /** Sends one request to the authority. */
+  readonly certificate: ChildCommand
   readonly endpointPort: number
-  /** Where it says why it gives up; the gate reads it. */
+  /** The file in which it says why it gives up; the gate reads it. */
   readonly terminationMessageFile: string
-  /** Hands memory that is not needed any more back to the system; takes some milliseconds. */
+  /** Returns unused memory to the system; takes some milliseconds. */
   readonly releaseMemory: () => void
-  /** Ends the resident process. */
+  /** Stops the sidecar. */
   readonly signal: AbortSignal
 }
 
-/** What a part of the sidecar gets besides. */
+/** What a task gets in addition. */
 export interface TaskDeps extends SidecarDeps {
-  /** Runs a child while no other one runs, so that the container's peak is never that of two. */
-  readonly alone: <T>(child: () => Promise<T>) => Promise<T>
+  /** Runs a child while no other one runs, so that the container's peak memory is never that of two. */
+  readonly exclusive: <T>(child: () => Promise<T>) => Promise<T>
   readonly onGiveUp: (error: SidecarError) => void
 }
 
-/** One of the things that a sidecar keeps fresh. */
-export interface Part {
-  /** What there is none of before its gate opens: `exchange of arn:…`. */
+/** Keeps one item of the sidecar fresh. */
+export interface RefreshTask {
+  /** What is missing until its gate opens: `exchange of arn:…`. */
   readonly wanted: string
   readonly refresher: Refresher<unknown>
-  /** Ends what the part has beside its refresher. */
+  /** Stops everything of the task except its refresher. */
   close(): void
 }
 
-/** By then what came of an exchange is published, and nothing waits for the few milliseconds. */
+/** By then the result of an exchange is published, and nothing waits for the few milliseconds. */
 const RELEASE_AFTER_MS = 100
 
-/** Runs a child in its turn, and has memory released after it. */
+/** Runs a child while no other one runs, and releases memory afterwards. */
 export function runExclusively<T>(
-  { clock, alone, releaseMemory }: TaskDeps,
+  { clock, exclusive, releaseMemory }: TaskDeps,
   child: () => Promise<T>,
 ): Promise<T> {
-  return alone(() => child().finally(() => clock.after(RELEASE_AFTER_MS, releaseMemory)))
+  return exclusive(() => child().finally(() => clock.after(RELEASE_AFTER_MS, releaseMemory)))
 }
 
 /**
- * Changes with each file that stands at the path; undefined where there is none. The kubelet's atomic
- * writer leads the path to a new file each time.
+ * Identifies the file at the path; undefined if absent. The kubelet's atomic writer points the path to a new file
+ * each time.
  */
 export async function versionOf(path: string): Promise<string | undefined> {
   try {

@@ -3,7 +3,7 @@ import { sleepUnless, type Clock } from '../../shared/base/clock.ts'
 import type { NocredsError } from '../../shared/base/errors.ts'
 import { readIfPresent } from '../../shared/base/files.ts'
 
-/** A pod's messages share 12 KiB; half of the 4096 that one container may have says it all. */
+/** All messages of a pod share 12 KiB; half of the 4096 bytes of one container are sufficient. */
 const TERMINATION_MAX_BYTES = 2048
 
 /**
@@ -15,11 +15,11 @@ export function terminationMessage({ code, message, hint }: NocredsError): strin
   const text = whole.replaceAll(/\p{Cc}+/gu, ' ')
   const bytes = Buffer.from(text)
   if (bytes.length <= TERMINATION_MAX_BYTES) return text
-  // Streaming holds back the bytes of a character that was cut in half.
+  // Streaming omits an incomplete character at the end.
   return new TextDecoder().decode(bytes.subarray(0, TERMINATION_MAX_BYTES), { stream: true })
 }
 
-/** Written in place: the kubelet made the file, and mounts that very one into the container. */
+/** Writes in place: the kubelet created the file and mounts exactly this one into the container. */
 export async function writeTerminationMessage(path: string, error: NocredsError): Promise<void> {
   const file = await open(path, 'r+')
   try {
@@ -32,12 +32,12 @@ export async function writeTerminationMessage(path: string, error: NocredsError)
 
 /** One line that begins with a code, as {@link terminationMessage} makes it. */
 const FORM = /^[A-Za-z][A-Za-z0-9_-]{0,63}: \P{Cc}+$/u
-/** What no message holds: a token, a document of credentials, a key. */
+/** Never part of a message: a token, a credential document, a key. */
 const SECRET = /\bey[\w-]+\.[\w-]+|"SecretAccessKey"|-----BEGIN/
 
 /**
- * What {@link writeTerminationMessage} wrote; undefined where there is nothing, or anything else. The gate
- * prints it, and the kubelet shows that to everyone who may read events, so no other file may pass for it.
+ * Reads what {@link writeTerminationMessage} wrote; undefined if absent or anything else. The gate prints it, and the
+ * kubelet shows it to everyone who may read events, so no other file must be accepted.
  */
 export async function readTerminationMessage(path: string): Promise<string | undefined> {
   let text: string | undefined
@@ -49,15 +49,14 @@ export async function readTerminationMessage(path: string): Promise<string | und
   return text !== undefined && FORM.test(text) && !SECRET.test(text) ? text : undefined
 }
 
-/** Longer than the gate stays open for its reason. */
-const LAST_MOMENTS_MS = 60_000
+/** Longer than the gate needs to read the message. */
+const LINGER_MS = 60_000
 
 /**
- * What a process does once its message is left: it waits to be stopped. The message shuts the gate, on which
- * the kubelet ends the container. A process that ended by itself would leave a moment in which a busy node
- * still counts it as running with its gate behind it, and starts the app without credentials. Only where
- * nobody ends it, it ends after a minute.
+ * Waits to be stopped after the termination message is written. The message makes the gate fail, and the kubelet then
+ * stops the container. If the process exited automatically, a busy node could briefly count it as running with its
+ * gate passed, and start the app without credentials. If nothing stops it, it exits after a minute.
  */
 export function untilStopped(clock: Clock, signal: AbortSignal): Promise<void> {
-  return sleepUnless(clock, LAST_MOMENTS_MS, signal)
+  return sleepUnless(clock, LINGER_MS, signal)
 }

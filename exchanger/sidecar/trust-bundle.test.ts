@@ -129,7 +129,7 @@ describe('a mounted trust bundle', () => {
     await lookAgain()
     expect(store.current()!.trustBundle).toBe(bundle('ONE'))
     expect(lines).toMatchObject([
-      { msg: 'trust bundle not replaced', code: 'CERT_SIGNATURE_FAILURE', reason: 'no' },
+      { msg: 'trust bundle not replaced', code: 'CERT_SIGNATURE_FAILURE', error: 'no' },
     ])
     answer = () => Promise.resolve(bundle('NEW'))
     await lookAgain(2)

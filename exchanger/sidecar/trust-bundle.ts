@@ -5,99 +5,99 @@ import { readIfPresent } from '../../shared/base/files.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { certificatesIn } from '../../shared/x509/pem.ts'
 import type { TlsFolder } from '../publish/tls-folder.ts'
-import { deadlineIn, remainingMs, type Moment } from './deadline.ts'
+import { deadlineIn, remainingMs, type Deadline } from './deadline.ts'
 import { versionOf } from './task.ts'
 
-/** The kubelet takes a minute or so to bring a ConfigMap; this adds little to it. */
-const LOOK_MS = 30_000
-/** Between two questions about the same mounted file, while the authority's answer differs from it. */
+/** The kubelet takes about a minute to update a ConfigMap; this adds little to it. */
+const POLL_MS = 30_000
+/** Longest delay between two queries for the same mounted file, while the authority's response differs from it. */
 const MAX_WAIT_MS = 300_000
-/** Of one question. */
-const LIMIT_MS = 30_000
+/** Time limit of one query. */
+const QUERY_MS = 30_000
 
 export interface TrustBundleDeps {
   readonly clock: Clock
   readonly random: Random
-  /** The mounted one, which says that there may be news, and nothing more. */
+  /** The mounted trust bundle, which only indicates that there may be a change. */
   readonly file: string
-  /** Asks the authority for its trust bundle, over a connection that the published one proves. */
+  /** Fetches the trust bundle from the authority, over a connection that is verified by the published one. */
   readonly fetch: (signal: AbortSignal) => Promise<string>
   readonly store: Pick<TlsFolder, 'current' | 'replaceTrustBundle'>
   readonly log: Logger
 }
 
-/** The last question about a mounted file. */
-interface Asked {
+/** The last query for a mounted file. */
+interface Query {
   readonly version: string
   readonly times: number
-  /** Not before then; undefined: the file is the same as what is published. */
-  readonly next: Moment | undefined
+  /** Earliest time of the next query; undefined if the file equals what is published. */
+  readonly next: Deadline | undefined
 }
 
 /**
- * Carries a new trust bundle to the app between two renewals, which may be half a day apart: when a CA
- * is replaced, peers have certificates of the new one long before.
+ * Publishes a new trust bundle between two renewals, which may be half a day apart: after a CA is replaced, peers have
+ * certificates of the new CA long before the next renewal.
  *
- * The mounted file is of a ConfigMap in the pod's namespace, so it is never published: where it differs, the
- * authority is asked, and its answer is.
+ * The mounted file is from a ConfigMap in the pod's namespace, so it is never published: if it differs, the authority
+ * is queried, and its response is published.
  */
 export function followTrustBundle(deps: TrustBundleDeps): Cancel {
   const { clock, log } = deps
   const stopping = new AbortController()
-  let asked: Asked | undefined
+  let lastQuery: Query | undefined
   let cancel: Cancel = () => undefined
-  const lookAgain = (): void => {
-    look(deps, asked, stopping.signal)
-      .then((latest) => (asked = latest))
+  const pollAgain = (): void => {
+    poll(deps, lastQuery, stopping.signal)
+      .then((latest) => (lastQuery = latest))
       .catch((error: unknown) => {
         log.warn({ code: codeOf(error) ?? 'TrustBundleMalformed' }, 'trust bundle not replaced')
       })
       .finally(() => {
-        if (!stopping.signal.aborted) cancel = clock.after(LOOK_MS, lookAgain)
+        if (!stopping.signal.aborted) cancel = clock.after(POLL_MS, pollAgain)
       })
   }
-  lookAgain()
+  pollAgain()
   return () => {
     stopping.abort()
     cancel()
   }
 }
 
-/** One look at the mounted file. @throws what the file system throws */
-async function look(
+/** Checks the mounted file once. @throws errors of the file system */
+async function poll(
   deps: TrustBundleDeps,
-  asked: Asked | undefined,
+  lastQuery: Query | undefined,
   stopping: AbortSignal,
-): Promise<Asked | undefined> {
+): Promise<Query | undefined> {
   const { clock, random, file, store } = deps
   const version = await versionOf(file)
-  if (version === undefined || store.current() === undefined) return asked
-  const before = asked?.version === version ? asked : undefined
+  if (version === undefined || store.current() === undefined) return lastQuery
+  const before = lastQuery?.version === version ? lastQuery : undefined
   if (before !== undefined && !isDue(before, clock)) return before
   if (await isSame(file, store)) return { version, times: 0, next: undefined }
   await replace(deps, stopping)
   if (await isSame(file, store)) return { version, times: 0, next: undefined }
-  // A replica of the authority that has not seen the news yet, or a file that is not the authority's.
+  // A replica of the authority that does not have the change yet, or a file that is not from the authority.
   const times = before?.times ?? 0
-  const waitMs = Math.min(LOOK_MS * 2 ** times, MAX_WAIT_MS) * (0.5 + random() / 2)
+  const waitMs = Math.min(POLL_MS * 2 ** times, MAX_WAIT_MS) * (0.5 + random() / 2)
   return { version, times: times + 1, next: deadlineIn(clock, waitMs) }
 }
 
-/** Whether the file says nothing else than what is published; one without certificates says nothing. */
+/** True if the file has the same certificates as what is published, or none. */
 async function isSame(file: string, store: Pick<TlsFolder, 'current'>): Promise<boolean> {
   const mounted = certificatesIn((await readIfPresent(file, CERTIFICATE_LIMITS.answerBytes)) ?? '')
   return mounted === '' || mounted === certificatesIn(store.current()?.trustBundle ?? '')
 }
 
-function isDue({ next }: Asked, clock: Clock): boolean {
+function isDue({ next }: Query, clock: Clock): boolean {
   return next !== undefined && remainingMs(clock, next) <= 0
 }
 
-/** Publishes what the authority answers; a failure is logged, and tried again like an answer without news. */
+/** Publishes the authority's response; a failure is logged, and retried like a response without a change. */
 async function replace(deps: TrustBundleDeps, stopping: AbortSignal): Promise<void> {
   const { store, log } = deps
   try {
-    const trustBundle = await ask(deps, stopping)
+    const trustBundle = await query(deps, stopping)
     const published = store.current()
     if (published === undefined || stopping.aborted) return
     if (certificatesIn(published.trustBundle) === certificatesIn(trustBundle)) return
@@ -106,17 +106,17 @@ async function replace(deps: TrustBundleDeps, stopping: AbortSignal): Promise<vo
   } catch (error) {
     if (stopping.aborted) return
     const code = codeOf(error) ?? 'TrustBundleMalformed'
-    log.warn({ code, reason: messageOf(error) }, 'trust bundle not replaced')
+    log.warn({ code, error: messageOf(error) }, 'trust bundle not replaced')
   }
 }
 
-/** One question, which ends after half a minute or with the process. @throws SidecarError */
-async function ask({ clock, fetch }: TrustBundleDeps, stopping: AbortSignal): Promise<string> {
+/** Sends one query, which is aborted after half a minute or when the process stops. @throws SidecarError */
+async function query({ clock, fetch }: TrustBundleDeps, stopping: AbortSignal): Promise<string> {
   const limit = new AbortController()
   const abort = (): void => {
     limit.abort()
   }
-  const cancel = clock.after(LIMIT_MS, abort)
+  const cancel = clock.after(QUERY_MS, abort)
   stopping.addEventListener('abort', abort)
   try {
     return await fetch(limit.signal)

@@ -1,24 +1,24 @@
-/** Ends a timer; calling it twice, or after the timer fired, does nothing. */
+/** Cancels a timer; calling it twice, or after the timer fired, does nothing. */
 export type Cancel = () => void
 
 /**
- * Time as an argument. Only `main.ts` passes the real one, so tests run years in milliseconds.
+ * Time as an argument. Only `main.ts` passes the real clock, so tests simulate years in milliseconds.
  */
 export interface Clock {
   /** Wall-clock time in milliseconds since the epoch. It may jump (NTP, suspend). */
   now(): number
-  /** Milliseconds since some fixed moment. It never goes back, and stands still while suspended. */
+  /** Milliseconds since an arbitrary time. It never goes back, and stops while the system is suspended. */
   monotonic(): number
   /** Calls `action` once, after at least `delayMs`. */
   after(delayMs: number, action: () => void): Cancel
 }
 
-/** A number from 0 (inclusive) to 1 (exclusive), evenly spread. */
+/** Returns a number from 0 (inclusive) to 1 (exclusive), evenly distributed. */
 export type Random = () => number
 
 export const realClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => Number(process.hrtime.bigint()) / 1e6, // `performance` would load ten modules more
+  monotonic: () => Number(process.hrtime.bigint()) / 1e6, // `performance` would load ten more modules
   after(delayMs, action) {
     const timer = setTimeout(action, delayMs)
     return () => {
@@ -34,7 +34,7 @@ export function sleep(clock: Clock, delayMs: number): Promise<void> {
   })
 }
 
-/** Resolves after `delayMs` of the clock's time, or as soon as the signal comes. */
+/** Resolves after `delayMs` of the clock's time, or as soon as the signal is aborted. */
 export function sleepUnless(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) {

@@ -1,7 +1,7 @@
-/** Runs an action once there is room. */
+/** Runs an action once there is a free slot. */
 export type Limit = <T>(action: () => Promise<T>) => Promise<T>
 
-/** Lets `max` actions run at once; the others wait in the order in which they came. */
+/** Runs at most `max` actions concurrently; the others wait in order of arrival. */
 export function limitConcurrency(max: number): Limit {
   const waiting: (() => void)[] = []
   let running = 0
@@ -13,7 +13,7 @@ export function limitConcurrency(max: number): Limit {
     } finally {
       const next = waiting.shift()
       if (next === undefined) running -= 1
-      else next() // takes this one's place
+      else next() // the slot is passed on
     }
   }
 }

@@ -1,8 +1,8 @@
 /** Optional details of a {@link NocredsError}. */
 export interface ErrorDetails {
-  /** The error that led to this one; kept for the log, never shown to a client. */
+  /** The error that caused this one; kept for the log, never shown to a client. */
   readonly cause?: unknown
-  /** One plain sentence that says what to look at or change. */
+  /** One plain sentence that says what to check or change. */
   readonly hint?: string
 }
 
@@ -37,7 +37,7 @@ export function codeOf(thrown: unknown): string | undefined {
   return typeof thrown.code === 'string' ? thrown.code : undefined
 }
 
-/** Bad flags, environment or command: the program ends with exit code 2 and this message. */
+/** Invalid flags, environment or command: the program exits with code 2 and this message. */
 export class UsageError extends NocredsError<'ERR_USAGE'> {
   constructor(message: string, details?: ErrorDetails) {
     super('ERR_USAGE', message, details)

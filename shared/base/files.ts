@@ -2,12 +2,12 @@ import { chmod, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/prom
 import { basename, dirname, join } from 'node:path'
 import { codeOf } from './errors.ts'
 
-/** Readers are other users of the pod: everyone may read, only the owner may write. */
+/** Files are read by other users of the pod: everyone may read, only the owner may write. */
 const DEFAULT_MODE = 0o644
 
 /**
- * Replaces the file at `path` so that a reader sees the old content or the new one, never a part:
- * write to a new name, fsync, rename. A failure leaves the old content and no litter.
+ * Replaces the file at `path` so that a reader sees either the old or the new content, never a part of it: it
+ * writes to a new name, calls fsync and renames. A failure keeps the old content and leaves no temporary file.
  *
  * Needs write permission in the folder; throws Node's own error (ENOSPC, EACCES, …) otherwise.
  */
@@ -20,7 +20,7 @@ export async function writeAtomically(
   try {
     const file = await open(temporary, 'wx', mode)
     try {
-      await file.chmod(mode) // whatever the umask is
+      await file.chmod(mode) // independent of the umask
       await file.writeFile(content)
       await file.sync()
     } finally {
@@ -34,19 +34,19 @@ export async function writeAtomically(
 }
 
 /**
- * 12 hexadecimal digits: the nanoseconds of the system's uptime, which no two writers share; should
- * they ever, `wx` lets only one of them have the file. (Random bytes would load node:crypto.)
+ * 12 hexadecimal digits: the nanoseconds of the system's uptime, which are different for any two writers. If they are
+ * not, `wx` lets only one of them create the file. (Random bytes would load node:crypto.)
  */
 function uniqueName(): string {
   return process.hrtime.bigint().toString(16).padStart(12, '0').slice(-12)
 }
 
-/** The text of a file, or undefined where there is none. Throws where it is larger than `maxBytes`. */
+/** The text of a file; undefined if absent. Throws if it is larger than `maxBytes`. */
 export async function readIfPresent(path: string, maxBytes: number): Promise<string | undefined> {
   try {
     requireAtMost(path, (await stat(path)).size, maxBytes)
     const bytes = await readFile(path)
-    requireAtMost(path, bytes.length, maxBytes) // it may have grown meanwhile
+    requireAtMost(path, bytes.length, maxBytes) // it may have grown since
     return bytes.toString('utf8')
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
@@ -56,16 +56,16 @@ export async function readIfPresent(path: string, maxBytes: number): Promise<str
 
 function requireAtMost(path: string, size: number, maxBytes: number): void {
   if (size <= maxBytes) return
-  throw new RangeError(`${path} has ${size} bytes; at most ${maxBytes} are allowed`)
+  throw new RangeError(`${path} has ${size} bytes; allowed: at most ${maxBytes}`)
 }
 
-/** Makes the folder, readable by all, where it is missing; leaves an existing one as it is. */
+/** Creates the folder, readable by all, if it is missing; leaves an existing one unchanged. */
 export async function ensureFolder(path: string): Promise<void> {
-  const made = await mkdir(path, { recursive: true, mode: 0o755 })
-  if (made !== undefined) await chmod(path, 0o755)
+  const created = await mkdir(path, { recursive: true, mode: 0o755 })
+  if (created !== undefined) await chmod(path, 0o755)
 }
 
-/** Removes the file; no error where there is none. */
+/** Removes the file; no error if absent. */
 export async function removeIfPresent(path: string): Promise<void> {
   try {
     await unlink(path)

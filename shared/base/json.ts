@@ -1,4 +1,4 @@
-/** The fields of a JSON object; undefined where the text is none. */
+/** The fields of a JSON object; undefined if the text is anything else. */
 export function jsonObject(text: string): Readonly<Record<string, unknown>> | undefined {
   let parsed: unknown
   try {
@@ -6,6 +6,6 @@ export function jsonObject(text: string): Readonly<Record<string, unknown>> | un
   } catch {
     return undefined
   }
-  if (typeof parsed !== 'object' || parsed === null) return undefined
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined
   return parsed as Record<string, unknown>
 }

@@ -1,7 +1,8 @@
 /**
  * One event is one line of JSON. The rules:
- * - `msg` is a fixed sentence, the values stand in fields of their own;
- * - never a token, a secret key, a session token, an authorization, nor a document that holds one;
+ * - `msg` is a fixed sentence that names a state or an event; values are in separate fields;
+ * - `reason` and `code` are stable codes, `error` is the text of an error, `hint` says what to check;
+ * - never a token, a secret key, a session token, an authorization, nor a document that contains one;
  * - an error is logged by its code, message and hint, not by dumping the object.
  */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
@@ -22,7 +23,7 @@ export interface LogOptions {
   readonly base?: LogFields
 }
 
-/** Writes lines through `write`; small enough for the process that runs once in every pod. */
+/** Writes lines to `write`; small enough for the process that runs in every pod. */
 export function jsonLogger(
   write: (line: string) => void,
   now: () => number,

@@ -1,9 +1,9 @@
 import type { Server } from 'node:net'
 
 /**
- * Listens and gives the port, which is a free one where 0 is asked for.
+ * Listens and returns the port, which is any free one for port 0.
  *
- * @param backlog connections that the system keeps until they are taken; 511 where not given
+ * @param backlog connections that the system queues until they are accepted; 511 if absent
  */
 export function listen(
   server: Server,

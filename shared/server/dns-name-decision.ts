@@ -10,46 +10,46 @@ import { permission } from './permission.ts'
 /**
  * - `own`: a name of the pod's namespace or of the pod itself, which needs no permission
  * - `permitted`: matched by the namespace's `permitted-dns-names`
- * - `reserved`: issued to nobody, whatever is permitted
+ * - `reserved`: never issued, whatever is permitted
  * - `not-permitted`: anything else
  */
 export type NameDecision = 'own' | 'permitted' | 'reserved' | 'not-permitted'
 
-/** Who wants a name, and in which cluster. */
+/** The workload that requests a name, and its cluster. */
 export interface NameContext {
   readonly namespace: string
-  /** Undefined where the name is still to be generated. */
+  /** Undefined if the name is not generated yet. */
   readonly podName: string | undefined
-  /** The annotation `permitted-dns-names` of the namespace as it is. */
+  /** The annotation `permitted-dns-names` of the namespace, unchanged. */
   readonly expression: string | undefined
   /** Such as `cluster.local`. */
   readonly clusterDomain: string
-  /** Names of the authority besides those of its Service. */
+  /** Names of the authority in addition to those of its Service. */
   readonly authorityNames: readonly string[]
 }
 
 /**
- * Decides whether a workload may have a DNS name in its certificate. Webhook and authority both ask
- * this function, so a pod that is admitted is not refused its certificate for its names.
+ * Decides whether a workload may have a DNS name in its certificate. Webhook and authority both
+ * use this function, so an admitted pod is not refused its certificate because of its names.
  *
- * `{pod}` as the first label stands for the pod's name; the caller fills it in (fillInPod). As long as
- * the pod has no name, such a name is only ever `own`, for no expression can be asked about it.
+ * `{pod}` as the first label stands for the pod's name, which is filled in (fillInPod). As long as the pod has no name,
+ * such a name is at most `own`, because no expression can be matched with it.
  *
- * Own names have two labels at least: a single one resolves to another Service in each namespace.
+ * Own names have at least two labels: a single label resolves to a different Service in each namespace.
  * Source: Kubernetes, "DNS for Services and Pods".
  */
 export function nameDecision(name: string, context: NameContext): NameDecision {
   const { podName, expression } = context
-  const asked = podName === undefined ? name : fillInPod(name, podName)
-  if (!isDnsNameTemplate(asked)) return 'not-permitted' // such as one whose pod has too long a name
-  if (isReserved(asked, context)) return 'reserved'
-  if (isOfService(asked, context) || isOfPod(asked, context)) return 'own'
-  if (!isDnsName(asked)) return 'not-permitted'
+  const requested = podName === undefined ? name : fillInPod(name, podName)
+  if (!isDnsNameTemplate(requested)) return 'not-permitted' // for example, if the pod's name is too long
+  if (isReserved(requested, context)) return 'reserved'
+  if (isOfService(requested, context) || isOfPod(requested, context)) return 'own'
+  if (!isDnsName(requested)) return 'not-permitted'
   const permits = permission(expression)
-  return permits.valid && permits.permits(asked) ? 'permitted' : 'not-permitted'
+  return permits.valid && permits.permits(requested) ? 'permitted' : 'not-permitted'
 }
 
-/** The names by which a Service of the namespace is reached, from the shortest. */
+/** The names of a Service of the namespace, from the shortest. */
 function formsOf(service: string, namespace: string, clusterDomain: string): readonly string[] {
   const short = `${service}.${namespace}`
   return [short, `${short}.svc`, `${short}.svc.${clusterDomain}`]
@@ -75,7 +75,7 @@ function isAtOrBelow(name: string, other: string): boolean {
   return name === other || name.endsWith(`.${other}`)
 }
 
-/** Service names begin with a letter; what begins with a digit could be read as an IP address. */
+/** Service names begin with a letter; a name that begins with a digit could be taken for an IP address. */
 function isOfService(name: string, { namespace, clusterDomain }: NameContext): boolean {
   const [service = ''] = name.split('.', 1)
   return /^[a-z]/.test(service) && formsOf(service, namespace, clusterDomain).includes(name)

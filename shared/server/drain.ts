@@ -2,19 +2,19 @@ import type { Server } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import { sleep, type Clock } from '../base/clock.ts'
 import { dropUnfinished } from './budget/guard.ts'
-import { closeFurther } from './budget/listeners.ts'
+import { closeAdditional } from './budget/listeners.ts'
 
-/** After a process is unready, kube-proxies need a moment to send nobody here any more. */
+/** Time for kube-proxies to stop sending connections to an unready process. */
 const DRAIN_MS = 5000
-/** What is still under way after the drain gets this long. */
+/** Time for requests that are still in progress after the drain. */
 const CLOSE_MS = 5000
 
-/** Time for callers to learn that a process that became unready wants no more of them. */
+/** Waits until clients no longer send connections to a process that became unready. */
 export function drain(clock: Clock): Promise<void> {
   return sleep(clock, DRAIN_MS)
 }
 
-/** Closes servers; what is under way is answered, for a while. */
+/** Closes servers; requests in progress are completed, for a limited time. */
 export async function closeServers(
   servers: readonly (Server | HttpsServer)[],
   clock: Clock,
@@ -25,7 +25,7 @@ export async function closeServers(
 async function close(server: Server | HttpsServer, clock: Clock): Promise<void> {
   const closed = Promise.all([
     new Promise((resolve) => server.close(resolve)),
-    closeFurther(server),
+    closeAdditional(server),
   ])
   server.closeIdleConnections()
   const cancel = clock.after(CLOSE_MS, () => {

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { quoted, type ValueKind } from '../../contract/values.ts'
 import { messageOf, UsageError } from '../base/errors.ts'
 
-/** A flag of a program: --help and docs/reference/flags.md are made of these. */
+/** A flag of a program; --help and docs/reference/flags.md are generated from these. */
 export interface Flag<T> {
   readonly kind: ValueKind<T>
   /** Undefined: the flag has no default, and its value may be undefined. */
@@ -33,7 +33,7 @@ export function flag<T, const Rest extends Omit<Flag<NoInfer<T>>, 'kind'>>(
 
 type ValueOf<F> = F extends { readonly kind: ValueKind<infer T> } ? T : never
 
-/** The flags, read: those with a default or required are always there. */
+/** The parsed flags; those with a default and required ones are always defined. */
 export type Config<Flags> = {
   readonly [Name in keyof Flags]: Flags[Name] extends { required: true } | { default: unknown }
     ? ValueOf<Flags[Name]>
@@ -68,20 +68,20 @@ function splitFlags(
     return parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values
   } catch (error) {
     const names = flags.map((name) => `--${name}`)
-    const [what = ''] = messageOf(error).split('. ', 1)
-    throw new UsageError(`${what}; allowed flags: ${names.join(', ')}`)
+    const [problem = ''] = messageOf(error).split('. ', 1)
+    throw new UsageError(`${problem}; allowed flags: ${names.join(', ')}`)
   }
 }
 
 /**
- * What a flag is that a manifest fills from a ConfigMap: empty, or, if the ConfigMap is older than the key,
- * the reference as it stands, which the kubelet then leaves.
+ * An unset value of a flag that a manifest fills from a ConfigMap: empty or, if the ConfigMap does not have the key
+ * yet, the unresolved reference, which the kubelet leaves unchanged.
  * Source: Kubernetes, "Define Dependent Environment Variables".
  */
-const NOTHING = /^(?:\$\([A-Z_]+\))?$/
+const UNSET = /^(?:\$\([A-Z_]+\))?$/
 
 function readFlag(name: string, spec: Flag<unknown>, given: unknown): unknown {
-  if (typeof given !== 'string' || (NOTHING.test(given) && spec.required !== true)) {
+  if (typeof given !== 'string' || (UNSET.test(given) && spec.required !== true)) {
     if (spec.required === true) {
       throw new UsageError(`--${name} is missing; allowed: ${spec.kind.allowed} (${spec.help})`)
     }
@@ -94,14 +94,14 @@ function readFlag(name: string, spec: Flag<unknown>, given: unknown): unknown {
   return value
 }
 
-/** The text of --help. @param title what the program is */
+/** The text of --help. @param title describes the program */
 export function usageOf(title: string, flags: object): string {
   const lines = Object.entries<Flag<unknown>>(flags as Record<string, Flag<unknown>>).map(
     ([name, spec]) => {
       const { kind, help, required, default: standard } = spec
       const absent = required === true ? 'required' : 'no default'
-      const standing = standard === undefined ? absent : `default ${kind.format(standard)}`
-      return `  --${name}\n      ${help}\n      ${kind.allowed}; ${standing}`
+      const defaultText = standard === undefined ? absent : `default ${kind.format(standard)}`
+      return `  --${name}\n      ${help}\n      ${kind.allowed}; ${defaultText}`
     },
   )
   return `${title}\n\nFlags:\n${lines.join('\n')}\n`

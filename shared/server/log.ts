@@ -2,16 +2,16 @@ import { pino, type Logger as Pino } from 'pino'
 import type { Logger, LogLevel } from '../base/log.ts'
 
 export interface FlushingLogger extends Logger {
-  /** Writes out what is buffered; call it before the process ends. */
+  /** Writes buffered lines; call it before the process exits. */
   flush(): void
 }
 
-/** Lines are handed on once there are this many characters of them, or after this long. */
+/** Buffered lines are written at this size, or after this delay. */
 const BATCH = { characters: 16_384, delayMs: 500 } as const
 
 /**
- * The log of a server: JSON lines on stdout, written in batches so that a decision never waits for
- * the reader of the log. The rules of shared/base/log.ts hold; redaction is the second line of defence.
+ * The log of a server: JSON lines on stdout, written in batches so that a decision never waits for the
+ * reader of the log. The rules of shared/base/log.ts apply; redaction is a second line of defence.
  */
 export function createLog(level: LogLevel): FlushingLogger {
   const lines = batched()
@@ -21,7 +21,7 @@ export function createLog(level: LogLevel): FlushingLogger {
       base: null,
       timestamp: timestamps(),
       formatters: { level: (label) => ({ level: label }) },
-      // Fields are flat by type, and a path that goes deeper costs as much as the line itself.
+      // Fields are flat by type, and a nested path would cost as much as the line itself.
       redact: { paths: ['token', 'authorization', 'key'], censor: '[redacted]' },
     },
     lines,
@@ -29,7 +29,7 @@ export function createLog(level: LogLevel): FlushingLogger {
   return Object.assign(Object.create(log) as Pino, { flush: lines.flush })
 }
 
-/** Many lines fall into one millisecond, and a date in words costs as much as the rest of a line. */
+/** Formats the time once per millisecond, because formatting costs as much as the rest of a line. */
 function timestamps(): () => string {
   let lastMs = 0
   let text = ''
@@ -41,7 +41,7 @@ function timestamps(): () => string {
   }
 }
 
-/** Pino's own batches look through what they hold anew for each line; here a line is only appended. */
+/** Pino's own buffer is searched again for each line; here a line is only appended. */
 function batched(): { write(line: string): void; readonly flush: () => void } {
   const stdout = pino.destination({ dest: 1, sync: false })
   let held = ''

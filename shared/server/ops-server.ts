@@ -4,10 +4,10 @@ import express, { type Express } from 'express'
 import { PROBES } from '../../contract/names.ts'
 import { guardServer, type ConnectionLimits, type GuardDeps } from './budget/guard.ts'
 
-/** For those who only pass one on. */
+/** For modules that only pass one on. */
 export type MetricsRegistry = Registry
 
-/** Kubelet and Prometheus need a few; none of them sends a body, or many headers. */
+/** Kubelet and Prometheus need a few connections; they send no body and few headers. */
 const LIMITS: ConnectionLimits = {
   unfinished: { max: 96, maxPerAddress: 64 },
   proven: { max: 48, maxPerAddress: 32 },
@@ -18,7 +18,7 @@ const MAX_HEADER_BYTES = 8192
 /**
  * Probes and metrics on plain HTTP; nothing secret is in them.
  *
- * @param isReady once all that an answer needs is in place; not while draining
+ * @param isReady whether requests can be served; false while draining
  */
 export function createOpsServer(
   registry: Registry,
@@ -29,7 +29,7 @@ export function createOpsServer(
   const server = createServer(options, createOpsApp(registry, isReady))
   server.headersTimeout = 5000
   server.requestTimeout = 5000
-  server.keepAliveTimeout = 65_000 // Prometheus asks once a minute at most
+  server.keepAliveTimeout = 65_000 // Prometheus scrapes at most once a minute
   guardServer(server, LIMITS, { ...deps, server: 'metrics' })
   return server
 }
@@ -46,11 +46,11 @@ function createOpsApp(registry: Registry, isReady: () => boolean): Express {
         .send(good ? 'ok\n' : 'not yet\n')
     })
   }
-  probe(PROBES.live, () => true) // a process that answers is not cured by a restart
+  probe(PROBES.live, () => true) // a restart does not help a process that responds
   probe(PROBES.ready, isReady)
   let scrape: Promise<string> | undefined
   app.get(PROBES.metrics, async (_request, response) => {
-    // Callers that come together share one: a page is more work than all else that is done here.
+    // Concurrent clients share one page, because rendering it is the most expensive work of this server.
     scrape ??= registry.metrics().finally(() => {
       scrape = undefined
     })

@@ -2,7 +2,7 @@ import { messageOf, UsageError } from '../base/errors.ts'
 import type { LogLevel } from '../base/log.ts'
 import { createLog, type FlushingLogger } from './log.ts'
 
-/** A server as a program: what it is told, and how it starts. */
+/** A server program: its flags and how it starts. */
 export interface Program<Config> {
   usage(): string
   /** @throws UsageError */
@@ -11,8 +11,8 @@ export interface Program<Config> {
 }
 
 /**
- * Runs it as process 1 of a container: `--help`, exit code 2 for bad flags and 1 for what else goes wrong at the start,
- * and an end in order on SIGTERM or SIGINT; a second signal does not wait.
+ * Runs it as process 1 of a container: `--help`, exit code 2 for invalid flags and 1 for any other error at startup,
+ * and a graceful stop on SIGTERM or SIGINT; a second signal exits immediately.
  */
 export async function runProgram<Config extends { readonly 'log-level': LogLevel }>(
   program: Program<Config>,
@@ -35,7 +35,7 @@ async function run<Config extends { readonly 'log-level': LogLevel }>(
   }
   const config = program.parseFlags(argv)
   const log = createLog(config['log-level'])
-  // Before anything is awaited: as process 1 of a container, nothing else would end it.
+  // Before anything is awaited: without handlers, signals do not stop process 1 of a container.
   const started: { server?: { stop(): Promise<void> } } = {}
   let stopping = false
   const stop = async (): Promise<void> => {

@@ -1,7 +1,7 @@
 import type { Server as HttpsServer } from 'node:https'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/log.ts'
-import { listenWidely } from './budget/listeners.ts'
+import { listenOnManySockets } from './budget/listeners.ts'
 import { countRefusals, type RecordRefusal } from './budget/refusals.ts'
 import { closeServers, drain } from './drain.ts'
 import { createOpsServer, type MetricsRegistry } from './ops-server.ts'
@@ -11,20 +11,20 @@ export interface ServersOptions {
   readonly program: string
   readonly registry: MetricsRegistry
   readonly metricsPort: number
-  /** Whether all that an answer needs is in place. */
+  /** Whether requests can be served. */
   readonly isReady: () => boolean
   readonly clock: Clock
   readonly log: Logger
 }
 
-/** How the main server of a program begins and ends. */
+/** How the main server of a program starts and stops. */
 interface Serving {
   readonly port: number
-  /** Ends what runs beside the server, once it is drained. */
+  /** Stops everything else, once the server is drained. */
   readonly stop: () => void
-  /** False where no callers find the program by a Service. Default true. */
+  /** False if no client reaches the program through a Service. Default: true. */
   readonly drains?: boolean
-  /** For the log. */
+  /** Additional fields of the log line. */
   readonly fields?: Readonly<Record<string, unknown>>
 }
 
@@ -32,25 +32,25 @@ interface Serving {
 export interface RunningServers {
   readonly port: number
   readonly metricsPort: number
-  /** Listens, does not drain, and all that an answer needs is in place. */
+  /** True if the server listens, is not draining, and can serve requests. */
   isReady(): boolean
   /** Becomes unready, drains, closes. */
   stop(): Promise<void>
 }
 
-/** Probes and metrics, which are there before the main server is. */
+/** Probes and metrics, which are served before the main server starts. */
 export interface OpenServers {
   readonly recordRefusal: RecordRefusal
-  /** Listens. @throws Node's error for a port that is taken */
+  /** Starts the main server. @throws Node's error if the port is taken */
   serve(main: HttpsServer, serving: Serving): Promise<RunningServers>
-  /** Without a main server. */
+  /** Closes without a main server. */
   close(): Promise<void>
 }
 
 /**
- * Opens the server for probes and metrics, so that a program says that it is not ready from its start on.
+ * Starts the server for probes and metrics, so that a program reports that it is not ready from the beginning.
  *
- * @throws Node's error for a port that is taken
+ * @throws Node's error if the port is taken
  */
 export async function openServers(options: ServersOptions): Promise<OpenServers> {
   const { program, registry, clock, log } = options
@@ -58,12 +58,12 @@ export async function openServers(options: ServersOptions): Promise<OpenServers>
   const isReady = (): boolean => state.listening && !state.draining && options.isReady()
   const recordRefusal = countRefusals(registry, { clock, log })
   const ops = createOpsServer(registry, isReady, { clock, recordRefusal })
-  const metricsPort = await listenWidely(ops, options.metricsPort)
+  const metricsPort = await listenOnManySockets(ops, options.metricsPort)
   return {
     recordRefusal,
     close: () => closeServers([ops], clock),
     async serve(main, { drains = true, fields = {}, ...serving }) {
-      const port = await listenWidely(main, serving.port)
+      const port = await listenOnManySockets(main, serving.port)
       state.listening = true
       log.info({ port, metricsPort, ...fields }, `${program} listening`)
       return {
@@ -73,7 +73,7 @@ export async function openServers(options: ServersOptions): Promise<OpenServers>
         async stop() {
           state.draining = true
           log.info({}, `${program} draining`)
-          // Callers keep connections for minutes; each is told to open its next one elsewhere.
+          // Clients keep connections for minutes; each response tells them to open a new one.
           main.prependListener('request', (_request, response) => {
             response.setHeader('connection', 'close')
           })

@@ -1,20 +1,20 @@
 import { NocredsError } from '../base/errors.ts'
 import { KubeError, type KubeClient } from './kube/kube-client.ts'
 
-/** Which key of the Secret's data holds which field of a state; every field is text. */
+/** The key of the Secret's data for each field of a state; every field is text. */
 export type SecretKeys<State> = { readonly [Field in keyof State]: string }
 
-/** The shared Secret as it was read; writing it succeeds only while nobody else has. */
+/** The shared Secret as it was read; writing succeeds only if no other client has written since. */
 export interface Stored<State> {
-  /** Undefined where the Secret is empty; a key that it lacks is empty text. */
+  /** Undefined if the Secret is empty; a missing key is an empty text. */
   readonly state: State | undefined
-  /** @returns false where another replica was faster; read again then */
+  /** @returns false if another replica was faster; then read again */
   replace(state: State): Promise<boolean>
 }
 
 /**
- * Reads a Secret that all replicas share. The manifests bring it, empty, so nobody needs a right to create
- * Secrets.
+ * Reads a Secret that all replicas share. The manifests create it empty, so no permission to create Secrets is
+ * needed.
  *
  * @throws NocredsError `ERR_SECRET_MISSING`; KubeError
  */
@@ -53,7 +53,7 @@ function decode<State>(data: Readonly<Record<string, string>>, keys: SecretKeys<
   return Object.fromEntries(entries) as State
 }
 
-/** Empty text is left out. */
+/** Empty fields are omitted. */
 export function encode<State extends { readonly [Field in keyof State]: string }>(
   state: State,
   keys: SecretKeys<State>,

@@ -3,7 +3,7 @@ import type { CredentialDocument } from '../../contract/credentials.ts'
 import { SidecarError, exchangeOf, type FailureClass } from '../../exchanger/failure.ts'
 import type { Store } from '../../exchanger/publish/store.ts'
 import { Refresher } from '../../exchanger/sidecar/refresher.ts'
-import { CREDENTIALS, type Kind } from '../../exchanger/sidecar/renewable.ts'
+import { CREDENTIALS, type Renewable } from '../../exchanger/sidecar/renewable.ts'
 import type { Clock, Random } from '../../shared/base/clock.ts'
 import { collectingLog, CONFIG, type LogLine } from './exchanger-samples.ts'
 
@@ -48,7 +48,7 @@ export function createHarness(options: HarnessOptions): Harness {
 }
 
 export function createHarnessFor<Thing>(
-  kind: Kind<Thing>,
+  kind: Renewable<Thing>,
   options: HarnessOptions<Thing>,
 ): Harness<Thing> {
   const { clock, random, behaviour, found } = options
@@ -59,7 +59,8 @@ export function createHarnessFor<Thing>(
     current: () => current,
     publish(document) {
       harness.onWrite()
-      const lastLeftMs = current === undefined ? undefined : kind.endOf(current) - clock.now()
+      const lastLeftMs =
+        current === undefined ? undefined : kind.expiresAtMsOf(current) - clock.now()
       harness.published.push({ document, lastLeftMs })
       current = document
       return Promise.resolve()
@@ -71,7 +72,7 @@ export function createHarnessFor<Thing>(
   }
   const gaveUp: SidecarError[] = []
   const refresher = new Refresher({
-    kind,
+    renewable: kind,
     wanted: exchangeOf(CONFIG),
     clock,
     random,

@@ -100,7 +100,7 @@ describe('a certificate alone', () => {
     expect(await pod.terminationMessage()).toBe('')
     expect(resident.said.stderr).toBe('')
     expect(resident.lines().map(({ msg, level }) => [level, msg])).toEqual([
-      ['info', 'certificate wanted'],
+      ['info', 'certificate requested'],
       ['info', 'certificate published'],
     ])
     expect(resident.lines()[1]).toMatchObject({ namespace, serviceAccount })
@@ -157,7 +157,7 @@ describe('a certificate alone', () => {
     resident.kill('SIGTERM')
     expect(await resident.exited).toBe(0)
     expect(await pod.terminationMessage()).toBe(
-      `Stopped: no ${WHO}: stopped before the first one ended`,
+      `Stopped: no ${WHO}: stopped before the first attempt finished`,
     )
   })
 
@@ -169,7 +169,7 @@ describe('a certificate alone', () => {
     const before = (await published()).serialNumber
     await authority.stop()
     const second = run('run')
-    await line(second, 'certificate wanted')
+    await line(second, 'certificate requested')
     expect(await run('wait').exited).toBe(0)
     expect((await published()).serialNumber).toBe(before)
     expect(authority.calls).toHaveLength(1)
@@ -336,7 +336,7 @@ describe('a new root of the authority', () => {
     await pod.putTrustBundle(next)
     await line(resident, 'certificate request failed')
     expect((await pod.file('ca.crt')).trim()).toBe(authority.trustBundle.trim())
-    await line(resident, 'certificate has ended and is withdrawn')
+    await line(resident, 'certificate expired and removed')
     await until(() =>
       pod
         .file('ca.crt')
@@ -377,7 +377,7 @@ describe('the program of the image', () => {
     await until(() => bad.said.stderr || undefined)
     authority.fault({ kind: 'refusal', status: 403, code: 'name-not-permitted', message: 'no' })
     const resident = runImage('run', env)
-    await line(resident, 'no first certificate can be had; the sidecar ends')
+    await line(resident, 'no initial certificate; giving up')
     for (const one of [bad, resident]) one.kill('SIGTERM')
     expect([await bad.exited, await resident.exited]).toEqual([2, 1])
     expect(await readFile(token, 'utf8')).toBe(JWT)

@@ -167,7 +167,7 @@ describe('run, wait', () => {
     resident.kill('SIGTERM')
     expect(await resident.exited).toBe(0)
     expect(await scenario.pod.terminationMessage()).toBe(
-      'Stopped: no exchange of arn:aws:iam::111122223333:role/app for ServiceAccount team-a/app: stopped before the first one ended',
+      'Stopped: no exchange of arn:aws:iam::111122223333:role/app for ServiceAccount team-a/app: stopped before the first attempt finished',
     )
     await until(async () => ((await isAlive(child)) ? undefined : true))
   })
@@ -226,7 +226,7 @@ test('refused: exit code 1, and the reason in log and termination message', asyn
     namespace,
     serviceAccount,
     attempt: 1,
-    reason,
+    error: reason,
     hint,
   })
   const message = await scenario.pod.terminationMessage()
@@ -254,9 +254,7 @@ test('STS down for longer than the lifetime: removed on expiry, published again 
   await scenario.sts.start()
   const third = await until(() => published(scenario).catch(() => undefined))
   expect(expirationOf(third)).toBeGreaterThan(Date.now())
-  expect(resident.lines().map(({ msg }) => msg)).toContain(
-    'credentials have ended and are withdrawn',
-  )
+  expect(resident.lines().map(({ msg }) => msg)).toContain('credentials expired and removed')
 })
 
 test('token rotated during an exchange: the new one is used next', async () => {

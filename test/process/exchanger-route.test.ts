@@ -100,8 +100,8 @@ describe('a private CA', () => {
   })
 
   test.each([
-    ['another', (): string => other.caPem, 'which alone are trusted: add its CA'],
-    ['none', (): undefined => undefined, 'put its CA into stsCa'],
+    ['another', (): string => other.caPem, 'only those are trusted: add its CA'],
+    ['none', (): undefined => undefined, 'add its CA to stsCa'],
   ])('%s: no token is sent to that server', async (_what, ca, hint) => {
     const failed = failureOf(await exchange({ stsEndpoint: sts.url, stsCa: ca() }))
     expect(failed).toMatchObject({

@@ -37,7 +37,7 @@ async function runSidecar(lifetimeMs: number, outage: Outage, seed: number): Pro
   harness.refresher.stop()
   return {
     callsAtMs: harness.exchangesAtMs,
-    lapses: harness.lines.filter(({ msg }) => msg.startsWith('credentials have ended')).length,
+    lapses: harness.lines.filter(({ msg }) => msg.startsWith('credentials expired')).length,
     isOver: harness.gaveUp.length > 0,
   }
 }

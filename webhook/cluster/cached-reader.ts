@@ -39,8 +39,8 @@ export interface CachedReader extends ClusterReader {
 }
 
 /** Characters of annotations, for each kind. An object that does not fit is read live, as if it had none. */
-const MEMORY: Memory<Annotated> = { sizeOf, max: 16 * 1024 * 1024, instead: NOTHING }
-const NAMESPACE_MEMORY: Memory<LabelledNamespace> = { ...MEMORY, instead: UNLABELLED }
+const MEMORY: Memory<Annotated> = { sizeOf, max: 16 * 1024 * 1024, placeholder: NOTHING }
+const NAMESPACE_MEMORY: Memory<LabelledNamespace> = { ...MEMORY, placeholder: UNLABELLED }
 
 /**
  * Any client may send reviews with made-up names. Whatever it sends, the apiserver gets no more than this many

@@ -7,39 +7,38 @@ import { type GuardDeps } from './guard.ts'
 import { readSmall } from './small-body.ts'
 import { addressOf } from './sockets.ts'
 
-/** The budget of bodies of a server: from the first byte to the answer. */
+/** Limits the bytes of a server's request bodies, from the first byte to the response. */
 export interface Bodies {
-  /** Bytes that all bodies are charged with. */
+  /** Bytes charged for all bodies. */
   readonly charged: number
   /**
-   * Reads the body of a request. One that is over `bytes.kept` is refused; up to `bytes.taken`, if that is more,
-   * only at its end: a caller that is still sending seldom reads an answer. What is not kept costs nothing of
-   * the budget.
+   * Reads the body of a request. A body over `bytes.kept` is refused; up to `bytes.taken`, if that is more, only at
+   * its end, because a client that is still sending seldom reads a response. Discarded bytes are not charged.
    *
    * @throws BodyError
    */
   read(request: IncomingMessage, bytes: BodyBytes): Promise<Body>
 }
 
-/** Bounds of one body, in bytes. */
+/** Limits of one body, in bytes. */
 interface BodyBytes {
   readonly kept: number
-  /** Default: as many. */
+  /** Default: the same as `kept`. */
   readonly taken?: number
 }
 
 /**
- * Bodies that come in parts are put into blocks of this size, which are used again. What a body holds is
- * then what it is charged with, whatever the parts look like (each part is an object of its own, so one of
- * a single byte takes a hundred times as much) and whenever the garbage collector runs.
+ * Bodies that arrive in parts are copied into reusable blocks of this size. A body then takes as much memory as it is
+ * charged for, whatever its parts look like (each part is an object, so a part of a single byte takes a hundred
+ * times as much) and whenever the garbage collector runs.
  */
 export const BLOCK_BYTES = 65_536
 
 /**
- * Over the budget, the connection whose body has not grown for the longest time is destroyed, of the
- * address whose bodies hold the most. A body that is whole stays until it is answered.
+ * Over the budget, a connection of the address whose bodies take the most bytes is destroyed: the one whose body has
+ * not grown for the longest time. A complete body stays until its response is sent.
  *
- * @param limits in bytes; at least one body of the largest size must fit
+ * @param limits in bytes; a body of the largest size must fit
  */
 export function createBodies(limits: Limits, deps: GuardDeps): Bodies {
   const budget: Budget<Reading> = createBudget(limits)
@@ -71,7 +70,7 @@ export function createBodies(limits: Limits, deps: GuardDeps): Bodies {
 
 interface Store {
   readonly budget: Budget<Reading>
-  /** Blocks that nobody uses. */
+  /** Unused blocks. */
   readonly spare: Buffer[]
   readonly clock: Clock
   readonly evict: () => void
@@ -79,7 +78,7 @@ interface Store {
 
 const NOTHING = Buffer.alloc(0)
 
-/** One body, on its way and afterwards. A class, as every review makes one. */
+/** One body, while it is read and afterwards. A class, because one is created for every review. */
 class Reading implements Member, Body {
   readonly address: string
   weight = 0
@@ -91,7 +90,7 @@ class Reading implements Member, Body {
   #blocks: Buffer[] = []
   #onData: ((chunk: Buffer) => void) | undefined
   #reject: ((error: BodyError) => void) | undefined
-  /** Of one that is too large, at its end. */
+  /** Called at the end of a body that is too large. */
   #refuse: (() => void) | undefined
 
   constructor(request: IncomingMessage, bytes: BodyBytes, store: Store) {
@@ -101,7 +100,7 @@ class Reading implements Member, Body {
     this.#store = store
   }
 
-  /** @param first what came already */
+  /** @param first bytes that have already arrived */
   start(
     resolve: (body: Body) => void,
     reject: (error: BodyError) => void,
@@ -141,7 +140,7 @@ class Reading implements Member, Body {
       const used = this.size % BLOCK_BYTES
       if (used === 0) {
         this.#hold((this.#blocks.length + 1) * BLOCK_BYTES)
-        if (this.#onData === undefined) return // it was let go itself
+        if (this.#onData === undefined) return // this body was evicted itself
         this.#blocks.push(this.#store.spare.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES))
       }
       const copied = rest.copy(this.#blocks.at(-1) ?? rest, used)
@@ -159,41 +158,44 @@ class Reading implements Member, Body {
 
   take(): Buffer {
     const bytes = Buffer.concat(this.#blocks, this.size)
-    this.#giveBack()
+    this.#returnBlocks()
     return bytes
   }
 
   charge(bytes: number): void {
     this.#hold(bytes)
-    if (this.#store.budget.isWithin(this.address)) return // else only whole bodies are left
+    if (this.#store.budget.isWithin(this.address)) return // otherwise only complete bodies are left
     this.release()
-    throw new BodyError('ERR_BODY_OVER_BUDGET', 'too many bytes of bodies are held; ask again')
+    throw new BodyError(
+      'ERR_BODY_OVER_BUDGET',
+      'too many bytes of request bodies in memory; retry later',
+    )
   }
 
   release(): void {
-    this.#giveBack()
+    this.#returnBlocks()
     this.#store.budget.delete(this)
   }
 
-  /** Ends it and its connection. */
+  /** Discards the body and destroys its connection. */
   drop(): void {
     const { socket } = this.#request
-    this.#fail('ERR_BODY_OVER_BUDGET', 'too many bytes of bodies are held')
-    // Not at once: this may be in the midst of what Node's parser hands out of the same connection.
+    this.#fail('ERR_BODY_OVER_BUDGET', 'too many bytes of request bodies in memory')
+    // Not immediately: Node's parser may be processing data of the same connection.
     setImmediate(() => socket.destroy())
   }
 
-  /** @param chunk what came last, if anything came */
+  /** @param chunk the bytes that arrived last, if any */
   #tooLarge(announced: number, chunk: Buffer = NOTHING): void {
     const { kept, taken = kept } = this.#bytes
     const head: Buffer[] = []
     let size = this.size
     const first = this.#blocks[0]
-    // A copy: blocks are used again.
+    // A copy, because blocks are reused.
     if (first) head.push(Buffer.from(first.subarray(0, Math.min(size, HEAD_BYTES))))
     const refuse = (): void => {
       const begin = Buffer.concat(head).toString('utf8', 0, HEAD_BYTES)
-      const why = `the body is larger than ${kept} bytes, the maximum`
+      const why = `the body is too large; allowed: at most ${kept} bytes`
       this.#fail('ERR_BODY_TOO_LARGE', why, begin)
     }
     const skip = (more: Buffer): void => {
@@ -217,7 +219,7 @@ class Reading implements Member, Body {
     this.#reject?.(new BodyError(code, message, head))
   }
 
-  #giveBack(): void {
+  #returnBlocks(): void {
     if (this.#blocks.length > 0) this.#store.spare.push(...this.#blocks)
     this.#blocks = []
   }

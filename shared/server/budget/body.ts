@@ -1,13 +1,13 @@
 import { NocredsError } from '../../base/errors.ts'
 
-/** What is kept of a body that is too large. */
+/** Bytes that are kept of a body that is too large. */
 export const HEAD_BYTES = 1024
 
-/** A body that is not read to its end. */
+/** A body that was not read completely. */
 export class BodyError extends NocredsError<
   'ERR_BODY_TOO_LARGE' | 'ERR_BODY_ABORTED' | 'ERR_BODY_OVER_BUDGET'
 > {
-  /** Its first bytes, at most {@link HEAD_BYTES}, where it is too large and was read to its end all the same. */
+  /** Its first bytes, at most {@link HEAD_BYTES}, if it is too large but was read to its end. */
   readonly head: string
 
   constructor(code: BodyError['code'], message: string, head = '') {
@@ -16,21 +16,21 @@ export class BodyError extends NocredsError<
   }
 }
 
-/** A whole body. What it is charged with stays until `release`. */
+/** A complete body. It stays charged until `release`. */
 export interface Body {
-  /** Of the caller. */
+  /** Address of the client. */
   readonly address: string
   /** In bytes. */
   readonly size: number
-  /** Its bytes; call it once, at the moment when they are needed, as they are copied where they came in parts. */
+  /** Its bytes; call it once, when they are needed, because parts are copied together. */
   take(): Buffer
-  /** Changes what it is charged with, for what was made of it. @throws BodyError over budget */
+  /** Changes the charged bytes, for data that was derived from it. @throws BodyError over budget */
   charge(bytes: number): void
-  /** Gives back what it is charged with; call it once the request is answered. */
+  /** Ends the charge; call it once the response is sent. */
   release(): void
 }
 
-export const ENDED_EARLY = 'the body ended early'
+export const ENDED_EARLY = 'the body is incomplete'
 
 export function endedEarly(): BodyError {
   return new BodyError('ERR_BODY_ABORTED', ENDED_EARLY)

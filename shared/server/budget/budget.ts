@@ -1,30 +1,30 @@
 import { nextToEvict, type Holder, type Limits } from './eviction.ts'
 
-/** A holder whose part may grow and who may be let go. */
+/** A holder whose weight may grow and that may be evicted. */
 export interface Member extends Holder {
   weight: number
   sinceMs: number
 }
 
 /**
- * Members within limits. Sums are kept at hand, so that a member that is within them costs next to
- * nothing; who goes is decided by first-to-go.ts.
+ * Members within limits. Sums are maintained, so that a member within the limits costs almost nothing; eviction.ts
+ * decides which member is evicted.
  */
 export interface Budget<M extends Member> {
   readonly size: number
-  /** What all members hold together. */
+  /** Weight of all members. */
   readonly total: number
   has(member: M): boolean
   members(): Iterable<M>
   add(member: M): void
-  /** Changes what a member holds. */
+  /** Changes the weight of a member. */
   weigh(member: M, weight: number): void
   delete(member: M): void
-  /** Whether the sum of all, and that of the address, are within the limits. */
+  /** True if the total, and the sum of the address, are within the limits. */
   isWithin(address: string): boolean
-  /** Who would have to go for one more of weight 1 of this address; undefined where there is room. */
+  /** The member to evict for another one of weight 1 from this address; undefined if there is room. */
   wouldEvict(address: string): M | undefined
-  /** The next member that must go; undefined while all is within the limits. It stays until it is deleted. */
+  /** The next member to evict; undefined within the limits. It stays a member until it is deleted. */
   excess(): M | undefined
 }
 
@@ -32,14 +32,14 @@ export function createBudget<M extends Member>(limits: Limits): Budget<M> {
   const members = new Set<M>()
   const perAddress = new Map<string, number>()
   let total = 0
-  /** Addresses that are over their own limit. */
-  let greedy = 0
+  /** Number of addresses over their own limit. */
+  let overLimit = 0
 
   const shift = (address: string, by: number): void => {
     const before = perAddress.get(address) ?? 0
     const after = before + by
     total += by
-    greedy += Number(after > limits.maxPerAddress) - Number(before > limits.maxPerAddress)
+    overLimit += Number(after > limits.maxPerAddress) - Number(before > limits.maxPerAddress)
     if (after === 0) perAddress.delete(address)
     else perAddress.set(address, after)
   }
@@ -68,10 +68,10 @@ export function createBudget<M extends Member>(limits: Limits): Budget<M> {
       total <= limits.max && (perAddress.get(address) ?? 0) <= limits.maxPerAddress,
     wouldEvict(address) {
       const perThis = perAddress.get(address) ?? 0
-      if (total < limits.max && perThis < limits.maxPerAddress && greedy === 0) return undefined
+      if (total < limits.max && perThis < limits.maxPerAddress && overLimit === 0) return undefined
       const newcomer: Holder = { address, weight: 1, sinceMs: Infinity }
       return nextToEvict<Holder>([...members, newcomer], limits) as M | undefined
     },
-    excess: () => (total > limits.max || greedy > 0 ? nextToEvict(members, limits) : undefined),
+    excess: () => (total > limits.max || overLimit > 0 ? nextToEvict(members, limits) : undefined),
   }
 }

@@ -3,22 +3,22 @@ import type { Socket } from 'node:net'
 import type { Member } from './budget.ts'
 import { addressOf } from './sockets.ts'
 
-/** Added to `sinceMs` of a connection whose request is being answered, so that it goes after all idle ones. */
+/** Added to `sinceMs` of a connection whose request is being processed, so that idle ones are evicted first. */
 const BUSY_MS = 1e12
 
-/** What one connection has done so far. Of a proven one it is asked for, not noted at every request. */
+/** The state of one connection. For a proven one it is computed when needed, not recorded at every request. */
 export class Connection implements Member {
   readonly address: string
   readonly weight = 1
-  /** What the kernel knows, below TLS: destroying it ends all that stands on it. */
+  /** The socket below TLS: destroying it ends everything above it. */
   readonly raw: Socket
   readonly acceptedMs: number
   isSecure: boolean
-  /** To the last request. */
+  /** Response to the last request. */
   response: ServerResponse | undefined
   readonly begin: () => void
   #activeMs: number
-  /** The answer that was under way at the last sweep, and since which one. */
+  /** The response that was pending at the last sweep, and the sweep that first saw it. */
   #seenBusy: { readonly response: ServerResponse; readonly sinceMs: number } | undefined
 
   constructor(raw: Socket, nowMs: number, isSecure: boolean, begin: () => void) {
@@ -38,13 +38,13 @@ export class Connection implements Member {
     this.#activeMs = activeMs
   }
 
-  /** Whether a whole request waits for its answer, or for the caller to take it. */
+  /** True if a complete request waits for its response, or for the client to read it. */
   get isBusy(): boolean {
     const { response } = this
     return response !== undefined && response.req.complete && !response.writableFinished
   }
 
-  /** For how long it has been busy with one request, by the sweeps that saw it. */
+  /** Time that it has been busy with one request, as observed by sweeps. */
   busyMs(nowMs: number): number {
     const { response } = this
     if (response === undefined || !this.isBusy) return 0

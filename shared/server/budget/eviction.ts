@@ -1,30 +1,29 @@
-/** What an address may hold of something that strangers can ask for: connections, or bytes of bodies. */
+/** Limits on a resource that untrusted clients use: connections, or bytes of bodies. */
 export interface Limits {
-  /** In all. */
+  /** In total. */
   readonly max: number
-  /** By one remote address, which NAT may share among many. */
+  /** For one remote address, which many clients may share by NAT. */
   readonly maxPerAddress: number
 }
 
-/** One holder of a part of a budget. */
+/** One user of a budget. */
 export interface Holder {
   readonly address: string
-  /** How much it holds: 1 for a connection, bytes for a body. */
+  /** 1 for a connection, bytes for a body. */
   readonly weight: number
-  /** Milliseconds of a monotonic clock; the smallest of an address goes first. Infinity: it cannot go. */
+  /** Milliseconds of a monotonic clock; the smallest one of an address is evicted first. Infinity: never evicted. */
   readonly sinceMs: number
 }
 
 /**
- * Who is to be let go so that the holders come back within the limits; undefined while they are within
- * them. Pure. Call it again until it gives undefined: each call names one.
+ * The next holder to evict so that the holders get within the limits; undefined if they are. Pure. Each call returns
+ * one holder; call it until it returns undefined.
  *
- * The address that holds the most gives, and of its holders the one with the smallest `sinceMs`. So an
- * address that holds little loses nothing to one that holds much. Within one address the oldest goes:
- * a caller that is quick is never the oldest for long, and one that waits with what it took, is. (The
- * youngest would be wrong: then callers that do nothing would keep out all that come after them.)
+ * It is the holder with the smallest `sinceMs` of the address with the largest weight. So an address with a small
+ * weight loses nothing to one with a large weight. Within one address the oldest is evicted: a quick client is never
+ * the oldest for long, an idle one is. (Evicting the youngest would let idle clients keep out all later ones.)
  *
- * Where the address that holds the most has nobody that can go, the next one gives.
+ * If no holder of that address can be evicted, the address with the next largest weight is used.
  */
 export function nextToEvict<H extends Holder>(
   holders: Iterable<H>,
@@ -40,10 +39,10 @@ export function nextToEvict<H extends Holder>(
     shares.set(holder.address, share)
   }
   const isOver = total > max
-  const givers = [...shares.values()].filter(
+  const candidates = [...shares.values()].filter(
     ({ weight, oldest }) => oldest !== undefined && (isOver || weight > maxPerAddress),
   )
-  return givers.reduce<(typeof givers)[number] | undefined>(greedier, undefined)?.oldest
+  return candidates.reduce<(typeof candidates)[number] | undefined>(heavier, undefined)?.oldest
 }
 
 interface Share {
@@ -51,8 +50,8 @@ interface Share {
   readonly oldest: Holder | undefined
 }
 
-/** Between two that hold the same, the one whose oldest is older. */
-function greedier<S extends Share>(one: S | undefined, other: S): S {
+/** Of two with the same weight, the one whose oldest holder is older. */
+function heavier<S extends Share>(one: S | undefined, other: S): S {
   if (one === undefined || other.weight > one.weight) return other
   if (other.weight < one.weight) return one
   return (other.oldest?.sinceMs ?? Infinity) < (one.oldest?.sinceMs ?? Infinity) ? other : one

@@ -2,23 +2,23 @@ import type { Clock } from '../../base/clock.ts'
 import { NocredsError } from '../../base/errors.ts'
 import { nextInQueue } from './queue.ts'
 
-/** Work for a caller that is not begun, as there is too much of it. */
+/** Work was not started, because there is too much of it. */
 export class BusyError extends NocredsError<'ERR_BUSY'> {}
 
 export interface SlotLimits {
-  /** Under way at once, in all and for one caller. */
+  /** Running concurrently, in total and for one caller. */
   readonly max: number
   readonly maxPerCaller: number
-  /** Waiting, in all and for one caller. */
+  /** Waiting, in total and for one caller. */
   readonly maxWaiting: number
   readonly maxWaitingPerCaller: number
-  /** Nobody needs the result of what has waited for longer. */
+  /** Work that has waited longer is refused, because its result is no longer needed. */
   readonly maxWaitMs: number
 }
 
-/** Runs a bounded amount of work at once, and shares it fairly among callers. */
+/** Limits concurrent work, and shares the slots fairly among callers. */
 export interface FairSlots {
-  /** @throws BusyError where too much is waiting, or it has waited for too long; else as `work` */
+  /** @throws BusyError if too much is waiting, or it has waited too long; otherwise the same as `work` */
   run<T>(caller: string, work: () => Promise<T>): Promise<T>
 }
 
@@ -30,7 +30,7 @@ interface Ticket {
 }
 
 export function createFairSlots(limits: SlotLimits, clock: Clock): FairSlots {
-  const underWay = new Map<string, number>()
+  const inProgress = new Map<string, number>()
   const waiting = new Set<Ticket>()
   const waitingOf = new Map<string, number>()
   let busy = 0
@@ -41,34 +41,34 @@ export function createFairSlots(limits: SlotLimits, clock: Clock): FairSlots {
     else counts.set(caller, after)
   }
   const isFree = (caller: string): boolean =>
-    busy < limits.max && (underWay.get(caller) ?? 0) < limits.maxPerCaller
+    busy < limits.max && (inProgress.get(caller) ?? 0) < limits.maxPerCaller
   const leave = (ticket: Ticket): void => {
     waiting.delete(ticket)
     count(waitingOf, ticket.address, -1)
   }
-  /** Takes the newest of the caller that has the most waiting, if that is more than this one has. */
+  /** Refuses the newest of the caller with the most waiting, if that is more than this caller has. */
   const makeRoom = (caller: string): boolean => {
-    let [greediest, most] = ['', 0]
-    for (const [one, waits] of waitingOf) if (waits > most) [greediest, most] = [one, waits]
+    let [largest, most] = ['', 0]
+    for (const [one, waits] of waitingOf) if (waits > most) [largest, most] = [one, waits]
     if (most <= (waitingOf.get(caller) ?? 0)) return false
-    const newest = [...waiting].findLast(({ address }) => address === greediest)
+    const newest = [...waiting].findLast(({ address }) => address === largest)
     if (newest === undefined) return false
     leave(newest)
     newest.fail(tooMany())
     return true
   }
   const tooMany = (): BusyError =>
-    new BusyError('ERR_BUSY', `${waiting.size} requests are waiting already`)
+    new BusyError('ERR_BUSY', `${waiting.size} requests are already waiting`)
   const advance = (): void => {
     const oldestMs = clock.monotonic() - limits.maxWaitMs
     for (const ticket of waiting) {
-      if (ticket.sinceMs >= oldestMs) break // in the order in which they came
+      if (ticket.sinceMs >= oldestMs) break // in order of arrival
       leave(ticket)
       ticket.fail(new BusyError('ERR_BUSY', `it has waited for ${limits.maxWaitMs} ms`))
     }
     while (busy < limits.max) {
       const free = [...waiting].filter(({ address }) => isFree(address))
-      const next = nextInQueue(free, underWay)
+      const next = nextInQueue(free, inProgress)
       if (next === undefined) return
       leave(next)
       next.begin()
@@ -76,12 +76,12 @@ export function createFairSlots(limits: SlotLimits, clock: Clock): FairSlots {
   }
   const begin = async <T>(caller: string, work: () => Promise<T>): Promise<T> => {
     busy += 1
-    count(underWay, caller, 1)
+    count(inProgress, caller, 1)
     try {
       return await work()
     } finally {
       busy -= 1
-      count(underWay, caller, -1)
+      count(inProgress, caller, -1)
       advance()
     }
   }

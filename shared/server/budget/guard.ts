@@ -11,24 +11,24 @@ import { createQueue, type RateLimit, type Queue } from './queue.ts'
 import type { RecordRefusal, RefusalReason } from './refusals.ts'
 import { nameOf, takeOver } from './sockets.ts'
 
-/** What callers of one server may hold of it, all of them and each address. */
+/** Limits on the connections of one server, in total and for each address. */
 export interface ConnectionLimits {
-  /** Connections without a whole request so far: no handshake, half a header, a slow body. */
+  /** Connections without a complete request so far: no handshake, half a header, a slow body. */
   readonly unfinished: Limits
-  /** Connections that brought one. They have a budget of their own: no flood of the others reaches it. */
+  /** Connections that have sent one. Their budget is separate, so a flood of the others does not affect it. */
   readonly proven: Limits
-  /** Of a TLS server: how many handshakes may begin, and how many connections wait for that. */
+  /** For a TLS server: the rate of handshakes, and the number of connections that wait for one. */
   readonly handshakes?: RateLimit & { readonly waiting: Limits }
   readonly deadlines: Deadlines
 }
 
-/** Milliseconds. */
+/** In milliseconds. */
 interface Deadlines {
   /** From the connection to the end of the handshake. */
   readonly handshakeMs: number
-  /** From the connection to the whole first request. */
+  /** From the connection to the complete first request. */
   readonly firstRequestMs: number
-  /** From a whole request to the last byte of its answer, which the caller must take. */
+  /** From a complete request to the last byte of its response, which the client must read. */
   readonly answerMs: number
 }
 
@@ -41,12 +41,12 @@ export interface GuardDeps {
 
 const GUARDS = new WeakMap<object, ConnectionGuard>()
 
-/** Destroys the connections that brought no whole request; a server that closes would wait for them. */
+/** Destroys the connections without a complete request; a closing server would wait for them. */
 export function dropUnfinished(server: object): void {
   GUARDS.get(server)?.stop()
 }
 
-/** Connections of a guarded server that are open, by whether they brought a whole request. */
+/** Open connections of a guarded server, without and with a complete request. */
 export function connectionsOf(server: object): {
   readonly unfinished: number
   readonly proven: number
@@ -54,20 +54,20 @@ export function connectionsOf(server: object): {
   return GUARDS.get(server)?.counts() ?? { unfinished: 0, proven: 0 }
 }
 
-/** How closely deadlines are kept. */
+/** Interval for checking deadlines. */
 const SWEEP_MS = 500
 /**
- * A handshake and a request are done sooner, even by a server that is short of CPU; until then a connection
- * is not let go for one that waits for its handshake, else many honest callers at once would all begin and
- * none would end.
+ * A handshake and a request take less time, even on a server that is short of CPU. Until then a connection is not
+ * evicted for one that waits for its handshake; otherwise many honest clients at once would all start and none would
+ * finish.
  */
 const GRACE_MS = 1000
 
 /**
- * Puts budgets before a server, HTTP or HTTPS: call it once, before it listens. A connection over the
- * budget is destroyed, never paused, as what is paused still holds memory, in the kernel at least.
+ * Limits the connections of an HTTP or HTTPS server; call it once, before it listens. A connection over the budget is
+ * destroyed, never paused, because a paused one still uses memory, at least in the kernel.
  *
- * Node's own `maxConnections` closes whatever comes next, so those who came first keep all others out.
+ * Node's own `maxConnections` closes new connections, so the first clients would keep out all others.
  *
  * A TLS server needs `pauseOnConnect`, so that nothing is read from a connection that waits for its handshake.
  */
@@ -78,7 +78,7 @@ export function guardServer(
 ): void {
   const guard = new ConnectionGuard(limits, deps, server instanceof TlsServer)
   GUARDS.set(server, guard)
-  // Node offers no way to refuse a connection before TLS takes it, so its listeners are called by us.
+  // Node cannot refuse a connection before TLS accepts it, so its listeners are called from here.
   const begin = takeOver(server, 'connection')
   server.on('connection', (socket: Socket) => {
     guard.accept(socket, () => {
@@ -104,12 +104,12 @@ class ConnectionGuard {
   readonly #isTls: boolean
   readonly #limits: ConnectionLimits
   readonly #deps: GuardDeps
-  /** Not begun: they wait for their handshake, and cost little but what the kernel holds for them. */
+  /** Waiting for their handshake; they cost little except memory in the kernel. */
   readonly #waiting: Budget<Connection>
   readonly #unfinished: Budget<Connection>
   readonly #proven: Budget<Connection>
-  readonly #turns: Queue<Connection> | undefined
-  /** Until TLS has its own socket, by both ends; from then on by the socket that Node's HTTP server has. */
+  readonly #queue: Queue<Connection> | undefined
+  /** By both ends until TLS has its own socket; from then on by the socket of Node's HTTP server. */
   readonly #byName = new Map<string, Connection>()
   readonly #bySocket = new WeakMap<Socket, Connection>()
   #cancelSweep: Cancel | undefined
@@ -121,7 +121,7 @@ class ConnectionGuard {
     this.#waiting = createBudget(limits.handshakes?.waiting ?? limits.unfinished)
     this.#unfinished = createBudget(limits.unfinished)
     this.#proven = createBudget(limits.proven)
-    this.#turns =
+    this.#queue =
       limits.handshakes === undefined
         ? undefined
         : createQueue(limits.handshakes, deps.clock, (address) => this.#mayBegin(address))
@@ -133,7 +133,7 @@ class ConnectionGuard {
   }
 
   stop(): void {
-    this.#turns?.stop()
+    this.#queue?.stop()
     this.#cancelSweep?.()
     this.#cancelSweep = undefined
     for (const budget of [this.#waiting, this.#unfinished]) {
@@ -142,7 +142,7 @@ class ConnectionGuard {
   }
 
   accept(raw: Socket, begin: () => void): void {
-    raw.on('error', () => undefined) // Node listens only once it is TLS or HTTP
+    raw.on('error', () => undefined) // Node adds its listener only with TLS or HTTP
     const name = nameOf(raw)
     if (name === undefined) {
       raw.destroy()
@@ -163,20 +163,20 @@ class ConnectionGuard {
       this.#forget(connection)
     })
     this.#sweepSoon()
-    if (this.#turns === undefined) {
+    if (this.#queue === undefined) {
       connection.begin()
       if (!this.#isTls) this.#watchParser(raw, connection)
       return
     }
     this.#waiting.add(connection)
-    this.#turns.add(connection)
+    this.#queue.add(connection)
     this.#evict(this.#waiting)
   }
 
-  /** Whether there is room for one more handshake, or a connection that had its time. */
+  /** True if there is room for another handshake, or a connection whose grace period is over. */
   #mayBegin(address: string): boolean {
-    const gone = this.#unfinished.wouldEvict(address)
-    return gone === undefined || this.#deps.clock.monotonic() - gone.sinceMs >= GRACE_MS
+    const evicted = this.#unfinished.wouldEvict(address)
+    return evicted === undefined || this.#deps.clock.monotonic() - evicted.sinceMs >= GRACE_MS
   }
 
   secured(socket: Socket): void {
@@ -186,15 +186,15 @@ class ConnectionGuard {
       this.#bySocket.set(socket, connection)
       this.#watchParser(socket, connection)
     }
-    socket.resume() // Node leaves it as pauseOnConnect made it
+    socket.resume() // pauseOnConnect has paused it, and Node does not resume it
   }
 
-  /** Whether the request is to be answered. */
+  /** True if the request must be processed. */
   request(request: IncomingMessage, response: ServerResponse): boolean {
     const { socket } = request
     const connection = this.#bySocket.get(socket)
     if (connection === undefined || connection.raw.destroyed) {
-      // What has arrived already is still parsed, and Node's parser must not lose its socket meanwhile.
+      // Data that has already arrived is still parsed, and Node's parser must not lose its socket meanwhile.
       setImmediate(() => socket.destroy())
       return false
     }
@@ -224,7 +224,7 @@ class ConnectionGuard {
     } else socket.destroy()
   }
 
-  /** No client of ours sends a second request before the answer to the first, and each would hold memory. */
+  /** No client of nocreds sends a second request before the first response, and each would use memory. */
   #watchParser(socket: Socket, connection: Connection): void {
     refusePipelining(socket, () => {
       this.#refuse(connection, 'pipelining')
@@ -237,7 +237,7 @@ class ConnectionGuard {
     this.#unfinished.delete(connection)
     this.#proven.add(connection)
     this.#evict(this.#proven)
-    this.#turns?.advance()
+    this.#queue?.advance()
   }
 
   #evict(budget: Budget<Connection>): void {
@@ -249,7 +249,7 @@ class ConnectionGuard {
   #refuse(connection: Connection, reason: RefusalReason): void {
     this.#deps.recordRefusal(this.#deps.server, reason, connection.address)
     this.#forget(connection)
-    // Without a farewell: what is still to be sent would stay in the kernel.
+    // Reset without closing: unsent data would stay in the kernel.
     connection.raw.resetAndDestroy()
   }
 
@@ -257,8 +257,8 @@ class ConnectionGuard {
     this.#waiting.delete(connection)
     this.#unfinished.delete(connection)
     this.#proven.delete(connection)
-    this.#turns?.delete(connection)
-    this.#turns?.advance()
+    this.#queue?.delete(connection)
+    this.#queue?.advance()
   }
 
   #sweepSoon(): void {
@@ -279,7 +279,7 @@ class ConnectionGuard {
     const { handshakeMs, firstRequestMs, answerMs } = this.#limits.deadlines
     const { acceptedMs, isSecure } = connection
     if (connection.busyMs(nowMs) > answerMs) return true
-    if (this.#proven.has(connection)) return false // Node's own deadlines hold from here on
+    if (this.#proven.has(connection)) return false // from here on, Node's own timeouts apply
     return nowMs - acceptedMs > (isSecure ? firstRequestMs : handshakeMs)
   }
 }

@@ -2,9 +2,9 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { eventually } from '../../../test/fakes/eventually.ts'
 import { VirtualClock } from '../../../test/fakes/virtual-clock.ts'
-import { createTickQueue, createQueue, nextInQueue, type Waiting } from './queue.ts'
+import { createTickQueue, createQueue, nextInQueue, type Entry } from './queue.ts'
 
-function line(clock: VirtualClock): { begun: string[]; one: (address: string) => Waiting } {
+function line(clock: VirtualClock): { begun: string[]; one: (address: string) => Entry } {
   const begun: string[] = []
   return {
     begun,
@@ -91,7 +91,7 @@ describe('turns', () => {
       ['c', 2],
     ])
     expect(nextInQueue(waiting, lately)).toBe(waiting[1])
-    expect(nextInQueue<Waiting>([], lately)).toBeUndefined()
+    expect(nextInQueue<Entry>([], lately)).toBeUndefined()
   })
 })
 

@@ -1,66 +1,66 @@
 import type { Cancel, Clock } from '../../base/clock.ts'
 
-/** How often something costly may be begun. */
+/** How often costly work may be started. */
 export interface RateLimit {
   readonly perSecond: number
-  /** What may be begun at once after a quiet time. */
+  /** How many may be started at once after an idle time. */
   readonly burst: number
 }
 
-/** Something that waits for its turn. */
-export interface Waiting {
+/** An entry of a queue. */
+export interface Entry {
   readonly address: string
   begin(): void
 }
 
-/** Lets costly things begin no more often than a ration allows, and shares it fairly by address. */
-export interface Queue<W extends Waiting> {
+/** Starts costly work within a rate limit, which is shared fairly among addresses. */
+export interface Queue<W extends Entry> {
   readonly waiting: number
-  /** Begins it at once if the ration allows, else later, in turn. */
+  /** Starts the entry immediately if the rate limit allows it, otherwise later. */
   add(one: W): void
-  /** It no longer waits. */
+  /** Removes a waiting entry. */
   delete(one: W): void
-  /** Something has changed that `mayBegin` depends on. */
+  /** To be called when the result of `mayBegin` may have changed. */
   advance(): void
   stop(): void
 }
 
-/** What an address had lately counts for this long, halving. */
+/** Half-life of the count of recent starts of an address. */
 const HALVING_MS = 1000
 
 /**
- * Whose turn it is: the first one of the address that had the fewest turns lately. Pure. Within one
- * address it is first come, first served.
+ * The next entry to start: the first one of the address with the fewest recent starts. Pure. Within one address it is
+ * first come, first served.
  */
-export function nextInQueue<W extends Waiting>(
+export function nextInQueue<W extends Entry>(
   waiting: Iterable<W>,
-  turnsLately: ReadonlyMap<string, number>,
+  recentStarts: ReadonlyMap<string, number>,
 ): W | undefined {
   let next: W | undefined
   let fewest = Infinity
   for (const one of waiting) {
-    const turns = turnsLately.get(one.address) ?? 0
-    if (turns >= fewest) continue
+    const starts = recentStarts.get(one.address) ?? 0
+    if (starts >= fewest) continue
     next = one
-    fewest = turns
+    fewest = starts
   }
   return next
 }
 
 /**
- * Lets one begin in each turn of the event loop, so that what comes in meanwhile, and costs less, does not
- * wait for all of them.
+ * Starts one entry per iteration of the event loop, so that cheaper work that arrives meanwhile does not wait for all
+ * of them.
  */
-export function createTickQueue<W extends Waiting>(): Pick<Queue<W>, 'add' | 'waiting'> {
+export function createTickQueue<W extends Entry>(): Pick<Queue<W>, 'add' | 'waiting'> {
   const waiting = new Set<W>()
-  const lately = new Map<string, number>()
+  const recent = new Map<string, number>()
   const advance = (): void => {
-    const next = nextInQueue(waiting, lately)
+    const next = nextInQueue(waiting, recent)
     if (next === undefined) {
-      lately.clear()
+      recent.clear()
       return
     }
-    lately.set(next.address, (lately.get(next.address) ?? 0) + 1)
+    recent.set(next.address, (recent.get(next.address) ?? 0) + 1)
     waiting.delete(next)
     next.begin()
     setImmediate(advance)
@@ -76,19 +76,19 @@ export function createTickQueue<W extends Waiting>(): Pick<Queue<W>, 'add' | 'wa
   }
 }
 
-/** How often `mayBegin` is asked again where nobody says that something has changed. */
-const AGAIN_MS = 50
+/** Interval for calling `mayBegin` again if `advance` is not called. */
+const RECHECK_MS = 50
 
 /**
- * @param mayBegin whether one of this address may begin now, apart from the ration; all if absent
+ * @param mayBegin whether an entry of this address may start now, apart from the rate limit; always if absent
  */
-export function createQueue<W extends Waiting>(
+export function createQueue<W extends Entry>(
   { perSecond, burst }: RateLimit,
   clock: Clock,
   mayBegin: (address: string) => boolean = () => true,
 ): Queue<W> {
   const waiting = new Set<W>()
-  const lately = new Map<string, number>()
+  const recent = new Map<string, number>()
   let tokens = burst
   let filledMs = clock.monotonic()
   let halvedMs = filledMs
@@ -100,15 +100,15 @@ export function createQueue<W extends Waiting>(
     const halvings = Math.floor((nowMs - halvedMs) / HALVING_MS)
     if (halvings === 0) return
     halvedMs += halvings * HALVING_MS
-    for (const [address, turns] of lately) {
-      const left = turns / 2 ** halvings
-      if (left < 0.5) lately.delete(address)
-      else lately.set(address, left)
+    for (const [address, starts] of recent) {
+      const left = starts / 2 ** halvings
+      if (left < 0.5) recent.delete(address)
+      else recent.set(address, left)
     }
   }
   const begin = (one: W): void => {
     tokens -= 1
-    lately.set(one.address, (lately.get(one.address) ?? 0) + 1)
+    recent.set(one.address, (recent.get(one.address) ?? 0) + 1)
     one.begin()
   }
   const next = (): W | undefined => {
@@ -118,7 +118,7 @@ export function createQueue<W extends Waiting>(
       answers.set(address, answer)
       return answer
     }
-    return nextInQueue([...waiting].filter(mayGo), lately)
+    return nextInQueue([...waiting].filter(mayGo), recent)
   }
   const advance = (): void => {
     cancel?.()
@@ -133,7 +133,7 @@ export function createQueue<W extends Waiting>(
     }
     if (waiting.size === 0) return
     const untilTokenMs = ((1 - tokens) * 1000) / perSecond
-    cancel = clock.after(untilTokenMs > 0 ? Math.max(1, untilTokenMs) : AGAIN_MS, advance)
+    cancel = clock.after(untilTokenMs > 0 ? Math.max(1, untilTokenMs) : RECHECK_MS, advance)
   }
   return {
     get waiting() {

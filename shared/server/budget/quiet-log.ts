@@ -1,17 +1,17 @@
 import type { Clock } from '../../base/clock.ts'
 import type { LogFields, Logger, LogLevel } from '../../base/log.ts'
 
-/** Lines that strangers can cause. */
+/** Limit for lines that unauthenticated clients can cause. */
 const LINES = { perSecond: 10, burst: 50 } as const
 
 /**
- * A log for what anybody may cause as often as they like: some lines a second are written, and the next
- * one says how many were not, as `unsaid`.
+ * A rate-limited log for events that any client can cause: some lines a second are written, and the next one has the
+ * number of omitted lines as `suppressed`.
  */
 export function quietLog(log: Logger, clock: Clock): Logger {
   let allowance: number = LINES.burst
   let filledMs = clock.monotonic()
-  let unsaid = 0
+  let suppressed = 0
   const at =
     (level: LogLevel) =>
     (fields: LogFields, msg: string): void => {
@@ -20,12 +20,12 @@ export function quietLog(log: Logger, clock: Clock): Logger {
       allowance = Math.min(LINES.burst, allowance + earned)
       filledMs = nowMs
       if (allowance < 1) {
-        unsaid += 1
+        suppressed += 1
         return
       }
       allowance -= 1
-      log[level](unsaid === 0 ? fields : { ...fields, unsaid }, msg)
-      unsaid = 0
+      log[level](suppressed === 0 ? fields : { ...fields, suppressed }, msg)
+      suppressed = 0
     }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }

@@ -2,24 +2,24 @@ import type { IncomingMessage } from 'node:http'
 import { endedEarly, type Body } from './body.ts'
 import { addressOf } from './sockets.ts'
 
-/** A body that the budget knows. */
+/** A body that is charged to the budget. */
 interface Charged extends Pick<Body, 'charge' | 'release'> {
   sinceMs: number
   start(resolve: (body: Body) => void, reject: (error: Error) => void, first: Buffer): void
 }
 
-/** How a small body goes on where it is not the usual case. */
+/** How to continue with a small body in the less usual cases. */
 interface Small {
   readonly announced: number
-  /** Reads it in parts, or is charged for it. */
+  /** Reads it in parts, or charges it. */
   readonly reading: () => Charged
   readonly resolve: (body: Body) => void
   readonly reject: (error: Error) => void
 }
 
 /**
- * Most reviews are one part, and nothing is charged for them as long as they need not wait. So they are read
- * without a body in blocks: a review that leaves one behind has V8 promote a hundred times as much.
+ * Most reviews arrive in one part and are not charged unless they have to wait. They are read without blocks:
+ * allocating a block per review makes V8 promote a hundred times as much memory.
  */
 export function readSmall(
   request: IncomingMessage,

@@ -2,7 +2,7 @@ import type { Server } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 
-/** Takes the listeners of an event away; gives a function that calls them. */
+/** Removes the listeners of an event, and returns a function that calls them. */
 export function takeOver(
   server: Server | HttpsServer,
   event: string,
@@ -14,7 +14,7 @@ export function takeOver(
   }
 }
 
-/** Both ends, as TLS shows the same ones as the connection below it. */
+/** Identifies a connection by both ends, which are the same for TLS and the socket below it. */
 export function nameOf({
   remoteAddress,
   remotePort,
@@ -25,7 +25,7 @@ export function nameOf({
   return `${remoteAddress} ${remotePort ?? 0} ${localAddress ?? ''} ${localPort ?? 0}`
 }
 
-/** As addresses are counted: IPv4 is the same whichever way it comes. */
+/** The address for counting: IPv4 is normalized. */
 export function addressOf({ remoteAddress = '' }: Pick<Socket, 'remoteAddress'>): string {
   return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress
 }

@@ -227,11 +227,11 @@ describe('a copy of what tenants wrote', () => {
 
   test('has a bound on what it keeps, whatever is written again and again', async () => {
     api = await new FakeApiserver().start()
-    const instead = {}
+    const placeholder = {}
     const sizeOf = (kept: unknown): number => JSON.stringify(kept).length - 2
     const value = 'x'.repeat(990)
     for (let n = 0; n < 30; n += 1) write(`sa-${n}`, { value })
-    await follow({ memory: { sizeOf, max: 10_500, instead } })
+    await follow({ memory: { sizeOf, max: 10_500, placeholder } })
     const kept = (): number =>
       reflector.keys().reduce((sum, key) => sum + sizeOf(reflector.get(key)), 0)
     expect(kept()).toBe(10_000)

@@ -57,7 +57,7 @@ const LINES: Readonly<Record<keyof Phrases, readonly [level: string, what: strin
   none: ['error', 'no attempt succeeded in the first 30 s, or it is certain that none will'],
   withdrawn: ['error', 'they expired before new ones arrived; the app gets none'],
   unremovable: ['error', 'the file system refuses to remove them; `code` says why'],
-  ended: ['', 'in a message: they had expired when they arrived; look at the clock of the node'],
+  expired: ['', 'in a message: they had expired when they arrived; look at the clock of the node'],
   unwritten: ['', 'in a message: the file system refuses to write them'],
 }
 
