@@ -14,7 +14,7 @@ import { csrPem } from '../test/fakes/csr.ts'
 import { recordOutput, recordSecret } from '../test/leak-check.ts'
 import { bundlePrograms } from '../tools/build/programs.ts'
 
-/** The built program, as the image runs it; openssl is the judge of what it issues. */
+/** The built program, as the image runs it; openssl verifies what it issues. */
 let folder = ''
 
 beforeAll(async () => {
@@ -71,7 +71,7 @@ function openssl(...args: string[]): string {
   return stdout
 }
 
-test('what it issues is good by openssl, and SIGTERM ends it in order', async () => {
+test('openssl accepts what it issues, and SIGTERM stops it gracefully', async () => {
   recordSecret(TOKEN)
   const api = await authorityCluster()
   const flags = ['--port', '0', '--metrics-port', '0', '--trust-domain', 'prod.example.com']

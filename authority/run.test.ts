@@ -22,7 +22,7 @@ beforeEach(async () => {
 
 afterEach(() => harness.close())
 
-describe('a pod asks', () => {
+describe('a pod sends a request', () => {
   test('and has a certificate for its identity and names, below the root in the bundle', async () => {
     const authority = await harness.start()
     const dnsNames = ['web-1.web.team-a.svc', 'web.team-a.svc', 'shop.example.com']
@@ -189,7 +189,7 @@ describe('a pod asks', () => {
         },
       ],
     ]
-  test('and is refused, with the reason in answer, log and metric', async () => {
+  test('and is refused, with the reason in response, log and metric', async () => {
     const authority = await harness.start()
     for (const [what, code, status, asked, prepare] of REFUSED) {
       writePod(harness.api, {})
@@ -231,7 +231,7 @@ describe('a pod asks', () => {
 })
 
 describe('the trust bundle', () => {
-  test('is given to everyone who asks for it, with or without a token', async () => {
+  test('is returned to every client, with or without a token', async () => {
     const authority = await harness.start()
     const asked = { method: 'GET', path: AUTHORITY.trustBundlePath, token: 'none' } as const
     expect(await harness.ask(authority, asked)).toEqual({
@@ -252,7 +252,7 @@ describe('the trust bundle', () => {
   })
 })
 
-test('a client that breaks off before the answer simply asks again', async () => {
+test('a client that disconnects before the response can simply retry', async () => {
   const authority = await harness.start()
   const gone = harness.request(authority, {}, () => undefined)
   gone.on('error', () => undefined)
@@ -268,7 +268,7 @@ test('a client that breaks off before the answer simply asks again', async () =>
   expect(new Set(serials).size).toBe(2)
 })
 
-test('more requests at once than are worked on are told to ask again', async () => {
+test('more requests than can wait are told to retry', async () => {
   const authority = await harness.start()
   let release = (): void => undefined
   const held = new Promise<void>((resolve) => {
@@ -286,7 +286,7 @@ test('more requests at once than are worked on are told to ask again', async () 
   expect(statuses.filter((status) => status === 503)).toHaveLength(14)
 })
 
-test('senders that never end their body hold nobody up', async () => {
+test('clients that never finish their body do not block others', async () => {
   const authority = await harness.start()
   const slow = Array.from({ length: 100 }, () => harness.beginSlowly(authority))
   await Promise.all(slow.map(({ connected }) => connected))
@@ -303,7 +303,7 @@ test('its own certificate has the name of --extra-server-name, too', async () =>
   }
 })
 
-test('the shortest life: a minute, most of it ahead', async () => {
+test('the shortest lifetime: a minute, most of it remaining', async () => {
   const authority = await harness.start(
     '--max-lifetime-seconds',
     '60',

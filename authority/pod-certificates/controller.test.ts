@@ -28,7 +28,7 @@ beforeEach(async () => {
 
 afterEach(() => harness.close())
 
-describe('a kubelet asks', () => {
+describe('a kubelet sends a request', () => {
   const pathOf = (name: string): string =>
     `/apis/certificates.k8s.io/v1/namespaces/team-a/podcertificaterequests/${name}`
   const write = (spec: object, name = 'one'): void => {
@@ -77,7 +77,7 @@ describe('a kubelet asks', () => {
     })
   })
 
-  test('and so do a hundred at once, none of which waits for the next look', async () => {
+  test('and so do a hundred at once, without waiting for the next retry', async () => {
     await harness.start()
     const names = Array.from({ length: 100 }, (_, index) => `r${index}`)
     for (const name of names) write({}, name)
@@ -96,7 +96,7 @@ describe('a kubelet asks', () => {
     ['PodGone', { serviceAccountName: 'other' } as object],
     ['NodeMismatch', { nodeName: 'node-2' } as object],
     ['NodeMismatch', { nodeName: undefined } as object],
-  ])('and is denied for good: %s', async (reason, spec) => {
+  ])('and is denied permanently: %s', async (reason, spec) => {
     await harness.start()
     writeAsking(spec.unverifiedUserAnnotations)
     write(spec)
@@ -149,7 +149,7 @@ describe('a kubelet asks', () => {
     },
   )
 
-  test('by what has no spec at all: that request is denied, and the next one is answered', async () => {
+  test('without a spec: that request is denied, and the next one is processed', async () => {
     await harness.start()
     harness.api.store.write(pathOf('none'), {
       metadata: { name: 'none', namespace: 'team-a' },
@@ -162,7 +162,7 @@ describe('a kubelet asks', () => {
     })
   })
 
-  test('while the apiserver refuses reads: the request stays open and is tried again', async () => {
+  test('while the apiserver refuses reads: the request stays pending and is retried', async () => {
     await harness.start()
     harness.api.fault = ({ path }) =>
       path.endsWith('/podcertificaterequests/one') ? 500 : undefined

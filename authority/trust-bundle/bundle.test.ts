@@ -34,7 +34,7 @@ function disable(namespace: string): void {
   harness.api.store.write(`/api/v1/namespaces/${namespace}`, { metadata: { name: namespace } })
 }
 
-/** What a tenant writes who may write ConfigMaps; nothing of ours is left but what `labels` copy. */
+/** What a tenant with permission to write ConfigMaps may write; only the copied `labels` remain. */
 function plant(namespace: string, changes: object, metadata: object = {}): void {
   harness.api.store.write(pathIn(namespace), {
     apiVersion: 'v1',
@@ -50,7 +50,7 @@ function plant(namespace: string, changes: object, metadata: object = {}): void 
   })
 }
 
-/** Exactly what is wanted, and none of what was planted. */
+/** Exactly the desired content, and nothing that was planted. */
 async function expectOurs(namespace: string): Promise<void> {
   await soon(() => {
     const found = bundleIn(namespace)
@@ -62,7 +62,7 @@ async function expectOurs(namespace: string): Promise<void> {
   })
 }
 
-/** Several times as long as changes are gathered for. */
+/** Several times as long as changes are batched. */
 async function untilQuiet(): Promise<void> {
   for (let before = -1; before !== harness.api.requests.length;) {
     before = harness.api.requests.length
@@ -71,7 +71,7 @@ async function untilQuiet(): Promise<void> {
 }
 
 describe('trust bundles', () => {
-  test('are in enabled namespaces, are corrected, and go with the label', async () => {
+  test('are written to enabled namespaces, are corrected, and are removed with the label', async () => {
     await harness.start()
     await expectOurs('team-a')
     expect(bundleIn('team-a')!.metadata).toMatchObject({
@@ -96,14 +96,14 @@ describe('trust bundles', () => {
     expect(bundleIn('ending')).toBeUndefined()
   })
 
-  test('come back after a deletion', async () => {
+  test('are written again after a deletion', async () => {
     await harness.start()
     await expectOurs('team-a')
     harness.api.store.delete(pathIn('team-a'))
     await expectOurs('team-a')
   })
 
-  test('that rest cost nothing: each is written once, and never read', async () => {
+  test('that do not change cost nothing: each is written once, and never read', async () => {
     enable('team-c')
     await Promise.all([harness.start(), harness.start()])
     await expectOurs('team-a')
@@ -148,14 +148,14 @@ describe('a foreign trust bundle', () => {
     await expectOurs('team-c')
   })
 
-  test.each(FORMS)('in the place of ours: %s', async (_, changes, metadata) => {
+  test.each(FORMS)('in the place of the trust bundle: %s', async (_, changes, metadata) => {
     await harness.start()
     await expectOurs('team-a')
     plant('team-a', changes, { uid: bundleIn('team-a')!.metadata['uid'], ...metadata })
     await expectOurs('team-a')
   })
 
-  test('ours made immutable by a patch, with one more CA', async () => {
+  test('a trust bundle that was patched to be immutable, with one more CA', async () => {
     await Promise.all([harness.start(), harness.start()])
     await expectOurs('team-a')
     const data = { [TRUST_BUNDLE.key]: harness.roots() + EVIL }
@@ -163,7 +163,7 @@ describe('a foreign trust bundle', () => {
     await expectOurs('team-a')
   })
 
-  test('goes from namespaces that are not enabled, whatever it looks like', async () => {
+  test('is removed from namespaces that are not enabled, whatever it contains', async () => {
     for (const [index, [, changes, metadata]] of FORMS.entries()) {
       disable(`other-${index}`)
       plant(`other-${index}`, changes, metadata)
@@ -178,7 +178,7 @@ describe('a foreign trust bundle', () => {
     await expectOurs('other-5')
   })
 
-  test('ours is not taken away by a replica whose view of the namespaces lags behind', async () => {
+  test('the trust bundle is not removed by a replica whose watch of namespaces lags behind', async () => {
     await harness.start()
     await expectOurs('team-a')
     harness.api.watches.hold()
@@ -188,7 +188,7 @@ describe('a foreign trust bundle', () => {
     expect(harness.api.requests.filter(({ method }) => method === 'DELETE')).toEqual([])
   })
 
-  test('is removed by its uid, so never the one that came after it', async () => {
+  test('is removed by its uid, so never a later object of its name', async () => {
     disable('team-c')
     plant('team-c', {})
     harness.api.beforeAnswer = ({ method, path }) => {
@@ -204,7 +204,7 @@ describe('a foreign trust bundle', () => {
 })
 
 describe('three hundred foreign ones of 1 MiB', () => {
-  test('are never read, and a few calls are under way at once', async () => {
+  test('are never read, and only a few calls run concurrently', async () => {
     const large = 'x'.repeat(1024 * 1024)
     for (let index = 0; index < 300; index += 1) {
       if (index % 2 === 0) enable(`foreign-${index}`)

@@ -40,7 +40,7 @@ describe('the ClusterTrustBundle', () => {
     await expectWritten()
   })
 
-  test('is not asked for where it is not served', async () => {
+  test('is not requested if it is not served', async () => {
     harness.api.extra.set(`GET ${API}`, () => ({ resources: [{ name: 'podcertificaterequests' }] }))
     const authority = await harness.start()
     await soon(() => {

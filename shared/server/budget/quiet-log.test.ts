@@ -3,7 +3,7 @@ import { VirtualClock } from '../../../test/fakes/virtual-clock.ts'
 import type { LogFields, Logger } from '../../base/log.ts'
 import { quietLog } from './quiet-log.ts'
 
-test('writes some lines a second, and says how many it did not', async () => {
+test('writes some lines a second, and says how many were suppressed', async () => {
   const lines: LogFields[] = []
   const keep = (fields: LogFields): void => {
     lines.push(fields)

@@ -1,4 +1,4 @@
-/** The law of the informer: whatever happens on the way, its copy becomes what the apiserver has. */
+/** The law of the informer: whatever happens, its copy converges to the state of the apiserver. */
 import { expect, test } from '@jest/globals'
 import { KubeConfig } from '@kubernetes/client-node'
 import fc from 'fast-check'
@@ -51,7 +51,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const pathOf = (of: string): string => `/api/v1/namespaces/team-a/serviceaccounts/${of}`
 
-/** One life of a cluster with an informer that looks at it. */
+/** One random history of a cluster with an informer that watches it. */
 class Cluster {
   readonly #api = new FakeApiserver()
   readonly #clock = new VirtualClock()
@@ -97,7 +97,7 @@ class Cluster {
     else await this.#turn(step.what)
   }
 
-  /** All is well again; resolves once the copy is what is stored. */
+  /** Ends all faults; resolves once the copy equals what is stored. */
   async heal(): Promise<void> {
     await this.#turn('up')
     this.#api.watches.release()
@@ -108,7 +108,7 @@ class Cluster {
     await this.#soon(() => this.#isInStep())
   }
 
-  /** Lets time pass meanwhile: the informer may be waiting out a pause. */
+  /** Lets time pass meanwhile, because the informer may be waiting. */
   #soon(condition: () => boolean): Promise<void> {
     return eventually(async () => {
       await this.#clock.advance(1000)
@@ -139,10 +139,10 @@ class Cluster {
   }
 }
 
-/** Each run waits out real servers' pauses. */
+/** Each run waits for real delays of servers. */
 const RUNS = 60
 
-test('whatever happened, the copy ends as what the apiserver has, and goes on', async () => {
+test('whatever happened, the copy converges to the state of the apiserver, and continues', async () => {
   let checked = 0
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
