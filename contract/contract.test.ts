@@ -236,7 +236,7 @@ function asTheKubeletPassesIt(env: ReturnType<typeof toEnv>, pod: string): Recor
   )
 }
 
-const CA = '# ours\n-----BEGIN CERTIFICATE-----\nAAAA\nBB==\n-----END CERTIFICATE-----\n'
+const CA = '# before\n-----BEGIN CERTIFICATE-----\nAAAA\nBB==\n-----END CERTIFICATE-----\n'
 
 const anyConfig: fc.Arbitrary<CredentialsConfig> = fc.record({
   roleArn: fc

@@ -23,9 +23,9 @@ function decide(name: string, { namespace = 'team-a', expression, settings }: Gi
   const annotations = expression === undefined ? {} : { [PERMITTED_DNS_NAMES]: expression }
   const labels = { [INJECTION_LABEL.key]: INJECTION_LABEL.value }
   try {
-    const wish = { identity, dnsNames: [name], uris: [] }
+    const request = { identity, dnsNames: [name], uris: [] }
     return requirePermitted(
-      wish,
+      request,
       { metadata: { labels, annotations } },
       { ...SETTINGS, ...settings },
     )

@@ -51,7 +51,7 @@ function plant(namespace: string, changes: object, metadata: object = {}): void 
 }
 
 /** Exactly the desired content, and nothing that was planted. */
-async function expectOurs(namespace: string): Promise<void> {
+async function expectBundle(namespace: string): Promise<void> {
   await soon(() => {
     const found = bundleIn(namespace)
     expect(found?.['data']).toEqual(wanted())
@@ -73,15 +73,15 @@ async function untilQuiet(): Promise<void> {
 describe('trust bundles', () => {
   test('are written to enabled namespaces, are corrected, and are removed with the label', async () => {
     await harness.start()
-    await expectOurs('team-a')
+    await expectBundle('team-a')
     expect(bundleIn('team-a')!.metadata).toMatchObject({
       labels: { 'velero.io/exclude-from-backup': 'true' },
       ownerReferences: [expect.objectContaining({ kind: 'ClusterRole', uid: 'uid-of-the-role' })],
     })
     writeNamespace(harness.api, 'team-c', {})
-    await expectOurs('team-c')
+    await expectBundle('team-c')
     harness.api.store.write(pathIn('team-c'), { ...bundleIn('team-c')!, data: { a: 'b' } })
-    await expectOurs('team-c')
+    await expectBundle('team-c')
     disable('team-c')
     await soon(() => {
       expect(bundleIn('team-c')).toBeUndefined()
@@ -92,27 +92,27 @@ describe('trust bundles', () => {
   test('are not made in a namespace that is being deleted', async () => {
     enable('ending', { deletionTimestamp: '2026-01-01T00:00:00Z' })
     await harness.start()
-    await expectOurs('team-a')
+    await expectBundle('team-a')
     expect(bundleIn('ending')).toBeUndefined()
   })
 
   test('are written again after a deletion', async () => {
     await harness.start()
-    await expectOurs('team-a')
+    await expectBundle('team-a')
     harness.api.store.delete(pathIn('team-a'))
-    await expectOurs('team-a')
+    await expectBundle('team-a')
   })
 
   test('that do not change cost nothing: each is written once, and never read', async () => {
     enable('team-c')
     await Promise.all([harness.start(), harness.start()])
-    await expectOurs('team-a')
-    await expectOurs('team-c')
+    await expectBundle('team-a')
+    await expectBundle('team-c')
     await untilQuiet()
     const revision = harness.api.store.revision
     harness.api.requests.length = 0
     writeNamespace(harness.api, 'team-d', {}) // wakes both
-    await expectOurs('team-d')
+    await expectBundle('team-d')
     await untilQuiet()
     expect(harness.api.store.revision).toBe(revision + 2) // the Namespace, and one ConfigMap
     const touched = harness.api.requests.filter(({ path }) => path.includes('/configmaps'))
@@ -145,22 +145,22 @@ describe('a foreign trust bundle', () => {
     enable('team-c')
     plant('team-c', changes, metadata)
     await harness.start()
-    await expectOurs('team-c')
+    await expectBundle('team-c')
   })
 
   test.each(FORMS)('in the place of the trust bundle: %s', async (_, changes, metadata) => {
     await harness.start()
-    await expectOurs('team-a')
+    await expectBundle('team-a')
     plant('team-a', changes, { uid: bundleIn('team-a')!.metadata['uid'], ...metadata })
-    await expectOurs('team-a')
+    await expectBundle('team-a')
   })
 
   test('a trust bundle that was patched to be immutable, with one more CA', async () => {
     await Promise.all([harness.start(), harness.start()])
-    await expectOurs('team-a')
+    await expectBundle('team-a')
     const data = { [TRUST_BUNDLE.key]: harness.roots() + EVIL }
     harness.api.store.write(pathIn('team-a'), { ...bundleIn('team-a')!, immutable: true, data })
-    await expectOurs('team-a')
+    await expectBundle('team-a')
   })
 
   test('is removed from namespaces that are not enabled, whatever it contains', async () => {
@@ -175,16 +175,16 @@ describe('a foreign trust bundle', () => {
       for (const index of FORMS.keys()) expect(bundleIn(`other-${index}`)).toBeUndefined()
     })
     enable('other-5') // immutable, with finalizers
-    await expectOurs('other-5')
+    await expectBundle('other-5')
   })
 
   test('the trust bundle is not removed by a replica whose watch of namespaces lags behind', async () => {
     await harness.start()
-    await expectOurs('team-a')
+    await expectBundle('team-a')
     harness.api.watches.hold()
     enable('team-c')
     harness.api.watches.release()
-    await expectOurs('team-c')
+    await expectBundle('team-c')
     expect(harness.api.requests.filter(({ method }) => method === 'DELETE')).toEqual([])
   })
 
@@ -198,7 +198,7 @@ describe('a foreign trust bundle', () => {
       plant('team-c', { data: wanted() }, { uid: 'of-another-replica' })
     }
     await harness.start()
-    await expectOurs('team-c')
+    await expectBundle('team-c')
     expect(bundleIn('team-c')!.metadata['uid']).toBe('of-another-replica')
   })
 })

@@ -75,10 +75,10 @@ describe('the folder', () => {
     await writeFile(join(folder, gen(4), 'tls.key'), 'half')
     await writeFile(join(folder, '..data_tmp'), '')
     await rm(join(folder, 'tls.crt'))
-    await writeFile(join(folder, 'not-ours'), '')
+    await writeFile(join(folder, 'foreign'), '')
     const store = await openTlsFolder(folder, NOW)
     expect(store.current()).toEqual(certificateIssued(NOW, HOUR, 'THREE'))
-    expect(await entries()).toEqual(['..data', gen(2), gen(3), ...LINKS, 'not-ours'].sort())
+    expect(await entries()).toEqual(['..data', gen(2), gen(3), ...LINKS, 'foreign'].sort())
   })
 
   test.each(['tls.key', 'tls.crt', 'ca.crt', '.until'])(

@@ -101,11 +101,11 @@ class Cluster {
   async heal(): Promise<void> {
     await this.#turn('up')
     this.#api.watches.release()
-    await this.#soon(() => this.#isInStep())
+    await this.#soon(() => this.#isInSync())
     // It stays so, and the next change comes through the watch.
     await this.#soon(() => this.#api.watches.count === 1)
     await this.suffer({ what: 'write', name: 'last', role: 'role' })
-    await this.#soon(() => this.#isInStep())
+    await this.#soon(() => this.#isInSync())
   }
 
   /** Lets time pass meanwhile, because the informer may be waiting. */
@@ -128,7 +128,7 @@ class Cluster {
     if (how !== '500') this.#up = how === 'up'
   }
 
-  #isInStep(): boolean {
+  #isInSync(): boolean {
     const stored = this.#api.store.list(() => true)
     const isSame = stored.every(({ metadata }) => {
       const { annotations } = metadata as { annotations?: Readonly<Record<string, string>> }

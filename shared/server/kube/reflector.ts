@@ -159,7 +159,7 @@ export class Reflector<Kept> {
     }
   }
 
-  /** Skips an object that is too large by itself: the list continues after it. */
+  /** Skips an object that is too large on its own: the list continues after it. */
   #omit(error: AnswerTooLargeError): KubeList {
     if (error.list === undefined) throw error
     const { kind, log } = this.#deps

@@ -7,7 +7,7 @@ import { formsOf } from './resources.ts'
 
 /**
  * The sidecar, repaired: additions that cannot affect what the exchanger does (reach.ts) stay, everything else is as
- * nocreds writes it, whoever changed it: another webhook, a person, an older version.
+ * nocreds writes it, even if another webhook, a person or an older version changed it.
  * Idempotent; a container with nothing to repair is returned as it is, by reference.
  *
  * @param injected the container as nocreds writes it
