@@ -47,7 +47,10 @@ export function setStage(options: StageOptions): Stage {
   return setStageFor(CREDENTIALS, options)
 }
 
-export function setStageFor<Thing>(kind: Renewable<Thing>, options: StageOptions<Thing>): Stage<Thing> {
+export function setStageFor<Thing>(
+  kind: Renewable<Thing>,
+  options: StageOptions<Thing>,
+): Stage<Thing> {
   const { clock, random, behaviour, found } = options
   const startMs = clock.monotonic()
   const { log, lines } = collectingLog()
@@ -56,7 +59,8 @@ export function setStageFor<Thing>(kind: Renewable<Thing>, options: StageOptions
     current: () => current,
     publish(document) {
       stage.onWrite()
-      const lastLeftMs = current === undefined ? undefined : kind.expiresAtMsOf(current) - clock.now()
+      const lastLeftMs =
+        current === undefined ? undefined : kind.expiresAtMsOf(current) - clock.now()
       stage.published.push({ document, lastLeftMs })
       current = document
       return Promise.resolve()
