@@ -54,7 +54,7 @@ describe('permitted-roles', () => {
   test('refuses an expression that is too long', () => {
     expect(permission('a'.repeat(4097))).toMatchObject({
       valid: false,
-      why: 'it has 4097 characters, at most 4096',
+      why: 'it has 4097 characters; allowed: at most 4096',
     })
     expect(permission('a'.repeat(4096))).toMatchObject({ valid: true })
     expect(permission(` ${'a'.repeat(4096)}\n`)).toMatchObject({ valid: true })

@@ -154,7 +154,7 @@ describe('decideNamespace', () => {
     const verdict = decide(namespace({ [EXPRESSION]: 'a'.repeat(4097) }))
     expect(verdict).toMatchObject({
       reason: 'invalid-expression',
-      message: expect.stringContaining('it has 4097 characters, at most 4096'),
+      message: expect.stringContaining('it has 4097 characters; allowed: at most 4096'),
     })
     expect(JSON.stringify(verdict).length).toBeLessThan(600)
   })
