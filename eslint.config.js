@@ -13,7 +13,7 @@ const MAY_IMPORT = {
   driver: ['contract', 'shared/base', 'shared/x509', 'shared/server', 'exchanger'],
 }
 
-/** Packages that few files own: whoever needs what they do goes through one of them. */
+/** Packages that few files own: code that needs what they do goes through one of these files. */
 const OWNERS_OF = {
   '@grpc/grpc-js': ['driver/csi/call.ts', 'driver/csi/server.ts', 'driver/csi/status.ts'],
   '@aws-sdk/client-sts': ['exchanger/credentials/sts.ts'],

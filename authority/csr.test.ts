@@ -38,7 +38,7 @@ describe('takes', () => {
     expect({ dnsNames, uris }).toEqual({ dnsNames: ['web', 'a.b'], uris: ['u:1'] })
   })
 
-  test('one without names, and with attributes and extensions that do not count', () => {
+  test('one without names, and with ignored attributes and extensions', () => {
     const challenge = der(
       TAG.sequence,
       der(TAG.oid, Buffer.from('2a864886f70d010907', 'hex')),
@@ -183,7 +183,7 @@ function withSignatureOf(request: Buffer, other: Buffer): Buffer {
 }
 
 describe('DER', () => {
-  test('has one reading: what is read is what would be written', () => {
+  test('has one interpretation: what is read is what would be written', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
         try {
@@ -219,7 +219,7 @@ describe('fuzz', () => {
     csrDer({ key }),
   ]
 
-  test('100,000 hostile requests: none crashes it, none is taken', () => {
+  test('100,000 hostile requests: none crashes it, none is accepted', () => {
     const random = seededRandom(20_261_125)
     const below = (most: number): number => Math.floor(random() * most)
     const outcomes = new Map<string, number>()

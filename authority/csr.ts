@@ -1,6 +1,6 @@
 import { createPublicKey, verify, type KeyObject } from 'node:crypto'
 import { CERTIFICATE_LIMITS } from '../contract/certificates.ts'
-import { isDnsName, MOST_DNS_NAMES } from '../contract/dns-names.ts'
+import { isDnsName, MAX_DNS_NAMES } from '../contract/dns-names.ts'
 import { der, TAG } from '../shared/x509/der.ts'
 import { OID } from '../shared/x509/oids.ts'
 import { DerError, elementsOf, readDer, type Element } from '../shared/x509/read-der.ts'
@@ -129,8 +129,8 @@ function namesOf(extensions: Map<string, Buffer>): Omit<ReadCsr, 'key'> {
     } else if (!isDnsName(text)) {
       throw new DerError(`${JSON.stringify(text.slice(0, 100))} is not a host name in lower case`)
     } else if (!dnsNames.includes(text)) dnsNames.push(text)
-    if (dnsNames.length > MOST_DNS_NAMES || uris.length > 1) {
-      throw new DerError(`it requests more than ${MOST_DNS_NAMES} DNS names or more than one URI`)
+    if (dnsNames.length > MAX_DNS_NAMES || uris.length > 1) {
+      throw new DerError(`it requests more than ${MAX_DNS_NAMES} DNS names or more than one URI`)
     }
   }
   return { dnsNames, uris }

@@ -1,3 +1,4 @@
+import type { CertificateSource } from '../contract/certificate-source.ts'
 import type { Clock } from '../shared/base/clock.ts'
 import { codeOf, messageOf } from '../shared/base/errors.ts'
 import type { Logger } from '../shared/base/log.ts'
@@ -6,7 +7,7 @@ import type { ActiveCa } from './ca/manager.ts'
 import type { ReadCsr } from './csr.ts'
 import type { Cluster } from './identity/apiserver.ts'
 import { requireRunning, type Identity } from './identity/identity.ts'
-import type { CertificateSource, Metrics } from './metrics.ts'
+import type { Metrics } from './metrics.ts'
 import { requirePermitted, type PolicySettings } from './policy/policy.ts'
 import { Refusal } from './refusal.ts'
 

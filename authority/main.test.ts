@@ -11,10 +11,10 @@ import { AUTHORITY, type IssuedCertificate } from '../contract/certificates.ts'
 import { splitPem } from '../shared/x509/pem.ts'
 import { authorityCluster, TOKEN } from '../test/fakes/authority-cluster.ts'
 import { csrPem } from '../test/fakes/csr.ts'
-import { noteSaid, noteSecret } from '../test/leak-check.ts'
+import { recordOutput, recordSecret } from '../test/leak-check.ts'
 import { bundlePrograms } from '../tools/build/programs.ts'
 
-/** The built program, as the image runs it; openssl is the judge of what it issues. */
+/** The built program, as the image runs it; openssl verifies what it issues. */
 let folder = ''
 
 beforeAll(async () => {
@@ -71,18 +71,18 @@ function openssl(...args: string[]): string {
   return stdout
 }
 
-test('what it issues is good by openssl, and SIGTERM ends it in order', async () => {
-  noteSecret(TOKEN)
+test('openssl accepts what it issues, and SIGTERM stops it gracefully', async () => {
+  recordSecret(TOKEN)
   const api = await authorityCluster()
   const flags = ['--port', '0', '--metrics-port', '0', '--trust-domain', 'prod.example.com']
   const child = start({ KUBECONFIG: await kubeconfig(api.url) }, ...flags)
   const closed = once(child, 'close') as Promise<[number | null]>
   child.stderr!.on('data', (said: Buffer) => {
-    noteSaid(said.toString())
+    recordOutput(said.toString())
   })
   const port = await new Promise<number>((resolve) => {
     createInterface({ input: child.stdout! }).on('line', (line) => {
-      noteSaid(line)
+      recordOutput(line)
       const fields = JSON.parse(line) as Record<string, unknown>
       if (fields['msg'] === 'authority listening') resolve(Number(fields['port']))
     })
@@ -92,7 +92,7 @@ test('what it issues is good by openssl, and SIGTERM ends it in order', async ()
   ) as unknown as { data: Record<string, string> }
   const root = Buffer.from(data['ca.crt']!, 'base64').toString()
   for (const name of ['ca-signing.key', 'root.key']) {
-    noteSecret(Buffer.from(data[name]!, 'base64').toString())
+    recordSecret(Buffer.from(data[name]!, 'base64').toString())
   }
   const issued = await new Promise<IssuedCertificate>((resolve, reject) => {
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}` }

@@ -1,11 +1,9 @@
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+import type { CertificateSource } from '../contract/certificate-source.ts'
 import type { ActiveCa } from './ca/manager.ts'
 
 /** Seconds: three calls to the apiserver and two signatures, up to their time limits. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3, 10]
-
-/** Where a request came from: the exchanger (`authority`) or the kubelet (`pod-certificate`). */
-export type CertificateSource = 'authority' | 'pod-certificate'
 
 export interface Metrics {
   readonly registry: Registry

@@ -11,22 +11,22 @@ import {
   writeNamespace,
   writePod,
 } from '../test/fakes/authority-cluster.ts'
-import { AuthorityStage, soon, type Ask } from '../test/fakes/authority-stage.ts'
+import { AuthorityHarness, soon, type Ask } from '../test/fakes/authority-harness.ts'
 import { csrPem } from '../test/fakes/csr.ts'
 
-let stage: AuthorityStage
+let harness: AuthorityHarness
 
 beforeEach(async () => {
-  stage = await AuthorityStage.open()
+  harness = await AuthorityHarness.open()
 })
 
-afterEach(() => stage.close())
+afterEach(() => harness.close())
 
-describe('a pod asks', () => {
+describe('a pod sends a request', () => {
   test('and has a certificate for its identity and names, below the root in the bundle', async () => {
-    const authority = await stage.start()
+    const authority = await harness.start()
     const dnsNames = ['web-1.web.team-a.svc', 'web.team-a.svc', 'shop.example.com']
-    const { status, body } = await stage.ask(authority, {
+    const { status, body } = await harness.ask(authority, {
       body: { csr: csrPem({ dnsNames }), durationSeconds: 7200 },
     })
     expect(status).toBe(200)
@@ -40,7 +40,7 @@ describe('a pod asks', () => {
     expect(leaf!.verify(intermediate!.publicKey)).toBe(true)
     expect(intermediate!.verify(root.publicKey)).toBe(true)
     expect(root.verify(root.publicKey)).toBe(true)
-    expect(stage.lines).toContainEqual(
+    expect(harness.lines).toContainEqual(
       expect.objectContaining({
         event: 'issued',
         source: 'authority',
@@ -50,7 +50,7 @@ describe('a pod asks', () => {
         dnsNames: dnsNames.join(','),
       }),
     )
-    expect(JSON.stringify(stage.lines)).not.toContain(TOKEN)
+    expect(JSON.stringify(harness.lines)).not.toContain(TOKEN)
   })
 
   const REFUSED: [what: string, code: string, status: number, asked: Ask, prepare?: () => void][] =
@@ -122,7 +122,7 @@ describe('a pod asks', () => {
         403,
         {},
         () => {
-          stage.api.store.remove(`/api/v1/namespaces/team-a/pods/${POD.name}`)
+          harness.api.store.remove(`/api/v1/namespaces/team-a/pods/${POD.name}`)
         },
       ],
       [
@@ -131,7 +131,7 @@ describe('a pod asks', () => {
         403,
         {},
         () => {
-          writePod(stage.api, { metadata: { uid: 'uid-2' } })
+          writePod(harness.api, { metadata: { uid: 'uid-2' } })
         },
       ],
       [
@@ -140,7 +140,7 @@ describe('a pod asks', () => {
         403,
         {},
         () => {
-          writePod(stage.api, { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } })
+          writePod(harness.api, { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } })
         },
       ],
       [
@@ -149,7 +149,7 @@ describe('a pod asks', () => {
         403,
         {},
         () => {
-          writePod(stage.api, { status: { phase: 'Succeeded' } })
+          writePod(harness.api, { status: { phase: 'Succeeded' } })
         },
       ],
       [
@@ -158,7 +158,7 @@ describe('a pod asks', () => {
         403,
         {},
         () => {
-          writePod(stage.api, { spec: { nodeName: undefined }, status: { phase: 'Pending' } })
+          writePod(harness.api, { spec: { nodeName: undefined }, status: { phase: 'Pending' } })
         },
       ],
       [
@@ -167,7 +167,7 @@ describe('a pod asks', () => {
         403,
         {},
         () => {
-          stage.api.store.write('/api/v1/namespaces/team-a', { metadata: { name: 'team-a' } })
+          harness.api.store.write('/api/v1/namespaces/team-a', { metadata: { name: 'team-a' } })
         },
       ],
       [
@@ -176,7 +176,7 @@ describe('a pod asks', () => {
         403,
         { body: { csr: csrPem({ dnsNames: ['shop.example.com'] }), durationSeconds: 3600 } },
         () => {
-          writeNamespace(stage.api, 'team-a', { 'nocreds.dev/permitted-dns-names': '(' })
+          writeNamespace(harness.api, 'team-a', { 'nocreds.dev/permitted-dns-names': '(' })
         },
       ],
       [
@@ -185,30 +185,30 @@ describe('a pod asks', () => {
         503,
         {},
         () => {
-          stage.api.fault = () => 500
+          harness.api.fault = () => 500
         },
       ],
     ]
-  test('and is refused, with the reason in answer, log and metric', async () => {
-    const authority = await stage.start()
+  test('and is refused, with the reason in response, log and metric', async () => {
+    const authority = await harness.start()
     for (const [what, code, status, asked, prepare] of REFUSED) {
-      writePod(stage.api, {})
-      writeNamespace(stage.api, 'team-a', {
+      writePod(harness.api, {})
+      writeNamespace(harness.api, 'team-a', {
         'nocreds.dev/permitted-dns-names': '[a-z]+\\.example\\.com',
       })
       prepare?.()
-      stage.lines = []
-      const answer = await stage.ask(authority, asked)
+      harness.lines = []
+      const answer = await harness.ask(authority, asked)
       expect({ what, code: answer.body.code, status: answer.status }).toEqual({
         what,
         code,
         status,
       })
       expect(answer.body.message.length).toBeGreaterThan(10)
-      const [line, ...others] = stage.linesOf('refused')
+      const [line, ...others] = harness.linesOf('refused')
       expect({ what, reason: line?.['reason'], others }).toEqual({ what, reason: code, others: [] })
     }
-    stage.api.fault = () => undefined
+    harness.api.fault = () => undefined
     const metrics = await (await fetch(`http://127.0.0.1:${authority.metricsPort}/metrics`)).text()
     expect(metrics).toContain(
       'nocreds_certificate_requests_total{source="authority",result="refused",reason="pod-gone"} 4',
@@ -219,9 +219,9 @@ describe('a pod asks', () => {
   })
 
   test('of two replicas, which share the CA and never a serial', async () => {
-    const replicas = await Promise.all([stage.start(), stage.start()])
+    const replicas = await Promise.all([harness.start(), harness.start()])
     const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, index) => stage.ask(replicas[index % 2]!, {})),
+      Array.from({ length: 20 }, (_, index) => harness.ask(replicas[index % 2]!, {})),
     )
     const serials = answers.map(({ body }) => new X509Certificate(body.certificate).serialNumber)
     expect(new Set(serials).size).toBe(20)
@@ -231,15 +231,15 @@ describe('a pod asks', () => {
 })
 
 describe('the trust bundle', () => {
-  test('is given to everyone who asks for it, with or without a token', async () => {
-    const authority = await stage.start()
+  test('is returned to every client, with or without a token', async () => {
+    const authority = await harness.start()
     const asked = { method: 'GET', path: AUTHORITY.trustBundlePath, token: 'none' } as const
-    expect(await stage.ask(authority, asked)).toEqual({
+    expect(await harness.ask(authority, asked)).toEqual({
       status: 200,
-      body: { trustBundle: stage.roots() },
+      body: { trustBundle: harness.roots() },
     })
-    expect(stage.linesOf('refused')).toEqual([])
-    expect(stage.api.requests.some(({ path }) => path.endsWith('/tokenreviews'))).toBe(false)
+    expect(harness.linesOf('refused')).toEqual([])
+    expect(harness.api.requests.some(({ path }) => path.endsWith('/tokenreviews'))).toBe(false)
   })
 
   test.each([
@@ -247,38 +247,38 @@ describe('the trust bundle', () => {
     ['GET', AUTHORITY.path],
     ['GET', `${AUTHORITY.trustBundlePath}?a=b`],
   ] as const)('is not behind %s %s', async (method, path) => {
-    const answer = await stage.ask(await stage.start(), { method, path })
+    const answer = await harness.ask(await harness.start(), { method, path })
     expect(answer).toMatchObject({ status: 400, body: { code: 'request-invalid' } })
   })
 })
 
-test('a client that breaks off before the answer simply asks again', async () => {
-  const authority = await stage.start()
-  const gone = stage.request(authority, {}, () => undefined)
+test('a client that disconnects before the response can simply retry', async () => {
+  const authority = await harness.start()
+  const gone = harness.request(authority, {}, () => undefined)
   gone.on('error', () => undefined)
-  stage.api.afterRead = () => {
+  harness.api.afterRead = () => {
     gone.destroy()
   }
   await soon(() => {
-    expect(stage.linesOf('issued')).toHaveLength(1)
+    expect(harness.linesOf('issued')).toHaveLength(1)
   })
-  stage.api.afterRead = () => undefined
-  expect((await stage.ask(authority)).status).toBe(200)
-  const serials = stage.linesOf('issued').map(({ serial }) => serial)
+  harness.api.afterRead = () => undefined
+  expect((await harness.ask(authority)).status).toBe(200)
+  const serials = harness.linesOf('issued').map(({ serial }) => serial)
   expect(new Set(serials).size).toBe(2)
 })
 
-test('more requests at once than are worked on are told to ask again', async () => {
-  const authority = await stage.start()
+test('more requests than can wait are told to retry', async () => {
+  const authority = await harness.start()
   let release = (): void => undefined
   const held = new Promise<void>((resolve) => {
     release = resolve
   })
-  stage.api.afterRead = () => held
+  harness.api.afterRead = () => held
   // One address: 8 are worked on, 128 wait, the rest asks again.
-  const answers = Array.from({ length: 150 }, () => stage.ask(authority))
+  const answers = Array.from({ length: 150 }, () => harness.ask(authority))
   await soon(() => {
-    expect(stage.lines.filter(({ reason }) => reason === 'not-ready')).toHaveLength(14)
+    expect(harness.lines.filter(({ reason }) => reason === 'not-ready')).toHaveLength(14)
   })
   release()
   const statuses = (await Promise.all(answers)).map(({ status }) => status)
@@ -286,31 +286,31 @@ test('more requests at once than are worked on are told to ask again', async () 
   expect(statuses.filter((status) => status === 503)).toHaveLength(14)
 })
 
-test('senders that never end their body hold nobody up', async () => {
-  const authority = await stage.start()
-  const slow = Array.from({ length: 100 }, () => stage.beginSlowly(authority))
+test('clients that never finish their body do not block others', async () => {
+  const authority = await harness.start()
+  const slow = Array.from({ length: 100 }, () => harness.beginSlowly(authority))
   await Promise.all(slow.map(({ connected }) => connected))
-  expect((await stage.ask(authority)).status).toBe(200)
+  expect((await harness.ask(authority)).status).toBe(200)
   for (const { request } of slow) request.destroy()
 })
 
 test('its own certificate has the name of --extra-server-name, too', async () => {
-  const { port } = await stage.start('--extra-server-name', 'authority.example.com')
+  const { port } = await harness.start('--extra-server-name', 'authority.example.com')
   for (const servername of ['authority.example.com', AUTHORITY.host]) {
-    const socket = connect({ host: '127.0.0.1', port, servername, ca: stage.roots() })
+    const socket = connect({ host: '127.0.0.1', port, servername, ca: harness.roots() })
     await once(socket, 'secureConnect')
     socket.destroy()
   }
 })
 
-test('the shortest life: a minute, most of it ahead', async () => {
-  const authority = await stage.start(
+test('the shortest lifetime: a minute, most of it remaining', async () => {
+  const authority = await harness.start(
     '--max-lifetime-seconds',
     '60',
     '--intermediate-lifetime-seconds',
     '3600',
   )
-  const { status, body } = await stage.ask(authority)
+  const { status, body } = await harness.ask(authority)
   expect(status).toBe(200)
   const { validFromDate, validToDate } = new X509Certificate(body.certificate)
   expect(validToDate.getTime() - validFromDate.getTime()).toBe(60_000)

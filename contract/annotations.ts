@@ -59,18 +59,18 @@ type ReadOf<Table> = {
 export type ServiceAccountAnnotations = ReadOf<(typeof ANNOTATIONS)['ServiceAccount']>
 export type PodAnnotations = ReadOf<(typeof ANNOTATIONS)['Pod']>
 
-/** An annotation under our prefix that is unknown or out of bounds; the message says what is allowed. */
+/** An annotation under the prefix of nocreds that is unknown or out of bounds; the message says what is allowed. */
 export class AnnotationError extends NocredsError<
   'ERR_ANNOTATION_UNKNOWN' | 'ERR_ANNOTATION_OUT_OF_BOUNDS'
 > {}
 
-/** Values are shown as they are, but a hostile one does not fill the event log. */
-function shown(value: string): string {
+/** The value in quotes, cut if long, so that a hostile one cannot fill the event log. */
+function quoted(value: string): string {
   return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value)
 }
 
 /**
- * Reads the annotations under our prefix; all others are not ours to judge.
+ * Reads the annotations under the prefix of nocreds and ignores all others.
  *
  * @param name how messages call the object, such as `team-a/app`
  * @throws AnnotationError for an unknown key or a value out of bounds
@@ -98,7 +98,7 @@ export function readAnnotations<Kind extends AnnotatedKind>(
     if (value === undefined) {
       throw new AnnotationError(
         'ERR_ANNOTATION_OUT_OF_BOUNDS',
-        `${kind} ${name}: annotation ${key} is ${shown(text)}; allowed: ${valueKind.allowed}`,
+        `${kind} ${name}: annotation ${key} is ${quoted(text)}; allowed: ${valueKind.allowed}`,
       )
     }
     read[shortKey] = value
@@ -115,7 +115,7 @@ export interface WantedCredentials {
   readonly sessionName: string
   readonly audience: string
   readonly tokenExpirationSeconds: number
-  /** Undefined where neither annotation nor flag names one. */
+  /** Undefined if neither annotation nor flag names one. */
   readonly region: string | undefined
 }
 
@@ -123,7 +123,7 @@ export interface WantedCredentials {
 export interface WantedCertificate {
   /** From notBefore to notAfter. */
   readonly durationSeconds: number
-  /** Names besides the identity; may be none. */
+  /** Names beside the identity; may be empty. */
   readonly dnsNames: readonly string[]
 }
 
@@ -133,11 +133,11 @@ export interface InjectionRequest {
   readonly certificate: WantedCertificate | undefined
   /** Names of containers that get nothing. */
   readonly skipContainers: readonly string[]
-  /** Requests and limits of the sidecar, where the pod leaves them to it. */
+  /** Requests and limits of the sidecar, unless those of the pod itself decide. */
   readonly exchangerResources: ExchangerResources
 }
 
-/** The webhook's flags that stand behind the annotations. */
+/** The webhook's flags that apply if no annotation does. */
 export interface InjectionDefaults {
   readonly audience: string
   readonly delivery: Delivery
@@ -146,7 +146,7 @@ export interface InjectionDefaults {
 }
 
 /**
- * Resolves what a pod asks for; undefined where it asks for neither role nor certificate.
+ * Resolves what a pod requests; undefined if it requests neither role nor certificate.
  *
  * | value                | precedence                         |
  * |----------------------|------------------------------------|
@@ -163,7 +163,7 @@ export interface InjectionDefaults {
  * | skipped containers   | Pod                                |
  * | sidecar's resources  | Pod > ServiceAccount, above flag   |
  *
- * @throws AnnotationError where the sidecar's resources contradict those of the flag
+ * @throws AnnotationError if the sidecar's resources contradict those of the flag
  */
 export function resolveRequest(
   pod: PodAnnotations,
@@ -195,7 +195,7 @@ function resourcesOf(
   const valueOf = (name: string): string => resources[name as keyof ExchangerResources] ?? ''
   throw new AnnotationError(
     'ERR_ANNOTATION_OUT_OF_BOUNDS',
-    `annotation ${EXCHANGER_RESOURCES} is ${shown(exchangerResources.format(annotated))}; with --exchanger-resources of the webhook behind it, ${request}=${valueOf(request)} is above ${limit}=${valueOf(limit)}; name both in the annotation`,
+    `annotation ${EXCHANGER_RESOURCES} is ${quoted(exchangerResources.format(annotated))}; combined with --exchanger-resources of the webhook, ${request}=${valueOf(request)} is above ${limit}=${valueOf(limit)}; name both in the annotation`,
   )
 }
 
@@ -216,7 +216,7 @@ function credentialsOf(
   }
 }
 
-/** The flag counts in its own partition; roles of another one have a region of theirs. */
+/** The flag applies to roles of its own partition; those of another partition get that partition's default. */
 function regionFor(role: RoleArn, ofFlag: string | undefined): string | undefined {
   if (ofFlag === undefined || partitionOf(ofFlag) === role.partition) return ofFlag
   return defaultRegionOf(role)
@@ -233,8 +233,8 @@ function certificateOf(either: ServiceAccountAnnotations): WantedCertificate | u
 const OF_CERTIFICATES = ['certificate-duration', 'certificate-dns-names'] as const
 
 /**
- * Annotations that say how a certificate is to be where none is asked for: most likely the one that
- * asks was forgotten. With `certificate: "false"` that is on purpose.
+ * Annotations that configure a certificate which is not requested: most likely `certificate: "true"` was
+ * forgotten. With `certificate: "false"` it is intended.
  */
 export function annotationsWithoutEffect(
   pod: PodAnnotations,

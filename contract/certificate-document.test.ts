@@ -5,7 +5,7 @@ import { thrownBy } from '../test/fakes/exchanger-samples.ts'
 import {
   CERTIFICATE_DOCUMENT_MAX_BYTES,
   formatCertificateDocument,
-  lifeMsOf,
+  lifetimeMsOf,
   notAfterOf,
   parseCertificateDocument,
 } from './certificate-document.ts'
@@ -21,18 +21,18 @@ describe('a key with its certificate', () => {
     expect(parseCertificateDocument(text)).toEqual(DOCUMENT)
   })
 
-  test('lives from a minute after its notBefore to its notAfter', () => {
-    expect(lifeMsOf(DOCUMENT)).toBe(3_600_000)
+  test('its lifetime is from a minute after notBefore to notAfter', () => {
+    expect(lifetimeMsOf(DOCUMENT)).toBe(3_600_000)
     expect(notAfterOf(DOCUMENT)).toBe(NOW + 3_600_000)
   })
 
-  test('a short one lives for most of that: it is not renewed at once', () => {
+  test('a short one keeps most of its lifetime, so it is not renewed at once', () => {
     const life = { notBefore: '2026-11-25T08:00:00Z', notAfter: '2026-11-25T08:01:00Z' }
-    expect(lifeMsOf({ ...DOCUMENT, ...life })).toBe(50_000)
+    expect(lifetimeMsOf({ ...DOCUMENT, ...life })).toBe(50_000)
   })
 
   test.each(['key', 'certificate', 'trustBundle', 'notBefore', 'notAfter'] as const)(
-    'is refused where %s is missing or bad, and the message holds none of it',
+    'is refused if %s is missing or bad, and the message does not quote it',
     async (field) => {
       for (const value of [undefined, '', 7, 's3cret', ` ${DOCUMENT.key}s3cret`]) {
         const text = JSON.stringify({ ...DOCUMENT, [field]: value })
@@ -44,9 +44,12 @@ describe('a key with its certificate', () => {
     },
   )
 
-  test.each(['', 'null', '[', '"s3cret"', '{"key":"s3cret'])('%j is none', async (text) => {
-    const error = await thrownBy(() => parseCertificateDocument(text))
-    expect(codeOf(error)).toBe('ERR_CERTIFICATE_DOCUMENT')
-    expect(messageOf(error)).not.toContain('s3cret')
-  })
+  test.each(['', 'null', '[', '"s3cret"', '{"key":"s3cret'])(
+    '%j is not a document',
+    async (text) => {
+      const error = await thrownBy(() => parseCertificateDocument(text))
+      expect(codeOf(error)).toBe('ERR_CERTIFICATE_DOCUMENT')
+      expect(messageOf(error)).not.toContain('s3cret')
+    },
+  )
 })

@@ -1,7 +1,7 @@
 import { NocredsError } from '../shared/base/errors.ts'
 import { CERTIFICATE_LIMITS } from './certificates.ts'
 
-/** A key with its certificate: the one thing that the certificate's child hands to the resident process. */
+/** A key with its certificate: what the child process `certificate` returns to the resident process. */
 export interface CertificateDocument {
   /** PKCS #8, PEM. The secret. */
   readonly key: string
@@ -9,28 +9,26 @@ export interface CertificateDocument {
   readonly certificate: string
   /** The CAs that peers accept; PEM. */
   readonly trustBundle: string
-  /** ISO 8601, of the leaf. They stand beside it so that the resident process needs no X.509 parser. */
+  /** ISO 8601, of the leaf; given separately so that the resident process needs no X.509 parser. */
   readonly notBefore: string
   readonly notAfter: string
 }
 
-/** An answer, the key, and what JSON adds to their line breaks. */
+/** A response, the key, and JSON escapes of their line breaks. */
 export const CERTIFICATE_DOCUMENT_MAX_BYTES = CERTIFICATE_LIMITS.answerBytes * 2
 
-/** The authority dates certificates back by this much, for clocks that are a little behind; short ones by less. */
-const BACKDATED = { mostMs: 60_000, mostPart: 1 / 6 } as const
+/** The authority back-dates certificates by this much, for clocks that lag; short-lived ones by less. */
+const BACKDATING = { maxMs: 60_000, maxPart: 1 / 6 } as const
 
-class CertificateDocumentError extends NocredsError<'ERR_CERTIFICATE_DOCUMENT'> {}
-
-/** Its end, in milliseconds since the epoch. */
+/** When it expires, in milliseconds since the epoch. */
 export function notAfterOf({ notAfter }: Pick<CertificateDocument, 'notAfter'>): number {
   return Date.parse(notAfter)
 }
 
-/** From its issue to its end, in milliseconds. */
-export function lifeMsOf({ notBefore, notAfter }: CertificateDocument): number {
+/** Lifetime from the real time of issue, without back-dating, in milliseconds. */
+export function lifetimeMsOf({ notBefore, notAfter }: CertificateDocument): number {
   const wholeMs = Date.parse(notAfter) - Date.parse(notBefore)
-  return wholeMs - Math.min(BACKDATED.mostMs, wholeMs * BACKDATED.mostPart)
+  return wholeMs - Math.min(BACKDATING.maxMs, wholeMs * BACKDATING.maxPart)
 }
 
 /** One line of JSON. */
@@ -42,16 +40,16 @@ export function formatCertificateDocument(document: CertificateDocument): string
 /**
  * Reads what {@link formatCertificateDocument} wrote.
  *
- * @throws CertificateDocumentError that names the field, never its content
+ * @throws NocredsError that names the field, never its content
  */
 export function parseCertificateDocument(text: string): CertificateDocument {
   let parsed: unknown
   try {
     parsed = JSON.parse(text)
   } catch {
-    throw refused('it is not JSON') // without cause: the parser's message quotes the text
+    throw invalid('it is not JSON') // without cause: the parser's message quotes the text
   }
-  if (typeof parsed !== 'object' || parsed === null) throw refused('it is not an object')
+  if (typeof parsed !== 'object' || parsed === null) throw invalid('it is not an object')
   const fields = parsed as Record<string, unknown>
   return checkedDocument({
     key: fields['key'],
@@ -64,14 +62,14 @@ export function parseCertificateDocument(text: string): CertificateDocument {
 
 type Unchecked = Readonly<Record<keyof CertificateDocument, unknown>>
 
-/** A document of these fields. @throws CertificateDocumentError */
+/** A document of these fields. @throws NocredsError */
 export function checkedDocument(fields: Unchecked): CertificateDocument {
   return {
     key: pemOf(fields, 'key', 'PRIVATE KEY'),
     certificate: pemOf(fields, 'certificate', 'CERTIFICATE'),
     trustBundle: pemOf(fields, 'trustBundle', 'CERTIFICATE'),
-    notBefore: momentOf(fields, 'notBefore'),
-    notAfter: momentOf(fields, 'notAfter'),
+    notBefore: timestampOf(fields, 'notBefore'),
+    notAfter: timestampOf(fields, 'notAfter'),
   }
 }
 
@@ -81,21 +79,18 @@ function pemOf(fields: Unchecked, name: keyof CertificateDocument, label: string
     typeof value === 'string' &&
     value.includes(`-----BEGIN ${label}-----\n`) &&
     value.trimEnd().endsWith(`-----END ${label}-----`)
-  if (!isPem) throw refused(`${name} is no PEM of ${label}`)
+  if (!isPem) throw invalid(`${name} is not a PEM block of type ${label}`)
   return value
 }
 
-function momentOf(fields: Unchecked, name: keyof CertificateDocument): string {
+function timestampOf(fields: Unchecked, name: keyof CertificateDocument): string {
   const value = fields[name]
   if (typeof value !== 'string' || Number.isNaN(Date.parse(value))) {
-    throw refused(`${name} is no moment`)
+    throw invalid(`${name} is not a timestamp`)
   }
   return value
 }
 
-function refused(why: string): CertificateDocumentError {
-  return new CertificateDocumentError(
-    'ERR_CERTIFICATE_DOCUMENT',
-    `not a key with its certificate: ${why}`,
-  )
+function invalid(why: string): NocredsError {
+  return new NocredsError('ERR_CERTIFICATE_DOCUMENT', `not a key with its certificate: ${why}`)
 }

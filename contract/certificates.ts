@@ -1,6 +1,6 @@
 /**
  * Every name of a workload's certificate that pod, authority and manifests must agree on, and how the
- * exchanger asks the authority for one.
+ * exchanger requests one from the authority.
  */
 import { PREFIX, SECRETS } from './names.ts'
 
@@ -16,7 +16,7 @@ export const AUTHORITY = {
   path: '/v1/certificates',
   /** `GET`, without a token: what is in the trust bundle is public. */
   trustBundlePath: '/v1/trust-bundle',
-  /** Audience of the tokens by which pods ask. */
+  /** Audience of the tokens with which pods authenticate. */
   audience: `${PREFIX}authority`,
   /** Name of the signer for the kubelet's PodCertificateRequests. */
   signerName: `${PREFIX}workload`,
@@ -34,7 +34,7 @@ export const CLUSTER_TRUST_BUNDLE = {
   signerName: AUTHORITY.signerName,
 } as const
 
-/** What the exchanger needs to ask the authority; no app mounts it. */
+/** What the exchanger needs to call the authority; no app mounts it. */
 export const AUTHORITY_VOLUME = {
   name: 'nocreds-authority',
   mountPath: `${SECRETS}/authority`,
@@ -45,8 +45,8 @@ export const AUTHORITY_VOLUME = {
 /**
  * Where key, certificate and trust bundle are in the app's containers.
  *
- * Where the sidecar publishes them, the app mounts a folder in the volume, which the sidecar made: the volume's
- * own root is writable by all and sticky, and there Linux lets nobody follow a link of another user.
+ * If the sidecar publishes them, the app mounts a folder in the volume, which the sidecar made: the volume's
+ * own root is writable by all and sticky, and there Linux does not let a process follow a link of another user.
  * Source: Linux, Documentation/admin-guide/sysctl/fs.rst, protected_symlinks.
  */
 export const TLS_VOLUME = {
@@ -56,7 +56,7 @@ export const TLS_VOLUME = {
   publishedPath: 'published',
 } as const
 
-/** Files in it, each a link into the folder of the present generation. */
+/** Files in it, each a symlink into the folder of the current generation. */
 export const TLS_FILES = {
   /** PKCS #8, PEM. */
   key: 'tls.key',
@@ -73,7 +73,7 @@ export const TLS_DIR_ENV = 'NOCREDS_TLS_DIR'
 export const KEY_TYPE = 'ECDSAP256'
 
 export const DEFAULT_CERTIFICATE_SECONDS = 3600
-/** Bounds of what a pod may ask for, both inclusive; Kubernetes has the same lower one. */
+/** Bounds of what a pod may request, both inclusive; Kubernetes has the same minimum. */
 export const CERTIFICATE_SECONDS = { min: 3600, max: 86_400 } as const
 
 /** Bounds on what travels, in bytes. */
@@ -91,7 +91,7 @@ export interface CertificateRequest {
   readonly durationSeconds: number
 }
 
-/** The answer with status 200. */
+/** Body of the response with status 200. */
 export interface IssuedCertificate {
   /** Leaf, then the intermediate; PEM. */
   readonly certificate: string
@@ -99,10 +99,10 @@ export interface IssuedCertificate {
   readonly trustBundle: string
 }
 
-/** The answer to `GET` of the trust bundle, with status 200. */
+/** Body of the response to `GET` of the trust bundle, with status 200. */
 export type TrustBundleAnswer = Pick<IssuedCertificate, 'trustBundle'>
 
-/** The answer with any other status. */
+/** Body of the response with any other status. */
 export interface CertificateRefusal {
   /** Stable, such as `name-not-permitted`: the reason label of the authority's metric. */
   readonly code: string

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { NocredsError } from '../shared/base/errors.ts'
 import {
   ANNOTATIONS,
   annotationsWithoutEffect,
@@ -8,7 +9,6 @@ import {
   type InjectionDefaults,
 } from './annotations.ts'
 import {
-  CredentialDocumentError,
   expirationOf,
   formatCredentialDocument,
   formatExpiration,
@@ -170,7 +170,7 @@ describe('annotations', () => {
     })
   })
 
-  test('others are not ours to judge', () => {
+  test('annotations without the prefix are ignored', () => {
     expect(readAnnotations('Pod', 'x', { 'nocreds.example/role': '', team: 'a' })).toEqual({})
   })
 
@@ -216,7 +216,7 @@ describe('annotations', () => {
     expect(resolveRequest({ certificate: 'false' }, account, defaults)).toBeUndefined()
   })
 
-  test('how a certificate is to be has no effect where none is asked for', () => {
+  test('annotations about a certificate have no effect if none is requested', () => {
     const how = { 'certificate-duration': 7200, 'certificate-dns-names': ['web'] }
     expect(annotationsWithoutEffect({}, how)).toEqual([
       'nocreds.dev/certificate-duration',
@@ -236,7 +236,7 @@ function asTheKubeletPassesIt(env: ReturnType<typeof toEnv>, pod: string): Recor
   )
 }
 
-const CA = '# ours\n-----BEGIN CERTIFICATE-----\nAAAA\nBB==\n-----END CERTIFICATE-----\n'
+const CA = '# before\n-----BEGIN CERTIFICATE-----\nAAAA\nBB==\n-----END CERTIFICATE-----\n'
 
 const anyConfig: fc.Arbitrary<CredentialsConfig> = fc.record({
   roleArn: fc
@@ -326,7 +326,7 @@ describe('exchanger env', () => {
     expect(credentialsFromEnv({ ...good(), PATH: '/bin' })).toMatchObject({ pod: 'app-1' })
   })
 
-  test('what the kubelet adds for a Service named like us does no harm', () => {
+  test('what the kubelet adds for a Service named nocreds-x is ignored', () => {
     const links = [
       'NOCREDS_DEMO_SERVICE_HOST',
       'NOCREDS_DEMO_SERVICE_PORT',
@@ -373,14 +373,14 @@ describe('credential document', () => {
   ])('refuses %.40s without quoting it', (text, why) => {
     try {
       parseCredentialDocument(text)
-      throw new Error('it was taken')
+      throw new Error('it was accepted')
     } catch (error) {
-      expect(error).toBeInstanceOf(CredentialDocumentError)
+      expect(error).toBeInstanceOf(NocredsError)
       expect(String(error)).toContain(why)
     }
   })
 
-  test('the published end leaves 5 minutes, or a tenth of a short life', () => {
+  test('the published expiration leaves 5 minutes, or a tenth of a short lifetime', () => {
     expect(publishedExpirationMs(3_600_000, 3_600_000)).toBe(3_300_000)
     expect(publishedExpirationMs(1_800_000, 1_800_000)).toBe(1_620_000)
     expect(publishedExpirationMs(20_000, 20_000)).toBe(18_000)

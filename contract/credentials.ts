@@ -1,8 +1,8 @@
 import { NocredsError } from '../shared/base/errors.ts'
 
 /**
- * The credential document: what `credential_process` prints, and the one thing that the exchange
- * hands to the resident process.
+ * The credential document: what `credential_process` prints, and what the child process
+ * `exchange` returns to the resident process.
  * Source: AWS SDKs and Tools Reference Guide, "Process credential provider".
  */
 export interface CredentialDocument {
@@ -21,9 +21,7 @@ export const CREDENTIAL_DOCUMENT_MAX_BYTES = 16_384
 
 const EXPIRATION = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/
 
-export class CredentialDocumentError extends NocredsError<'ERR_CREDENTIAL_DOCUMENT'> {}
-
-/** `YYYY-MM-DDTHH:MM:SSZ`, rounded down, so never later than the moment itself. */
+/** `YYYY-MM-DDTHH:MM:SSZ`, rounded down, so never later than the given time. */
 export function formatExpiration(epochMs: number): string {
   return `${new Date(epochMs).toISOString().slice(0, 19)}Z`
 }
@@ -34,14 +32,14 @@ export function expirationOf(document: CredentialDocument): number {
 }
 
 /**
- * When the app is told that credentials end: some SDKs use them to the last second, so requests in
- * flight and slow clocks get a margin of 300 s, or a tenth of a life below 50 min.
+ * The expiration that the app sees. Some SDKs use credentials to the last second, so it is earlier than the
+ * real one, by 300 s or, with lifetimes below 50 min, a tenth: a margin for requests in flight and slow clocks.
  *
- * @param expiresAtMs when they really end
- * @param lifeMs from their issue to their end
+ * @param expiresAtMs the real expiration
+ * @param lifetimeMs from issue to expiration
  */
-export function publishedExpirationMs(expiresAtMs: number, lifeMs: number): number {
-  return expiresAtMs - Math.min(300_000, lifeMs / 10)
+export function publishedExpirationMs(expiresAtMs: number, lifetimeMs: number): number {
+  return expiresAtMs - Math.min(300_000, lifetimeMs / 10)
 }
 
 /** One line of JSON, without a line break: readers want exactly one document. */
@@ -60,19 +58,19 @@ export function formatCredentialDocument(document: CredentialDocument): string {
 /**
  * Reads a document strictly: every field is there, non-empty and well-formed.
  *
- * @throws CredentialDocumentError that names the field, never its content
+ * @throws NocredsError that names the field, never its content
  */
 export function parseCredentialDocument(text: string): CredentialDocument {
-  if (text.length > CREDENTIAL_DOCUMENT_MAX_BYTES) throw refused('it is too large')
+  if (text.length > CREDENTIAL_DOCUMENT_MAX_BYTES) throw invalid('it is too large')
   let parsed: unknown
   try {
     parsed = JSON.parse(text)
   } catch {
-    throw refused('it is not JSON') // without cause: the parser's message quotes the text
+    throw invalid('it is not JSON') // without cause: the parser's message quotes the text
   }
-  if (typeof parsed !== 'object' || parsed === null) throw refused('it is not an object')
+  if (typeof parsed !== 'object' || parsed === null) throw invalid('it is not an object')
   const fields = parsed as Record<string, unknown>
-  if (fields['Version'] !== 1) throw refused('Version is not 1')
+  if (fields['Version'] !== 1) throw invalid('Version is not 1')
   const document: CredentialDocument = {
     Version: 1,
     AccessKeyId: textField(fields, 'AccessKeyId'),
@@ -82,17 +80,17 @@ export function parseCredentialDocument(text: string): CredentialDocument {
     AccountId: textField(fields, 'AccountId'),
   }
   if (!EXPIRATION.test(document.Expiration) || Number.isNaN(expirationOf(document))) {
-    throw refused('Expiration is not YYYY-MM-DDTHH:MM:SSZ')
+    throw invalid('Expiration is not YYYY-MM-DDTHH:MM:SSZ')
   }
   return document
 }
 
 function textField(fields: Record<string, unknown>, name: keyof CredentialDocument): string {
   const value = fields[name]
-  if (typeof value !== 'string' || value === '') throw refused(`${name} is missing`)
+  if (typeof value !== 'string' || value === '') throw invalid(`${name} is missing`)
   return value
 }
 
-function refused(why: string): CredentialDocumentError {
-  return new CredentialDocumentError('ERR_CREDENTIAL_DOCUMENT', `not a credential document: ${why}`)
+function invalid(why: string): NocredsError {
+  return new NocredsError('ERR_CREDENTIAL_DOCUMENT', `not a credential document: ${why}`)
 }

@@ -65,7 +65,7 @@ export interface SidecarConfig {
 
 /**
  * What the kubelet adds for a Service of the pod's namespace: one named `nocreds-x` brings
- * `NOCREDS_X_SERVICE_HOST` and the like, which are none of ours.
+ * `NOCREDS_X_SERVICE_HOST` and the like, which are not variables of nocreds.
  * Source: Kubernetes, "Service", Environment variables.
  */
 const SERVICE_LINK = /_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?$/
@@ -134,7 +134,7 @@ export const CERTIFICATE_IN_POD = {
   terminationMessageFile: EXCHANGER.terminationMessagePath,
 } as const
 
-/** The env of a sidecar. The pod's name comes by the downward API, so it is not asked for. */
+/** The env of a sidecar. The pod's name comes from the downward API, so it is not a parameter. */
 export function toEnv(
   credentials: Omit<CredentialsConfig, 'pod'> | undefined,
   certificate?: Omit<CertificateConfig, 'pod'>,

@@ -23,8 +23,8 @@ describe('exchanger-resources', () => {
     ['a word', 'requests.cpu=much'],
     ['a name twice', 'requests.cpu=10m,requests.cpu=20m'],
     ['a CPU limit by which Node starts for half a minute', 'limits.cpu=5m'],
-    ['a memory limit that ends Node', 'limits.memory=16Mi'],
-    ['none of the CPU', 'requests.cpu=0'],
+    ['a memory limit too low for Node', 'limits.memory=16Mi'],
+    ['no CPU', 'requests.cpu=0'],
     ['a negative one', 'requests.cpu=-1'],
     ['a whole node', 'requests.cpu=64'],
     ['a whole node, by memory', 'requests.memory=512Gi'],
@@ -70,7 +70,7 @@ const DEFAULTS: InjectionDefaults = {
   exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
 }
 
-test("the sidecar's resources: what is named, before what the flag says", () => {
+test("the sidecar's resources: those of the annotation take precedence over those of the flag", () => {
   const account = {
     'role-arn': 'arn:aws:iam::111122223333:role/app',
     'exchanger-resources': { 'requests.cpu': '20m', 'limits.cpu': '200m' },
@@ -92,7 +92,7 @@ test("the sidecar's resources: what is named, before what the flag says", () => 
     expect.objectContaining({
       code: 'ERR_ANNOTATION_OUT_OF_BOUNDS',
       message:
-        'annotation nocreds.dev/exchanger-resources is "requests.memory=96Mi"; with --exchanger-resources of the webhook behind it, requests.memory=96Mi is above limits.memory=64Mi; name both in the annotation',
+        'annotation nocreds.dev/exchanger-resources is "requests.memory=96Mi"; combined with --exchanger-resources of the webhook, requests.memory=96Mi is above limits.memory=64Mi; name both in the annotation',
     }),
   )
 })

@@ -2,9 +2,9 @@ import { nanosOf } from './quantity.ts'
 import type { ValueKind } from './values.ts'
 
 /**
- * What may be said about the sidecar's resources, by the names of ResourceQuotas, and within which bounds, both
- * inclusive. With less CPU or memory at hand, Node would be slow to start or be ended; with more, one sidecar would keep
- * others off the node.
+ * What can be set of the sidecar's resources, under the names of ResourceQuotas, and the bounds, both
+ * inclusive. With less CPU or memory at hand, Node would start slowly or be killed; with more, one sidecar would keep
+ * other pods off the node.
  */
 const BOUNDS = {
   'requests.cpu': ['1m', '1'],
@@ -21,15 +21,15 @@ const NAMES = Object.keys(BOUNDS) as ResourceName[]
 /** Requests and limits of the sidecar, as quantities; what is not there is not set. */
 export type ExchangerResources = Readonly<Partial<Record<ResourceName, string>>>
 
-/** What the sidecar has where neither flag nor annotation says anything. */
+/** What the sidecar gets if neither flag nor annotation says otherwise. */
 export const DEFAULT_EXCHANGER_RESOURCES: ExchangerResources = {
   'requests.cpu': '10m',
   'requests.memory': '24Mi',
   'limits.memory': '64Mi',
 }
 
-/** The least of both that a sidecar starts and works with in reasonable time. */
-export const LEAST_LIMITS = { cpu: BOUNDS['limits.cpu'][0], memory: BOUNDS['limits.memory'][0] }
+/** The minimum of both with which a sidecar starts and works in reasonable time. */
+export const MIN_LIMITS = { cpu: BOUNDS['limits.cpu'][0], memory: BOUNDS['limits.memory'][0] }
 
 function parse(text: string): ExchangerResources | undefined {
   const parsed: Partial<Record<ResourceName, string>> = {}
@@ -46,11 +46,11 @@ function parse(text: string): ExchangerResources | undefined {
 
 function isInBounds(name: ResourceName, quantity: string): boolean {
   const nanos = nanosOf(quantity)
-  const [least, most] = BOUNDS[name]
-  return nanos !== undefined && nanos >= (nanosOf(least) ?? 0n) && nanos <= (nanosOf(most) ?? 0n)
+  const [min, max] = BOUNDS[name]
+  return nanos !== undefined && nanos >= (nanosOf(min) ?? 0n) && nanos <= (nanosOf(max) ?? 0n)
 }
 
-/** The first resource whose request is above its limit, such as `memory`; undefined where there is none. */
+/** The first resource whose request is above its limit, such as `memory`; undefined if there is none. */
 export function excessOf(resources: ExchangerResources): string | undefined {
   return (['cpu', 'memory', 'ephemeral-storage'] as const).find((name) => {
     const request = nanosOf(resources[`requests.${name}`])

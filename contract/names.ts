@@ -1,15 +1,15 @@
 /**
- * Every name that both sides, the manifests and the pages must agree on. A test holds the manifests
- * and the pages against this file; nothing else spells these out.
+ * Names that webhook, exchanger, manifests and pages must agree on. Tests compare the manifests and the pages
+ * with this file. The names of certificates are in certificates.ts.
  */
 
 /** Prefix of all annotations and labels. */
 export const PREFIX = 'nocreds.dev/'
 
-/** Set by the webhook on Namespaces that take part; the Pod webhook is scoped to it. */
+/** Set by the webhook on enabled Namespaces; the Pod webhook is scoped to it. */
 export const INJECTION_LABEL = { key: `${PREFIX}injection`, value: 'enabled' } as const
 
-/** The annotations that a decision turns on; all of them are in annotations.ts. */
+/** The annotations that decide; all of them are in annotations.ts. */
 export const ROLE_ARN = `${PREFIX}role-arn`
 export const CERTIFICATE = `${PREFIX}certificate`
 export const CERTIFICATE_DNS_NAMES = `${PREFIX}certificate-dns-names`
@@ -18,7 +18,7 @@ export const PERMITTED_ROLES = `${PREFIX}permitted-roles`
 /** An RE2 expression over names of certificates, beyond those of the namespace's own Services. */
 export const PERMITTED_DNS_NAMES = `${PREFIX}permitted-dns-names`
 
-/** Deliveries that pods of a namespace may ask for, separated by commas. */
+/** Deliveries that pods of a namespace may request, separated by commas. */
 export const PERMITTED_DELIVERIES = `${PREFIX}permitted-deliveries`
 
 /** An RE2 expression over session name templates, beyond those that begin with the namespace. */
@@ -27,7 +27,7 @@ export const PERMITTED_SESSION_NAMES = `${PREFIX}permitted-session-names`
 /** Requests and limits of the sidecar. */
 export const EXCHANGER_RESOURCES = `${PREFIX}exchanger-resources`
 
-/** Driver of the CSI volumes that are ours alone. */
+/** Driver of CSI volumes, reserved for nocreds. */
 export const CSI_DRIVER = 'csi.nocreds.dev'
 
 /** Written by the webhook only, on Pods: the role ARN that the pod was admitted with. */
@@ -62,7 +62,7 @@ export const CREDENTIALS_FILES = {
   /** What AWS_CONFIG_FILE points at. */
   config: 'config',
   /**
-   * What AWS_SHARED_CREDENTIALS_FILE points at: never there, and nobody but the exchanger could write it. Keys in
+   * What AWS_SHARED_CREDENTIALS_FILE points at: it never exists, and only the exchanger could write it. Keys in
    * the file of a home folder would win over `credential_process`.
    */
   noKeys: 'no-keys',
@@ -106,7 +106,7 @@ export const AWS_ENV = {
 
 /**
  * Variables that, set by the container itself, win over or stand in the way of what nocreds sets.
- * Each one found is a warning at admission; none is overwritten.
+ * Admission warns about each of them and overwrites none.
  * Source: credential provider chains of the AWS SDKs (AWS SDKs and Tools Reference Guide).
  */
 export const CONFLICTING_ENV: readonly string[] = [
@@ -126,5 +126,7 @@ export const WEBHOOK = {
   port: 8443,
   metricsPort: 9090,
   paths: { pods: '/mutate/pods', namespaces: '/mutate/namespaces' },
-  probes: { metrics: '/metrics', live: '/livez', ready: '/readyz' },
 } as const
+
+/** Paths of metrics and probes, the same for webhook and authority. */
+export const PROBES = { metrics: '/metrics', live: '/livez', ready: '/readyz' } as const

@@ -10,7 +10,7 @@ const BINARY = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei']
 /** Nothing finer counts; what is finer is rounded up, as Kubernetes does. */
 const NANO_DIGITS = 9
 
-/** The quantity in thousand-millionths, exact; undefined for what is no quantity, or below 0. */
+/** The quantity in thousand-millionths, exact; undefined for anything that is not a quantity, or is negative. */
 export function nanosOf(quantity: unknown): bigint | undefined {
   if (typeof quantity !== 'string' && typeof quantity !== 'number') return undefined
   const [, whole = '', fraction = '', suffix = ''] = QUANTITY.exec(String(quantity)) ?? []

@@ -67,7 +67,7 @@ describe('role ARN', () => {
     expect(values.region.parse(region)).toBeUndefined()
   })
 
-  test('STS is asked in a region of the role`s own partition', () => {
+  test('the default region of STS is in the partition of the role', () => {
     expect(defaultRegionOf(parseRoleArn('arn:aws-cn:iam::111122223333:role/app')!)).toBe(
       'cn-north-1',
     )

@@ -11,7 +11,7 @@ export interface RoleArn {
 }
 
 /**
- * STS's region where nothing says another one: one that exists in the partition of the role.
+ * The default region of STS in each partition.
  * Source: AWS, "Partitions" and "AWS STS Regions and endpoints".
  */
 const DEFAULT_REGION_OF: Readonly<Record<string, string>> = {
@@ -33,7 +33,7 @@ const SHAPE =
 export const ROLE_ARN_ALLOWED =
   'a full IAM role ARN, arn:<aws|aws-cn|aws-us-gov|aws-iso*|aws-eusc>:iam::<12 digits>:role/<path and name>'
 
-/** Takes a role ARN apart; undefined where the text is none. Source: IAM, "IAM identifiers". */
+/** Takes a role ARN apart; undefined if the text is not one. Source: IAM, "IAM identifiers". */
 export function parseRoleArn(text: string): RoleArn | undefined {
   if (text.length < LENGTH.min || text.length > LENGTH.max) return undefined
   const [, partition, accountId, path = '', name] = SHAPE.exec(text) ?? []
@@ -42,7 +42,7 @@ export function parseRoleArn(text: string): RoleArn | undefined {
   return { arn: text, partition, accountId, path: `/${path}`, name }
 }
 
-/** The region whose STS is asked where neither annotation nor flag names one. */
+/** The region whose STS is used if neither annotation nor flag names one. */
 export function defaultRegionOf(role: RoleArn): string {
   return DEFAULT_REGION_OF[role.partition] ?? 'us-east-1'
 }

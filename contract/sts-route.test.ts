@@ -66,7 +66,7 @@ describe('CA bundle', () => {
 
   test.each([
     ['one', BLOCK],
-    ['what stands around blocks', `# ours\n${BLOCK}\n# theirs\n${BLOCK}`],
+    ['text around blocks', `# before\n${BLOCK}\n# between\n${BLOCK}`],
     ['carriage returns', BLOCK.replaceAll('\n', '\r\n')],
     ['the most', BLOCK.repeat(MOST)],
   ])('%s', (_what, pem) => {

@@ -28,7 +28,7 @@ export function noProxyEntries(list: string): readonly string[] {
 const BLOCK = /-----BEGIN ([^-\n]*)-----([^-]*)-----END ([^-\n]*)-----/g
 const BASE64 = /^[A-Za-z0-9+/\s]+=*\s*$/
 
-/** PEM of the CAs by which STS is known. That each block is a certificate, and no mere base64, the webhook checks at its start. */
+/** PEM of the CAs that verify STS. At start the webhook also checks that each block is a certificate. */
 export const caBundle = text(
   `1–${CA_BUNDLE_LIMITS.certificates} CA certificates in PEM, at most ${CA_BUNDLE_LIMITS.bytes} bytes of ASCII without dollar signs`,
   isCaBundle,

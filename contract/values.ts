@@ -1,12 +1,12 @@
 import { CERTIFICATE_SECONDS } from './certificates.ts'
-import { isDnsName, isDnsNameTemplate, MOST_DNS_NAMES } from './dns-names.ts'
+import { isDnsName, isDnsNameTemplate, MAX_DNS_NAMES } from './dns-names.ts'
 import { parseRoleArn, ROLE_ARN_ALLOWED } from './role-arn.ts'
 import { isSessionNameTemplate, sanitiseTemplate, SESSION_NAME_ALLOWED } from './session-name.ts'
 
 /**
  * A kind of value that travels as text: in an annotation, in an env variable, as a flag.
- * `parse` gives undefined for a text that is out of bounds; `allowed` says in words what is in them.
- * For every value in bounds, `parse(format(value))` is the value.
+ * `parse` returns undefined for a text out of bounds; `allowed` says in words what is allowed.
+ * For every value in bounds, `parse(format(value))` is that value.
  */
 export interface ValueKind<T> {
   readonly allowed: string
@@ -30,7 +30,7 @@ export function text(
   }
 }
 
-/** What a message says of a text that is out of bounds. */
+/** How a message shows a text that is out of bounds. */
 export function quoted({ isSecret }: Pick<ValueKind<unknown>, 'isSecret'>, text: string): string {
   return isSecret?.(text) === true
     ? 'not shown, as it may hold a password or a key'
@@ -64,7 +64,7 @@ export type Delivery = (typeof DELIVERIES)[number]
 /** How the credentials reach the app. */
 export const delivery: ValueKind<Delivery> = oneOf(...DELIVERIES)
 
-/** Deliveries separated by commas; none where there is nothing but blanks. */
+/** Deliveries separated by commas; a blank text is an empty list. */
 export const deliveries: ValueKind<readonly Delivery[]> = {
   allowed: `deliveries separated by commas: ${DELIVERIES.join(', ')}`,
   parse(value) {
@@ -74,7 +74,7 @@ export const deliveries: ValueKind<readonly Delivery[]> = {
   format: (all) => all.join(','),
 }
 
-/** What pods may ask for where the Namespace does not say: all by which the app does not hold the token. */
+/** What pods may use if the Namespace does not say: the deliveries with which the app does not hold the token. */
 export const DEFAULT_PERMITTED_DELIVERIES: readonly Delivery[] = ['process', 'endpoint']
 
 export const roleArn = text(ROLE_ARN_ALLOWED, (value) => parseRoleArn(value) !== undefined)
@@ -85,7 +85,7 @@ export const sessionDurationSeconds = seconds(1800, 43_200)
 /** expirationSeconds of a projected token; the kubelet refuses less than 600. */
 export const tokenExpirationSeconds = seconds(600, 86_400)
 
-/** Life of a certificate. */
+/** Lifetime of a certificate. */
 export const certificateDurationSeconds = seconds(CERTIFICATE_SECONDS.min, CERTIFICATE_SECONDS.max)
 
 /** Parts separated by commas; blanks around a part do not count. */
@@ -98,10 +98,10 @@ export function partsOf(text: string): string[] {
 
 /** Names of a certificate, separated by commas; `{pod}` in them is filled in by fillInPod. */
 export const dnsNames: ValueKind<readonly string[]> = {
-  allowed: `at most ${MOST_DNS_NAMES} host names in lower case, separated by commas, without wildcards; {pod} may be the whole first label of one`,
+  allowed: `at most ${MAX_DNS_NAMES} host names in lower case, separated by commas, without wildcards; {pod} may be the whole first label of one`,
   parse(text) {
     const names = partsOf(text)
-    return names.length <= MOST_DNS_NAMES && names.every(isDnsNameTemplate) ? names : undefined
+    return names.length <= MAX_DNS_NAMES && names.every(isDnsNameTemplate) ? names : undefined
   },
   format: (names) => names.join(','),
 }
@@ -153,14 +153,14 @@ export const audience = text('1–253 printable ASCII characters without blanks'
   /^[\x21-\x7e]{1,253}$/.test(value),
 )
 
-/** Names that SDKs take for a region and turn into another host; an app would have them as its region, too. */
+/** Names that SDKs accept as a region and turn into another host; the app would get them as its region, too. */
 const PSEUDO_REGION = /^(?:aws|s3)-|(?:^|-)(?:fips|global|dualstack)(?:-|$)/
 /** Of an availability or local zone, `us-east-1a`. */
 const ZONE = /-[0-9]+[a-z]$/
 
 /** Regions of other STSes pass, too. */
 export const region = text(
-  'a region such as eu-central-1; no zone such as eu-central-1a, and no pseudo-region such as aws-global, fips-us-east-1 or us-east-1-fips',
+  'a region such as eu-central-1; not a zone such as eu-central-1a, and not a pseudo-region such as aws-global, fips-us-east-1 or us-east-1-fips',
   (value) =>
     /^[a-z]{2,10}(?:-[a-z0-9]{1,15}){1,4}$/.test(value) &&
     !PSEUDO_REGION.test(value) &&
@@ -171,7 +171,7 @@ const MAY_HOLD_PASSWORD: Pick<ValueKind<string>, 'isSecret'> = {
   isSecret: (value) => value.includes('@') || value.includes('%'),
 }
 
-/** Base URL of a service, such as an STS endpoint. SDKs disagree about a path, so there is none. */
+/** Base URL of a service, such as an STS endpoint. SDKs disagree about a path, so it has none. */
 export const httpUrl = text(
   'an http or https URL without path, such as https://sts.example.com',
   (value) => {
@@ -188,7 +188,7 @@ export const httpsUrl = text(
   MAY_HOLD_PASSWORD,
 )
 
-/** A proxy that leads to STS by CONNECT. Everyone who may read a pod reads its environment, so no password is in it. */
+/** A proxy that leads to STS by CONNECT. Everyone who may read a pod reads its environment, so it has no password. */
 export const proxyUrl = text(
   'an http or https URL of host and port, without user, password or path, such as http://proxy.example.com:3128',
   (value) => httpUrl.parse(value) !== undefined && !value.includes('$'), // the guard compares it as it is

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { noteSaid } from '../test/leak-check.ts'
+import { recordOutput } from '../test/leak-check.ts'
 import { bundlePrograms } from '../tools/build/programs.ts'
 import { BEGINNINGS, COMMANDS } from './page-commands.test-data.ts'
 import { blocksIn, chapterOf, commandsIn, PAGES, read, REPOSITORY } from './pages.test-data.ts'
@@ -34,14 +34,14 @@ describe('the commands of the pages', () => {
     expect(read(entry.by)).toContain(entry.as)
   })
 
-  test('the list has no other', () => {
+  test('the list has no other command', () => {
     const commands = shown.map(({ command }) => command)
     expect(Object.keys(COMMANDS).filter((one) => !commands.includes(one))).toEqual([])
     for (const one of Object.keys(BEGINNINGS))
       expect(commands.some((command) => command.startsWith(one))).toBe(true)
   })
 
-  test('comments and continued lines are told from commands', () => {
+  test('comments and continued lines are not commands', () => {
     const block = { language: 'sh', text: '# why\na b   # c\nd \\\n  e # f\necho "x#y"\n' }
     expect(commandsIn(block)).toEqual(['a b', 'd e', 'echo "x#y"'])
   })
@@ -106,7 +106,7 @@ test('the webhook answers without a cluster', async () => {
   expect(script).not.toMatch(/npm|8443/)
   const child = spawn('sh', ['-ec', `${script}\nkill $!\nwait`], { cwd: REPOSITORY })
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
-  noteSaid(stdout + stderr)
+  recordOutput(stdout + stderr)
   const answer = /\{.*\}/.exec(stdout)?.[0] ?? stderr
   const { response } = JSON.parse(answer) as { response: { allowed: boolean; patch: string } }
   expect(response.allowed).toBe(true)

@@ -44,11 +44,6 @@ export function blocksIn(text: string): Block[] {
   )
 }
 
-/** A text without its fenced blocks and what is in backticks. */
-export function proseOf(text: string): string {
-  return text.replaceAll(/^ *```[^]*?^ *```$/gm, '').replaceAll(/`[^`\n]*`/g, '')
-}
-
 /** The commands of a shell block: one each, with continued lines joined and comments left out. */
 export function commandsIn({ text }: Block): string[] {
   return text

@@ -8,7 +8,7 @@ export const VERDICTS = join(ARTIFACTS, 'matrix.json')
 const verdict = z.object({
   app: z.string(),
   delivery: z.string(),
-  /** Of the SDK; empty where the app did not come so far as to say it. */
+  /** Of the SDK; empty if the app did not report it. */
   version: z.string(),
   works: z.boolean(),
 })
@@ -50,7 +50,7 @@ export function workedIn(verdicts: readonly Verdict[]): string[] {
  * The page e2e/REPORT.md.
  *
  * @param json as matrix.test.ts wrote it
- * @throws SyntaxError, ZodError where it is something else
+ * @throws SyntaxError, ZodError if it is something else
  */
 export function reportOf(json: string): string {
   const rows = z

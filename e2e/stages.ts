@@ -4,7 +4,7 @@ import { REPOSITORY } from './versions.ts'
 const NODE = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
 const JEST = ['node_modules/jest/bin/jest.js', '--config', 'e2e/jest.config.js']
 
-/** Runs Jest with these arguments on the cluster; gives its exit code. */
+/** Runs Jest with these arguments on the cluster; returns its exit code. */
 export function jest(host: Host, args: readonly string[]): Promise<number> {
   // Two at once share the terminal, so neither redraws it.
   const quiet = host.with({ CI: '1' })
@@ -13,7 +13,7 @@ export function jest(host: Host, args: readonly string[]): Promise<number> {
 
 /**
  * Runs the whole suite, in an order that keeps what disturbs away from what would notice. Each slow file
- * mostly waits, so it goes on beside a stage.
+ * mostly waits, so it runs beside a stage.
  *
  * @returns the exit code, 0 if every test passed
  */
@@ -25,7 +25,7 @@ export async function everyStage(host: Host): Promise<number> {
   const attacks = await stage('e2e/attacks/(?!flood)', '--maxWorkers=2')
   // They change the flags of webhook and authority, so one at a time.
   const certificates = await stage('e2e/certificates/')
-  // It wants every processor, so nothing else goes on meanwhile.
+  // It wants every processor, so nothing else runs meanwhile.
   const before = await outage
   const flood = await stage('e2e/attacks/flood')
   // It restarts the kubelet, which interrupts logs and exec; the faults use neither at length.

@@ -16,7 +16,7 @@ export const OLDEST_KUBERNETES = 'v1.30.14'
 /** What the modules in e2e/tools ask for. */
 export const GO = '1.26.8'
 
-/** Envoy of the examples of mutual TLS, where the machine has none. */
+/** Envoy of the examples of mutual TLS, if the machine has none. */
 export const ENVOY = '1.40.0'
 
 /** Node of the base image that is made here: the one that the checkout is built and tested with. */
@@ -31,7 +31,7 @@ export const IMAGES = {
   /** What kind v0.33.0 names as its own default. Kubernetes v1.37.0: no later patch is published. */
   kindPublished:
     'kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5',
-  /** What is made here where that one cannot be pulled. */
+  /** What is made here if that one cannot be pulled. */
   kindMade: `kindest/node:${KUBERNETES}`,
   /** Base of our own images, see the Dockerfile. */
   node: 'node:24-bookworm-slim',

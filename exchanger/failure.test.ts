@@ -2,8 +2,8 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { SidecarError, formatFailure, parseFailure } from './failure.ts'
 
-describe('a failure on its way to the resident process', () => {
-  test('is one line, and comes back as it was', () => {
+describe('a failure on its way to the sidecar', () => {
+  test('is one line, and is parsed unchanged', () => {
     fc.assert(
       fc.property(
         fc.constantFrom('token', 'transient', 'refused'),

@@ -20,7 +20,7 @@ afterEach(() => rm(folder, { recursive: true }))
 
 const messageFile = (): string => join(folder, 'termination-log')
 
-/** Advances until the wait is over, and says how it ended and after how long. */
+/** Advances until the wait is over; returns its result and duration. */
 async function outcome(
   delivery: 'process' | 'endpoint',
   before: (elapsedMs: number, clock: VirtualClock) => Promise<void> = () => Promise.resolve(),
@@ -60,7 +60,7 @@ describe('the gate', () => {
     expect(elapsedMs).toBeLessThan(5200)
   })
 
-  test('waits for the authorization, too, where apps need it', async () => {
+  test('waits for the authorization, too, if apps need it', async () => {
     const { reason, elapsedMs } = await outcome('endpoint', async (ms, clock) => {
       if (ms === 0) await publish(clock.now() + 600_000)
       if (ms === 3000) await writeFile(join(folder, 'authorization'), 'a'.repeat(43))
@@ -69,7 +69,7 @@ describe('the gate', () => {
     expect(elapsedMs).toBeGreaterThanOrEqual(3000)
   })
 
-  test('stays shut once the sidecar says why it gave up', async () => {
+  test('stays closed once the sidecar says why it gave up', async () => {
     const { reason, elapsedMs } = await outcome('process', async (ms) => {
       if (ms === 0) await writeFile(join(folder, 'termination-log'), '')
       if (ms === 2000) await writeFile(join(folder, 'termination-log'), 'AccessDenied: no')
@@ -88,14 +88,14 @@ describe('the gate', () => {
     ['lines', 'Code: one\ntwo'],
     ['more than a message', `Code: ${'a'.repeat(2048)}`],
     ['a message that is not whole yet', 'AccessDenied'],
-  ])('prints nothing of a file that is no message: %s', async (_, content) => {
+  ])('prints nothing of a file that is not a message: %s', async (_, content) => {
     const { reason } = await outcome('process', async (ms) => {
       if (ms === 0) await writeFile(messageFile(), content)
     })
     expect(reason).toBe('see the log of the sidecar')
   })
 
-  test('prints what the sidecar wrote, whatever STS had said', async () => {
+  test('prints the message of the sidecar, whatever STS responded', async () => {
     await writeFile(messageFile(), '')
     const error = new SidecarError('refused', 'AccessDenied', 'no\u001b[31m\nred', 'Look €.')
     await writeTerminationMessage(messageFile(), error)
@@ -103,14 +103,14 @@ describe('the gate', () => {
     expect(reason).toBe('AccessDenied: no [31m red. Hint: Look €.')
   })
 
-  test('the message is written into the file of the kubelet, and no other is made', async () => {
+  test('the message is written into the file of the kubelet, and no other file is created', async () => {
     const error = new SidecarError('refused', 'AccessDenied', 'no')
     await expect(writeTerminationMessage(messageFile(), error)).rejects.toMatchObject({
       code: 'ENOENT',
     })
   })
 
-  test('one look, for the startup probe: what is missing, and nothing of what has ended', async () => {
+  test('one check, for the startup probe: says what is missing, and ignores what has expired', async () => {
     const clock = new VirtualClock()
     const credentials = { ...CONFIG, credentialsFolder: folder, delivery: 'process' as const }
     const look = (): Promise<string | undefined> =>
@@ -122,7 +122,7 @@ describe('the gate', () => {
     expect(await look()).toBeUndefined()
   })
 
-  test('stays shut after 45 s', async () => {
+  test('stays closed after 45 s', async () => {
     const { reason, elapsedMs } = await outcome('process')
     expect(reason).toBe('see the log of the sidecar')
     expect(elapsedMs).toBeGreaterThanOrEqual(45_000)
@@ -152,7 +152,7 @@ describe('the gate of a sidecar with a certificate', () => {
     })
   })
 
-  test('waits for the credentials, too, where both are wanted', async () => {
+  test('waits for the credentials, too, if both are requested', async () => {
     const clock = new VirtualClock()
     const store = await openTlsFolder(folder, clock.now())
     await store.publish(certificateIssued(clock.now(), 1000))

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { serverNames } from '../authority/ca/own-certificate.ts'
 import { FLAGS, parseFlags } from '../authority/config.ts'
 import { AUTHORITY, CLUSTER_TRUST_BUNDLE, TRUST_BUNDLE } from '../contract/certificates.ts'
-import { EXCHANGER, WEBHOOK } from '../contract/names.ts'
+import { EXCHANGER, PROBES } from '../contract/names.ts'
 import { at, installed, INSTALLED } from './manifests.test-data.ts'
 
 /** The authority's manifests, held against its code. */
@@ -10,7 +10,7 @@ const deployment = installed('Deployment', AUTHORITY.service)
 const podSpec = at(deployment, 'spec', 'template', 'spec')
 const container = at(podSpec, 'containers', 0) as Record<string, unknown>
 
-test('the objects that flags and contract name are there', () => {
+test('the objects that flags and contract name exist', () => {
   const args = (container['args'] as string[]).join('\n')
   const settings = at(installed('ConfigMap', 'nocreds-settings'), 'data') as Record<string, string>
   expect(container['env']).toEqual([
@@ -47,11 +47,11 @@ test('ports, probes and NetworkPolicy', () => {
     metrics: AUTHORITY.metricsPort,
   })
   expect(at(container, 'readinessProbe', 'httpGet')).toEqual({
-    path: WEBHOOK.probes.ready,
+    path: PROBES.ready,
     port: 'metrics',
   })
   expect(at(container, 'livenessProbe', 'httpGet')).toEqual({
-    path: WEBHOOK.probes.live,
+    path: PROBES.live,
     port: 'metrics',
   })
   const ingress = at(installed('NetworkPolicy', AUTHORITY.service), 'spec', 'ingress', 0, 'ports')
@@ -113,7 +113,7 @@ describe('rights of the authority', () => {
   })
 })
 
-test('defaults suit each other', () => {
+test('defaults of the flags match', () => {
   expect(Object.keys(FLAGS)).toContain('trust-domain')
   expect(() => parseFlags([])).not.toThrow()
   expect(() => parseFlags(['--intermediate-lifetime-seconds', '86400'])).toThrow(/at least 4 times/)

@@ -6,7 +6,7 @@ import { decidePod } from '../webhook/admit/decide-pod.ts'
 import { podSchema, type Pod } from '../webhook/admit/pod.ts'
 
 /**
- * The cases of the guard about the sidecar, sent through the webhook as on a later pass: what the guard refuses is put back
+ * The cases of the guard about the sidecar, sent through the webhook as on a later pass: what the guard refuses is repaired
  * or denied, never left; what it admits is never denied.
  */
 const ROLE = 'arn:aws:iam::111122223333:role/team-a/app'
@@ -16,7 +16,7 @@ const CASES = readCases('exchangers').filter(
     from === 'process' && settings === undefined && namespace === undefined && pod === undefined,
 )
 
-/** The pod after the webhook; undefined where it denies it. */
+/** The pod after the webhook; undefined if it denies it. */
 function afterWebhook(raw: unknown): Pod | undefined {
   const facts = {
     pod: podSchema.parse(raw),
@@ -43,7 +43,7 @@ function exchangerOf({ spec }: Pod): unknown {
   return { ...found, env, volumeMounts }
 }
 
-test('the pod as it is has nothing to put back', () => {
+test('an unchanged pod has nothing to repair', () => {
   expect(afterWebhook(WRITTEN)).toEqual(WRITTEN)
   expect(CASES.length).toBeGreaterThan(120)
 })
@@ -51,7 +51,7 @@ test('the pod as it is has nothing to put back', () => {
 const named = (verdict: 'allowed' | 'denied'): (readonly [string, GuardCase])[] =>
   CASES.filter((one) => one.verdict === verdict).map((one) => [one.name, one])
 
-test.each(named('denied'))('refused by the guard, put back or denied here: %s', (_, one) => {
+test.each(named('denied'))('refused by the guard, repaired or denied here: %s', (_, one) => {
   const pod = afterWebhook(objectOf(one))
   if (pod === undefined) return
   expect(exchangerOf(pod)).toEqual(exchangerOf(WRITTEN))

@@ -26,7 +26,7 @@ function variablesOf(policy: Manifest): Record<string, string> {
   return Object.fromEntries(variables.map(({ name, expression }) => [name, expression]))
 }
 
-describe('where the policies hold', () => {
+describe('where the policies apply', () => {
   test.each(bindings)('$metadata.name', ({ metadata: { name }, spec }) => {
     // With parameters missing, the apiserver refuses all that a binding covers.
     expect(spec).toMatchObject({ policyName: name, validationActions: ['Deny'] })
@@ -95,7 +95,7 @@ whereKubectlIs('overlays of the guard', () => {
     }
   })
 
-  test('guard-warn refuses nothing, not even where the parameters are missing', () => {
+  test('guard-warn refuses nothing, not even if the parameters are missing', () => {
     const wanted = specs('guard').map((one) => {
       const spec = at(one, 'spec') as Record<string, unknown>
       if (at(one, 'kind') === 'ValidatingAdmissionPolicy') spec['failurePolicy'] = 'Ignore'

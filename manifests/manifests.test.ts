@@ -17,6 +17,7 @@ import {
   EXCHANGER,
   INJECTION_LABEL,
   PREFIX,
+  PROBES,
   TOKEN_VOLUME,
   WEBHOOK,
 } from '../contract/names.ts'
@@ -157,8 +158,8 @@ describe('names of the contract', () => {
     const ofCertManager = ['nocreds-ca', 'nocreds-self-signed', 'nocreds-webhook-certificate']
     const ofClientCa = ['nocreds-client-ca', 'nocreds-webhook-client-ca']
     const volumes = [TOKEN_VOLUME, CREDENTIALS_VOLUME, AUTHORITY_VOLUME, TLS_VOLUME]
-    const ours = [TRUST_BUNDLE.configMap, EXCHANGER.container]
-    const contract = [...volumes.map(({ name }) => name), ...ours]
+    const reserved = [TRUST_BUNDLE.configMap, EXCHANGER.container]
+    const contract = [...volumes.map(({ name }) => name), ...reserved]
     const used = found(/(?<![\w/])nocreds-[\w-]*\w/g)
     expect([...objects, ...ofOverlays, ...ofCertManager, ...ofClientCa, ...contract]).toEqual(
       expect.arrayContaining(used),
@@ -253,7 +254,7 @@ describe('Deployment', () => {
     expect(parseFlags(line)).toEqual(config)
   })
 
-  test('the objects that the webhook expects are there', () => {
+  test('the objects that the webhook expects exist', () => {
     const { namespace } = config
     for (const [kind, name] of [
       ['Service', config.service],
@@ -272,9 +273,9 @@ describe('Deployment', () => {
       metrics: WEBHOOK.metricsPort,
     })
     const probe = (name: string): unknown => at(webhookContainer, name, 'httpGet')
-    expect(probe('livenessProbe')).toEqual({ path: WEBHOOK.probes.live, port: 'metrics' })
-    expect(probe('startupProbe')).toEqual({ path: WEBHOOK.probes.live, port: 'metrics' })
-    expect(probe('readinessProbe')).toEqual({ path: WEBHOOK.probes.ready, port: 'metrics' })
+    expect(probe('livenessProbe')).toEqual({ path: PROBES.live, port: 'metrics' })
+    expect(probe('startupProbe')).toEqual({ path: PROBES.live, port: 'metrics' })
+    expect(probe('readinessProbe')).toEqual({ path: PROBES.ready, port: 'metrics' })
     const ingress = at(installed('NetworkPolicy', 'nocreds-webhook'), 'spec', 'ingress', 0, 'ports')
     expect((ingress as { port: number }[]).map(({ port }) => port)).toEqual([
       WEBHOOK.port,

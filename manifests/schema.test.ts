@@ -34,7 +34,7 @@ function departuresOfFields(value: object, type: string, path: string): string[]
   if (ofMap === undefined && attributes === undefined) return [`${path}: no model ${type}`]
   return Object.entries(value).flatMap(([key, inner]) => {
     const of = ofMap ?? attributes?.find(({ baseName }) => baseName === key)?.type
-    if (of === undefined) return [`${path}.${key} is no field of ${type}`]
+    if (of === undefined) return [`${path}.${key} is not a field of ${type}`]
     return departures(inner, of, `${path}.${key}`)
   })
 }
@@ -72,9 +72,9 @@ describe('schema of the manifests', () => {
   })
 
   test.each([
-    ['replicas: 2', 'replica: 2', 'spec.replica is no field of V1DeploymentSpec'],
+    ['replicas: 2', 'replica: 2', 'spec.replica is not a field of V1DeploymentSpec'],
     ['replicas: 2', "replicas: '2'", 'spec.replicas is "2"; allowed: number'],
-    ['containerPort: 8443', 'port: 8443', 'ports[0].port is no field of V1ContainerPort'],
+    ['containerPort: 8443', 'port: 8443', 'ports[0].port is not a field of V1ContainerPort'],
     ['drop: [ALL]', 'drop: ALL', 'capabilities.drop is "ALL"; allowed: Array<string>'],
   ])('tells %s from %s', (right, wrong, departure) => {
     const text = textOf('base/deployment.yaml')

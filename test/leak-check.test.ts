@@ -2,33 +2,33 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { LEDGER_ENV, noteSaid, noteSecret, reckon } from './leak-check.ts'
+import { LEAK_CHECK_ENV, recordOutput, recordSecret, findLeaks } from './leak-check.ts'
 
-const outer = process.env[LEDGER_ENV]
+const outer = process.env[LEAK_CHECK_ENV]
 let folder = ''
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'nocreds-ledger-test-'))
-  process.env[LEDGER_ENV] = folder
+  folder = mkdtempSync(join(tmpdir(), 'nocreds-leak-check-test-'))
+  process.env[LEAK_CHECK_ENV] = folder
 })
 
 afterEach(() => {
-  process.env[LEDGER_ENV] = outer
+  process.env[LEAK_CHECK_ENV] = outer
   rmSync(folder, { recursive: true })
 })
 
-test('a secret that was said is found, whatever came first, and not repeated', () => {
-  noteSaid('a line\nwith swordfish in it')
-  noteSecret('swordfish')
-  noteSecret('hidden')
-  expect(reckon(folder)).toEqual({
+test('a secret in the output is found in any order, and not repeated in the report', () => {
+  recordOutput('a line\nwith swordfish in it')
+  recordSecret('swordfish')
+  recordSecret('hidden')
+  expect(findLeaks(folder)).toEqual({
     secrets: 2,
-    said: 1,
+    lines: 1,
     leaks: ['a line\nwith █████ in it'],
   })
 })
 
-test('nothing said, nothing leaked', () => {
-  noteSecret('swordfish')
-  expect(reckon(folder)).toEqual({ secrets: 1, said: 0, leaks: [] })
+test('without output nothing is leaked', () => {
+  recordSecret('swordfish')
+  expect(findLeaks(folder)).toEqual({ secrets: 1, lines: 0, leaks: [] })
 })

@@ -36,7 +36,7 @@ describe('parseFlags', () => {
       'mesh-proxies': ['istio-proxy', 'linkerd-proxy'],
       'sts-http': 'refused',
       'accept-cluster-audience': 'false',
-      'certificate-door': 'auto',
+      'certificate-source': 'auto',
       'trust-bundle': 'config-map',
       'cluster-domain': 'cluster.local',
       'authority-url': 'https://nocreds-authority.nocreds-system.svc',
@@ -65,13 +65,13 @@ describe('parseFlags', () => {
     ['delivery', [...REQUIRED, '--default-delivery', 'x'], 'allowed: one of process, endpoint'],
     ['region', [...REQUIRED, '--default-region', 'x'], '--default-region is "x"'],
     ['sts endpoint', [...REQUIRED, '--sts-endpoint', 'ftp://x'], '--sts-endpoint is "ftp://x"'],
-    ['door', [...REQUIRED, '--certificate-door', 'x'], 'allowed: one of auto, authority, pod-'],
+    ['source', [...REQUIRED, '--certificate-source', 'x'], 'allowed: one of auto, authority, pod-'],
     ['authority', [...REQUIRED, '--authority-url', 'x'], '--authority-url is "x"'],
     ['authority by http', [...REQUIRED, '--authority-url', 'http://a'], 'allowed: an https URL'],
     [
       'sts by http',
       [...REQUIRED, '--sts-endpoint', 'http://sts.example.com'],
-      '--sts-endpoint is "http://sts.example.com", by which tokens and credentials travel in the clear; allowed: an https URL, or --sts-http accepted',
+      '--sts-endpoint is "http://sts.example.com", over which tokens and credentials are sent in clear text; allowed: an https URL, or --sts-http accepted',
     ],
     ['sts-http', [...REQUIRED, '--sts-http', 'yes'], 'allowed: one of refused, accepted'],
     [
@@ -116,9 +116,9 @@ describe('parseFlags', () => {
     [
       'a CA that only looks like one',
       [...REQUIRED, '--sts-ca=-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----'],
-      'block 1 of --sts-ca (stsCa of nocreds-settings) is no certificate',
+      'block 1 of --sts-ca (stsCa of nocreds-settings) is not a certificate',
     ],
-    ['pseudo-region', [...REQUIRED, '--default-region', 'aws-global'], 'no pseudo-region'],
+    ['pseudo-region', [...REQUIRED, '--default-region', 'aws-global'], 'not a pseudo-region'],
     ['cluster domain', [...REQUIRED, '--cluster-domain', 'A.b'], '--cluster-domain is "A.b"'],
     ['lifetime', [...REQUIRED, '--leaf-lifetime-seconds', '5'], 'whole seconds from 60'],
     [
@@ -138,7 +138,7 @@ describe('parseFlags', () => {
     )
   })
 
-  test('an STS by http where that is accepted, and by https in any case', () => {
+  test('an http STS if that is accepted, and an https one always', () => {
     const http = ['--sts-endpoint', 'http://sts.example.com', '--sts-http', 'accepted']
     expect(parseFlags([...REQUIRED, ...http])).toMatchObject({
       'sts-endpoint': 'http://sts.example.com',
@@ -180,7 +180,7 @@ describe('parseFlags', () => {
     })
   })
 
-  test('the user of the sidecar: an id, or what the platform gives', () => {
+  test('the user of the sidecar: an id, or what the platform sets', () => {
     for (const [text, user] of [
       ['1', 1],
       ['1000680000', 1_000_680_000],

@@ -1,3 +1,4 @@
+import { CERTIFICATE_SOURCES } from '../contract/certificate-source.ts'
 import { AUTHORITY } from '../contract/certificates.ts'
 import { DEFAULT_CLUSTER_DOMAIN } from '../contract/dns-names.ts'
 import { DEFAULT_EXCHANGER_RESOURCES, exchangerResources } from '../contract/exchanger-resources.ts'
@@ -25,15 +26,15 @@ export const FLAGS = {
   }),
   'exchanger-resources': flag(exchangerResources, {
     default: DEFAULT_EXCHANGER_RESOURCES,
-    help: 'requests and limits of the injected sidecar; what is not named is not set',
+    help: 'requests and limits of the injected sidecar; names that are absent are not set',
   }),
   'exchanger-user': flag(values.exchangerUser, {
     default: EXCHANGER.userId,
-    help: 'uid and gid of the injected sidecar; platform: neither is written, for platforms that give each namespace a range',
+    help: 'uid and gid of the injected sidecar; platform: neither is set, for platforms that give each namespace a range',
   }),
   'mesh-proxies': flag(values.containerNames, {
     default: DEFAULT_MESH_PROXIES,
-    help: 'native sidecars behind which the injected one starts: proxies of service meshes',
+    help: 'native sidecars after which the injected one starts: proxies of service meshes',
   }),
   tls: flag(values.oneOf('self-managed', 'files'), {
     default: 'self-managed',
@@ -62,7 +63,7 @@ export const FLAGS = {
   }),
   service: flag(values.objectName, {
     default: 'nocreds-webhook',
-    help: 'Service by which the apiserver calls it',
+    help: 'Service through which the apiserver calls it',
   }),
   'webhook-configuration': flag(values.objectName, {
     default: 'nocreds',
@@ -92,10 +93,10 @@ export const FLAGS = {
   }),
   'sts-http': flag(values.oneOf('refused', 'accepted'), {
     default: 'refused',
-    help: 'whether --sts-endpoint may be http: tokens and credentials then travel in the clear',
+    help: 'whether --sts-endpoint may be http: tokens and credentials are then sent in clear text',
   }),
   'sts-proxy': flag(values.proxyUrl, {
-    help: 'proxy through which sidecars reach STS (CONNECT); an http --sts-endpoint and the authority are reached without it',
+    help: 'proxy through which sidecars reach STS (CONNECT); not used for an http --sts-endpoint and the authority',
   }),
   'sts-no-proxy': flag(noProxy, { help: 'hosts that sidecars reach without --sts-proxy' }),
   'sts-ca': flag(caBundle, {
@@ -103,23 +104,23 @@ export const FLAGS = {
   }),
   'accept-cluster-audience': flag(values.flag, {
     default: 'false',
-    help: "whether to serve although the apiserver's own audience is a guarded one, so that every pod has a token for it",
+    help: "true: serve even if the apiserver's own audience is guarded, so that every pod has a token for it",
   }),
-  'certificate-door': flag(values.oneOf('auto', 'authority', 'pod-certificate'), {
+  'certificate-source': flag(values.oneOf('auto', ...CERTIFICATE_SOURCES), {
     default: 'auto',
-    help: 'who issues certificates: the authority of nocreds, asked by the sidecar, or asked by the kubelet (PodCertificateRequest); auto, at start: by the kubelet if the apiserver serves that and every node is 1.37 or newer',
+    help: 'where certificates come from: authority: the sidecar asks the authority of nocreds; pod-certificate: the kubelet does, by PodCertificateRequests; auto, decided at start: pod-certificate if the apiserver serves these and every node is 1.37 or newer',
   }),
   'trust-bundle': flag(values.oneOf(...TRUST_BUNDLE_SOURCES, 'auto'), {
     default: 'config-map',
-    help: 'what volumes take the trust bundle from; auto: ClusterTrustBundle if the apiserver serves it and every node is 1.37 or newer',
+    help: 'object from which volumes take the trust bundle; auto: ClusterTrustBundle if the apiserver serves it and every node is 1.37 or newer',
   }),
   'authority-url': flag(values.httpsUrl, {
     default: `https://${AUTHORITY.host}`,
-    help: 'authority that sidecars ask for certificates; another one must be authorityUrl of nocreds-settings, too',
+    help: 'authority that sidecars ask for certificates; must equal authorityUrl of nocreds-settings',
   }),
   'cluster-domain': flag(values.clusterDomain, {
     default: DEFAULT_CLUSTER_DOMAIN,
-    help: "domain of the cluster's own DNS names; must be clusterDomain of nocreds-settings",
+    help: "domain of the cluster's own DNS names; must equal clusterDomain of nocreds-settings",
   }),
   'log-level': flag(values.oneOf(...LOG_LEVELS), {
     default: 'info',
@@ -140,12 +141,12 @@ export function parseFlags(argv: readonly string[]): WebhookConfig {
   return config
 }
 
-/** Flags that make sense, or are allowed, only together. */
+/** Checks flags that are allowed only together. */
 function refuseContradictions(config: WebhookConfig): void {
   const endpoint = config['sts-endpoint']
   if (endpoint?.startsWith('http:') === true && config['sts-http'] !== 'accepted') {
     throw new UsageError(
-      `--sts-endpoint is ${JSON.stringify(endpoint)}, by which tokens and credentials travel in the clear; allowed: an https URL, or --sts-http accepted (stsHttp of nocreds-settings)`,
+      `--sts-endpoint is ${JSON.stringify(endpoint)}, over which tokens and credentials are sent in clear text; allowed: an https URL, or --sts-http accepted (stsHttp of nocreds-settings)`,
     )
   }
   refuseUnusableRoute({

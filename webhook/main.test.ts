@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { throwawayCertificate } from '../test/fakes/throwaway-certificate.ts'
 import { podReview } from '../test/fakes/webhook-answers.ts'
-import { noteSaid } from '../test/leak-check.ts'
+import { recordOutput } from '../test/leak-check.ts'
 import { bundlePrograms } from '../tools/build/programs.ts'
 
 /** The built program, as an operator runs it. */
@@ -38,7 +38,7 @@ async function outcomeOf(
     text(child.stderr!),
     once(child, 'close') as Promise<[number | null]>,
   ])
-  noteSaid(stdout + stderr)
+  recordOutput(stdout + stderr)
   return { code, stdout, stderr }
 }
 
@@ -79,7 +79,7 @@ describe('the command line', () => {
       '--tls-cert /c cannot be read: ENOENT',
     ],
   ]
-  test.each(BAD)('%j ends with exit code 2', async (flags, message) => {
+  test.each(BAD)('%j exits with code 2', async (flags, message) => {
     const ports = flags.includes('--objects') ? ['--port', '0', '--metrics-port', '0'] : []
     const { code, stderr } = await outcomeOf(start(...flags, ...ports))
     expect(stderr).toContain(message)
@@ -93,7 +93,7 @@ describe('the command line', () => {
   })
 })
 
-test('answers a review, logs one line for it, and ends on SIGTERM with exit code 0', async () => {
+test('answers a review, logs one line for it, and exits with code 0 on SIGTERM', async () => {
   const { caPem, certPem, keyPem } = await throwawayCertificate(['127.0.0.1'])
   await writeFile(join(folder, 'tls.crt'), certPem)
   await writeFile(join(folder, 'tls.key'), keyPem)
@@ -113,7 +113,7 @@ test('answers a review, logs one line for it, and ends on SIGTERM with exit code
   const lines: Record<string, unknown>[] = []
   const port = await new Promise<number>((resolve) => {
     createInterface({ input: child.stdout! }).on('line', (line) => {
-      noteSaid(line)
+      recordOutput(line)
       const fields = JSON.parse(line) as Record<string, unknown>
       lines.push(fields)
       if (fields['msg'] === 'webhook listening') resolve(Number(fields['port']))

@@ -19,7 +19,7 @@ await runProgram({
   },
 })
 
-/** Loaded only where there is a cluster: the library takes most of the start and of the memory. */
+/** Loaded only if there is a cluster: the library takes most of the startup time and of the memory. */
 async function connect(): Promise<KubeClient> {
   const { createKubeClient, loadKubeConfig } = await import('../shared/server/kube/kube.ts')
   return createKubeClient(loadKubeConfig())

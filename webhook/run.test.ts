@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { realClock, sleep } from '../shared/base/clock.ts'
 import type { RunningServers } from '../shared/server/servers.ts'
 import { podReview, recordedDeps } from '../test/fakes/webhook-answers.ts'
-import { noteSecret } from '../test/leak-check.ts'
+import { recordSecret } from '../test/leak-check.ts'
 import { parseFlags } from './config.ts'
 import { startWebhook } from './run.ts'
 import { createCa, issueLeaf, type Issued } from './tls/certificates.ts'
@@ -39,7 +39,7 @@ async function writeLeaf(): Promise<string> {
     nowMs: Date.now(),
     lifetimeSeconds: 3600,
   })
-  noteSecret(leaf.keyPem.split('\n')[1] ?? '')
+  recordSecret(leaf.keyPem.split('\n')[1] ?? '')
   await writeFile(join(folder, 'tls.key'), leaf.keyPem)
   await writeFile(join(folder, 'tls.crt'), leaf.certPem)
   return leaf.certPem
@@ -102,7 +102,7 @@ describe('the webhook, standalone', () => {
     expect((await fetch(`${ops}/livez`)).status).toBe(200)
     const metrics = await (await fetch(`${ops}/metrics`)).text()
     expect(metrics).toContain('nocreds_cache_objects{kind="ServiceAccount"} 5')
-    expect(metrics).toMatch(/nocreds_certificate_expiry_timestamp_seconds \d{10}/)
+    expect(metrics).toMatch(/nocreds_webhook_certificate_expiry_timestamp_seconds \d{10}/)
     expect((await fetch(`${ops}/else`)).status).toBe(404)
   })
 
@@ -169,7 +169,7 @@ describe('the webhook, standalone', () => {
     await expect(handshake('TLSv1.1')).rejects.toThrow()
   })
 
-  test('becomes unready and closes when it is told to stop', async () => {
+  test('becomes unready and closes on stop', async () => {
     await writeLeaf()
     const running = await start()
     webhook = undefined

@@ -5,7 +5,7 @@ import type { KubeClient } from '../shared/server/kube/kube-client.ts'
 import { openServers, type RunningServers } from '../shared/server/servers.ts'
 import type { Settings } from './admit/decide-pod.ts'
 import { createCachedReader } from './cluster/cached-reader.ts'
-import { findCertificateDoor, findTrustBundle } from './cluster/certificate-door.ts'
+import { findCertificateSource, findTrustBundle } from './cluster/certificate-source.ts'
 import { readObjects } from './cluster/objects-file.ts'
 import { OWN_TOKEN_FILE } from './cluster/own-audience.ts'
 import type { ClusterReader } from './cluster/types.ts'
@@ -16,7 +16,7 @@ import { isClusterAudienceGuarded, warnOfDefaultDelivery } from './start-checks.
 import { watchClientCa } from './tls/client-ca.ts'
 import { createFilesSource } from './tls/files.ts'
 import { createSelfManagedSource } from './tls/self-managed.ts'
-import type { CertificateSource } from './tls/source.ts'
+import type { ServingCertificateSource } from './tls/source.ts'
 
 export interface WebhookDeps {
   readonly clock: Clock
@@ -24,7 +24,7 @@ export interface WebhookDeps {
   readonly log: Logger
   /** Undefined in standalone mode with certificate files: then no cluster is needed. */
   readonly kube: KubeClient | undefined
-  /** The webhook's own token; where the kubelet puts it, if not said otherwise. */
+  /** The webhook's own token; default: where the kubelet puts it. */
   readonly ownTokenFile?: string
 }
 
@@ -32,7 +32,7 @@ export interface WebhookDeps {
  * Starts the webhook: probes at once, admission as soon as there is a certificate. Ready once
  * certificate, caBundle and caches are in place.
  *
- * @throws UsageError for flags that turn out not to work; Node's error for a port that is taken
+ * @throws UsageError for flags that do not work; Node's error for a port in use
  */
 export async function startWebhook(
   config: WebhookConfig,
@@ -40,7 +40,7 @@ export async function startWebhook(
 ): Promise<RunningServers> {
   const { clock, log } = deps
   const certificates = openCertificates(config, deps)
-  const isGuarded = await looksGuarded(config, deps)
+  const isGuarded = await runStartChecks(config, deps)
   const metrics: Metrics = createMetrics({
     cacheObjects: () => cluster.reader.counts(),
     namespacesOutOfSync: () => cluster.namespacesOutOfSync(),
@@ -62,7 +62,7 @@ export async function startWebhook(
     throw error
   })
   const settings = settingsOf(config, {
-    certificateDoor: await findCertificateDoor(config['certificate-door'], deps),
+    certificateSource: await findCertificateSource(config['certificate-source'], deps),
     trustBundle: await findTrustBundle(config['trust-bundle'], deps),
   })
   const answering = { cluster: cluster.reader, settings, metrics, log, clock }
@@ -82,14 +82,14 @@ export async function startWebhook(
   })
 }
 
-/** What is known of the cluster before anything is served. */
-function looksGuarded(config: WebhookConfig, { log, ...deps }: WebhookDeps): Promise<boolean> {
+/** Checks of the cluster before anything is served. */
+function runStartChecks(config: WebhookConfig, { log, ...deps }: WebhookDeps): Promise<boolean> {
   warnOfDefaultDelivery(config, log)
   if (deps.kube === undefined) return Promise.resolve(false)
   return isClusterAudienceGuarded(config, deps.ownTokenFile ?? OWN_TOKEN_FILE, log)
 }
 
-type FoundSources = Pick<Settings, 'certificateDoor' | 'trustBundle'>
+type FoundSources = Pick<Settings, 'certificateSource' | 'trustBundle'>
 
 function settingsOf(config: WebhookConfig, found: FoundSources): Settings {
   return {
@@ -114,7 +114,7 @@ function settingsOf(config: WebhookConfig, found: FoundSources): Settings {
 
 interface OpenCluster {
   readonly reader: ClusterReader
-  /** Namespaces whose label is not what their annotations demand. */
+  /** Namespaces whose label is not what their annotations require. */
   namespacesOutOfSync(): number
   stop(): void
 }
@@ -128,7 +128,7 @@ async function openCluster(
     const reader = await readObjects(config.objects)
     return { reader, namespacesOutOfSync: () => 0, stop: () => undefined }
   }
-  if (kube === undefined) throw new UsageError('without --objects a cluster is needed')
+  if (kube === undefined) throw new UsageError('a cluster is needed without --objects')
   const noteLabel = metrics.countLabel.bind(metrics)
   const noteFromMemory = metrics.countFromMemory.bind(metrics)
   const reader = createCachedReader({ ...deps, kube, noteLabel, noteFromMemory })
@@ -145,7 +145,7 @@ async function openCluster(
 function openCertificates(
   config: WebhookConfig,
   { kube, clock, log }: WebhookDeps,
-): CertificateSource {
+): ServingCertificateSource {
   const { 'tls-cert': certFile, 'tls-key': keyFile } = config
   if (certFile !== undefined && keyFile !== undefined) {
     return createFilesSource({ certFile, keyFile, clock, log })
@@ -164,7 +164,7 @@ function openCertificates(
   })
 }
 
-/** Both sides of the server's TLS: its own certificate, and whose callers it lets in. */
+/** Both sides of the server's TLS: its own certificate, and the CAs of accepted clients. */
 interface Tls {
   current(): ServerTls
   onChange(listener: () => void): void
@@ -174,25 +174,25 @@ interface Tls {
 async function startTls(
   config: WebhookConfig,
   { clock, log }: WebhookDeps,
-  certificates: CertificateSource,
+  certificates: ServingCertificateSource,
 ): Promise<Tls> {
   const file = config['client-ca']
-  const callers = file === undefined ? undefined : watchClientCa(file, clock, log)
-  await callers?.start()
+  const clientCa = file === undefined ? undefined : watchClientCa(file, clock, log)
+  await clientCa?.start()
   await certificates.start()
   return {
     current() {
       const serving = certificates.current()
-      const ca = callers?.current()?.bundlePem
+      const ca = clientCa?.current()?.bundlePem
       return { cert: serving?.certPem, key: serving?.keyPem, ...(ca === undefined ? {} : { ca }) }
     },
     onChange(listener) {
       certificates.onChange(listener)
-      callers?.onChange(listener)
+      clientCa?.onChange(listener)
     },
     stop() {
       certificates.stop()
-      callers?.stop()
+      clientCa?.stop()
     },
   }
 }

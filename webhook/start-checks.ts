@@ -6,9 +6,9 @@ import type { WebhookConfig } from './config.ts'
 
 /**
  * Whether the apiserver's own audience is one that nocreds guards. Then every pod has a token for STS, or
- * for the authority, without asking for one, and neither webhook nor guard can tell.
+ * for the authority, without requesting one, and neither webhook nor guard can detect that.
  *
- * Says so in the log, loudly.
+ * Logs an error if so.
  *
  * @param tokenFile the webhook's own token
  */
@@ -19,7 +19,7 @@ export async function isClusterAudienceGuarded(
 ): Promise<boolean> {
   const audiences = await ownAudiences(tokenFile)
   if (audiences === undefined) {
-    log.warn({ tokenFile }, "cannot tell the apiserver's own audience: no token with one is there")
+    log.warn({ tokenFile }, "apiserver's own audience unknown: no token with audiences")
     return false
   }
   const guarded = [config.audience, AUTHORITY.audience].filter((one) => audiences.includes(one))
@@ -30,12 +30,12 @@ export async function isClusterAudienceGuarded(
       clusterAudiences: audiences.join(' '),
       accepted: config['accept-cluster-audience'],
     },
-    "the apiserver's own audience is guarded: the default token of every pod is one for STS or the authority, whatever a namespace permits. Use another client ID in IAM and as audience of nocreds-settings, or take it out of the apiserver's --api-audiences; --accept-cluster-audience true serves all the same",
+    "the apiserver's own audience is guarded: the default token of every pod is one for STS or the authority, whatever a namespace permits. Use another client ID in IAM and as audience of nocreds-settings, or remove it from the apiserver's --api-audiences; --accept-cluster-audience true serves anyway",
   )
   return true
 }
 
-/** Says what the default delivery needs, where that is more than the flag. */
+/** Warns if the default delivery needs more than the flag. */
 export function warnOfDefaultDelivery(config: WebhookConfig, log: Logger): void {
   if (config['default-delivery'] !== 'web-identity') return
   log.warn(

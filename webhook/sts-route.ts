@@ -4,7 +4,7 @@ import { noProxyEntries } from '../contract/sts-route.ts'
 import { messageOf, UsageError } from '../shared/base/errors.ts'
 import { splitPem } from '../shared/x509/pem.ts'
 
-/** How sidecars reach STS, as the flags say it. */
+/** How sidecars reach STS, by the flags. */
 interface StsRoute {
   readonly proxy: string | undefined
   readonly noProxy: string | undefined
@@ -13,8 +13,8 @@ interface StsRoute {
 }
 
 /**
- * What the form of the flags does not show, and no pod should be the first to find: each block is a certificate,
- * each range a range.
+ * Checks beyond the syntax of the flags, so that no pod is the first to fail: each block is a certificate, each
+ * range is valid.
  *
  * @throws UsageError that names the flag, the setting and what is allowed
  */
@@ -35,7 +35,7 @@ export function refuseUnusableRoute({ proxy, noProxy, ca }: StsRoute): void {
       new X509Certificate(pem)
     } catch (error) {
       throw new UsageError(
-        `block ${index + 1} of --sts-ca (stsCa of nocreds-settings) is no certificate: ${messageOf(error)}; allowed: CA certificates in PEM`,
+        `block ${index + 1} of --sts-ca (stsCa of nocreds-settings) is not a certificate: ${messageOf(error)}; allowed: CA certificates in PEM`,
       )
     }
   }

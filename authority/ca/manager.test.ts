@@ -87,7 +87,7 @@ test('replicas that start at once share one CA: the first to write wins', async 
   expect(lines.filter(({ step, wrote }) => step === 'reset' && wrote === true)).toHaveLength(1)
 })
 
-test('a Secret that cannot be used stops nothing that works and is left as it is', async () => {
+test('an invalid Secret is left unchanged and does not stop the active CA', async () => {
   const one = keeper()
   await one.check()
   const before = one.current()
@@ -115,7 +115,7 @@ describe('a CA of the operator', () => {
     )
   })
 
-  test('that replaces another: the old root stays until the last leaf below it has ended', async () => {
+  test('that replaces another: the old root stays until the last leaf below it has expired', async () => {
     const [before, after] = [await ownCa(), await ownCa()]
     write(before)
     const [one, other] = [keeper(), keeper()]
@@ -136,7 +136,7 @@ describe('a CA of the operator', () => {
   })
 })
 
-/** Whether a client that trusts the bundle alone takes the certificate of the authority's server. */
+/** Whether a client that trusts only the bundle accepts the certificate of the authority's server. */
 function takes(bundlePem: string, { certPem }: { readonly certPem: string }): boolean {
   const chain = splitPem(certPem).map((pem) => new X509Certificate(pem))
   const roots = splitPem(bundlePem).map((pem) => new X509Certificate(pem))
@@ -152,7 +152,7 @@ function takes(bundlePem: string, { certPem }: { readonly certPem: string }): bo
 describe('the server certificate while the root is replaced', () => {
   const LEAF_MS = POLICY.leafLifetimeSeconds * 1000
 
-  test('is good for who knows the old root alone, for the life of a leaf, and for who knows both', async () => {
+  test('is valid for clients with only the old root, for the lifetime of a leaf, and for clients with both', async () => {
     const one = keeper()
     await one.check()
     const old = one.current()!.bundlePem
@@ -195,7 +195,7 @@ describe('the server certificate while the root is replaced', () => {
     expect(takes(after['ca.crt']!, one.current()!.server)).toBe(true)
   })
 
-  test('is below the new root at once where the old one is trusted no more', async () => {
+  test('is issued from the new root immediately if the old one is no longer trusted', async () => {
     const one = keeper()
     await one.check()
     const old = one.current()!.bundlePem
@@ -205,7 +205,7 @@ describe('the server certificate while the root is replaced', () => {
     expect([takes(old, server), takes(bundlePem, server)]).toEqual([false, true])
   })
 
-  test('follows the intermediate at once where the root stays', async () => {
+  test('follows the intermediate immediately if the root stays', async () => {
     const one = keeper()
     await one.check()
     await clock.advance(((POLICY.intermediateLifetimeSeconds * 2) / 3) * 1000)
@@ -235,7 +235,7 @@ test('the server certificate is for the names of the Service and is renewed in t
   expect(second.expiresAtMs).toBeGreaterThan(first.expiresAtMs)
 })
 
-test('a renewed server certificate reaches new connections and leaves open ones alone', async () => {
+test('a renewed server certificate is used for new connections and does not affect open ones', async () => {
   clock = new VirtualClock(Date.now() - (POLICY.leafLifetimeSeconds * 1000) / 2)
   const one = keeper()
   await one.check()

@@ -50,7 +50,7 @@ function leafOf(state: CaState, nowMs: number): Held {
   return { chain: splitPem(chainPem).map((pem) => new X509Certificate(pem)), endsMs: notAfterMs }
 }
 
-/** As a peer does it: each link signed by the next, the last by a root that is trusted, all in time. */
+/** As a peer verifies it: each certificate signed by the next, the last one by a trusted root, none expired. */
 function accepts(bundlePem: string, { chain }: Held, nowMs: number): boolean {
   const roots = splitPem(bundlePem).map((pem) => new X509Certificate(pem))
   const isInTime = (one: X509Certificate): boolean =>
@@ -63,7 +63,7 @@ function accepts(bundlePem: string, { chain }: Held, nowMs: number): boolean {
 }
 
 describe('three years', () => {
-  test('every leaf is good for its whole life, with any bundle of the last quarter of an hour', async () => {
+  test('every leaf is valid for its whole lifetime, with any bundle of the last 15 minutes', async () => {
     let state: CaState | undefined
     let held: Held[] = []
     let oldBundle = ''
@@ -108,7 +108,7 @@ describe('steps', () => {
     expect(isSignedBy(issuer.certificate, roots[0]!)).toBe(true)
   })
 
-  test('a new root joins first; the intermediate follows an overlap later; then the old root goes', async () => {
+  test('a new root is added first, the intermediate follows after the overlap, then the old root is removed', async () => {
     const first = await settle(undefined, START_MS)
     const dueMs = START_MS + (365 * DAY_MS * 2) / 3
     const renewed = { ...first, ...(await freshIntermediate(first, dueMs - HOUR_MS)) }
@@ -132,7 +132,7 @@ describe('steps', () => {
     return { chainPem: issuer.chainPem, keyPem: keyPemOf(issuer.key) }
   }
 
-  test('a CA of the operator is kept, and the roots it replaced stay until their last leaf has ended', async () => {
+  test('a CA of the operator is kept, and the replaced roots stay until their last leaf has expired', async () => {
     const own = async (): Promise<CaState> => {
       const { rootsPem, chainPem, keyPem } = await applyStep(
         'reset',

@@ -14,7 +14,7 @@ function codeOf(act: () => unknown): string {
 }
 
 describe('the body', () => {
-  test('whatever is sent is taken or refused, and never crashes it', () => {
+  test('everything that is sent is accepted or refused, and never crashes it', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
         expect(['request-invalid', 'duration-out-of-bounds']).toContain(
@@ -37,7 +37,7 @@ describe('the body', () => {
     expect(codeOf(() => readBody(JSON.stringify({ csr: 'x', durationSeconds })))).toBe(expected)
   })
 
-  test('a CSR above its bound is refused before it is looked at', () => {
+  test('a CSR over the limit is refused before it is parsed', () => {
     const text = JSON.stringify({ csr: 'x'.repeat(16_385), durationSeconds: 3600 })
     expect(codeOf(() => readBody(text))).toBe('request-invalid')
   })

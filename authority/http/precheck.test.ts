@@ -17,7 +17,7 @@ function outcome(token: string): string {
   }
 }
 
-describe('a token that is asked about', () => {
+describe('a reviewed token', () => {
   test('is one for the authority that is not expired', () => {
     expect(outcome(TOKEN)).toBe('plausible')
     expect(outcome(plausibleToken('x', { aud: 'nocreds.dev/authority' }))).toBe('plausible')

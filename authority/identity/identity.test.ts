@@ -25,7 +25,7 @@ function codeOf(act: () => unknown): string {
   return 'taken'
 }
 
-test('who a pod is comes from the reviewed token alone', () => {
+test('the identity of a pod is only from the reviewed token', () => {
   expect(identityFrom(statusOf(reviewed()), TOKEN)).toEqual(IDENTITY)
 })
 
@@ -54,7 +54,7 @@ describe('a token is refused', () => {
   })
 })
 
-describe('a token that the apiserver takes', () => {
+describe('a token that the apiserver accepts', () => {
   const decided = (token: string): string => codeOf(() => identityFrom(statusOf(reviewed()), token))
   const claims = (text: string): string => `a.${Buffer.from(text).toString('base64url')}.b`
 
@@ -67,8 +67,8 @@ describe('a token that the apiserver takes', () => {
     ['token-invalid', 'without iat', claims('{"exp":1}')],
     ['token-invalid', 'without exp', claims('{"iat":1}')],
     ['token-invalid', 'with an exp in words', claims('{"iat":1,"exp":"2"}')],
-    ['token-invalid', 'with an exp that is no number', claims('{"iat":1,"exp":1e999}')],
-    ['token-invalid', 'that is no JWT', 'opaque'],
+    ['token-invalid', 'with an exp that is not a number', claims('{"iat":1,"exp":1e999}')],
+    ['token-invalid', 'that is not a JWT', 'opaque'],
     ['token-invalid', 'whose claims are no object', claims('null')],
   ])('%s: %s', (expected, _, token) => {
     expect(decided(token)).toBe(expected)

@@ -2,10 +2,10 @@ import { X509Certificate } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { POD, writePod } from '../../test/fakes/authority-cluster.ts'
-import { AuthorityStage, soon } from '../../test/fakes/authority-stage.ts'
+import { AuthorityHarness, soon } from '../../test/fakes/authority-harness.ts'
 import { csrDer, newP256 } from '../../test/fakes/csr.ts'
 
-let stage: AuthorityStage
+let harness: AuthorityHarness
 
 const DNS_NAMES = 'nocreds.dev/certificate-dns-names'
 type Annotations = Readonly<Record<string, string>>
@@ -18,21 +18,21 @@ function writeAsking(
   const userAnnotations =
     Object.keys(annotations).length === 0 ? {} : { userAnnotations: annotations }
   const podCertificate = { signerName, keyType: 'ECDSAP256', ...userAnnotations }
-  writePod(stage.api, { spec: { volumes: [{ projected: { sources: [{ podCertificate }] } }] } })
+  writePod(harness.api, { spec: { volumes: [{ projected: { sources: [{ podCertificate }] } }] } })
 }
 
 beforeEach(async () => {
-  stage = await AuthorityStage.open()
+  harness = await AuthorityHarness.open()
   writeAsking()
 })
 
-afterEach(() => stage.close())
+afterEach(() => harness.close())
 
-describe('a kubelet asks', () => {
+describe('a kubelet sends a request', () => {
   const pathOf = (name: string): string =>
     `/apis/certificates.k8s.io/v1/namespaces/team-a/podcertificaterequests/${name}`
   const write = (spec: object, name = 'one'): void => {
-    stage.api.store.write(pathOf(name), {
+    harness.api.store.write(pathOf(name), {
       metadata: { name, namespace: 'team-a', uid: `pcr-${name}` },
       spec: {
         signerName: AUTHORITY.signerName,
@@ -48,10 +48,10 @@ describe('a kubelet asks', () => {
     })
   }
   const statusOf = (name = 'one'): Record<string, unknown> =>
-    stage.api.store.present(pathOf(name))['status'] as Record<string, unknown>
+    harness.api.store.present(pathOf(name))['status'] as Record<string, unknown>
 
   test('and finds the certificate in the status, once, from either replica', async () => {
-    await Promise.all([stage.start(), stage.start()])
+    await Promise.all([harness.start(), harness.start()])
     const unverifiedUserAnnotations = { [DNS_NAMES]: '{pod}.web.team-a.svc, a.example.com' }
     writeAsking(unverifiedUserAnnotations)
     write({ unverifiedUserAnnotations })
@@ -73,12 +73,12 @@ describe('a kubelet asks', () => {
     ])
     // Written once the apiserver's answer is there.
     await soon(() => {
-      expect(stage.linesOf('issued')).toHaveLength(1)
+      expect(harness.linesOf('issued')).toHaveLength(1)
     })
   })
 
-  test('and so do a hundred at once, none of which waits for the next look', async () => {
-    await stage.start()
+  test('and so do a hundred at once, without waiting for the next retry', async () => {
+    await harness.start()
     const names = Array.from({ length: 100 }, (_, index) => `r${index}`)
     for (const name of names) write({}, name)
     await soon(() => {
@@ -96,8 +96,8 @@ describe('a kubelet asks', () => {
     ['PodGone', { serviceAccountName: 'other' } as object],
     ['NodeMismatch', { nodeName: 'node-2' } as object],
     ['NodeMismatch', { nodeName: undefined } as object],
-  ])('and is denied for good: %s', async (reason, spec) => {
-    await stage.start()
+  ])('and is denied permanently: %s', async (reason, spec) => {
+    await harness.start()
     writeAsking(spec.unverifiedUserAnnotations)
     write(spec)
     await soon(() => {
@@ -110,7 +110,7 @@ describe('a kubelet asks', () => {
     [
       'never asked',
       () => {
-        writePod(stage.api, {})
+        writePod(harness.api, {})
       },
       {},
     ],
@@ -138,7 +138,7 @@ describe('a kubelet asks', () => {
   ])(
     'and is denied for a pod that %s: someone else wrote the request',
     async (_, prepare, spec) => {
-      await stage.start()
+      await harness.start()
       prepare()
       write(spec)
       await soon(() => {
@@ -149,9 +149,9 @@ describe('a kubelet asks', () => {
     },
   )
 
-  test('by what has no spec at all: that request is denied, and the next one is answered', async () => {
-    await stage.start()
-    stage.api.store.write(pathOf('none'), {
+  test('without a spec: that request is denied, and the next one is processed', async () => {
+    await harness.start()
+    harness.api.store.write(pathOf('none'), {
       metadata: { name: 'none', namespace: 'team-a' },
       spec: { signerName: AUTHORITY.signerName },
     })
@@ -162,12 +162,13 @@ describe('a kubelet asks', () => {
     })
   })
 
-  test('while the apiserver refuses reads: the request stays open and is tried again', async () => {
-    await stage.start()
-    stage.api.fault = ({ path }) => (path.endsWith('/podcertificaterequests/one') ? 500 : undefined)
+  test('while the apiserver refuses reads: the request stays pending and is retried', async () => {
+    await harness.start()
+    harness.api.fault = ({ path }) =>
+      path.endsWith('/podcertificaterequests/one') ? 500 : undefined
     write({})
     await soon(() => {
-      expect(stage.linesOf('refused')).toMatchObject([{ reason: 'apiserver-unreachable' }])
+      expect(harness.linesOf('refused')).toMatchObject([{ reason: 'apiserver-unreachable' }])
     })
     expect(statusOf()).toEqual({})
   })

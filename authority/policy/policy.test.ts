@@ -23,9 +23,9 @@ function decide(name: string, { namespace = 'team-a', expression, settings }: Gi
   const annotations = expression === undefined ? {} : { [PERMITTED_DNS_NAMES]: expression }
   const labels = { [INJECTION_LABEL.key]: INJECTION_LABEL.value }
   try {
-    const wish = { identity, dnsNames: [name], uris: [] }
+    const request = { identity, dnsNames: [name], uris: [] }
     return requirePermitted(
-      wish,
+      request,
       { metadata: { labels, annotations } },
       { ...SETTINGS, ...settings },
     )
@@ -65,7 +65,7 @@ describe('names', () => {
     expect(decide('web.team-a.svc.cluster.local', { settings })).toBe('name-not-permitted')
   })
 
-  test('the authority own names are given to nobody, whatever is permitted', () => {
+  test('the authority`s own names are never issued, whatever is permitted', () => {
     for (const name of serverNames(SETTINGS)) {
       // Of one label it is the authority's in its own namespace alone.
       const namespaces = name.includes('.')
@@ -77,7 +77,7 @@ describe('names', () => {
     }
   })
 
-  test('without an expression, no name leads out of the namespace', () => {
+  test('without an expression, no name of another namespace is permitted', () => {
     const label = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}[a-z0-9]$/)
     fc.assert(
       fc.property(fc.array(label, { minLength: 2, maxLength: 5 }), (labels) => {

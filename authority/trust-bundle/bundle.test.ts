@@ -4,39 +4,39 @@ import { TRUST_BUNDLE } from '../../contract/certificates.ts'
 import { INJECTION_LABEL } from '../../contract/names.ts'
 import type { StoredObject } from '../../test/fakes/apiserver-store.ts'
 import { writeNamespace } from '../../test/fakes/authority-cluster.ts'
-import { AuthorityStage, soon } from '../../test/fakes/authority-stage.ts'
+import { AuthorityHarness, soon } from '../../test/fakes/authority-harness.ts'
 
 const EVIL = '-----BEGIN CERTIFICATE-----\nEVIL\n-----END CERTIFICATE-----\n'
 const FINALIZER = 'example.com/stay'
 
-let stage: AuthorityStage
+let harness: AuthorityHarness
 
 beforeEach(async () => {
-  stage = await AuthorityStage.open()
+  harness = await AuthorityHarness.open()
 })
 
-afterEach(() => stage.close())
+afterEach(() => harness.close())
 
 const pathIn = (namespace: string): string =>
   `/api/v1/namespaces/${namespace}/configmaps/${TRUST_BUNDLE.configMap}`
 const bundleIn = (namespace: string): StoredObject | undefined =>
-  stage.api.store.get(pathIn(namespace))
-const wanted = (): object => ({ [TRUST_BUNDLE.key]: stage.roots() })
+  harness.api.store.get(pathIn(namespace))
+const wanted = (): object => ({ [TRUST_BUNDLE.key]: harness.roots() })
 
 function enable(namespace: string, metadata: object = {}): void {
   const labels = { [INJECTION_LABEL.key]: INJECTION_LABEL.value }
-  stage.api.store.write(`/api/v1/namespaces/${namespace}`, {
+  harness.api.store.write(`/api/v1/namespaces/${namespace}`, {
     metadata: { name: namespace, labels, ...metadata },
   })
 }
 
 function disable(namespace: string): void {
-  stage.api.store.write(`/api/v1/namespaces/${namespace}`, { metadata: { name: namespace } })
+  harness.api.store.write(`/api/v1/namespaces/${namespace}`, { metadata: { name: namespace } })
 }
 
-/** What a tenant writes who may write ConfigMaps; nothing of ours is left but what `labels` copy. */
+/** What a tenant with permission to write ConfigMaps may write; only the copied `labels` remain. */
 function plant(namespace: string, changes: object, metadata: object = {}): void {
-  stage.api.store.write(pathIn(namespace), {
+  harness.api.store.write(pathIn(namespace), {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: {
@@ -50,8 +50,8 @@ function plant(namespace: string, changes: object, metadata: object = {}): void 
   })
 }
 
-/** Exactly what is wanted, and none of what was planted. */
-async function expectOurs(namespace: string): Promise<void> {
+/** Exactly the desired content, and nothing that was planted. */
+async function expectBundle(namespace: string): Promise<void> {
   await soon(() => {
     const found = bundleIn(namespace)
     expect(found?.['data']).toEqual(wanted())
@@ -62,26 +62,26 @@ async function expectOurs(namespace: string): Promise<void> {
   })
 }
 
-/** Several times as long as changes are gathered for. */
+/** Several times as long as changes are batched. */
 async function untilQuiet(): Promise<void> {
-  for (let before = -1; before !== stage.api.requests.length;) {
-    before = stage.api.requests.length
+  for (let before = -1; before !== harness.api.requests.length;) {
+    before = harness.api.requests.length
     await pause(500)
   }
 }
 
 describe('trust bundles', () => {
-  test('are in enabled namespaces, are corrected, and go with the label', async () => {
-    await stage.start()
-    await expectOurs('team-a')
+  test('are written to enabled namespaces, are corrected, and are removed with the label', async () => {
+    await harness.start()
+    await expectBundle('team-a')
     expect(bundleIn('team-a')!.metadata).toMatchObject({
       labels: { 'velero.io/exclude-from-backup': 'true' },
       ownerReferences: [expect.objectContaining({ kind: 'ClusterRole', uid: 'uid-of-the-role' })],
     })
-    writeNamespace(stage.api, 'team-c', {})
-    await expectOurs('team-c')
-    stage.api.store.write(pathIn('team-c'), { ...bundleIn('team-c')!, data: { a: 'b' } })
-    await expectOurs('team-c')
+    writeNamespace(harness.api, 'team-c', {})
+    await expectBundle('team-c')
+    harness.api.store.write(pathIn('team-c'), { ...bundleIn('team-c')!, data: { a: 'b' } })
+    await expectBundle('team-c')
     disable('team-c')
     await soon(() => {
       expect(bundleIn('team-c')).toBeUndefined()
@@ -91,31 +91,31 @@ describe('trust bundles', () => {
 
   test('are not made in a namespace that is being deleted', async () => {
     enable('ending', { deletionTimestamp: '2026-01-01T00:00:00Z' })
-    await stage.start()
-    await expectOurs('team-a')
+    await harness.start()
+    await expectBundle('team-a')
     expect(bundleIn('ending')).toBeUndefined()
   })
 
-  test('come back after a deletion', async () => {
-    await stage.start()
-    await expectOurs('team-a')
-    stage.api.store.delete(pathIn('team-a'))
-    await expectOurs('team-a')
+  test('are written again after a deletion', async () => {
+    await harness.start()
+    await expectBundle('team-a')
+    harness.api.store.delete(pathIn('team-a'))
+    await expectBundle('team-a')
   })
 
-  test('that rest cost nothing: each is written once, and never read', async () => {
+  test('that do not change cost nothing: each is written once, and never read', async () => {
     enable('team-c')
-    await Promise.all([stage.start(), stage.start()])
-    await expectOurs('team-a')
-    await expectOurs('team-c')
+    await Promise.all([harness.start(), harness.start()])
+    await expectBundle('team-a')
+    await expectBundle('team-c')
     await untilQuiet()
-    const revision = stage.api.store.revision
-    stage.api.requests.length = 0
-    writeNamespace(stage.api, 'team-d', {}) // wakes both
-    await expectOurs('team-d')
+    const revision = harness.api.store.revision
+    harness.api.requests.length = 0
+    writeNamespace(harness.api, 'team-d', {}) // wakes both
+    await expectBundle('team-d')
     await untilQuiet()
-    expect(stage.api.store.revision).toBe(revision + 2) // the Namespace, and one ConfigMap
-    const touched = stage.api.requests.filter(({ path }) => path.includes('/configmaps'))
+    expect(harness.api.store.revision).toBe(revision + 2) // the Namespace, and one ConfigMap
+    const touched = harness.api.requests.filter(({ path }) => path.includes('/configmaps'))
     expect(touched.every(({ path }) => path.includes('/namespaces/team-d/'))).toBe(true)
     expect(touched.some(({ method }) => method === 'GET')).toBe(false)
   })
@@ -144,67 +144,67 @@ describe('a foreign trust bundle', () => {
   test.each(FORMS)('planted before the namespace is enabled: %s', async (_, changes, metadata) => {
     enable('team-c')
     plant('team-c', changes, metadata)
-    await stage.start()
-    await expectOurs('team-c')
+    await harness.start()
+    await expectBundle('team-c')
   })
 
-  test.each(FORMS)('in the place of ours: %s', async (_, changes, metadata) => {
-    await stage.start()
-    await expectOurs('team-a')
+  test.each(FORMS)('in the place of the trust bundle: %s', async (_, changes, metadata) => {
+    await harness.start()
+    await expectBundle('team-a')
     plant('team-a', changes, { uid: bundleIn('team-a')!.metadata['uid'], ...metadata })
-    await expectOurs('team-a')
+    await expectBundle('team-a')
   })
 
-  test('ours made immutable by a patch, with one more CA', async () => {
-    await Promise.all([stage.start(), stage.start()])
-    await expectOurs('team-a')
-    const data = { [TRUST_BUNDLE.key]: stage.roots() + EVIL }
-    stage.api.store.write(pathIn('team-a'), { ...bundleIn('team-a')!, immutable: true, data })
-    await expectOurs('team-a')
+  test('a trust bundle that was patched to be immutable, with one more CA', async () => {
+    await Promise.all([harness.start(), harness.start()])
+    await expectBundle('team-a')
+    const data = { [TRUST_BUNDLE.key]: harness.roots() + EVIL }
+    harness.api.store.write(pathIn('team-a'), { ...bundleIn('team-a')!, immutable: true, data })
+    await expectBundle('team-a')
   })
 
-  test('goes from namespaces that are not enabled, whatever it looks like', async () => {
+  test('is removed from namespaces that are not enabled, whatever it contains', async () => {
     for (const [index, [, changes, metadata]] of FORMS.entries()) {
       disable(`other-${index}`)
       plant(`other-${index}`, changes, metadata)
     }
-    await stage.start()
+    await harness.start()
     plant('team-b', {})
     await soon(() => {
       expect(bundleIn('team-b')).toBeUndefined()
       for (const index of FORMS.keys()) expect(bundleIn(`other-${index}`)).toBeUndefined()
     })
     enable('other-5') // immutable, with finalizers
-    await expectOurs('other-5')
+    await expectBundle('other-5')
   })
 
-  test('ours is not taken away by a replica whose view of the namespaces lags behind', async () => {
-    await stage.start()
-    await expectOurs('team-a')
-    stage.api.watches.hold()
+  test('the trust bundle is not removed by a replica whose watch of namespaces lags behind', async () => {
+    await harness.start()
+    await expectBundle('team-a')
+    harness.api.watches.hold()
     enable('team-c')
-    stage.api.watches.release()
-    await expectOurs('team-c')
-    expect(stage.api.requests.filter(({ method }) => method === 'DELETE')).toEqual([])
+    harness.api.watches.release()
+    await expectBundle('team-c')
+    expect(harness.api.requests.filter(({ method }) => method === 'DELETE')).toEqual([])
   })
 
-  test('is removed by its uid, so never the one that came after it', async () => {
+  test('is removed by its uid, so never a later object of its name', async () => {
     disable('team-c')
     plant('team-c', {})
-    stage.api.beforeAnswer = ({ method, path }) => {
+    harness.api.beforeAnswer = ({ method, path }) => {
       if (method !== 'DELETE' || path !== pathIn('team-c')) return
-      stage.api.beforeAnswer = () => undefined
+      harness.api.beforeAnswer = () => undefined
       enable('team-c')
       plant('team-c', { data: wanted() }, { uid: 'of-another-replica' })
     }
-    await stage.start()
-    await expectOurs('team-c')
+    await harness.start()
+    await expectBundle('team-c')
     expect(bundleIn('team-c')!.metadata['uid']).toBe('of-another-replica')
   })
 })
 
 describe('three hundred foreign ones of 1 MiB', () => {
-  test('are never read, and a few calls are under way at once', async () => {
+  test('are never read, and only a few calls run concurrently', async () => {
     const large = 'x'.repeat(1024 * 1024)
     for (let index = 0; index < 300; index += 1) {
       if (index % 2 === 0) enable(`foreign-${index}`)
@@ -213,7 +213,7 @@ describe('three hundred foreign ones of 1 MiB', () => {
     }
     let underWay = 0
     let most = 0
-    stage.api.around = async ({ path }, answer) => {
+    harness.api.around = async ({ path }, answer) => {
       if (!path.includes('/namespaces/foreign-')) {
         await answer()
         return
@@ -223,7 +223,7 @@ describe('three hundred foreign ones of 1 MiB', () => {
       await pause(1) // so that those that come together meet
       await answer().finally(() => (underWay -= 1))
     }
-    await stage.start()
+    await harness.start()
     await soon(() => {
       for (let index = 0; index < 300; index += 1) {
         const found = bundleIn(`foreign-${index}`)?.['data']
@@ -231,7 +231,7 @@ describe('three hundred foreign ones of 1 MiB', () => {
       }
     })
     expect(most).toBe(4)
-    const reads = stage.api.requests.filter(
+    const reads = harness.api.requests.filter(
       ({ method, path }) => method === 'GET' && path.includes('/configmaps'),
     )
     expect(reads.filter(({ accept }) => !accept.includes('as=PartialObjectMetadata'))).toEqual([])

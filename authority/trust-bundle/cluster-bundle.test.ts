@@ -1,20 +1,20 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { AUTHORITY, CLUSTER_TRUST_BUNDLE } from '../../contract/certificates.ts'
-import { AuthorityStage, soon } from '../../test/fakes/authority-stage.ts'
+import { AuthorityHarness, soon } from '../../test/fakes/authority-harness.ts'
 
 const API = '/apis/certificates.k8s.io/v1'
 const PATH = `${API}/clustertrustbundles/${CLUSTER_TRUST_BUNDLE.name}`
 
-let stage: AuthorityStage
+let harness: AuthorityHarness
 
 beforeEach(async () => {
-  stage = await AuthorityStage.open()
+  harness = await AuthorityHarness.open()
 })
 
-afterEach(() => stage.close())
+afterEach(() => harness.close())
 
-const spec = (): unknown => stage.api.store.get(PATH)?.['spec']
-const wanted = (): object => ({ signerName: AUTHORITY.signerName, trustBundle: stage.roots() })
+const spec = (): unknown => harness.api.store.get(PATH)?.['spec']
+const wanted = (): object => ({ signerName: AUTHORITY.signerName, trustBundle: harness.roots() })
 
 async function expectWritten(): Promise<void> {
   await soon(() => {
@@ -28,25 +28,25 @@ describe('the ClusterTrustBundle', () => {
   })
 
   test('is written beside the ConfigMaps, and again after each change by others', async () => {
-    await Promise.all([stage.start(), stage.start()])
+    await Promise.all([harness.start(), harness.start()])
     await expectWritten()
-    expect(stage.api.store.present(PATH).metadata['ownerReferences']).toMatchObject([
+    expect(harness.api.store.present(PATH).metadata['ownerReferences']).toMatchObject([
       { kind: 'ClusterRole' },
     ])
-    const present = stage.api.store.present(PATH)
-    stage.api.store.write(PATH, { ...present, spec: { ...wanted(), trustBundle: 'evil' } })
+    const present = harness.api.store.present(PATH)
+    harness.api.store.write(PATH, { ...present, spec: { ...wanted(), trustBundle: 'evil' } })
     await expectWritten()
-    stage.api.store.delete(PATH)
+    harness.api.store.delete(PATH)
     await expectWritten()
   })
 
-  test('is not asked for where it is not served', async () => {
-    stage.api.extra.set(`GET ${API}`, () => ({ resources: [{ name: 'podcertificaterequests' }] }))
-    const authority = await stage.start()
+  test('is not requested if it is not served', async () => {
+    harness.api.extra.set(`GET ${API}`, () => ({ resources: [{ name: 'podcertificaterequests' }] }))
+    const authority = await harness.start()
     await soon(() => {
-      expect(stage.api.requests.map(({ path }) => path)).toContain(API)
+      expect(harness.api.requests.map(({ path }) => path)).toContain(API)
     })
     expect(authority.isReady()).toBe(true)
-    expect(stage.api.requests.filter(({ path }) => path.includes('clustertrust'))).toEqual([])
+    expect(harness.api.requests.filter(({ path }) => path.includes('clustertrust'))).toEqual([])
   })
 })

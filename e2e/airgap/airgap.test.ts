@@ -19,7 +19,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** A machine that only answers: what a command line gives, or undefined where it fails. */
+/** A machine that only answers: the output of a command line, or undefined if it fails. */
 function machine(answer: (line: string) => string | undefined, isRoot = false) {
   const lines: string[] = []
   const host: Host = {
@@ -59,7 +59,7 @@ const nothing = (): Promise<void> => Promise.resolve()
 const dockerAnswers = (line: string): string | undefined =>
   line.startsWith('docker version') ? '28.0.0' : undefined
 
-describe('what the machine lacks is said in one line', () => {
+describe('what the machine lacks is named in one line', () => {
   test('no Docker, and not Debian', async () => {
     const { host } = machine(() => undefined, true)
     expect(await refusal(withEngine(host, nothing))).toMatch(/no Docker engine answers.*apt-get/)
@@ -109,7 +109,7 @@ describe('what the machine lacks is said in one line', () => {
     expect(await refusal(withGo(host, 'kind'))).toMatch(/kind must be built here.*apt-get/)
   })
 
-  test('a registry that gives only some of the images, on a machine that can make none', async () => {
+  test('a registry that has only some of the images, on a machine that can build none', async () => {
     const { host } = machine((line) => (line.includes('pull --quiet kindest') ? 'ok' : undefined))
     expect(await refusal(provideImages(host))).toMatch(/^node:24-bookworm-slim cannot be pulled/)
   })

@@ -33,8 +33,8 @@ async function addFolder(hash: Hash, folder: string): Promise<void> {
 }
 
 /**
- * The folder `NAME-RECIPE` of the cache, made where it is missing. It gets its name once it is complete,
- * so an interrupted run leaves nothing that looks finished, and the next one goes on from there. What
+ * The folder `NAME-RECIPE` of the cache, made if it is missing. It gets its name once it is complete,
+ * so an interrupted run leaves nothing that looks finished, and the next one continues from there. What
  * older recipes made is removed.
  */
 export async function cached(

@@ -21,14 +21,14 @@ export async function installPackages(host: Host, packages: readonly string[]): 
   const present = await host.tryRun('dpkg-query', wanted)
   if (present?.split('\n').every((status) => status === 'installed') === true) return
   await host.progress.step(`Debian packages ${packages.join(', ')}`, async () => {
-    const ours = !(await exists(POLICY))
-    if (ours) await writeFile(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+    const isOwn = !(await exists(POLICY))
+    if (isOwn) await writeFile(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
     try {
       const apt = host.with({ DEBIAN_FRONTEND: 'noninteractive' })
       await apt.run('apt-get', ['update', '-qq'])
       await apt.run('apt-get', ['install', '-qq', '-y', '--no-install-recommends', ...packages])
     } finally {
-      if (ours) await removeIfPresent(POLICY)
+      if (isOwn) await removeIfPresent(POLICY)
     }
   })
 }

@@ -17,7 +17,7 @@ function ownEngine({ cache }: Host) {
   return { folder, socket, url: `unix://${socket}`, pidFile: join(folder, 'dockerd.pid') }
 }
 
-/** False in sandboxes that cannot give every capability on, so that runc refuses --privileged. */
+/** False in sandboxes that cannot pass on every capability, so that runc refuses --privileged. */
 async function hasEveryCapability(): Promise<boolean> {
   const bounding = /^CapBnd:\s*([0-9a-f]+)$/m.exec(await readFile('/proc/self/status', 'utf8'))?.[1]
   const last = BigInt((await readFile('/proc/sys/kernel/cap_last_cap', 'utf8')).trim())
@@ -25,7 +25,7 @@ async function hasEveryCapability(): Promise<boolean> {
 }
 
 /**
- * The host with the Docker engine that the environment names, else with our own; undefined where neither
+ * The host with the Docker engine that the environment names, else with our own; undefined if neither
  * answers.
  */
 export async function findEngine(host: Host): Promise<Host | undefined> {
@@ -36,10 +36,10 @@ export async function findEngine(host: Host): Promise<Host | undefined> {
 
 /**
  * The host with a Docker engine: one that answers, else our own, which is installed
- * from Debian where it is missing, and started.
+ * from Debian if it is missing, and started.
  *
  * @param onStart what to do with our own engine once it is started, before it is used
- * @throws MachineError where there is none and none can be had
+ * @throws MachineError if there is none and none can be installed
  */
 export async function withEngine(
   host: Host,

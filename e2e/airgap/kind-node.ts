@@ -25,7 +25,7 @@ const MODULES = ['kubernetes', 'etcd', 'coredns', 'local', 'containerd', 'crictl
 
 type Parts = Readonly<Record<(typeof MODULES)[number] | 'debian', Made>>
 
-/** Makes the node image of kind, where it is not there: Kubernetes, and everything under it, from source. */
+/** Makes the node image of kind, if it is not there: Kubernetes, and everything under it, from source. */
 export async function makeKindNode(host: Host): Promise<void> {
   const built = new Map<string, Made>([['debian', await debianRoot(host, 'debian-kind', PACKAGES)]])
   for (const module of MODULES) built.set(module, await goPrograms(host, module))
@@ -73,7 +73,7 @@ function nameOf(image: string): string {
   return basename(image).replace(/:.*$/, '')
 }
 
-/** The images that kubeadm of this version asks for, under its names; gives the names. */
+/** The images that kubeadm of this version asks for, under its names; returns the names. */
 async function controlPlaneImages(host: Host, parts: Parts, work: string): Promise<string[]> {
   const kubeadm = join(parts.kubernetes.path, 'kubeadm')
   const list = ['config', 'images', 'list', '--kubernetes-version', KUBERNETES]
@@ -94,7 +94,7 @@ interface Filling {
   readonly parts: Parts
 }
 
-/** Puts the program of an image into its tree; gives what else there is to say of the image. */
+/** Puts the program of an image into its tree; returns what else there is to say of the image. */
 async function fill(host: Host, { image, tree, parts }: Filling): Promise<ImageOptions> {
   if (image === 'coredns') {
     await cp(join(parts.coredns.path, 'coredns'), join(tree, 'coredns'))

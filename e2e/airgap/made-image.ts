@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Host } from '../support/host.ts'
 
-/** On images made here: the recipe, so that a changed one is made anew. Pulled images have no such label. */
+/** On images made here: the recipe, so that a changed one is rebuilt. Pulled images have no such label. */
 export const RECIPE_LABEL = 'nocreds.dev/e2e-recipe'
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'

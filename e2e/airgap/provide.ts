@@ -29,10 +29,10 @@ const OTHERS: readonly Provision[] = [
 
 /**
  * Sees to it that the engine has every image that the suite starts from: those that are there are taken,
- * those that a registry gives are pulled, and the rest is made.
+ * those that a registry has are pulled, and the rest is made.
  *
  * @returns the node image to create the cluster from
- * @throws MachineError where an image can neither be pulled nor made
+ * @throws MachineError if an image can neither be pulled nor made
  */
 export async function provideImages(host: Host): Promise<string> {
   await removeUnfinished(host)
@@ -58,7 +58,7 @@ async function pull(host: Host, image: string): Promise<boolean> {
   if (host.env['NOCREDS_E2E_AIRGAP'] === '1') return false
   const options = { timeoutMs: PULL_TIMEOUT_MS }
   const pulled = await host.tryRun('docker', ['pull', '--quiet', image], options)
-  host.progress.say(`${image}: ${pulled === undefined ? 'no registry gives it' : 'pulled'}`)
+  host.progress.say(`${image}: ${pulled === undefined ? 'no registry has it' : 'pulled'}`)
   return pulled !== undefined
 }
 

@@ -12,7 +12,7 @@ import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
 import type { Host } from '../support/host.ts'
 import { kubectlOf, type Kubectl } from '../support/kubectl.ts'
 import { waitFor } from '../support/wait.ts'
-import { playControllers } from './controllers.ts'
+import { startControllers } from './controllers.ts'
 import { startProgram, type Running } from './process.ts'
 import type { Programs } from './programs.ts'
 
@@ -35,7 +35,7 @@ export interface ControlPlane {
   readonly api: Apiserver
   /** Where it keeps its files and logs. */
   readonly folder: string
-  /** A kubeconfig for a bearer token; gives its path. */
+  /** Writes a kubeconfig for a bearer token; returns its path. */
   kubeconfigFor(name: string, token: string): Promise<string>
   /** Processor time of the apiserver so far, in milliseconds. */
   cpuMs(): Promise<number>
@@ -100,7 +100,7 @@ export async function startControlPlane(
     await etcd.stop()
     throw error
   })
-  const controllers = await playControllers(ready, api)
+  const controllers = await startControllers(ready, api)
   return {
     host: ready,
     kubectl,
@@ -204,7 +204,7 @@ function kubeconfig(port: number, caPem: string, token: string): string {
   })
 }
 
-/** A port of loopback that nobody listens on now. */
+/** A free port of loopback. */
 export async function freePort(): Promise<number> {
   const server = createServer()
   const port = await listen(server, 0, '127.0.0.1')

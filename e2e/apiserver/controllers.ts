@@ -26,7 +26,7 @@ interface ClusterRole {
 }
 
 /** @returns ends it */
-export async function playControllers(host: Host, api: Apiserver): Promise<{ stop(): void }> {
+export async function startControllers(host: Host, api: Apiserver): Promise<{ stop(): void }> {
   await aggregateRoles(api)
   let isStopped = false
   let watching = watchNamespaces()

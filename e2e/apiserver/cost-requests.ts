@@ -1,4 +1,4 @@
-/** The requests whose cost is measured: those of every pod's life, in an enabled namespace and in another. */
+/** The requests whose cost is measured: those of every pod, in an enabled namespace and in another. */
 import { realClock } from '../../shared/base/clock.ts'
 import { median, quantile } from '../../tools/bench/statistics.ts'
 import type { Apiserver, ApiAnswer } from '../support/apiserver.ts'

@@ -14,8 +14,8 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 const ENV = { PATH: '/usr/bin:/bin' }
 
-describe('a program that runs beside us', () => {
-  test('is ended by stop, twice without harm; what it printed is in its log', async () => {
+describe('a program in the background', () => {
+  test('stops at stop, also if called twice; its output is in its log', async () => {
     const log = join(folder, 'log')
     const running = await startProgram('sh', ['-c', 'echo hello; exec sleep 60'], { log, env: ENV })
     await waitFor('its output', 10_000, async () =>
@@ -29,7 +29,7 @@ describe('a program that runs beside us', () => {
     await running.stop()
   })
 
-  test('that ended by itself is not running', async () => {
+  test('that has exited is not running', async () => {
     const log = join(folder, 'log')
     const running = await startProgram('sh', ['-c', 'echo why >&2; exit 3'], { log, env: ENV })
     await waitFor('its end', 10_000, () => Promise.resolve(running.isRunning() ? undefined : true))

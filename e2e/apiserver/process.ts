@@ -11,7 +11,7 @@ const LAST_LINES = 15
 export interface Running {
   /** Processor time that it has used so far, user and system, in milliseconds; a whole number of 10. */
   cpuMs(): Promise<number>
-  /** True until it has ended, by itself or not. */
+  /** True until it has ended, for whatever reason. */
   isRunning(): boolean
   /** What it printed at last; for errors. */
   lastLines(): Promise<string>
@@ -23,7 +23,7 @@ export interface ProgramOptions {
   readonly env?: Environment
   /** File that gets everything it prints. */
   readonly log: string
-  /** How long it has to end by itself; default: 15 s. */
+  /** How long it may take to exit; default: 15 s. */
   readonly graceMs?: number
 }
 

@@ -53,7 +53,7 @@ async function servesClusterBundles(): Promise<boolean> {
   return resources.some(({ name }) => name === 'clustertrustbundles')
 }
 
-test('a replica that starts compares by writing, which changes nothing where nothing is to be changed', async () => {
+test('a replica that starts compares by writing, which changes nothing that is up to date', async () => {
   const paths = [pathIn('team'), ...((await servesClusterBundles()) ? [CLUSTER_BUNDLE] : [])]
   await sleep(realClock, COMPARED_MS)
   const before = await Promise.all(paths.map(found))
@@ -62,7 +62,7 @@ test('a replica that starts compares by writing, which changes nothing where not
   expect(await Promise.all(paths.map(found))).toEqual(before)
 }, 60_000)
 
-test('the ClusterTrustBundle has the same CAs, where the apiserver serves them', async () => {
+test('the ClusterTrustBundle has the same CAs if the apiserver serves ClusterTrustBundles', async () => {
   if (!(await servesClusterBundles())) {
     expect(await found(CLUSTER_BUNDLE)).toBeUndefined()
     return
@@ -95,7 +95,7 @@ describe('in the place of a trust bundle', () => {
         kind: 'Namespace',
         metadata: { name: namespace },
       })
-      // By an administrator whom the guard of this test does not watch, while the authority is away.
+      // By an administrator whom the guard of this test does not watch, while the authority is down.
       await harness.nocreds.stop(AUTHORITY.service)
       await unguarded(() =>
         create(harness.api, `/api/v1/namespaces/${namespace}/configmaps`, {
@@ -127,7 +127,7 @@ describe('in the place of a trust bundle', () => {
   )
 
   /** With the guard's policy over trust bundles away, and put back as it was. */
-  async function unguarded(act: () => Promise<unknown>): Promise<void> {
+  async function unguarded(action: () => Promise<unknown>): Promise<void> {
     const name = 'nocreds-trust-bundles'
     const bindings = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings'
     const { body } = await harness.api({ method: 'GET', path: `${bindings}/${name}` })
@@ -135,7 +135,7 @@ describe('in the place of a trust bundle', () => {
     await harness.api({ method: 'DELETE', path: `${bindings}/${name}` })
     try {
       await waitFor('the guard to look away', LIMIT_MS, () =>
-        act().then(
+        action().then(
           () => true as const,
           () => undefined,
         ),

@@ -73,7 +73,7 @@ test('the label follows the annotation of a Namespace', async () => {
   expect(await labelAfter(null)).toBeUndefined()
 })
 
-test('a Namespace that was annotated while the webhook was not asked has its label once it is there', async () => {
+test('a Namespace that was annotated without the webhook gets its label once the webhook runs', async () => {
   const path = '/api/v1/namespaces/older'
   const metadata = { name: 'older', annotations: { 'nocreds.dev/permitted-roles': ROLE } }
   // As before the installation: nobody asks the webhook about Namespaces.
@@ -109,7 +109,7 @@ test('a pod that is injected already passes once more, unchanged', async () => {
 
 type Patch = (pod: Pod) => readonly object[]
 
-/** A mutating webhook of somebody else, behind ours; `seen`: of each pod the init containers. */
+/** A mutating webhook of somebody else, called after that of nocreds; `seen`: of each pod the init containers. */
 interface OtherWebhook {
   readonly seen: string[][]
   stop(): Promise<void>
@@ -182,7 +182,7 @@ function createSeen(
   })
 }
 
-test('second pass: a container that another webhook adds after ours has credentials, too', async () => {
+test('second pass: a container that another webhook adds after the first call has credentials, too', async () => {
   await createTeam(harness.api, 'second-pass')
   const value = { name: 'late', image: 'example/late:1' }
   const add = { op: 'add', path: '/spec/containers/-', value }
@@ -194,7 +194,7 @@ test('second pass: a container that another webhook adds after ours has credenti
     const [app, late] = names
     expect(late).toEqual(app)
     expect(late).toContain('AWS_CONFIG_FILE')
-    // It came after ours.
+    // It was called after the webhook of nocreds.
     expect(other.seen.at(-1)).toEqual([EXCHANGER.container])
   } finally {
     await other.stop()
@@ -222,7 +222,7 @@ const foreignOf = (body: unknown): string[] =>
     .filter((name) => !name.startsWith('NOCREDS_'))
 
 test.each(['Never', 'IfNeeded'] as const)(
-  'second pass: of what another webhook gives the sidecar, the harmless stays (called again: %s)',
+  'second pass: what another webhook adds to the sidecar stays if it is harmless (called again: %s)',
   async (reinvocationPolicy) => {
     const namespace = `harmless-${reinvocationPolicy.toLowerCase()}`
     await createTeam(harness.api, namespace)
@@ -239,7 +239,7 @@ test.each(['Never', 'IfNeeded'] as const)(
   60_000,
 )
 
-test('second pass: what another webhook gives the sidecar and reaches Node is gone', async () => {
+test('second pass: what another webhook adds to the sidecar is removed if it reaches Node', async () => {
   await createTeam(harness.api, 'reaching')
   const patch = withVariables('NODE_OPTIONS', 'CORP_SITE', 'LD_PRELOAD')
   const other = await startOtherWebhook('reaching', patch)

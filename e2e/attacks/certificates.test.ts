@@ -78,23 +78,23 @@ const ask = (
   )
 
 describe('10: a token for the authority that was made in advance', () => {
-  test('a token as kubelets get it has a certificate, else the refusals below would show nothing', async () => {
+  test('a token as kubelets get it gets a certificate, else the refusals below would prove nothing', async () => {
     expect(await ask(await sign(running), [])).toMatchObject([{ status: 200 }])
   })
   test.each<[string, number, number]>([
     ['of ten years', 315_360_000, 315_360_000],
     ['of two hours', 7200, 7200],
-    ['of ten years, almost over', 315_360_000, 600],
+    ['of ten years, almost expired', 315_360_000, 600],
   ])('refused: a token %s', async (_what, lifetimeSeconds, endsInSeconds) => {
     const [answer] = await ask(await sign(running, { lifetimeSeconds, endsInSeconds }), [])
     expect(answer).toMatchObject({ status: 401, code: 'token-lifetime-too-long' })
   })
-  test('refused: of a pod that no node has', async () => {
+  test('refused: of a pod that is not scheduled', async () => {
     const keep = await makePod('keep', {})
     const [answer] = await ask(await sign(keep), [])
     expect(answer).toMatchObject({ status: 403, code: 'pod-not-scheduled' })
   })
-  test('refused: of a pod that has run to its end', async () => {
+  test('refused: of a pod that has finished', async () => {
     const ended = await makePod('ended', {
       schedulerName: undefined,
       restartPolicy: 'Never',
@@ -193,14 +193,14 @@ describe('16: names of others by the kubelet', () => {
       'nocreds.dev/workload',
     )
   })
-  test('refused by the webhook: our volume by hand, on a pod that asks for nothing', async () => {
+  test('refused by the webhook: a hand-made volume of nocreds on a pod that asks for nothing', async () => {
     expectStopped(
       await byHand('certs-only', 'none', 'nocreds-tls', 'payments'),
       WEBHOOK,
       'nocreds-tls',
     )
   })
-  test('where only the guard sees the pod, which knows no names: denied by the authority', async () => {
+  test('if only the guard sees the pod, which does not check names: denied by the authority', async () => {
     expectAdmitted(await byHand('unseen', 'by-hand', 'nocreds-tls', 'payments'))
     const denied = await waitFor('the request to be denied', 60_000, async () => {
       const { items } = await ground.kubectl.get<{

@@ -7,7 +7,7 @@ import { AUTHORITY } from '../../contract/certificates.ts'
 import { realClock, sleep } from '../../shared/base/clock.ts'
 import { messageOf } from '../../shared/base/errors.ts'
 import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
-import { useDoor } from '../support/certificates.ts'
+import { useSource } from '../support/certificates.ts'
 import { startFlood, type Connections, type FloodPart } from '../support/flood.ts'
 import { memoryDuring, type Watched } from '../support/node-memory.ts'
 import { streamPodsDuring } from '../support/pod-stream.ts'
@@ -59,7 +59,7 @@ beforeAll(async () => {
   suite = await openSuite('flood')
   api = await apiserverOf(suite.kubectl)
   // By the authority: with the cluster's own PodCertificateRequests no pod would need its port.
-  await useDoor(suite, 'authority')
+  await useSource(suite, 'authority')
   team = await createTeam(suite, 'team', { annotations: { 'nocreds.dev/certificate': 'true' } })
   // Nothing of an older rollout is left, which would be counted and flooded.
   await waitFor('two replicas of webhook and authority', 120_000, async () =>
@@ -71,7 +71,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await closeSuite(suite)
-  await useDoor(suite, 'auto')
+  await useSource(suite, 'auto')
 }, 300_000)
 
 async function containersIn(inNamespace: readonly string[]): Promise<(Container & Watched)[]> {
@@ -109,7 +109,7 @@ async function removed(name: string): Promise<void> {
   })
 }
 
-/** As Prometheus asks, by the apiserver; gives how often each replica was asked in vain. */
+/** Scrapes like Prometheus, through the apiserver; returns how often each replica did not answer. */
 async function scrapeDuring(containers: readonly Watched[], done: AbortSignal): Promise<object> {
   const counts: Record<string, { asked: number; inVain: number }> = {}
   while (!done.aborted) {
@@ -163,11 +163,11 @@ const CASES: Readonly<Record<string, readonly FloodPart[]>> = {
 }
 
 /** What a flood met, and what became of the rollout meanwhile. */
-async function underFlood(name: string, parts: readonly FloodPart[], ours: readonly Watched[]) {
+async function underFlood(name: string, parts: readonly FloodPart[], before: readonly Watched[]) {
   const startedMs = realClock.monotonic()
   const flood = await startFlood(suite, stranger, SECONDS, parts)
   const done = new AbortController()
-  const scraped = scrapeDuring(ours, done.signal)
+  const scraped = scrapeDuring(before, done.signal)
   const ended = flood.ended()
   const streamed = streamPodsDuring(api, team, () => ended, { pauseMs: 1000 })
   // Its failure is told after what else was seen.
@@ -184,9 +184,9 @@ test.each(Object.entries(CASES))(
   '%s',
   async (title, parts) => {
     const name = `rolls-out-${Object.keys(CASES).indexOf(title)}`
-    const ours = await containersIn(SYSTEM)
-    const work = (): ReturnType<typeof underFlood> => underFlood(name, parts, ours)
-    const { result, peaks } = await memoryDuring(suite.host, ours, work)
+    const before = await containersIn(SYSTEM)
+    const work = (): ReturnType<typeof underFlood> => underFlood(name, parts, before)
+    const { result, peaks } = await memoryDuring(suite.host, before, work)
     const { did, ...seen } = result
     for (const line of [seen, ...peaks, did]) suite.host.progress.say(JSON.stringify(line))
 
@@ -195,7 +195,7 @@ test.each(Object.entries(CASES))(
     expect(ways.filter(([, { opened }]) => opened === 0).map(([way]) => way)).toEqual([])
     const sentBytes = ways.reduce((sum, [, one]) => sum + one.sentBytes, 0)
     expect(sentBytes).toBeGreaterThan(SENT_BYTES)
-    expect(restarts(await containersIn(SYSTEM))).toEqual(restarts(ours))
+    expect(restarts(await containersIn(SYSTEM))).toEqual(restarts(before))
     expect(seen.took).toMatch(/^after/)
     const pods = await containersIn(['--namespace', team.namespace, `--selector=app=${name}`])
     expect(pods).toHaveLength(2 * REPLICAS)

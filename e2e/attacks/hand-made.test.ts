@@ -1,5 +1,5 @@
 /**
- * Parts of ours on a pod that asks for nothing (01), which the webhook would leave alone: where webhook and guard see
+ * Parts of nocreds on a pod that asks for nothing (01), which the webhook would leave alone: where webhook and guard see
  * it, where only the guard does, and in a namespace that is not enabled.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -61,14 +61,17 @@ const podCertificate = {
   },
 }
 
-/** Attack 01 and its kind: parts of ours on a pod that asks for nothing. */
+/** Attack 01 and its kind: parts of nocreds on a pod that asks for nothing. */
 const HAND_MADE: readonly (readonly [string, object])[] = [
   [
-    '01: a sidecar of our name',
+    '01: a sidecar with the name of the exchanger',
     { initContainers: [{ ...named('nocreds-exchanger'), restartPolicy: 'Always' }] },
   ],
-  ['an init container of our name', { initContainers: [named('nocreds-exchanger')] }],
-  ['an app container of our name', { containers: [named('nocreds-exchanger')] }],
+  [
+    'an init container with the name of the exchanger',
+    { initContainers: [named('nocreds-exchanger')] },
+  ],
+  ['an app container with the name of the exchanger', { containers: [named('nocreds-exchanger')] }],
   [
     '01: the volume of the authority',
     volume('nocreds-authority', token('nocreds.dev/authority'), bundle),
@@ -83,9 +86,9 @@ const HAND_MADE: readonly (readonly [string, object])[] = [
     'a token for STS as third source',
     volume('mine', token('vault'), bundle, token('sts.amazonaws.com')),
   ],
-  ['a certificate of our signer by the kubelet', volume('mine', podCertificate)],
+  ['a certificate of the signer of nocreds by the kubelet', volume('mine', podCertificate)],
   [
-    'a volume of our CSI driver',
+    'a volume of the CSI driver of nocreds',
     { volumes: [{ name: 'mine', csi: { driver: 'csi.nocreds.dev' } }] },
   ],
 ]
@@ -113,7 +116,7 @@ describe.each(GATES)('opted out, before %s', (_, place) => {
     }
   })
 
-  test('admitted: opted out with nothing of ours, and tokens for others', async () => {
+  test('admitted: opted out with nothing of nocreds, and tokens for others', async () => {
     expectAdmitted(await create(place, podOf({}, OPTED_OUT)))
     expectAdmitted(await create(place, podOf({ ...volume('mine', token('vault')) }, OPTED_OUT)))
   })

@@ -1,4 +1,4 @@
-/** Pods that run: what somebody reads in them who debugs (18), and once the permission is taken back (13). */
+/** Running pods: what a user who debugs can read in them (18), and what changes once the permission is removed (13). */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { apiserverOf, type ApiAnswer, type Apiserver } from '../support/apiserver.ts'
 import { expectAdmitted, expectStopped } from '../support/attack.ts'
@@ -52,7 +52,7 @@ afterAll(() => closeSuite(suite))
 
 const podPath = (rest: string): string => `/api/v1/namespaces/${team.namespace}/pods/app${rest}`
 
-/** Nothing is kept of it where it is admitted. */
+/** Nothing is kept of it if it is admitted. */
 function debug(container: object, contentType = STRATEGIC): Promise<ApiAnswer> {
   const whole = { name: 'peek', image: IMAGES.appJavascript, command: ['sleep', '1'], ...container }
   const body = { spec: { ephemeralContainers: [whole] } }

@@ -37,7 +37,7 @@ const both =
   (pod) =>
     changes.flatMap((change) => change(pod))
 
-/** A field of a volume of ours. */
+/** A field of a volume of nocreds. */
 const ofVolume =
   (name: string, field: string, value: unknown): Change =>
   ({ spec }) => {
@@ -56,7 +56,7 @@ export const CHANGES_WITH_CERTIFICATE: Readonly<Record<string, Change>> = {
   'one more source of the trust bundle': ofVolume('nocreds-authority', `${sources}/-`, {
     configMap: { name: 'mine', items: [{ key: 'ca.crt', path: 'other.crt' }] },
   }),
-  'a token for the authority that lives for a day': ofVolume(
+  'a token for the authority that is valid for a day': ofVolume(
     'nocreds-authority',
     `${sources}/0/serviceAccountToken/expirationSeconds`,
     86_400,
@@ -178,7 +178,7 @@ const eachOf = (values: Readonly<Record<string, string>>): Record<string, Change
     Object.entries(values).map(([name, value]) => [`${name}=${value}`, variable(name, value)]),
   )
 
-/** Each is put back by the webhook, and refused by the guard where the webhook does not see it. */
+/** Each is put back by the webhook, and refused by the guard if the webhook does not see it. */
 export const OF_SIDECAR: Readonly<Record<string, Change>> = {
   ...SIDECARS,
   ...eachOf(OTHER_VALUES),
@@ -199,14 +199,14 @@ export const OF_POD: Readonly<Record<string, Change>> = {
   }),
 }
 
-/** What is nobody's harm. */
+/** Harmless changes. */
 export const NEIGHBOURS: Readonly<Record<string, Change>> = {
   'resources of a LimitRange': sidecar('resources/limits/memory', '96Mi'),
   'one more container': add('/spec/containers/-', { name: 'mesh', image: 'example/mesh:1' }),
   'aliases of hosts': add('/spec/hostAliases', [{ ip: '10.0.0.1', hostnames: ['db.example'] }]),
 }
 
-/** What webhooks that run after ours add to each container. */
+/** What webhooks that run after nocreds add to each container. */
 export const ADDED_BY_OTHERS: Readonly<Record<string, Change>> = {
   'a proxy': variable('HTTPS_PROXY', 'http://proxy.example'),
   'a region': variable('AWS_REGION', 'eu-central-1'),

@@ -68,7 +68,7 @@ describe.each<[string, Place, RegExp]>([
   )
 })
 
-describe('where the webhook sees it, nothing of it is left', () => {
+describe('if the webhook sees the change, it is undone', () => {
   test.each(Object.entries(OF_SIDECAR))('put back: %s', async (_what, change) => {
     const pod = written['team-a']!
     const body = changed(pod, change(pod))

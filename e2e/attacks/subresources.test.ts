@@ -211,26 +211,32 @@ describe('08: requests for certificates as if by a kubelet', () => {
     api = 'certificates.k8s.io/v1',
   ): Promise<ApiAnswer> =>
     send(ground, { as, api, place, resource: 'podcertificaterequests', body })
-  const OURS = 'nocreds.dev/workload'
+  const SIGNER = 'nocreds.dev/workload'
   const POLICY = 'nocreds-pod-certificate-requests'
 
   test('refused: by the owner of the namespace, under any name', async () => {
     for (const metadata of [{ name: 'mine' }, { generateName: 'req-' }, { name: 'req-abcde' }])
-      expectStopped(await create(OWNER, request(OURS, metadata)), POLICY, OURS)
+      expectStopped(await create(OWNER, request(SIGNER, metadata)), POLICY, SIGNER)
   })
   test('refused: by server-side apply', async () => {
-    const body = request(OURS, { name: 'mine' })
+    const body = request(SIGNER, { name: 'mine' })
     const resource = 'podcertificaterequests/mine'
-    const act = { as: OWNER, api: 'certificates.k8s.io/v1', resource, type: 'apply', body } as const
-    expectStopped(await send(ground, { ...act, place: 'certs-only' }), POLICY, OURS)
+    const apply = {
+      as: OWNER,
+      api: 'certificates.k8s.io/v1',
+      resource,
+      type: 'apply',
+      body,
+    } as const
+    expectStopped(await send(ground, { ...apply, place: 'certs-only' }), POLICY, SIGNER)
   })
-  test('refused: by one with the name of a node and not its group; in a namespace that is not enabled', async () => {
+  test('refused: by a user with the name of a node but not its group; in a namespace that is not enabled', async () => {
     const node = { user: 'system:node:mine', groups: ['system:masters', 'system:authenticated'] }
-    expectStopped(await create(node, request(OURS, { name: 'mine' })), POLICY, OURS)
-    expectStopped(await create(node, request(OURS, { name: 'mine' }), 'tobe'), POLICY, OURS)
+    expectStopped(await create(node, request(SIGNER, { name: 'mine' })), POLICY, SIGNER)
+    expectStopped(await create(node, request(SIGNER, { name: 'mine' }), 'tobe'), POLICY, SIGNER)
   })
   test('a developer has no right to it', async () => {
-    expectStopped(await create(DEV, request(OURS, { name: 'mine' })), 'RBAC', 'cannot create')
+    expectStopped(await create(DEV, request(SIGNER, { name: 'mine' })), 'RBAC', 'cannot create')
   })
   test('admitted: requests to other signers', async () => {
     const answer = await create(OWNER, request('signers.example/mine', { name: 'mine' }))

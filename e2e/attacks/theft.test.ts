@@ -1,6 +1,6 @@
 /**
  * An exchanger that is led to an impostor of the authority, by hostAliases (05, 19) or by the attacker's own name
- * server: it speaks to nobody whom the authority's own root does not vouch for, so its token is not sent.
+ * server: it connects only to servers with a certificate of the authority's own root, so its token is not sent.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { AUTHORITY } from '../../contract/certificates.ts'
@@ -29,7 +29,7 @@ afterAll(async () => {
 })
 
 /**
- * A pod with a certificate by the exchanger, as the webhook writes it where kubelets bring none; the guard, which
+ * A pod with a certificate by the exchanger, as the webhook writes it if the source is the authority; the guard, which
  * compares it, is what the attacker has to pass.
  */
 async function start(name: string, spec: object): Promise<void> {
@@ -58,20 +58,20 @@ interface Started {
 const podOfUnseen = (name: string): Promise<Started> =>
   ground.kubectl.get<Started>(['pod', name, '--namespace', ground.ns('unseen')])
 
-/** Its log, as soon as the kubelet gives it: a container that ended and is to start again has that of before. */
+/** Its log, as soon as the kubelet returns it: a container that ended and is to start again has that of before. */
 async function whyNot(pod: string): Promise<string | undefined> {
   const logs = ['logs', pod, '--namespace', ground.ns('unseen'), '-c', 'nocreds-exchanger']
   const log = await ground.kubectl(logs).catch(() => ground.kubectl([...logs, '--previous']))
   return log === '' ? undefined : log
 }
 
-test('a pod that is not led astray has its certificate, by the same exchanger', async () => {
+test('a pod that is not redirected gets its certificate from the same exchanger', async () => {
   await start('honest', {})
   const wait = ['wait', '--for=condition=Ready', 'pod/honest', '--timeout=60s']
   await ground.kubectl([...wait, '--namespace', ground.ns('unseen')])
 })
 
-test('10: not even a kubelet makes a token for the authority that lives longer than an hour', async () => {
+test('10: not even a kubelet makes a token for the authority that is valid for more than an hour', async () => {
   const namespace = ground.ns('unseen')
   const { metadata, spec } = await podOfUnseen('honest')
   const as = {
@@ -94,7 +94,7 @@ test('10: not even a kubelet makes a token for the authority that lives longer t
   expect(await ask(3600)).toMatchObject({ status: 201 })
 })
 
-describe('led to the impostor', () => {
+describe('redirected to the impostor', () => {
   const ASTRAY: Readonly<Record<string, () => object>> = {
     aliases: () => ({ hostAliases: [{ ip: impostor.ip, hostnames: [AUTHORITY.host] }] }),
     resolver: () => ({ dnsPolicy: 'None', dnsConfig: { nameservers: [impostor.ip] } }),
@@ -107,7 +107,7 @@ describe('led to the impostor', () => {
   test.each([
     ['19: by hostAliases', 'aliases'],
     ["by the attacker's name server", 'resolver'],
-  ])('%s: it hears a handshake, and no token', async (_how, name) => {
+  ])('%s: the impostor sees a handshake, and no token', async (_how, name) => {
     // It says why once it gives up, before which the kubelet tells neither its log nor its address.
     const why = await waitFor('the exchanger to say why', 90_000, () => whyNot(name))
     expect(why).toMatch(/certificate|CERT|TLS/)

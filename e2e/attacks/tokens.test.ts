@@ -131,11 +131,11 @@ describe('02: the raw token by one annotation', () => {
     const answer = await ground.api({ method: 'PATCH', path, body, contentType: MERGE, as: DEV })
     expectStopped({ ...answer }, 'RBAC', 'cannot patch resource "namespaces"')
   })
-  test('refused: a delivery that is not known is not permitted either', async () => {
+  test('refused: an unknown delivery is not permitted either', async () => {
     const answer = await say('team-a', { 'permitted-deliveries': 'process,webidentity' })
     expectStopped({ ...answer, body: undefined }, 'namespaces.nocreds.dev', 'webidentity')
   })
-  test('admitted: where the Namespace says so, by webhook and guard; and taken back', async () => {
+  test('admitted by webhook and guard if the Namespace permits it; a permission can be taken back', async () => {
     for (const place of ['team-a', 'unseen'] as const)
       expect(await say(place, { 'permitted-deliveries': 'process, web-identity' })).toMatchObject({
         status: 200,
@@ -266,7 +266,7 @@ describe('10: kubectl create token', () => {
     for (const body of [tokenRequest([STS]), tokenRequest(['vault', STS])])
       expectStopped(await ask(place, body), 'nocreds-token-requests', STS)
   })
-  test('refused: as the ServiceAccount itself, as the owner, as one who calls himself a node', async () => {
+  test('refused: as the ServiceAccount itself, as the owner, as a user with the name of a node', async () => {
     const itself = `system:serviceaccount:${ground.ns('team-a')}:victim`
     await ground.kubectl.apply(
       grant(

@@ -48,7 +48,7 @@ fetch('https://nocreds-webhook.nocreds-system.svc/mutate/pods', { method: 'POST'
   const ask = (annotations: object): Promise<Told> =>
     attacker.node<Told>(ASK, { namespace: ground.ns('team-a'), annotations })
 
-  test('it is told what the injected pod would be, and no more', async () => {
+  test('the answer contains the injected pod, and no more', async () => {
     const { patch = '' } = await waitFor('the webhook to know the role', 15_000, async () => {
       const told = await ask({})
       return told.patch === undefined ? undefined : told
@@ -57,7 +57,7 @@ fetch('https://nocreds-webhook.nocreds-system.svc/mutate/pods', { method: 'POST'
     expect(text).toContain(ground.role)
     expect(text).not.toMatch(/eyJ|BEGIN|SecretAccessKey/)
   })
-  test('it is told the expression of the namespace', async () => {
+  test('the answer contains the expression of the namespace', async () => {
     const role = 'arn:aws:iam::111122223333:role/nope'
     const { allowed, status } = await ask({ 'nocreds.dev/role-arn': role })
     expect(allowed).toBe(false)
@@ -121,7 +121,7 @@ describe("03: the cluster's own audience", () => {
       '0',
     ])
   })
-  test('where it is, the webhook says so and is not ready; unless that is accepted', async () => {
+  test('if it is, the webhook says so and is not ready, unless the operator accepts it', async () => {
     const flags = [`--audience=https://${ISSUER}`]
     await startCopy('audience', flags)
     await startCopy('accepted', [...flags, '--accept-cluster-audience=true'])
@@ -144,7 +144,7 @@ describe("03: the cluster's own audience", () => {
       expect.objectContaining({ type: 'Ready', status: 'False' }),
     )
   })
-  test('L9: an STS by http that nobody accepted: the webhook does not start', async () => {
+  test('L9: an STS over http that the operator has not accepted: the webhook does not start', async () => {
     await startCopy('http', ['--sts-endpoint=http://sts.example', '--sts-http=refused'])
     const log = await waitFor('the copy to end', 30_000, async () => {
       const text = await copyLog('http')
@@ -156,7 +156,7 @@ describe("03: the cluster's own audience", () => {
   })
 })
 
-test('15: a volume of another CSI driver is not looked into, and SECURITY.md says what that means', async () => {
+test('15: a volume of another CSI driver is not inspected, and SECURITY.md says what that means', async () => {
   const volumes = [{ name: 's3', csi: { driver: 's3.example.com' } }]
   const body = podOf({ volumes }, { inject: 'false' })
   expectAdmitted(await send(ground, { place: 'certs-only', resource: 'pods', body }))

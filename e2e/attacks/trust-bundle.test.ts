@@ -1,11 +1,11 @@
 /**
- * Who writes ConfigMaps tries to have the workloads of a namespace trust a CA of their own (06): by every verb and
+ * A user who may write ConfigMaps tries to make the workloads of a namespace trust another CA (06): by every verb and
  * patch, before the namespace is enabled, and where the guard does not look.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { TRUST_BUNDLE } from '../../contract/certificates.ts'
 import { throwawayCertificate } from '../../test/fakes/throwaway-certificate.ts'
-import { expectAdmitted, expectStopped, send, type Act } from '../support/attack.ts'
+import { expectAdmitted, expectStopped, send, type AttackRequest } from '../support/attack.ts'
 import {
   closeGround,
   CONFIG_MAP_WRITER,
@@ -63,10 +63,10 @@ const whole = (data: string, more: object = {}): object => ({
   ...more,
 })
 
-type Attempt = Omit<Act, 'place'> & Partial<Pick<Act, 'place'>>
+type Attempt = Omit<AttackRequest, 'place'> & Partial<Pick<AttackRequest, 'place'>>
 
 const patch =
-  (type: NonNullable<Act['type']>, body: (pem: string) => object) =>
+  (type: NonNullable<AttackRequest['type']>, body: (pem: string) => object) =>
   (pem: string): Attempt => ({ resource: BUNDLE, type, body: body(pem) })
 const metadata = (value: object): ((pem: string) => Attempt) =>
   patch('merge', () => ({ metadata: value }))
@@ -116,8 +116,8 @@ describe('with rights to ConfigMaps', () => {
   })
 
   test.each(Object.entries(ATTEMPTS))('refused: %s', async (_what, attempt) => {
-    const act = { as: CONFIG_MAP_WRITER, place: 'certs-only', isReal: true } as const
-    const answer = await send(ground, { ...act, ...attempt(real + evil) })
+    const request = { as: CONFIG_MAP_WRITER, place: 'certs-only', isReal: true } as const
+    const answer = await send(ground, { ...request, ...attempt(real + evil) })
     expectStopped(answer, POLICY, TRUST_BUNDLE.configMap)
   })
   test('the bundle stays what it was, to the last field', async () => {
@@ -198,7 +198,7 @@ describe('where the guard did not look', () => {
     ['planted', 'immutable', (pem) => whole(pem, { immutable: true })],
     [
       'pinned',
-      'with a finalizer, and a label that says it is ours',
+      'with a finalizer, and a label that says that nocreds wrote it',
       (pem) => {
         const { metadata, ...rest } = whole(pem) as { metadata: object }
         const labels = { 'app.kubernetes.io/managed-by': 'nocreds-authority' }

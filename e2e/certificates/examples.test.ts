@@ -124,7 +124,7 @@ async function startClient(
 }
 
 describe.each<ServerName>(['node', 'go', 'python', 'nginx', 'envoy'])('server: %s', (name) => {
-  test('answers whom it should, and nobody else', async () => {
+  test('accepts the allowed client and rejects all others', async () => {
     const { call } = await startServer(name)
     expect((await call(good)).body).toBe(`hello ${CLIENT}, certificate ${good.serial}\n`)
     const refused: Record<string, TlsFiles | undefined> = {
@@ -149,7 +149,7 @@ describe.each<ServerName>(['node', 'go', 'python', 'nginx', 'envoy'])('server: %
 })
 
 describe.each<ClientName>(['node', 'go', 'python'])('client: %s', (name) => {
-  test('calls whom it should, and nobody else', async () => {
+  test('accepts the expected server and rejects all others', async () => {
     const { port } = await startServer('node')
     const right = await startClient(name, port, good)
     const other = await startClient(name, port, await pki.issue({ id: SERVER.id }))
@@ -187,7 +187,7 @@ test.each<[ServerName, ClientName]>([
   ['nginx', 'go'],
   ['envoy', 'node'],
 ])(
-  'server %s and client %s go over to renewed certificates and a new CA, and no call fails',
+  'server %s and client %s take up renewed certificates and a new CA, and no call fails',
   async (to, from) => {
     const server = await startServer(to)
     const client = await startClient(from, server.port, good)

@@ -1,4 +1,4 @@
-/** How each program of examples/mutual-tls is started, as it stands, on loopback. */
+/** How each program of examples/mutual-tls is started, unchanged, on loopback. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { withEnvoy, withTool } from '../airgap/host-tools.ts'
@@ -42,7 +42,7 @@ const CONFIGS = { nginx: ['nginx.conf'], envoy: ['envoy.yaml', 'own.yaml', 'peer
  * Finds or installs what the examples run on, and builds what must be built.
  *
  * @param buildFolder for programs; made here
- * @throws MachineError where the machine lacks a program and can get none
+ * @throws MachineError if the machine lacks a program and can get none
  */
 export async function prepareExamples(machine: Host, buildFolder: string): Promise<Examples> {
   const wanted = 'an example of mutual TLS'

@@ -1,4 +1,4 @@
-/** Test double of who writes $NOCREDS_TLS_DIR: one folder a generation, and links as the kubelet's. */
+/** Test double of the writer of $NOCREDS_TLS_DIR: one folder for each generation, and links like those of the kubelet. */
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TLS_FILES } from '../../contract/certificates.ts'

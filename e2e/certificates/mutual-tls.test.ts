@@ -1,4 +1,4 @@
-/** Two Deployments in two namespaces talk mutual TLS with nothing but annotations, by each door. */
+/** Two Deployments in two namespaces talk mutual TLS with nothing but annotations, from each source. */
 import { X509Certificate } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ import {
   filesOf,
   startClient,
   startServer,
-  useDoor,
+  useSource,
   type Member,
   type Second,
 } from '../support/certificates.ts'
@@ -28,21 +28,21 @@ beforeAll(async () => {
 }, 120_000)
 
 afterAll(async () => {
-  await useDoor(suite, 'auto')
+  await useSource(suite, 'auto')
   await closeSuite(suite)
 }, 300_000)
 
-describe.each(['auto', 'authority'] as const)('certificates by the door: %s', (door) => {
+describe.each(['auto', 'authority'] as const)('certificates from the source: %s', (source) => {
   let one: Member
   let other: Member
   let server: string
   let said: () => Promise<readonly Second[]>
 
   beforeAll(async () => {
-    await useDoor(suite, door)
-    const names = `server.${suite.prefix}-${door}-one, server.mtls.example`
-    one = await createMember(suite, `${door}-one`, { 'nocreds.dev/certificate-dns-names': names })
-    other = await createMember(suite, `${door}-other`)
+    await useSource(suite, source)
+    const names = `server.${suite.prefix}-${source}-one, server.mtls.example`
+    one = await createMember(suite, `${source}-one`, { 'nocreds.dev/certificate-dns-names': names })
+    other = await createMember(suite, `${source}-other`)
   }, 300_000)
 
   test('a name that the namespace does not permit is refused at once', async () => {
@@ -74,18 +74,18 @@ describe.each(['auto', 'authority'] as const)('certificates by the door: %s', (d
     expect(seconds.at(-1)!.answered).toBeGreaterThan(0)
   })
 
-  test('no sidecar where the kubelet does it, and no token of nocreds in the app', async () => {
+  test('no sidecar if the kubelet asks, and no token of nocreds in the app', async () => {
     const pods = await suite.kubectl([
       ...['get', 'pods', '--namespace', one.namespace, '--output'],
       'jsonpath={.items[*].spec.initContainers[*].name}',
     ])
-    expect(pods).toBe(door === 'auto' ? '' : 'nocreds-exchanger')
+    expect(pods).toBe(source === 'auto' ? '' : 'nocreds-exchanger')
     const exec = ['exec', 'deployment/client', '--namespace', other.namespace, '-c', 'app', '--']
     const listed = await suite.kubectl([...exec, 'ls', '/var/run/secrets/nocreds.dev'])
     expect(listed).toBe('tls')
   })
 
-  test('the server refuses a certificate of another CA, and who has none', async () => {
+  test('the server refuses a client with a certificate of another CA, or without one', async () => {
     const hour = { nowMs: realClock.now(), lifetimeSeconds: 3600 }
     const ca = await createCa(hour)
     const stranger = await issueLeaf({ ...hour, ca, dnsNames: ['client'], usage: 'clientAuth' })

@@ -5,7 +5,7 @@ import { AUTHORITY } from '../../contract/certificates.ts'
 import { der, TAG } from '../../shared/x509/der.ts'
 import { OID } from '../../shared/x509/oids.ts'
 import { toPem } from '../../shared/x509/pem.ts'
-import { extensionOf, csrDer, csrPem, type CsrWish } from '../../test/fakes/csr.ts'
+import { extensionOf, csrDer, csrPem, type CsrOptions } from '../../test/fakes/csr.ts'
 import { createMember, type Member } from '../support/certificates.ts'
 import {
   clusterSigner,
@@ -75,12 +75,12 @@ async function post(token: string, body: object | string): Promise<Answer> {
   return JSON.parse(await suite.kubectl([...exec, '--', 'node', '-e', POST], input)) as Answer
 }
 
-const asking = (wish: CsrWish = {}, durationSeconds = 3600): object => ({
-  csr: csrPem(wish),
+const asking = (options: CsrOptions = {}, durationSeconds = 3600): object => ({
+  csr: csrPem(options),
   durationSeconds,
 })
 
-test('a token of a living pod gets a certificate, else the refusals below would show nothing', async () => {
+test('a token of a running pod gets a certificate, else the refusals below would prove nothing', async () => {
   const answer = await post(
     await sign(pod),
     asking({ dnsNames: [`server.${member.namespace}.svc`] }),
@@ -93,7 +93,7 @@ test.each<[string, () => Promise<string>, string]>([
   ['that has expired', () => sign(pod, { endsInSeconds: -60 }), 'token-invalid'],
   ['of another cluster', () => otherClusterSigner()(pod), 'token-invalid'],
   ['that is none', () => Promise.resolve('none'), 'token-invalid'],
-  ['of a pod that never was', () => sign({ ...pod, uid: 'other' }), 'token-invalid'],
+  ['of a pod that never existed', () => sign({ ...pod, uid: 'other' }), 'token-invalid'],
 ])('a token %s is refused', async (_, token, code) => {
   const answer = await post(await token(), asking())
   expect(answer).toMatchObject({ status: 401, code })
@@ -116,10 +116,10 @@ const CA_TRUE = extensionOf(
   OID.basicConstraints,
   der(TAG.sequence, der(TAG.boolean, Buffer.from([0xff]))),
 )
-const rsa = (modulusLength: number): CsrWish => ({
+const rsa = (modulusLength: number): CsrOptions => ({
   key: generateKeyPairSync('rsa', { modulusLength }).privateKey,
 })
-const curve = (namedCurve: string): CsrWish => ({
+const curve = (namedCurve: string): CsrOptions => ({
   key: generateKeyPairSync('ec', { namedCurve }).privateKey,
 })
 const broken = (): string => {
@@ -141,8 +141,8 @@ test.each<[string, () => object | string, string]>([
     'name-not-permitted',
   ],
   ['a single label', () => asking({ dnsNames: ['server'] }), 'name-not-permitted'],
-  ['a life too short', () => asking({}, 60), 'duration-out-of-bounds'],
-  ['a life too long', () => asking({}, 90_000), 'duration-out-of-bounds'],
+  ['a lifetime too short', () => asking({}, 60), 'duration-out-of-bounds'],
+  ['a lifetime too long', () => asking({}, 90_000), 'duration-out-of-bounds'],
   ['a wrong signature', () => ({ csr: broken(), durationSeconds: 3600 }), 'csr-invalid'],
   ['RSA of 1024 bits', () => asking(rsa(1024)), 'csr-invalid'],
   ['an unknown curve', () => asking(curve('secp256k1')), 'csr-invalid'],
@@ -165,7 +165,7 @@ test.each<[string, () => object | string, string]>([
   ['10,000 names', () => asking({ dnsNames: many }), 'too-large'],
   ['a megabyte', () => 'x'.repeat(1_000_000), 'too-large'],
   ['no JSON', () => 'x', 'request-invalid'],
-])('%s is refused, and the reason is said', async (_, body, code) => {
+])('%s is refused with the reason', async (_, body, code) => {
   const answer = await post(await sign(pod), body())
   expect(answer.code).toBe(code)
   expect(answer.message?.length).toBeGreaterThan(15)

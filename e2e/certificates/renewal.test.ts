@@ -1,6 +1,6 @@
 /**
  * Certificates of two minutes under calls ten times a second: renewals, a new intermediate, a new root, an
- * authority that is away for half a life; no call fails. Afterwards one that has ended is refused.
+ * authority that is down for half a lifetime; no call fails. Afterwards one that has expired is refused.
  */
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
@@ -19,7 +19,7 @@ import {
   setAuthorityFlags,
   startClient,
   startServer,
-  useDoor,
+  useSource,
   type Member,
   type Second,
 } from '../support/certificates.ts'
@@ -40,7 +40,7 @@ let first: Awaited<ReturnType<typeof filesOf>>
 
 beforeAll(async () => {
   suite = await openSuite('renewal')
-  await useDoor(suite, 'authority')
+  await useSource(suite, 'authority')
   await useCa(await agedCa())
   await setAuthorityFlags(suite, [
     `--max-lifetime-seconds=${SECONDS.leaf}`,
@@ -60,20 +60,21 @@ beforeAll(async () => {
 }, 600_000)
 
 afterAll(async () => {
-  await setAuthorityFlags(suite, []) // first, so that the next CA has a full life
+  await setAuthorityFlags(suite, []) // first, so that the next CA has a full lifetime
   await useCa()
   await restartAuthority(suite)
-  await useDoor(suite, 'auto')
+  await useSource(suite, 'auto')
   await closeSuite(suite)
 }, 300_000)
 
 /** A CA whose root and intermediate are due for renewal a minute and a half from now. */
 async function agedCa(): Promise<CaState> {
   const dueInSeconds = 90
-  const bornMs = (life: number): number => realClock.now() - ((life * 2) / 3 - dueInSeconds) * 1000
-  const root = await createRoot(bornMs(SECONDS.root), SECONDS.root)
-  const born = bornMs(SECONDS.intermediate)
-  const issuer = await createIntermediate(root, born, SECONDS.intermediate)
+  const issuedAtMs = (seconds: number): number =>
+    realClock.now() - ((seconds * 2) / 3 - dueInSeconds) * 1000
+  const root = await createRoot(issuedAtMs(SECONDS.root), SECONDS.root)
+  const issuedAt = issuedAtMs(SECONDS.intermediate)
+  const issuer = await createIntermediate(root, issuedAt, SECONDS.intermediate)
   return {
     rootsPem: root.chainPem,
     rootCertPem: root.chainPem,
@@ -125,7 +126,7 @@ test('root, intermediate and every certificate are replaced, and no call fails',
   expect(Math.min(...seconds.slice(1).map(({ answered }) => answered))).toBeGreaterThan(0)
 }, 600_000)
 
-test('the authority is away for half a life, and nobody notices', async () => {
+test('the authority is down for half a lifetime, and no call fails', async () => {
   const before = (await said()).length
   await scaleAuthority(suite.kubectl, 0)
   await sleep(realClock, (SECONDS.leaf / 2) * 1000)
@@ -138,7 +139,7 @@ test('the authority is away for half a life, and nobody notices', async () => {
   expect(seconds.slice(before).flatMap(({ failed }) => failed)).toEqual([])
 }, 300_000)
 
-test('a certificate that has ended is refused', async () => {
+test('an expired certificate is refused', async () => {
   const { validToDate } = new X509Certificate(first.certPem)
   expect(validToDate.getTime()).toBeLessThan(realClock.now())
   const { bundlePem } = await filesOf(suite, other, 'deployment/client')

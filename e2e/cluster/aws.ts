@@ -26,7 +26,7 @@ export interface AwsAdmin {
   iam(action: string, parameters: Readonly<Record<string, string>>): Promise<string>
   createBucket(name: string): Promise<void>
   /**
-   * A role that one ServiceAccount may assume; gives its ARN. A token of another is refused with
+   * A role that one ServiceAccount may assume; returns its ARN. A token of another is refused with
    * AccessDenied, as AWS does it.
    */
   createRole(name: string, serviceAccount: string): Promise<string>

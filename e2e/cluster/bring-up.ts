@@ -22,7 +22,7 @@ const DISK_GIGABYTES = { cold: 15, warm: 5 }
  *
  * @param onCluster told as soon as there is a cluster to look into or to delete
  * @returns the host whose kubectl and docker reach it
- * @throws MachineError where the machine lacks something; nothing is left of the attempt but the cache
+ * @throws MachineError if the machine lacks something; nothing is left of the attempt but the cache
  */
 export async function bringUp(host: Host, onCluster: (host: Host) => void): Promise<Host> {
   await needDisk(host, 1)
@@ -77,7 +77,7 @@ async function containersOf(host: Host): Promise<string[]> {
   return ids === '' ? [] : ids.split('\n')
 }
 
-/** Deletes the cluster with everything in it, as `kind delete cluster` does; no error where there is none. */
+/** Deletes the cluster with everything in it, as `kind delete cluster` does; no error if there is none. */
 export async function deleteCluster(host: Host): Promise<void> {
   const containers = await containersOf(host)
   if (containers.length > 0) await host.run('docker', ['rm', '--force', '--volumes', ...containers])

@@ -7,7 +7,7 @@ import { findEngine } from '../airgap/engine.ts'
 import { findImage, RECIPE_LABEL } from '../airgap/made-image.ts'
 import { MachineError, type Host } from '../support/host.ts'
 import { FORMER, IMAGES, REPOSITORY } from '../versions.ts'
-import { dockerBuild, OURS, OURS_ON, withBuilder } from './images.ts'
+import { dockerBuild, TARGETS, BUILD_FLAGS, withBuilder } from './images.ts'
 import { withSts } from './install.ts'
 import { ARTIFACTS, CLUSTER } from './names.ts'
 import { withKind } from './programs.ts'
@@ -27,7 +27,7 @@ interface Deployment {
  * Sees to it that the node has the images of the former version, and writes `FORMER_INSTALL`.
  *
  * @param flags of a Deployment by its name, besides those of the manifest
- * @throws MachineError where its commit can neither be found nor fetched
+ * @throws MachineError if its commit can neither be found nor fetched
  */
 export async function provideFormer(
   host: Host,
@@ -36,7 +36,7 @@ export async function provideFormer(
   const source = await formerSource(host)
   await buildAndLoad(host, source)
   let manifest = await readFile(join(source, 'manifests', 'install.yaml'), 'utf8')
-  for (const target of OURS) {
+  for (const target of TARGETS) {
     const published = `nocreds/${target}:${FORMER.version}`
     if (!manifest.includes(published))
       throw new Error(`install.yaml of ${FORMER.commit} does not name ${published}`)
@@ -82,15 +82,15 @@ async function buildAndLoad(host: Host, source: string): Promise<void> {
   const docker = await withBuilder(engine)
   const base = await docker.run('docker', ['image', 'inspect', '--format={{.Id}}', IMAGES.node])
   const recipe = recipeOf(FORMER.commit, base)
-  for (const target of OURS) {
+  for (const target of TARGETS) {
     const image = FORMER.images[target]
     if ((await findImage(docker, image))?.recipe === recipe) continue
     const label = ['--label', `${RECIPE_LABEL}=${recipe}`]
-    const flags = [...OURS_ON, '--target', target, '--tag', image, ...label]
+    const flags = [...BUILD_FLAGS, '--target', target, '--tag', image, ...label]
     await docker.progress.step(`docker build of ${image}`, () => dockerBuild(docker, source, flags))
   }
   const kind = await withKind(engine)
-  const images = OURS.map((target) => FORMER.images[target])
+  const images = TARGETS.map((target) => FORMER.images[target])
   await kind.progress.step('images of the former version to the node', () =>
     kind.run('kind', ['load', 'docker-image', '--name', CLUSTER, ...images]),
   )

@@ -8,22 +8,28 @@ import { CLUSTER } from './names.ts'
 const JAVASCRIPT_APP = join(REPOSITORY, 'e2e', 'apps', 'javascript')
 
 /** Targets of the Dockerfile. */
-export const OURS = ['webhook', 'authority', 'exchanger'] as const
+export const TARGETS = ['webhook', 'authority', 'exchanger'] as const
 
 /** The Dockerfile's own base is the published one, by its digest; here it may be one that was made. */
-export const OURS_ON = ['--build-arg', `NODE_IMAGE=${IMAGES.node}`]
+export const BUILD_FLAGS = ['--build-arg', `NODE_IMAGE=${IMAGES.node}`]
 
 /** Builds our images from the Dockerfile and the app of the suite, and brings them to the node. */
 export async function buildAndLoadImages(host: Host): Promise<void> {
   const { progress } = host
   const docker = await withBuilder(host)
-  for (const target of OURS)
+  for (const target of TARGETS)
     await progress.step(`docker build of ${IMAGES[target]}`, () =>
-      dockerBuild(docker, REPOSITORY, [...OURS_ON, '--target', target, '--tag', IMAGES[target]]),
+      dockerBuild(docker, REPOSITORY, [
+        ...BUILD_FLAGS,
+        '--target',
+        target,
+        '--tag',
+        IMAGES[target],
+      ]),
     )
   await progress.step(`docker build of ${IMAGES.appJavascript}`, () => buildJavascriptApp(docker))
   const { appJavascript, node, versitygw } = IMAGES
-  const images = [...OURS.map((target) => IMAGES[target]), appJavascript, node, versitygw]
+  const images = [...TARGETS.map((target) => IMAGES[target]), appJavascript, node, versitygw]
   await progress.step('images to the node', () =>
     host.run('kind', ['load', 'docker-image', '--name', CLUSTER, ...images]),
   )
@@ -35,7 +41,7 @@ export async function withBuilder(host: Host): Promise<Host> {
   return buildx === undefined ? host.with({ DOCKER_BUILDKIT: '0' }) : host
 }
 
-/** Builds use the host's network, which `npm ci` needs; a proxy is passed on where there is one. */
+/** Builds use the host's network, which `npm ci` needs; a proxy is passed on if there is one. */
 export async function dockerBuild(
   host: Host,
   context: string,

@@ -50,7 +50,7 @@ export function matrixImage(app: MatrixApp): string {
 /**
  * Builds the image of every app and brings it to the node.
  *
- * @throws MachineError where the machine has no program to build one with, and can get none
+ * @throws MachineError if the machine has no program to build one with, and can get none
  */
 export async function loadMatrixImages(host: Host): Promise<void> {
   const engine = await findEngine(host)

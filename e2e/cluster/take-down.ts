@@ -4,7 +4,7 @@ import { deleteCluster, hasCluster } from './bring-up.ts'
 import { collect } from './collect.ts'
 
 export interface Ending {
-  /** The host that reaches the cluster, where this run has one. */
+  /** The host that reaches the cluster, if this run has one. */
   readonly cluster: Host | undefined
   /** Logs and events are collected first. */
   readonly failed: boolean
@@ -13,7 +13,7 @@ export interface Ending {
 }
 
 /**
- * Leaves the machine as it was, but for the cache; no error where there is nothing to take down. A run
+ * Leaves the machine as it was, but for the cache; no error if there is nothing to take down. A run
  * that failed before it made a cluster deletes none: one that is there is another's.
  */
 export async function takeDown(host: Host, { cluster, failed, keep }: Ending): Promise<void> {

@@ -41,8 +41,10 @@ afterAll(() => closeSuite(suite))
 /** A pod as the webhook writes it, with a role that the namespace permits, and the attacker's change. */
 function injectedPod(...change: Operation[]): KubernetesObject {
   const pod = JSON.stringify(objectOf({ name: '', from: 'process', verdict: 'denied', change }))
-  const ours = pod.replaceAll(GOLDEN_ROLE, team.role).replaceAll('"team-a"', `"${team.namespace}"`)
-  return JSON.parse(ours) as KubernetesObject
+  const edited = pod
+    .replaceAll(GOLDEN_ROLE, team.role)
+    .replaceAll('"team-a"', `"${team.namespace}"`)
+  return JSON.parse(edited) as KubernetesObject
 }
 
 function podWithToken(audience: string): KubernetesObject {

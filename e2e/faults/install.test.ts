@@ -31,7 +31,7 @@ beforeAll(async () => {
 
 afterAll(() => closeSuite(suite))
 
-/** What tells one version of each installed object from the next; a status changes by itself. */
+/** What tells one version of each installed object from the next; a status changes without one. */
 async function versions(): Promise<string[]> {
   const { items } = await suite.kubectl.get<{ items: Installed[] }>(['-f', INSTALL])
   return items.map(({ kind, metadata, status }) => {

@@ -80,7 +80,7 @@ async function installedAgain(): Promise<void> {
 const remove = (piece: Piece): Promise<string> =>
   suite.kubectl(['delete', '--ignore-not-found', ...PIECES[piece]])
 
-/** What must come of everyone who has nothing to do with nocreds. */
+/** What must work for every user who does not use nocreds. */
 async function bystanders(): Promise<object> {
   return {
     plain: await tryPod(api, plain),
@@ -165,7 +165,7 @@ test.each(ORDERS.map((order) => [order.join(', '), order] as const))(
   400_000,
 )
 
-/** Every object of any kind whose name says nocreds; those of the cluster's own name are no part of it. */
+/** Every object of any kind whose name says nocreds; those of the cluster's own name do not count. */
 async function leftovers(): Promise<string[]> {
   const kinds = await suite.kubectl(['api-resources', '--verbs=list', '--output', 'name'])
   const searched = kinds.split('\n').filter((kind) => !/^events(\.|$)/.test(kind))

@@ -1,6 +1,6 @@
 /**
  * The former version is upgraded by the commands of docs/operations.md, with pods of every kind being created throughout: what
- * either version admits is admitted, and pods of the former one go on.
+ * either version admits is admitted, and pods of the former one continue.
  */
 import { X509Certificate } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -27,7 +27,7 @@ const PAGE = 'docs/operations.md'
 const LEAF_SECONDS = 120
 /** install.yaml as an operator edits it for the time of the upgrade. */
 const EDITED = join(ARTIFACTS, 'install-upgrade.yaml')
-/** Kinds whose pods really run, and go on. */
+/** Kinds whose pods really run, and keep running. */
 const RUNNING = ['process', 'endpoint', 'both', 'web-identity'] as const
 
 let suite: Suite
@@ -45,7 +45,7 @@ beforeAll(async () => {
   webhook = webhookOf(kubectl)
   await provideFormer(host, {
     'nocreds-authority': [`--max-lifetime-seconds=${LEAF_SECONDS}`],
-    'nocreds-webhook': ['--certificate-door=authority'],
+    'nocreds-webhook': ['--certificate-door=authority'], // a name of the former version
   })
   for (const command of await commandsOf(PAGE, 'Uninstall')) await runAsRead(command, INSTALL)
   await restartApiserver(host, kubectl) // as the page says
@@ -165,14 +165,14 @@ test('the upgrade, as the page says: no pod is refused that either version admit
 }, 600_000)
 
 test('its first commands list the namespaces that need something, and no other of this test', () => {
-  const ours = (text: string): string[] =>
+  const own = (text: string): string[] =>
     text.split('\n').filter((line) => line.startsWith(suite.prefix))
-  expect(ours(listed)).toEqual([web.namespace])
-  expect(ours(others)).toEqual([`${team.namespace} {pod}`, `${team.namespace} web`])
+  expect(own(listed)).toEqual([web.namespace])
+  expect(own(others)).toEqual([`${team.namespace} {pod}`, `${team.namespace} web`])
 })
 
 describe('a pod of the former version', () => {
-  test.each(RUNNING)('%s: goes on, and can be changed', async (name) => {
+  test.each(RUNNING)('%s: continues, and can be changed', async (name) => {
     const inNamespace = ['--namespace', kindOf(name).namespace]
     await suite.kubectl(['label', 'pod', name, 'changed=yes', ...inNamespace])
     const { identity } = name === 'web-identity' ? web : team
@@ -197,7 +197,7 @@ describe('a pod of the former version', () => {
     // The kubelet keeps tokens in memory only, so it asks for new ones, past the new guard.
     const before = await tokenDigest(suite, team.namespace, 'both')
     await restartKubelet(suite.host)
-    await waitFor('a certificate of a longer life', 120_000, async () => {
+    await waitFor('a certificate of a longer lifetime', 120_000, async () => {
       const { certPem } = await filesOf(suite, inTeam, 'pod/both')
       const { validFromDate, validToDate } = new X509Certificate(certPem)
       const seconds = (validToDate.getTime() - validFromDate.getTime()) / 1000

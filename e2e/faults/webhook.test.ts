@@ -67,7 +67,7 @@ test('a replica is deleted under a stream of pods: none fails, each has credenti
   expectNoneLost(streamed)
 }, 300_000)
 
-test('the process of a replica is killed: each pod of a Deployment comes, with credentials', async () => {
+test('the process of a replica is killed: each pod of a Deployment is created, with credentials', async () => {
   const replicas = 40
   const labels = { app: 'killed' }
   const spec = { ...podSpec({ name: 'app', image: 'example/app:1' }), schedulerName: 'none' }
@@ -104,7 +104,7 @@ test('the process of a replica is killed: each pod of a Deployment comes, with c
   await webhook.settled()
 }, 300_000)
 
-test('no replica is left: pods of labelled namespaces wait with an error, all others start', async () => {
+test('without a replica, pods of labelled namespaces wait with an error, all others start', async () => {
   const other = `${suite.prefix}-other`
   await suite.kubectl.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: other } })
   const labels = { app: 'waits' }
@@ -181,7 +181,7 @@ test('the serving certificate is replaced twice under a stream of pods: none fai
   }
 }, 600_000)
 
-/** No replica runs, and none finds a certificate of a longer or shorter life when it starts. */
+/** No replica runs, and none finds a certificate of a longer or shorter lifetime when it starts. */
 async function withoutCertificates(): Promise<void> {
   await webhook.scale(0)
   const empty = JSON.stringify([{ op: 'add', path: '/data', value: {} }])
@@ -193,35 +193,38 @@ async function withoutCertificates(): Promise<void> {
 describe('the exchanger of a pod is killed', () => {
   const CASES = { process: CREDENTIALS_FILES.document, endpoint: CREDENTIALS_FILES.authorization }
 
-  test.each(['process', 'endpoint'] as const)('delivery %s: the app goes on', async (delivery) => {
-    await suite.kubectl.apply({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: {
-        name: delivery,
-        namespace: team.namespace,
-        annotations: { 'nocreds.dev/delivery': delivery },
-      },
-      spec: podSpec(whoAmIThenStay()),
-    })
-    expect(await identityOf(suite, team, delivery)).toEqual(team.identity)
-    const inApp = (...command: string[]): Promise<string> =>
-      suite.kubectl([
-        ...['exec', delivery, '--namespace', team.namespace, '--container', 'app', '--'],
-        ...command,
-      ])
-    const file = `${CREDENTIALS_VOLUME.mountPath}/${CASES[delivery]}`
-    const before = await inApp('cat', file)
-    await killContainer(suite.host, (await exchangerOf(delivery)).containerID)
-    // What the app reads is there while no exchanger is. Compared as a whole: a failure prints no secret.
-    expect((await inApp('cat', file)) === before).toBe(true)
-    await waitFor('the exchanger to be back', 90_000, async () => {
-      const { restartCount, ready } = await exchangerOf(delivery)
-      return restartCount === 1 && ready ? true : undefined
-    })
-    if (delivery === 'endpoint') expect((await inApp('cat', file)) === before).toBe(true)
-    expect(JSON.parse(await inApp('node', '/app/main.mjs'))).toEqual(team.identity)
-  })
+  test.each(['process', 'endpoint'] as const)(
+    'delivery %s: the app continues',
+    async (delivery) => {
+      await suite.kubectl.apply({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: {
+          name: delivery,
+          namespace: team.namespace,
+          annotations: { 'nocreds.dev/delivery': delivery },
+        },
+        spec: podSpec(whoAmIThenStay()),
+      })
+      expect(await identityOf(suite, team, delivery)).toEqual(team.identity)
+      const inApp = (...command: string[]): Promise<string> =>
+        suite.kubectl([
+          ...['exec', delivery, '--namespace', team.namespace, '--container', 'app', '--'],
+          ...command,
+        ])
+      const file = `${CREDENTIALS_VOLUME.mountPath}/${CASES[delivery]}`
+      const before = await inApp('cat', file)
+      await killContainer(suite.host, (await exchangerOf(delivery)).containerID)
+      // What the app reads is there while no exchanger is. Compared as a whole: a failure prints no secret.
+      expect((await inApp('cat', file)) === before).toBe(true)
+      await waitFor('the exchanger to be back', 90_000, async () => {
+        const { restartCount, ready } = await exchangerOf(delivery)
+        return restartCount === 1 && ready ? true : undefined
+      })
+      if (delivery === 'endpoint') expect((await inApp('cat', file)) === before).toBe(true)
+      expect(JSON.parse(await inApp('node', '/app/main.mjs'))).toEqual(team.identity)
+    },
+  )
 
   async function exchangerOf(pod: string) {
     const { status } = await suite.kubectl.get<Status>(['pod', pod, '-n', team.namespace])

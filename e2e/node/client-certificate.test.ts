@@ -106,7 +106,7 @@ async function ask(presented: Partial<Issued>): Promise<string> {
   return suite.kubectl([...exec, '--', 'node', '-e', ASK], input)
 }
 
-test('the apiserver is made to present a certificate, then the webhook to insist on it', async () => {
+test('the apiserver presents a client certificate, then the webhook requires it', async () => {
   const ca = await createCa(HOUR)
   client = await clientOf(ca)
   const { kubectl, host } = suite
@@ -139,7 +139,7 @@ test('the apiserver is made to present a certificate, then the webhook to insist
   expect(await identityOf(suite, team, 'admitted')).toEqual(team.identity)
 }, 600_000)
 
-test('whoever else asks is refused in the handshake', async () => {
+test('every other client is refused in the handshake', async () => {
   expect(await ask(client)).toMatch(/^answered 4\d\d$/)
   expect(await ask({})).toMatch(/^refused /)
   expect(await ask(await clientOf(await createCa(HOUR)))).toMatch(/^refused /)

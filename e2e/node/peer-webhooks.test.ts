@@ -1,5 +1,5 @@
 /**
- * A mutating webhook of somebody else that changes every container, ours included: called before or after `nocreds`,
+ * A mutating webhook of somebody else that changes every container, that of nocreds included: called before or after `nocreds`,
  * called again or not. Each pod starts with credentials.
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
@@ -83,7 +83,7 @@ async function isCalled(kind: string): Promise<void> {
     spec: podSpec(whoAmIThenStay()),
   }
   const create = ['create', '--dry-run=server', '--output', 'json', '-f', '-', ...inTeam(kind)]
-  await waitFor(`the other webhook to be called ${kind} ours`, 60_000, async () => {
+  await waitFor(`the other webhook to be called ${kind} nocreds`, 60_000, async () => {
     const answer = await suite.kubectl(create, JSON.stringify(pod))
     return answer.includes(CHANGED.env.name) ? true : undefined
   })

@@ -33,7 +33,7 @@ beforeAll(async () => {
 
 afterAll(() => closeSuite(suite))
 
-test('the apiserver is killed: pods go on, the webhook does not restart, new pods are injected', async () => {
+test('the apiserver is killed: pods continue, the webhook does not restart, new pods are injected', async () => {
   const app = await startAsking(suite, team, 'without-apiserver')
   const restarts = async (): Promise<Record<string, number>> =>
     Object.fromEntries(
@@ -69,7 +69,7 @@ test('the node restarts: running pods have credentials again, new ones start', a
     await webhook.settled()
     await admissionIsBack(await apiserverOf(suite.kubectl), team)
   }
-  await waitFor('the app to be started anew', 240_000, async () => {
+  await waitFor('the app to be restarted', 240_000, async () => {
     const { status } = await suite.kubectl.get<{
       readonly status: { readonly containerStatuses: readonly { readonly restartCount: number }[] }
     }>(['pod', 'on-node', '-n', team.namespace])

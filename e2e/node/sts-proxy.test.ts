@@ -97,15 +97,15 @@ test.each(['process', 'endpoint'])('a pod has credentials: delivery %s', async (
   expect(said).toContain(`CONNECT 127.0.0.1:${sts.port}`)
 })
 
-test('without the proxy there is no other way, and the pod says what it could not reach', async () => {
+test('without the proxy STS is not reached, and the pod names what it could not reach', async () => {
   await webhookOf(suite.kubectl).configure({ stsProxy: '' })
   await start('direct', 'process')
   const why = await waitFor('the exchanger to say why', 120_000, async () => {
     const { status } = await suite.kubectl.get<{ readonly status: Status }>([
       ...['pod', 'direct', '--namespace', team.namespace],
     ])
-    const ours = status.initContainerStatuses?.find(({ name }) => name === EXCHANGER.container)
-    return ours?.lastState.terminated?.message ?? ours?.state.terminated?.message
+    const exchanger = status.initContainerStatuses?.find(({ name }) => name === EXCHANGER.container)
+    return exchanger?.lastState.terminated?.message ?? exchanger?.state.terminated?.message
   })
   expect(why).toContain('ECONNREFUSED')
 })

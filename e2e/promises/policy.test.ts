@@ -85,7 +85,7 @@ describe('a role that the namespace does not permit', () => {
     )
   })
 
-  test('a namespace that says nothing permits none', async () => {
+  test('a namespace without the annotation permits no role', async () => {
     const name = `${suite.prefix}-silent`
     await suite.kubectl.apply(namespace(name, {}))
     const { metadata } = serviceAccount('app', team.role) as { metadata: object }
@@ -123,7 +123,7 @@ describe('the label follows the annotation', () => {
     return metadata.labels[LABEL]
   }
 
-  test('on create, update and removal; of either', async () => {
+  test('on create, update and removal of either annotation', async () => {
     const { kubectl, prefix } = suite
     const created = `${prefix}-created`
     await kubectl.apply(namespace(created, { [PERMITTED]: team.role }))
@@ -162,7 +162,7 @@ describe('what the webhook is sent', () => {
     )
   }
 
-  test('pods of a namespace that permits roles, and no others', async () => {
+  test('gets pods of namespaces that permit roles, and no others', async () => {
     const plain = `${suite.prefix}-plain`
     await suite.kubectl(['create', 'namespace', plain])
     await serviceAccountOf(plain)

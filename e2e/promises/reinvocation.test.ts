@@ -32,7 +32,7 @@ afterAll(async () => {
 }, 60_000)
 
 test.each(DELIVERIES)(
-  'a container that another webhook adds after ours has credentials: %s',
+  'a container that another webhook adds after the first call has credentials: %s',
   async (delivery) => {
     const annotations = { 'nocreds.dev/delivery': delivery }
     const metadata = { name: delivery, namespace: team.namespace, annotations }
@@ -51,7 +51,7 @@ test.each(DELIVERIES)(
     })
     for (const container of ['app', 'late'])
       expect(await identityOf(suite, team, delivery, container)).toEqual(team.identity)
-    // It came after ours: the pod that it saw had the exchanger already.
+    // It was called after the webhook of nocreds: the pod that it saw had the exchanger already.
     const exchangers = delivery === 'web-identity' ? [] : ['nocreds-exchanger']
     expect(await peer.seen()).toContainEqual({
       pod: delivery,

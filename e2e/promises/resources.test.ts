@@ -36,19 +36,19 @@ const exact = (cpu: string): object => ({
   limits: { cpu, memory: '128Mi' },
 })
 
-/** The pod of a team, once it said who it is; `ours` are the sidecar's resources. */
+/** The pod of a team, once it said who it is, and the resources of its sidecar. */
 async function started(
   team: Team,
   resources: object,
   podFields: object = {},
-): Promise<{ readonly qosClass: string; readonly ours: Container['resources'] }> {
+): Promise<{ readonly qosClass: string; readonly sidecar: Container['resources'] }> {
   const spec = { ...podSpec({ ...whoAmIThenStay(), resources }), ...podFields }
   const metadata = { name: 'app', namespace: team.namespace }
   await suite.kubectl.apply({ apiVersion: 'v1', kind: 'Pod', metadata, spec })
   expect(await identityOf(suite, team, 'app')).toEqual(team.identity)
   const found = await suite.kubectl.get<Pod>(['pod', 'app', '--namespace', team.namespace])
-  const ours = found.spec.initContainers.find(({ name }) => name === EXCHANGER.container)
-  return { qosClass: found.status.qosClass, ours: ours?.resources ?? {} }
+  const exchanger = found.spec.initContainers.find(({ name }) => name === EXCHANGER.container)
+  return { qosClass: found.status.qosClass, sidecar: exchanger?.resources ?? {} }
 }
 
 /** A Namespace that has an object of this kind, and a ServiceAccount that asks for such a sidecar. */
@@ -61,10 +61,10 @@ async function boundedTeam(name: string, object: object, resources: string): Pro
 
 test('a pod with requests equal to limits stays Guaranteed', async () => {
   const team = await createTeam(suite, 'guaranteed')
-  const { qosClass, ours } = await started(team, exact('200m'))
+  const { qosClass, sidecar } = await started(team, exact('200m'))
   expect(qosClass).toBe('Guaranteed')
-  expect(ours.limits?.['cpu']).toBe('100m')
-  expect(ours.requests).toEqual(ours.limits)
+  expect(sidecar.limits?.['cpu']).toBe('100m')
+  expect(sidecar.requests).toEqual(sidecar.limits)
 })
 
 test('one with whole CPUs, which it would have for itself by the static CPU manager, too', async () => {
@@ -78,8 +78,8 @@ test('one with whole CPUs, which it would have for itself by the static CPU mana
 
 test('a pod that has resources as a whole keeps them, and they suffice', async () => {
   const team = await createTeam(suite, 'whole')
-  const { ours } = await started(team, exact('200m'), { resources: exact('200m') })
-  expect(ours).toEqual({})
+  const { sidecar } = await started(team, exact('200m'), { resources: exact('200m') })
+  expect(sidecar).toEqual({})
 })
 
 test('a ResourceQuota on requests and limits of CPU and memory', async () => {
@@ -92,8 +92,8 @@ test('a ResourceQuota on requests and limits of CPU and memory', async () => {
   const quota = { kind: 'ResourceQuota', spec: { hard } }
   const team = await boundedTeam('quota', quota, 'limits.cpu=100m')
   const limits = { cpu: '1', memory: '256Mi' }
-  const { ours } = await started(team, { requests: { cpu: '50m', memory: '64Mi' }, limits })
-  expect(ours.limits?.['cpu']).toBe('100m')
+  const { sidecar } = await started(team, { requests: { cpu: '50m', memory: '64Mi' }, limits })
+  expect(sidecar.limits?.['cpu']).toBe('100m')
 })
 
 test('a LimitRange with minimum, maximum and ratio', async () => {
@@ -108,6 +108,6 @@ test('a LimitRange with minimum, maximum and ratio', async () => {
   const team = await boundedTeam('range', range, resources)
   const memory = '128Mi'
   const app = { requests: { cpu: '200m', memory }, limits: { cpu: '400m', memory } }
-  const { ours } = await started(team, app)
-  expect(ours.requests).toEqual({ cpu: '50m', memory: '64Mi' })
+  const { sidecar } = await started(team, app)
+  expect(sidecar.requests).toEqual({ cpu: '50m', memory: '64Mi' })
 })

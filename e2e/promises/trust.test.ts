@@ -49,9 +49,9 @@ test('STS refuses the token of another ServiceAccount, and kubectl describe pod 
   expect(line).toMatch(/ 0\/2 +Init:(?:PostStartHookError|CrashLoopBackOff|Error) /)
 }, 180_000)
 
-test('once the trust policy is put right, the waiting pod starts by itself', async () => {
+test('once the trust policy is put right, the waiting pod starts automatically', async () => {
   const { kubectl, aws } = suite
-  const team = await createTeam(suite, 'mended', { trusts: 'another' })
+  const team = await createTeam(suite, 'fixed', { trusts: 'another' })
   await kubectl.apply({
     apiVersion: 'v1',
     kind: 'Pod',

@@ -200,7 +200,7 @@ const FIND_TOKENS = String.raw`
   })
   const walk = (folder) => attempt(() => readdirSync(folder))?.forEach((name) => {
     const path = folder + '/' + name
-    // Where a link leads counts too, but not /proc/kcore or a device, which have no end.
+    // What a link leads to counts too, but not /proc/kcore or a device, which have no end.
     const { isFile, size } = attempt(() => { const at = statSync(path); return { isFile: at.isFile(), size: at.size } }) ?? {}
     if (attempt(() => lstatSync(path))?.isDirectory()) {
       if (!['//proc', '//sys', '//dev'].includes(path)) walk(path)

@@ -95,7 +95,7 @@ function expectNoneFailed(answers: readonly Answer[]): void {
     expect({ account, arn, failed }).toEqual({ ...team.identity, failed: undefined })
 }
 
-test('the SDK goes on over two refreshes', async () => {
+test('the SDK continues over two refreshes', async () => {
   for (const pod of DELIVERIES) {
     const answers = await askedWith(pod, 3)
     expectNoneFailed(answers)

@@ -1,5 +1,5 @@
 /**
- * STS whose credentials live shorter than any real STS makes them: it passes each question on, and in the answer
+ * STS with shorter lifetimes than any real STS issues: it passes each question on, and in the answer
  * moves the end of the credentials nearer. Prints a digest of each token that was traded.
  *
  * Environment: `UPSTREAM`, the STS behind it; `LIFETIME_SECONDS`; `PORT`.

@@ -1,4 +1,4 @@
-/** STS is away for minutes. Only the pods here miss it, so the rest of the suite goes on beside this file. */
+/** STS is down for minutes. Only the pods here miss it, so the rest of the suite runs beside this file. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { realClock, sleep } from '../../shared/base/clock.ts'
 import { startAsking } from '../support/asking-app.ts'
@@ -30,7 +30,7 @@ afterAll(async () => {
   await closeSuite(suite)
 }, 60_000)
 
-test('STS is down: running pods notice nothing, new ones start when it is back', async () => {
+test('STS is down: running pods keep working, new ones start when it is back', async () => {
   const outageMs = Number(suite.host.env['NOCREDS_E2E_OUTAGE_SECONDS'] ?? 300) * 1000
   const { hostAliases } = sts
   const running = await startAsking(suite, team, 'running', { hostAliases })
@@ -43,7 +43,7 @@ test('STS is down: running pods notice nothing, new ones start when it is back',
     metadata: { name: 'new', namespace: team.namespace },
     spec: { ...podSpec(whoAmIThenStay()), hostAliases },
   })
-  await waitFor('the exchanger of the new pod to say that STS is away', 120_000, async () => {
+  await waitFor('the exchanger of the new pod to say that STS is down', 120_000, async () => {
     const log = await suite.kubectl(['logs', 'new', ...inNamespace, '-c', 'nocreds-exchanger'])
     return /ECONNREFUSED|EHOSTUNREACH|Timeout|NetworkError/.test(log) ? true : undefined
   })

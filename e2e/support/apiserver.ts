@@ -16,7 +16,7 @@ interface ApiRequest {
   readonly body?: unknown
   /** Default `application/json`. */
   readonly contentType?: string
-  /** Who asks, by impersonation; default: the administrator. */
+  /** The client, by impersonation; default: the administrator. */
   readonly as?: { readonly user: string; readonly groups: readonly string[] } | undefined
 }
 

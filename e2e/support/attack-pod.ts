@@ -47,7 +47,7 @@ export async function startAttackPod(
   }
 }
 
-/** Posts each body of `{ token, bodies }` to the authority, one after the other, without looking at who answers. */
+/** Posts each body of `{ token, bodies }` to the authority, one after the other, without verifying the server. */
 const POST = `
 const { token, bodies } = JSON.parse(fs.readFileSync(0, 'utf8'))
 const headers = { authorization: 'Bearer ' + token, 'content-type': 'application/json' }

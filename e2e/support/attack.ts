@@ -7,10 +7,10 @@ import { objectOf, type Data } from './guard-cases.ts'
 import { waitFor } from './wait.ts'
 
 /** One request of an attacker. */
-export interface Act {
+export interface AttackRequest {
   /** Default: {@link DEV}. */
   readonly as?: User
-  /** Default: POST; PATCH where `type` is given. */
+  /** Default: POST; PATCH if `type` is given. */
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Default: v1. */
   readonly api?: string
@@ -24,18 +24,18 @@ export interface Act {
   readonly isReal?: boolean
 }
 
-/** Sends it, and gives what the apiserver answers. */
-export function send(ground: Ground, act: Act): Promise<ApiAnswer> {
-  const { as = DEV, api = 'v1', place, type, body } = act
+/** Sends it and returns the answer of the apiserver. */
+export function send(ground: Ground, request: AttackRequest): Promise<ApiAnswer> {
+  const { as = DEV, api = 'v1', place, type, body } = request
   const root = api === 'v1' ? '/api/v1' : `/apis/${api}`
-  const [resource = '', query] = act.resource.split('?')
+  const [resource = '', query] = request.resource.split('?')
   const queries = [
     query,
-    act.isReal === true ? undefined : 'dryRun=All',
+    request.isReal === true ? undefined : 'dryRun=All',
     type === 'apply' ? 'fieldManager=attacker&force=true' : undefined,
   ].filter((part) => part !== undefined)
   return ground.api({
-    method: act.method ?? (type === undefined ? 'POST' : 'PATCH'),
+    method: request.method ?? (type === undefined ? 'POST' : 'PATCH'),
     path: `${root}/namespaces/${ground.ns(place)}/${resource}?${queries.join('&')}`,
     body,
     as,
@@ -70,7 +70,7 @@ export function expectAdmitted({ status, message }: ApiAnswer): void {
   })
 }
 
-/** Such a pod is of a scheduler that does not exist, so it never starts where it is kept. */
+/** Such a pod is of a scheduler that does not exist, so it never starts even if it is kept. */
 export interface AttackPod {
   readonly apiVersion: 'v1'
   readonly kind: 'Pod'
@@ -84,7 +84,7 @@ export interface AttackPod {
   }
 }
 
-/** @param annotations of ours, without their prefix */
+/** @param annotations of nocreds, without their prefix */
 export function podOf(
   spec: Readonly<Record<string, unknown>> = {},
   annotations: Readonly<Record<string, string>> = {},
@@ -119,7 +119,7 @@ export async function injectedPod(
   }
 }
 
-/** A pod of `unseen` as the webhook writes it with a certificate by the sidecar, where kubelets bring none. */
+/** A pod of `unseen` as the webhook writes it with a certificate, if the source is the authority. */
 export async function goldenPod(
   ground: Ground,
   from: 'certificate' | 'certificate-and-role',
@@ -153,7 +153,7 @@ const SELECTOR = '/webhooks/0/namespaceSelector/matchExpressions'
 /**
  * Takes the Namespace `unseen` away from the webhook for pods.
  *
- * @returns what gives it back
+ * @returns a function that restores it
  */
 export async function hideFromWebhook(ground: Ground): Promise<() => Promise<void>> {
   const configuration = ['mutatingwebhookconfiguration', 'nocreds']

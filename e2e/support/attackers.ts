@@ -66,7 +66,7 @@ export async function openGround(name: string): Promise<Ground> {
 
 export const closeGround = closeSuite
 
-/** Annotations of ours, without their prefix. */
+/** annotations of nocreds, without their prefix. */
 export function annotated(values: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(values).map(([key, value]) => [`nocreds.dev/${key}`, value]),

@@ -9,7 +9,7 @@ import { waitFor } from './wait.ts'
 /** Port of the suite's servers of mutual TLS. */
 const TLS_PORT = 8443
 
-/** A Namespace that takes part by nothing but certificates, and its ServiceAccount `app`, which asks for one. */
+/** A Namespace that is enabled for certificates alone, and its ServiceAccount `app`, which asks for one. */
 export interface Member {
   readonly namespace: string
   readonly identity: string
@@ -67,7 +67,7 @@ async function rolledOut(
   await kubectl([...status, '--namespace', namespace])
 }
 
-/** The Deployment and Service `server`; gives its URL. */
+/** The Deployment and Service `server`; returns its URL. */
 export async function startServer(suite: Pick<Suite, 'kubectl'>, member: Member): Promise<string> {
   const readinessProbe = { tcpSocket: { port: TLS_PORT }, periodSeconds: 1 }
   const container = { command: ['node', '/app/tls-server.mjs'], readinessProbe }
@@ -94,7 +94,7 @@ export interface Second {
 }
 
 /**
- * The Deployment `client`, which calls the server ten times a second; gives what it said since its first second
+ * The Deployment `client`, which calls the server ten times a second; returns what it said since its first second
  * without a failure: a Service leads to a new pod a moment after that is ready.
  */
 export async function startClient(
@@ -161,12 +161,12 @@ export async function callOnce(
   return kubectl([...exec, '--container', 'app', '--', 'node', '-e', CALL], input)
 }
 
-/** The door by which the webhook gives certificates; `auto` leaves it to the apiserver. */
-export async function useDoor(suite: Suite, door: 'auto' | 'authority'): Promise<void> {
+/** Sets the source of certificates; `auto` depends on what the apiserver serves. */
+export async function useSource(suite: Suite, source: 'auto' | 'authority'): Promise<void> {
   await setArguments(
     suite,
     'nocreds-webhook',
-    door === 'auto' ? [] : [`--certificate-door=${door}`],
+    source === 'auto' ? [] : [`--certificate-source=${source}`],
   )
 }
 

@@ -22,12 +22,12 @@ export interface CommandOptions {
   readonly input?: string
   /** Default: ten minutes. */
   readonly timeoutMs?: number
-  /** Ends the program where it is aborted. */
+  /** Ends the program if it is aborted. */
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Runs a program without a shell and gives what it printed on standard output, trimmed.
+ * Runs a program without a shell and returns what it printed on standard output, trimmed.
  *
  * @throws CommandError with the last lines of what it printed
  */
@@ -40,7 +40,7 @@ export function run(
     const child = spawn(command, args, {
       cwd,
       env: { ...env },
-      // Not `timeout`: its timer stays behind where the program is not there.
+      // Not `timeout`: its timer stays behind if the program is not there.
       signal: anyOf(AbortSignal.timeout(timeoutMs), signal),
       stdio: ['pipe', 'pipe', 'pipe'],
     })
@@ -76,7 +76,7 @@ function anyOf(one: AbortSignal, other: AbortSignal | undefined): AbortSignal {
   return other === undefined ? one : AbortSignal.any([one, other])
 }
 
-/** Runs a program that talks to whoever sits at the terminal; gives its exit code, 1 where a signal ended it. */
+/** Runs a program that uses the terminal; returns its exit code, 1 if a signal ended it. */
 export function show(
   command: string,
   args: readonly string[],
@@ -91,7 +91,7 @@ export function show(
   })
 }
 
-/** What the program printed, or undefined where it failed or is not there. */
+/** What the program printed, or undefined if it failed or is not there. */
 export async function tryRun(
   command: string,
   args: readonly string[],

@@ -1,5 +1,5 @@
 import { AUTHORITY } from '../../contract/certificates.ts'
-import { WEBHOOK } from '../../contract/names.ts'
+import { PROBES, WEBHOOK } from '../../contract/names.ts'
 import { IMAGES } from '../versions.ts'
 import type { Suite } from './suite.ts'
 import { waitFor } from './wait.ts'
@@ -70,7 +70,7 @@ async function servers({
       const replica = { name: `${part}-${at}`, host: status.podIP }
       found.pods.push({ ...replica, port: port[part], isTls: true, path: path[part] })
       const metrics = { ...replica, name: `${replica.name}-metrics`, port: metricsPort[part] }
-      found.metrics.push({ ...metrics, isTls: false, path: WEBHOOK.probes.metrics })
+      found.metrics.push({ ...metrics, isTls: false, path: PROBES.metrics })
     })
   }
   return found
@@ -104,7 +104,7 @@ function floodPod(
   }
 }
 
-/** A flood that has begun; it ends by itself. */
+/** A flood that has begun; it ends after its time. */
 export interface Flood {
   /** What was done, by server and way, once all pods are done. */
   ended(): Promise<Readonly<Record<string, Did>>>

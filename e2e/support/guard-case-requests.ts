@@ -47,7 +47,7 @@ const KINDS: Readonly<Record<string, { group: string; plural: string; isNamespac
 }
 
 /** What the cases run in. */
-export interface CaseWorld {
+export interface CaseHarness {
   readonly api: Apiserver
   /** Makes these the settings that the guard goes by; returns once they are. */
   readonly use: (settings: Data) => Promise<void>
@@ -72,14 +72,14 @@ function metadataOf({ body }: ApiAnswer): { readonly name?: string; readonly uid
 }
 
 /** Sends what the case says; what it created is gone afterwards. */
-export async function answerTo(one: GuardCase, world: CaseWorld): Promise<ApiAnswer> {
+export async function answerTo(one: GuardCase, harness: CaseHarness): Promise<ApiAnswer> {
   const body = objectOf(one)
   if (one.pod !== undefined || body.kind === 'TokenRequest')
-    return withPod(one, world, (pod) => aboutPod(one, world, pod))
+    return withPod(one, harness, (pod) => aboutPod(one, harness, pod))
   const list = listOf(body.kind, namespaceOf(one))
   if (one.exists === true)
-    return change(one, world, { path: `${list}/${body.metadata.name ?? ''}`, body })
-  return aboutOwnObject(one, world, { list, body })
+    return change(one, harness, { path: `${list}/${body.metadata.name ?? ''}`, body })
+  return aboutOwnObject(one, harness, { list, body })
 }
 
 /** Whether there is nothing before and nothing after. */
@@ -91,13 +91,13 @@ function isAboutCreation(one: GuardCase): boolean {
 /** Creates the object, which may be all that the case is about, or does to it what the case says. */
 async function aboutOwnObject(
   one: GuardCase,
-  world: CaseWorld,
+  harness: CaseHarness,
   { list, body }: { readonly list: string; readonly body: KubernetesObject },
 ): Promise<ApiAnswer> {
-  const { api } = world
+  const { api } = harness
   const isCreation = isAboutCreation(one)
   if (isCreation && one.apply === true)
-    return change(one, world, { path: `${list}/${body.metadata.name ?? ''}`, body })
+    return change(one, harness, { path: `${list}/${body.metadata.name ?? ''}`, body })
   // What all workloads could come to trust is never really there.
   const dry = body.kind === 'ClusterTrustBundle' ? '?dryRun=All' : ''
   const as = isCreation ? one.as : one.createdBy
@@ -107,17 +107,17 @@ async function aboutOwnObject(
     if (isCreation) return created
     // The authority of the cluster may have written its own meanwhile.
     expect([201, 409]).toContain(created.status)
-    await happenBetween(one, world)
-    return await change(one, world, { path, body })
+    await happenBetween(one, harness)
+    return await change(one, harness, { path, body })
   } finally {
-    if (created.status === 201 && dry === '') await remove(one, world, { path, as })
+    if (created.status === 201 && dry === '') await remove(one, harness, { path, as })
   }
 }
 
-/** By who created it, as of some objects nobody else may; with its namespace, nothing may hold it. */
+/** As the user who created it, because for some objects no one else may; no finalizer may block its namespace. */
 async function remove(
   { between }: GuardCase,
-  { api }: CaseWorld,
+  { api }: CaseHarness,
   { path, as }: { readonly path: string; readonly as: Impersonated | undefined },
 ): Promise<void> {
   if (between?.ending === true) {
@@ -127,7 +127,10 @@ async function remove(
 }
 
 /** Settings and Namespace change between creation and what follows. */
-async function happenBetween(one: GuardCase, { api, use, baseSettings }: CaseWorld): Promise<void> {
+async function happenBetween(
+  one: GuardCase,
+  { api, use, baseSettings }: CaseHarness,
+): Promise<void> {
   const { settings, permittedRoles, isEnabled, ending } = one.between ?? {}
   const path = `${CORE}/namespaces/${namespaceOf(one)}`
   if (settings) await use({ ...baseSettings, ...settings })
@@ -151,7 +154,7 @@ interface Target {
 }
 
 /** Does to an object that is there what the case says. */
-async function change(one: GuardCase, { api }: CaseWorld, target: Target): Promise<ApiAnswer> {
+async function change(one: GuardCase, { api }: CaseHarness, target: Target): Promise<ApiAnswer> {
   const { as, container, subresource } = one
   const { body } = target
   const path = subresource === undefined ? target.path : `${target.path}/${subresource}`
@@ -194,10 +197,10 @@ async function change(one: GuardCase, { api }: CaseWorld, target: Target): Promi
 /** With the pod that the case wants to be there, if any; a token is for one on a node. */
 async function withPod(
   one: GuardCase,
-  { api }: CaseWorld,
-  act: (pod: ApiAnswer | undefined) => Promise<ApiAnswer>,
+  { api }: CaseHarness,
+  action: (pod: ApiAnswer | undefined) => Promise<ApiAnswer>,
 ): Promise<ApiAnswer> {
-  if (one.pod === undefined) return act(undefined)
+  if (one.pod === undefined) return action(undefined)
   const list = listOf('Pod', namespaceOf(one))
   const body = objectOf({ from: one.pod })
   if (objectOf(one).kind === 'TokenRequest') body.spec = { ...body.spec, nodeName: NODE }
@@ -206,7 +209,7 @@ async function withPod(
   // A kubelet is asked for its pod by what the apiserver remembers.
   if (one.as?.user.startsWith('system:node:') === true) await sleep(realClock, TAKES_EFFECT_MS)
   try {
-    return await act(pod)
+    return await action(pod)
   } finally {
     await api({ method: 'DELETE', path: `${list}/case?gracePeriodSeconds=0` })
   }
@@ -215,7 +218,7 @@ async function withPod(
 /** A token for a ServiceAccount, bound to the pod if there is one; or a Binding of the pod. */
 function aboutPod(
   one: GuardCase,
-  { api }: CaseWorld,
+  { api }: CaseHarness,
   pod: ApiAnswer | undefined,
 ): Promise<ApiAnswer> {
   const body = objectOf(one)

@@ -7,7 +7,7 @@ import { largest } from './largest-pod.ts'
 
 const CASES = join(REPOSITORY, 'manifests', 'guard', 'cases')
 const GOLDENS = join(REPOSITORY, 'webhook', 'admit', 'testdata')
-/** Files of the pods as the webhook writes them, by the name that cases give them. */
+/** Files of the pods as the webhook writes them, by the name that cases use. */
 const GOLDEN = {
   process: 'plain',
   endpoint: 'endpoint',
@@ -119,7 +119,7 @@ export function objectOf({
   return object
 }
 
-/** A copy of the object with a JSON patch (RFC 6902). @throws Error where the patch does not apply */
+/** A copy of the object with a JSON patch (RFC 6902). @throws Error if the patch does not apply */
 export function changed(object: KubernetesObject, patch: readonly Operation[]): KubernetesObject {
   const copy = copyOf(object)
   for (const failed of applyPatch(copy, copyOf([...patch]))) if (failed !== null) throw failed

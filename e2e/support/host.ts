@@ -23,11 +23,11 @@ export interface Host {
   readonly isRoot: boolean
   /** Runs a program in the host's environment; see `run`. */
   run(command: string, args: readonly string[], options?: Options): Promise<string>
-  /** The same, but undefined where it fails. */
+  /** The same, but undefined if it fails. */
   tryRun(command: string, args: readonly string[], options?: Options): Promise<string | undefined>
   /** Runs a program at the terminal; see `show`. */
   show(command: string, args: readonly string[], options?: Pick<Options, 'cwd'>): Promise<number>
-  /** This host with variables set; PATH, where given, goes before the present one. */
+  /** This host with variables set; PATH, if given, goes before the present one. */
   with(env: Environment): Host
 }
 
@@ -61,7 +61,7 @@ function makeHost(facts: Facts, signal: AbortSignal | undefined): Host {
   }
 }
 
-/** @throws MachineError where fewer gigabytes than needed are free in the cache's file system */
+/** @throws MachineError if fewer gigabytes than needed are free in the cache's file system */
 export async function needDisk({ cache }: Host, gigabytes: number): Promise<void> {
   await mkdir(cache, { recursive: true })
   const { bavail, bsize } = await statfs(cache)

@@ -1,6 +1,6 @@
 /**
- * Aborted when the program is asked to end, by Ctrl-C or by whoever started it; the program then has to
- * end by itself, and can first take down what it began. For mains only.
+ * Aborted when the program is asked to end, by Ctrl-C or by its parent; the program then has to
+ * exit, and can first take down what it began. For mains only.
  */
 export function interruption(): AbortSignal {
   const interrupted = new AbortController()

@@ -2,7 +2,7 @@ import type { Host } from './host.ts'
 
 /** What the suite asks of the cluster, by kubectl: as an operator does. */
 export interface Kubectl {
-  /** kubectl with these arguments, given `input` on standard input; gives its output. */
+  /** kubectl with these arguments, given `input` on standard input; returns its output. */
   (args: readonly string[], input?: string): Promise<string>
   /** Applies objects. */
   apply(...objects: readonly object[]): Promise<string>

@@ -42,7 +42,7 @@ function helloTo({ headers }: IncomingMessage): string {
 export function startTlsServer(files: TlsFiles): Promise<Listening> {
   return listen(
     createHttpsServer({ key: files.key, cert: files.certificate }, (_request, response) => {
-      response.end('hello whoever you are\n')
+      response.end('hello client\n')
     }),
   )
 }

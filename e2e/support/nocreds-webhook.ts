@@ -43,7 +43,9 @@ export function webhookOf(kubectl: Kubectl): Webhook {
   const endsMs = async ({ metadata }: Replica): Promise<number> => {
     const proxy = `/api/v1/namespaces/nocreds-system/pods/${metadata.name}:9090/proxy/metrics`
     const metrics = await kubectl(['get', '--raw', proxy])
-    const seconds = /^nocreds_certificate_expiry_timestamp_seconds (\S+)$/m.exec(metrics)?.[1]
+    const seconds = /^nocreds_webhook_certificate_expiry_timestamp_seconds (\S+)$/m.exec(
+      metrics,
+    )?.[1]
     return Number(seconds) * 1000
   }
   const restart = async (): Promise<void> => {

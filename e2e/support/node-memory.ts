@@ -49,7 +49,7 @@ while [ "$times" -gt 0 ]; do
 done
 `
 
-/** Watches the memory of containers while `work` goes on; gives its result and what each container needed at most. */
+/** Watches the memory of containers while `work` runs; returns its result and what each container needed at most. */
 export async function memoryDuring<T>(
   host: Host,
   containers: readonly Watched[],

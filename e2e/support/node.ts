@@ -11,7 +11,7 @@ export function onNode(host: Host, ...args: readonly string[]): Promise<string> 
 }
 
 /**
- * Ends the process of a container with SIGKILL, as running out of memory does; the kubelet starts it anew.
+ * Ends the process of a container with SIGKILL, as running out of memory does; the kubelet restarts it.
  *
  * @param containerId as in a pod's status, `containerd://…`
  */
@@ -28,7 +28,7 @@ export async function containerNamed(host: Host, name: string): Promise<string> 
   return onNode(host, 'crictl', 'ps', '--quiet', '--state', 'Running', '--name', `^${name}$`)
 }
 
-/** Restarts the kubelet; containers go on meanwhile. */
+/** Restarts the kubelet; containers keep running. */
 export async function restartKubelet(host: Host): Promise<void> {
   await onNode(host, 'systemctl', 'restart', 'kubelet')
 }

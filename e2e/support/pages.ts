@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { REPOSITORY } from '../versions.ts'
 
 /**
- * The shell commands that a page gives below a heading, one text for each block, so that a test runs what an
+ * The shell commands of a page below a heading, one text for each block, so that a test runs what an
  * operator reads.
  *
  * @param page path in the repository, such as `docs/operations.md`

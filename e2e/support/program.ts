@@ -41,7 +41,7 @@ export function startProgram(
     try {
       process.kill(-child.pid, signal)
     } catch {
-      // it has ended by itself
+      // it has exited already
     }
   }
   return {

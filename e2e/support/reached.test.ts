@@ -6,7 +6,7 @@ import { allStay, askWebhook, reached } from './reached.ts'
 
 const MINUTE = { limitMs: 60_000 }
 
-/** How long it takes until `attempt` counts as reached, by a clock that moves by itself; undefined: an error. */
+/** How long it takes until `attempt` counts as reached, by a clock that moves with each wait; undefined: an error. */
 async function msUntilReached(attempt: (atMs: number) => Promise<void>) {
   const clock = new VirtualClock(0)
   let endedMs: number | undefined
@@ -33,20 +33,20 @@ test('one failure among many at once begins the count again', async () => {
   expect(await msUntilReached(last)).toBe(3000 + 2500)
 })
 
-test('what never answers is not reached, and the error says what and why', async () => {
+test('a server that never answers is not reached, and the error says what and why', async () => {
   await expect(msUntilReached(refused)).rejects.toThrow(
     'it was not reached in 60 s: connection refused',
   )
 })
 
-test('what answers every other time is not reached', async () => {
+test('a server that answers every other time is not reached', async () => {
   const flapping = (atMs: number): Promise<void> => (atMs % 1000 < 500 ? answered() : refused())
   await expect(msUntilReached(flapping)).rejects.toThrow(
     'it was not reached in 60 s: connection refused',
   )
 })
 
-test('what answers slowly is reached, however long its rounds take', async () => {
+test('a slow server is reached, however long its rounds take', async () => {
   const clock = new VirtualClock(0)
   const slowly = (): Promise<void> => sleep(clock, 20_000)
   const waiting = reached('it', slowly, { clock, ...MINUTE })
@@ -61,7 +61,7 @@ test.each<[string, Parameters<typeof allStay>[0], boolean]>([
   ['one of unknown readiness, which counts as ready', [{ endpoints: [{}] }], true],
   ['one that is not ready', [{ endpoints: [{}, { conditions: { ready: false } }] }], false],
   [
-    'one that goes, in another slice',
+    'one that terminates, in another slice',
     [{ endpoints: [{}] }, { endpoints: [{ conditions: { ready: true, terminating: true } }] }],
     false,
   ],
@@ -76,8 +76,8 @@ const answering =
 const namespace = (labels?: object): object => ({ metadata: { labels } })
 
 test('the webhook answered if the Namespace has its label, and not otherwise', async () => {
-  const ours = namespace({ 'nocreds.dev/injection': 'enabled' })
-  await askWebhook(answering({ status: 201, message: '', body: ours }))
+  const enabled = namespace({ 'nocreds.dev/injection': 'enabled' })
+  await askWebhook(answering({ status: 201, message: '', body: enabled }))
   const unlabelled = answering({ status: 201, message: '', body: namespace() })
   await expect(askWebhook(unlabelled)).rejects.toThrow('did not ask the webhook')
   const message = 'failed calling webhook "namespaces.nocreds.dev": connection refused'

@@ -1,7 +1,7 @@
 /**
  * Ready is not reached. `kubectl rollout status` returns when pods are ready; after that the EndpointSlice is
  * written, and kube-proxy hears of it and writes its rules, at most once a second. Until then a Service that led
- * to nobody refuses connections, and one whose pods were replaced may lead to those that have gone. So after each
+ * to no pod refuses connections, and one whose pods were replaced may lead to those that have gone. So after each
  * rollout, restart and scaling the suite waits for what is here.
  */
 import { CA_KEYS } from '../../authority/ca/secret-store.ts'
@@ -50,7 +50,7 @@ export async function reached(
     const failed = round.find((one) => one.status === 'rejected')
     inSequence = failed === undefined ? inSequence + 1 : 0
     if (inSequence === ROUNDS) return
-    // A sequence that has begun may go on: on a busy machine a round takes seconds.
+    // A sequence that has begun may continue: on a busy machine a round takes seconds.
     if (failed !== undefined && clock.monotonic() >= endMs) {
       const why = messageOf(failed.reason)
       throw new Error(`${what} was not reached in ${limitMs / 1000} s: ${why}`)
@@ -108,7 +108,7 @@ const CA_SECRET = 'nocreds-authority-ca'
 
 /**
  * On the node, four handshakes with the authority at $1, whose roots are $2. A connection alone would show nothing: one
- * to an address that leads to nobody leaves the node, and there may be a proxy that answers for all.
+ * to an address that leads to no pod leaves the node, and there may be a proxy that answers for all.
  */
 const HANDSHAKES = `
 for _ in 1 2 3 4; do

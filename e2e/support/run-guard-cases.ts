@@ -7,7 +7,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { realClock, sleep } from '../../shared/base/clock.ts'
 import { apiserverOf, type ApiAnswer } from './apiserver.ts'
-import { answerTo, MERGE, TAKES_EFFECT_MS, type CaseWorld } from './guard-case-requests.ts'
+import { answerTo, MERGE, TAKES_EFFECT_MS, type CaseHarness } from './guard-case-requests.ts'
 import {
   CASE_FILES,
   objectOf,
@@ -22,8 +22,8 @@ import type { Kubectl } from './kubectl.ts'
 
 const INJECTION = 'nocreds.dev/injection'
 /** On the Namespaces of the cases. */
-const OURS = 'guard-cases.example/bound'
-const ELSEWHERE = { matchExpressions: [{ key: OURS, operator: 'DoesNotExist' }] }
+const BOUND = 'guard-cases.example/bound'
+const ELSEWHERE = { matchExpressions: [{ key: BOUND, operator: 'DoesNotExist' }] }
 const WEBHOOKS = ['patch', 'mutatingwebhookconfiguration', 'nocreds', '--type=json', '--patch']
 const BINDING = 'validatingadmissionpolicybinding'
 /** What team-a is, as in the objects of the cases. */
@@ -42,7 +42,7 @@ interface Binding {
 
 const objects = readCaseObjects().map((object) => {
   if (object.kind !== 'Namespace') return object
-  const labels = { ...object.metadata.labels, [OURS]: 'true' }
+  const labels = { ...object.metadata.labels, [BOUND]: 'true' }
   return { ...object, metadata: { ...object.metadata, labels } }
 })
 const namespaces = objects
@@ -50,7 +50,7 @@ const namespaces = objects
   .map(({ metadata }) => metadata.name ?? '')
 
 let kubectl: Kubectl
-let world: CaseWorld
+let harness: CaseHarness
 
 /** Which cases cannot be run on a cluster. */
 export interface GuardCaseOptions {
@@ -61,7 +61,7 @@ export interface GuardCaseOptions {
 /**
  * Registers the cases of every file with Jest.
  *
- * @param open gives the cluster, with nocreds installed; called before the first case
+ * @param open returns the cluster, with nocreds installed; called before the first case
  */
 export function runGuardCases(
   open: () => Promise<Kubectl>,
@@ -69,7 +69,7 @@ export function runGuardCases(
 ): void {
   beforeAll(async () => {
     kubectl = await open()
-    world = await setUp()
+    harness = await setUp()
   }, 180_000)
   afterAll(tearDown, 60_000)
   describe.each(CASE_FILES)('guard: %s', (file) => {
@@ -77,7 +77,7 @@ export function runGuardCases(
   })
 }
 
-async function setUp(): Promise<CaseWorld> {
+async function setUp(): Promise<CaseHarness> {
   const api = await apiserverOf(kubectl)
   await leaveAlone(true)
   await kubectl.apply(...objects)
@@ -111,14 +111,14 @@ async function withParameters(): Promise<readonly Binding[]> {
 /** Whether webhook and installed bindings with parameters leave the Namespaces of the cases alone. */
 async function leaveAlone(isLeft: boolean): Promise<void> {
   const label = { matchLabels: { [INJECTION]: 'enabled' } }
-  const ours = isLeft ? ELSEWHERE.matchExpressions : []
+  const expressions = isLeft ? ELSEWHERE.matchExpressions : []
   const key = 'kubernetes.io/metadata.name'
   const notOfTheWebhook = { key, operator: 'NotIn', values: ['nocreds-system'] }
   const patch = [
     {
       op: 'replace',
       path: '/webhooks/0/namespaceSelector',
-      value: { ...label, matchExpressions: [notOfTheWebhook, ...ours] },
+      value: { ...label, matchExpressions: [notOfTheWebhook, ...expressions] },
     },
     { op: 'replace', path: '/webhooks/1/objectSelector', value: isLeft ? ELSEWHERE : {} },
   ]
@@ -137,19 +137,19 @@ function copyOf({ metadata, spec }: Binding): object {
   return {
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'ValidatingAdmissionPolicyBinding',
-    metadata: { name: `cases-${metadata.name}`, labels: { [OURS]: 'true' } },
+    metadata: { name: `cases-${metadata.name}`, labels: { [BOUND]: 'true' } },
     spec: {
       ...spec,
       paramRef: { ...spec.paramRef, namespace: 'not-labelled' },
       matchResources: {
-        namespaceSelector: { matchLabels: { [INJECTION]: 'enabled', [OURS]: 'true' } },
+        namespaceSelector: { matchLabels: { [INJECTION]: 'enabled', [BOUND]: 'true' } },
       },
     },
   }
 }
 
 async function tearDown(): Promise<void> {
-  await kubectl(['delete', BINDING, '--selector', `${OURS}=true`])
+  await kubectl(['delete', BINDING, '--selector', `${BOUND}=true`])
   await kubectl(['delete', 'namespace', '--wait=false', '--ignore-not-found', ...namespaces])
   await leaveAlone(false)
 }
@@ -165,21 +165,21 @@ function runFile(file: CaseFile, lacks: readonly string[]): void {
   const cases = readCases(file)
   const isLacking = ({ needs }: GuardCase): boolean => needs !== undefined && lacks.includes(needs)
   const known = cases.filter((one) => !isLacking(one))
-  afterAll(() => world.use(world.baseSettings))
+  afterAll(() => harness.use(harness.baseSettings))
 
   const decided = known.filter((one) => !isRefusedBefore(one))
   if (decided.length > 0)
     test.each(decided)('$verdict: $name', async (one) => {
-      await world.use({ ...world.baseSettings, ...one.settings })
-      const answer = await answerTo(one, world).finally(() => restore(one))
+      await harness.use({ ...harness.baseSettings, ...one.settings })
+      const answer = await answerTo(one, harness).finally(() => restore(one))
       if (one.verdict === 'denied') expectDenial(file, one, answer)
       else expectAdmission(one, answer)
     })
   if (known.some(isRefusedBefore))
     test.each(known.filter(isRefusedBefore))('not refused by the guard: $name', async (one) => {
       expect(one.verdict).toBe('allowed')
-      await world.use({ ...world.baseSettings, ...one.settings })
-      const { message } = await answerTo(one, world)
+      await harness.use({ ...harness.baseSettings, ...one.settings })
+      const { message } = await answerTo(one, harness)
       expect(message).not.toContain('ValidatingAdmissionPolicy')
     })
   if (cases.some(isLacking))
@@ -191,7 +191,7 @@ async function restore({ between }: GuardCase): Promise<void> {
   if (between?.permittedRoles === undefined && between?.isEnabled === undefined) return
   const body = { metadata: TEAM_A }
   const path = '/api/v1/namespaces/team-a'
-  const { status } = await world.api({ method: 'PATCH', path, body, contentType: MERGE })
+  const { status } = await harness.api({ method: 'PATCH', path, body, contentType: MERGE })
   expect(status).toBe(200)
   await sleep(realClock, TAKES_EFFECT_MS)
 }

@@ -54,9 +54,9 @@ function signedHeaders(
 }
 
 /**
- * Sends a signed request, and gives the body of the answer.
+ * Sends a signed request, and returns the body of the answer.
  *
- * @throws Error with status and body where the status is not 2xx
+ * @throws Error with status and body if the status is not 2xx
  */
 export async function sendSigned(
   request: SignedRequest,

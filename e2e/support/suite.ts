@@ -11,7 +11,7 @@ export interface Suite {
   readonly host: Host
   readonly kubectl: Kubectl
   readonly aws: AwsAdmin
-  /** Ends in something that no other run has, so what a run left behind is in nobody's way. */
+  /** Ends in something that no other run has, so what a run left behind does not disturb others. */
   readonly prefix: string
 }
 
@@ -34,15 +34,15 @@ export async function closeSuite({
   prefix,
 }: Pick<Suite, 'kubectl' | 'prefix'>): Promise<void> {
   const all = await kubectl(['get', 'namespaces', '--output', 'name'])
-  const ours = all.split('\n').filter((name) => name.startsWith(`namespace/${prefix}`))
-  if (ours.length > 0) await kubectl(['delete', '--wait=false', ...ours])
+  const own = all.split('\n').filter((name) => name.startsWith(`namespace/${prefix}`))
+  if (own.length > 0) await kubectl(['delete', '--wait=false', ...own])
 }
 
 /** A Namespace that permits roles, and its ServiceAccount `app`, which names one. */
 export interface Team {
   readonly namespace: string
   readonly role: string
-  /** Who the team's pods are at AWS: the role, and the default session name. */
+  /** The identity of the team's pods at AWS: the role, and the default session name. */
   readonly identity: { readonly account: string; readonly arn: string }
 }
 

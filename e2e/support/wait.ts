@@ -4,7 +4,7 @@ import { messageOf } from '../../shared/base/errors.ts'
 const PAUSE_MS = 500
 
 /**
- * What `look` gives as soon as it is not undefined.
+ * The result of `look` as soon as it is not undefined.
  *
  * @param what was waited for, as the error says
  * @throws Error after `limitMs`, with what `look` threw at last

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import {
-  lifeMsOf,
+  lifetimeMsOf,
   notAfterOf,
   type CertificateDocument,
 } from '../../contract/certificate-document.ts'
@@ -19,7 +19,7 @@ import {
 } from '../../test/fakes/exchanger-certificates.ts'
 import { until } from '../../test/fakes/exchanger-pod.ts'
 import { thrownBy } from '../../test/fakes/exchanger-samples.ts'
-import { noteSecret } from '../../test/leak-check.ts'
+import { recordSecret } from '../../test/leak-check.ts'
 import { formatFailure, type SidecarError } from '../failure.ts'
 import { openTlsFolder, readCertificate } from '../publish/tls-folder.ts'
 import { sendCertificateRequest, sendTrustBundleRequest } from './authority-client.ts'
@@ -35,11 +35,11 @@ const { namespace, serviceAccount } = CERTIFICATE_CONFIG
 
 let authority: TestAuthority
 let pod: CertifiedPod
-/** Whose end is the end of a request. */
+/** Ends the request. */
 let time: AbortController
 beforeEach(async () => {
   time = new AbortController()
-  noteSecret(JWT)
+  recordSecret(JWT)
   authority = await startAuthority({
     clock: realClock,
     namespace,
@@ -81,7 +81,7 @@ describe('a certificate', () => {
     )
     expect(document.key).toMatch(/^-----BEGIN PRIVATE KEY-----\n/)
     expect(document.trustBundle.trim()).toBe(authority.trustBundle.trim())
-    expect(lifeMsOf(document)).toBe(3540_000)
+    expect(lifetimeMsOf(document)).toBe(3540_000)
     expect(notAfterOf(document)).toBe(certificate.validToDate.getTime())
     expect(authority.calls).toEqual([
       { jwt: JWT, status: 200, dnsNames: pod.config.dnsNames, durationSeconds: 3600 },
@@ -96,7 +96,7 @@ describe('a certificate', () => {
     expect(authority.calls.map((call) => call.dnsNames)).toEqual([[], dnsNames])
   })
 
-  test('has the name of the pod where a name asks for it', async () => {
+  test('has the name of the pod if a name contains the placeholder', async () => {
     await run({ dnsNames: ['{pod}.web.team-a.svc'] })
     expect(authority.calls.map((call) => call.dnsNames)).toEqual([['app-1.web.team-a.svc']])
     const pod = 'a'.repeat(64)
@@ -137,7 +137,7 @@ describe('a refusal', () => {
   })
 })
 
-describe('what is no answer', () => {
+describe('invalid responses', () => {
   test.each([
     [{ kind: 'garbage' }, 'MalformedResponse'],
     [{ kind: 'huge' }, 'AnswerTooLarge'],
@@ -157,7 +157,7 @@ describe('what is no answer', () => {
     ['key', 'is for another key'],
     ['identity', 'is for another identity'],
     ['names', 'lacks the name web'],
-    ['ca', 'no chain leads from'],
+    ['ca', 'does not chain to'],
     ['life', 'the certificate expired at'],
   ] as const)('a certificate with a wrong %s is never given to an app', async (what, text) => {
     authority.fault({ kind: 'wrong', what })
@@ -168,7 +168,7 @@ describe('what is no answer', () => {
     })
   })
 
-  test('an authority that never answers', async () => {
+  test('an authority that never responds', async () => {
     authority.fault({ kind: 'hang' })
     const error = failure()
     await until(() => authority.calls[0])
@@ -191,7 +191,7 @@ describe('what is no answer', () => {
   })
 })
 
-describe('the way to it', () => {
+describe('how to reach it', () => {
   test('an authority that the trust bundle does not know gets no token', async () => {
     const other = await startAuthority({
       clock: realClock,
@@ -209,7 +209,7 @@ describe('the way to it', () => {
     expect(other.calls).toEqual([])
   })
 
-  test('the host of the certificate must be the one that was asked', async () => {
+  test('the host in the certificate must be the requested one', async () => {
     const authorityUrl = authority.url.replace('127.0.0.1', 'localhost')
     expect(await failure({ authorityUrl })).toMatchObject({
       code: 'ERR_TLS_CERT_ALTNAME_INVALID',
@@ -229,7 +229,7 @@ describe('the way to it', () => {
     ['', 'TrustBundleMalformed'],
     ['no PEM', 'TrustBundleMalformed'],
     ['x'.repeat(300_000), 'TrustBundleMalformed'],
-  ])('a trust bundle that holds nothing never means the usual CAs', async (text, code) => {
+  ])('an empty trust bundle never means the built-in CAs', async (text, code) => {
     await pod.putTrustBundle(text)
     expect(await failure()).toMatchObject({ code, failureClass: 'transient' })
     expect(authority.calls).toEqual([])
@@ -256,7 +256,7 @@ describe('the token', () => {
     ['without audience', jwt({})],
     ['that is a password', 'hunter2-hunter2'],
     ['that is a key', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'],
-  ])('%s never leaves the pod, and nothing of it is said', async (_, content) => {
+  ])('%s never leaves the pod and is never shown', async (_, content) => {
     await pod.putToken(content)
     const error = (await failure()) as SidecarError
     expect(error).toMatchObject({ code: 'WrongAudience', failureClass: 'refused' })
@@ -272,7 +272,7 @@ describe('once a certificate is published', () => {
   const EVERYWHERE = ['alone', 'appended', 'put first'] as const
   let evil: TestAuthority
 
-  /** An attacker answers at the address of the authority, as hostAliases, dnsConfig or a Service can arrange. */
+  /** An attacker responds at the address of the authority, which hostAliases, dnsConfig or a Service can cause. */
   async function takeOver(): Promise<void> {
     await authority.stop()
     const port = Number(new URL(authority.url).port)
@@ -301,7 +301,7 @@ describe('once a certificate is published', () => {
     await until(() => (evil.refusedHandshakes() === 2 ? true : undefined))
   })
 
-  test('what is published and cannot be read never means what is mounted', async () => {
+  test('an unreadable published bundle is never replaced by the mounted one', async () => {
     await takeOver()
     await pod.putTrustBundle(evil.trustBundle)
     await rm(join(pod.config.tlsFolder, '..data'))
@@ -310,7 +310,7 @@ describe('once a certificate is published', () => {
     expect(evil.refusedHandshakes()).toBe(0)
   })
 
-  test('the attacker would have it by the mounted one: only the first connection believes that', async () => {
+  test('the attacker would get it with the mounted one, which only the first connection trusts', async () => {
     await takeOver()
     await pod.putTrustBundle(evil.trustBundle)
     await run({}, 'mounted')
@@ -332,7 +332,7 @@ describe('the trust bundle', () => {
     await rm(pod.config.authorityFolder, { recursive: true }) // nothing mounted is needed, no token either
   })
 
-  test('is the one of the authority, asked for without a token', async () => {
+  test('is the one of the authority, requested without a token', async () => {
     const other = await startAuthority({
       clock: realClock,
       namespace,
@@ -364,7 +364,7 @@ describe('the trust bundle', () => {
     ['no certificate', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'],
     ['a leaf', 'leaf'],
     ['too many', 'many'],
-  ])('that holds %s is none', async (_, given) => {
+  ])('with %s is invalid', async (_, given) => {
     const leaf = (await readCertificate(pod.config.tlsFolder))!.certificate
     const pem =
       given === 'leaf' ? leaf : given === 'many' ? authority.trustBundle.repeat(101) : given
@@ -372,7 +372,7 @@ describe('the trust bundle', () => {
     expect(await thrownBy(() => fetchBundle())).toMatchObject({ code: 'TrustBundleMalformed' })
   })
 
-  test('of an authority that refuses is asked for again', async () => {
+  test('of an authority that refuses is requested again', async () => {
     const message = 'no CA yet'
     authority.fault({ kind: 'refusal', status: 503, code: 'not-ready', message })
     expect(await thrownBy(() => fetchBundle())).toMatchObject({

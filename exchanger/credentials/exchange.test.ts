@@ -60,7 +60,7 @@ function deps(given: Given): ExchangeDeps & { asked: number } {
 }
 
 describe('the document', () => {
-  test('ends a margin before the credentials, and names the account of the role', async () => {
+  test('expires a margin before the credentials, and names the account of the role', async () => {
     expect(await exchange(CONFIG, deps({}))).toEqual({
       Version: 1,
       AccessKeyId: 'KEY-1',
@@ -104,13 +104,13 @@ describe('the document', () => {
     expect(document.Expiration).toBe('2026-11-24T12:55:00Z')
   })
 
-  test('without a Date the node`s clock is all there is', async () => {
+  test('without a Date only the node`s clock counts', async () => {
     const document = await exchange(CONFIG, deps({ hasDate: false }))
     expect(document.Expiration).toBe('2026-11-24T12:55:00Z')
   })
 })
 
-describe('never a document', () => {
+describe('never a credential document', () => {
   test.each([
     ['no credentials', { credentials: null }, 'MalformedResponse'],
     ['no key', { credentials: { AccessKeyId: undefined } }, 'MalformedResponse'],
@@ -129,7 +129,7 @@ describe('never a document', () => {
 })
 
 describe('without asking STS', () => {
-  test('a token that has ended', async () => {
+  test('an expired token', async () => {
     const made = deps({ claims: { expiresAtMs: NOW - 16 * MINUTE } })
     expect(await thrownBy(() => exchange(CONFIG, made))).toMatchObject({
       code: 'TokenExpired',
@@ -161,14 +161,14 @@ describe('without asking STS', () => {
     }
   })
 
-  test('but a clock that runs 10 minutes ahead does not stop a good token', async () => {
+  test('but a clock that is 10 minutes fast does not stop a valid token', async () => {
     const made = deps({ claims: { expiresAtMs: NOW + MINUTE }, skewMs: 10 * MINUTE })
     await exchange(CONFIG, made)
     expect(made.asked).toBe(1)
   })
 })
 
-test('a refusal says who, what and where to look', async () => {
+test('a refusal says for which workload, why, and what to check', async () => {
   const refused = Object.assign(new Error('Not authorized'), {
     Code: 'AccessDenied',
     $metadata: { httpStatusCode: 403 },

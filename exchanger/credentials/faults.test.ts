@@ -45,7 +45,7 @@ describe('classes', () => {
     expect(classOf('InvalidIdentityToken', 400, text)).toBe(expected)
   })
 
-  test('what bears no code is no fault of the network', () => {
+  test('an error without a code is not a network error', () => {
     expect(faultOf(new Error('undefined is not a function'))).toMatchObject({
       code: 'InternalError',
       failureClass: 'transient',
@@ -85,7 +85,7 @@ describe('what of a text of STS is shown', () => {
     expect(redact('x'.repeat(1000))).toHaveLength(500)
   })
 
-  test('host names stay, for they are what one must look at', () => {
+  test('host names stay, because they must be checked', () => {
     const text =
       'No OpenIDConnect provider found in your account for https://oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF'
     expect(redact(text)).toBe(text)
@@ -134,14 +134,14 @@ describe('hints', () => {
     )
   })
 
-  test('a CA that is not known: where it belongs, and whether others are trusted', () => {
-    expect(hintFor('SELF_SIGNED_CERT_IN_CHAIN', CONFIG, claims)).toContain('into stsCa')
+  test('an unknown CA: the hint says where to add it, and whether others are trusted', () => {
+    expect(hintFor('SELF_SIGNED_CERT_IN_CHAIN', CONFIG, claims)).toContain('add its CA to stsCa')
     expect(
       hintFor('UNABLE_TO_VERIFY_LEAF_SIGNATURE', { ...CONFIG, stsCa: 'PEM' }, claims),
-    ).toContain('which alone are trusted')
+    ).toContain('only those are trusted')
   })
 
-  test('an unknown code has none', () => {
+  test('an unknown code has no hint', () => {
     expect(hintFor('constructor', CONFIG, claims)).toBeUndefined()
   })
 

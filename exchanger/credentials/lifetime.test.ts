@@ -7,7 +7,7 @@ const MINUTE = 60_000
 const minutes = (min: number, max: number): fc.Arbitrary<number> =>
   fc.integer({ min: min * MINUTE, max: max * MINUTE })
 
-/** STS gives what it is asked for, at NOW; clocks are off by so much. */
+/** STS grants what is requested, at NOW; clocks are off by these amounts. */
 const life = (requestedMs: number, nodeOffMs: number, dateOffMs: number | undefined): number =>
   lifetimeMsOf({
     expiresAtMs: NOW + requestedMs,
@@ -17,7 +17,7 @@ const life = (requestedMs: number, nodeOffMs: number, dateOffMs: number | undefi
   }) ?? 0
 
 describe('lifetimeMsOf', () => {
-  test('is never longer than the real one, whatever the Date says and the node`s clock shows', () => {
+  test('is never longer than the real one, whatever the Date and the node`s clock say', () => {
     const off = minutes(-600, 600)
     const date = fc.option(off, { nil: undefined })
     fc.assert(
@@ -27,7 +27,7 @@ describe('lifetimeMsOf', () => {
     )
   })
 
-  test('of an STS that gives less than it is asked for, where either clock is right', () => {
+  test('of an STS that grants less than requested, if either clock is right', () => {
     const off = minutes(-600, 600)
     const given = fc.tuple(minutes(1, 60), minutes(61, 720), off, fc.boolean())
     fc.assert(
@@ -41,7 +41,7 @@ describe('lifetimeMsOf', () => {
     )
   })
 
-  test('is what was asked for where one of the clocks is right', () => {
+  test('is the requested one if one of the clocks is right', () => {
     fc.assert(
       fc.property(minutes(30, 720), minutes(-600, 600), (requestedMs, offMs) => {
         expect(life(requestedMs, offMs, 0)).toBe(requestedMs)
@@ -52,7 +52,7 @@ describe('lifetimeMsOf', () => {
     )
   })
 
-  test('cannot be told where the end is nonsense, past, or days away', () => {
+  test('cannot be determined if the expiry is invalid, past, or days away', () => {
     const requestedMs = 60 * MINUTE
     for (const expiresAtMs of [NaN, NOW, NOW - MINUTE, NOW + 3 * 24 * 60 * MINUTE]) {
       const clocks = { expiresAtMs, nodeNowMs: NOW, stsNowMs: NOW, requestedMs }

@@ -40,7 +40,7 @@ afterEach(async () => {
 })
 
 describe('AssumeRoleWithWebIdentity', () => {
-  test('is asked once, unsigned, with the token in the body only', async () => {
+  test('gets one request, unsigned, with the token only in the body', async () => {
     await assumeRole({ ...config, sessionName: '{namespace}-{pod}' }, 'the-token')
     expect(requests).toHaveLength(1)
     const { request, form } = requests[0]!
@@ -56,7 +56,7 @@ describe('AssumeRoleWithWebIdentity', () => {
     expect(JSON.stringify([request.url, request.headers])).not.toContain('the-token')
   })
 
-  test('brings the credentials, and the time of STS', async () => {
+  test('returns the credentials, and the time of STS', async () => {
     answer = (response) =>
       response.writeHead(200, { date: 'Thu, 01 Jan 2026 00:00:00 GMT' }).end(GRANTED)
     const { output, stsNowMs } = await assumeRole(config, 'the-token')
@@ -72,7 +72,7 @@ describe('AssumeRoleWithWebIdentity', () => {
   test.each([
     ['no Date', undefined],
     ['nonsense as Date', 'yesterday'],
-  ])('%s: no time of STS', async (_what, date) => {
+  ])('%s: not a time of STS', async (_what, date) => {
     answer = (response) => {
       response.sendDate = false
       if (date !== undefined) response.setHeader('date', date)
@@ -82,7 +82,7 @@ describe('AssumeRoleWithWebIdentity', () => {
   })
 })
 
-describe('is transient, and asked for once', () => {
+describe('is transient, and requested once', () => {
   test('no answer in 10 s', async () => {
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask', 'Date'] })
     answer = () => undefined

@@ -23,7 +23,7 @@ function jwt(payload: object): string {
 }
 
 describe('the token file', () => {
-  test('gives token and claims; a trailing newline is not sent', async () => {
+  test('returns token and claims; a trailing newline is not sent', async () => {
     const token = jwt({ iss: 'https://i', sub: 's', aud: ['a', 'b'], exp: 1000 })
     expect(await read(`${token}\n`)).toEqual({
       jwt: token,
@@ -37,7 +37,7 @@ describe('the token file', () => {
     })
   })
 
-  test('gives no claim that is not of its kind', async () => {
+  test('ignores claims of the wrong type', async () => {
     const { claims } = await read(jwt({ iss: 5, sub: null, aud: ['a', 7], exp: '2030' }))
     expect(claims).toEqual({ issuer: '', subject: '', audiences: ['a'], expiresAtMs: undefined })
     expect((await read(jwt({ aud: 5 }))).claims.audiences).toEqual([])

@@ -17,7 +17,7 @@ import { trustPolicy } from '../../test/fakes/sts/trust-policy.ts'
 
 /** The sidecar's users: no entry in /etc/passwd, no home, and in a container no HOME either. */
 const SIDECAR_USER = { uid: EXCHANGER.userId, gid: EXCHANGER.userId }
-/** As OpenShift gives them: a uid of the namespace's range, and the group root. */
+/** As on OpenShift: a uid of the namespace's range, and the group root. */
 const OF_A_RANGE = { uid: 1_000_680_000, gid: 0 }
 
 /** Only root may become another user, and that user must be able to reach this Node. */

@@ -40,7 +40,7 @@ test('500 processes that ask at once and keep their connections all get credenti
   }
 })
 
-/** Connections that say nothing. */
+/** Connections that send nothing. */
 async function silent(count: number): Promise<void> {
   const opened = Array.from({ length: count }, () => {
     const socket = connect(address.port, '127.0.0.1')
@@ -51,7 +51,7 @@ async function silent(count: number): Promise<void> {
   await Promise.allSettled(opened)
 }
 
-test('a rush is over once most are gone', async () => {
+test('a burst is over once most connections are closed', async () => {
   await silent(40)
   await clients(1) // those before it are accepted by then
   expect(rushes).toBe(0)
@@ -60,7 +60,7 @@ test('a rush is over once most are gone', async () => {
   expect(rushes).toBe(1)
 })
 
-test('more than it keeps: the oldest go, and who asks is answered', async () => {
+test('over its limit: the oldest are closed, and clients with a request are served', async () => {
   let closed = 0
   await silent(MAX)
   for (const socket of sockets) socket.once('close', () => (closed += 1))
@@ -71,7 +71,7 @@ test('more than it keeps: the oldest go, and who asks is answered', async () => 
   expect(closed).toBeGreaterThanOrEqual(100)
 })
 
-test('half a request keeps no connection', async () => {
+test('half a request does not keep a connection open', async () => {
   await silent(1)
   const [slow] = sockets
   slow!.write('GET /v1/credentials HTTP/1.1\r\n')

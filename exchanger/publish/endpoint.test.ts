@@ -63,7 +63,7 @@ function ask(
 const authorized = { authorization: AUTHORIZATION }
 
 describe('the endpoint', () => {
-  test('gives the credentials to who shows the authorization', async () => {
+  test('returns the credentials to a client with the authorization', async () => {
     const { status, headers, body } = await ask(PATH, authorized)
     expect(status).toBe(200)
     expect(headers['content-type']).toBe('application/json')
@@ -96,7 +96,7 @@ describe('the endpoint', () => {
   })
 
   test.each(['/', '/v1/credentials/', '/v1/credentials?a=b', '/V1/credentials'])(
-    '404 for %s, whoever asks',
+    '404 for %s, for every client',
     async (path) => {
       expect(await ask(path)).toMatchObject({ status: 404, body: { code: 'NotFound' } })
     },
@@ -120,12 +120,12 @@ describe('the endpoint', () => {
     expect(await ask(PATH, authorized)).toMatchObject({ status: 503 })
   })
 
-  test('headers without bounds are refused', async () => {
+  test('unlimited headers are refused', async () => {
     const { status } = await ask(PATH, { authorization: 'a'.repeat(10_000) })
     expect(status).toBe(431)
   })
 
-  test('is reachable on 127.0.0.1 alone', async () => {
+  test('is only reachable on 127.0.0.1', async () => {
     expect(await isOpen('127.0.0.1')).toBe(true)
     const others = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
     const hosts = ['127.0.0.2', '::1', ...others.map(({ address }) => address)]
@@ -188,7 +188,7 @@ describe('the authorization', () => {
   })
 
   test.each(['', 'short', `${'a'.repeat(43)}\n`, 'ä'.repeat(43), 'a'.repeat(100_000)])(
-    'replaces what is no authorization',
+    'replaces an invalid authorization',
     async (text) => {
       await writeFile(join(folder, 'authorization'), text)
       expect(await readAuthorization(folder)).toBeUndefined()

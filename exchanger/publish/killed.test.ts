@@ -55,7 +55,7 @@ test.each([
   ['after', 'sync', 'OLD'],
   ['before', 'rename', 'OLD'],
   ['after', 'rename', 'NEW'],
-])('killed %s %s: the document is whole, and %s', async (when, step, expected) => {
+])('killed %s %s: the document is complete, and %s', async (when, step, expected) => {
   const words = ['--input-type=module', '--eval', PUBLISHER, when, step, ...MODULES, folder]
   const publisher = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
   const said: Buffer[] = []

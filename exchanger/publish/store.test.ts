@@ -34,7 +34,7 @@ describe('the store', () => {
     expect(await readdir(folder)).toEqual(['credentials.json'])
   })
 
-  test('takes up what an earlier process published', async () => {
+  test('continues with what an earlier process published', async () => {
     const document = documentEnding(NOW + HOUR)
     await (await openStore(folder, NOW)).publish(document)
     expect((await openStore(folder, NOW)).current()).toEqual(document)
@@ -44,20 +44,20 @@ describe('the store', () => {
     ['ended', formatCredentialDocument(documentEnding(NOW))],
     ['no document', '{"Version":1'],
     ['far too large', 'x'.repeat(100_000)],
-  ])('withdraws at start what is %s', async (_what, text) => {
+  ])('removes at startup a document that is %s', async (_what, text) => {
     await writeFile(file, text)
     expect((await openStore(folder, NOW)).current()).toBeUndefined()
     expect(await readdir(folder)).toEqual([])
   })
 
-  test('clears away what a killed process left half written, and nothing else', async () => {
+  test('removes incomplete files of a killed process, and nothing else', async () => {
     await writeFile(join(folder, '.credentials.json.0123456789ab'), '{"Version"')
     await writeFile(join(folder, '.app.0123456789ab'), 'of someone else')
     await openStore(folder, NOW)
     expect(await readdir(folder)).toEqual(['.app.0123456789ab'])
   })
 
-  test('withdraws the document that it is told to, not the one that came after', async () => {
+  test('removes the given document, not a later one', async () => {
     const store = await openStore(folder, NOW)
     const [old, newer] = [documentEnding(NOW + 1000, 'OLD'), documentEnding(NOW + HOUR, 'NEWER')]
     await store.publish(old)
@@ -69,7 +69,7 @@ describe('the store', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
-  test('makes one change at a time, in the order of the calls', async () => {
+  test('makes one change at a time, in the order of calls', async () => {
     const store = await openStore(folder, NOW)
     const document = documentEnding(NOW + HOUR)
     await Promise.all([store.publish(document), store.withdraw(document)])

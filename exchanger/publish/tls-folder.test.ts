@@ -26,7 +26,7 @@ const HOUR = 3_600_000
 const gen = (n: number): string => `..gen-${NOW + n}`
 const LINKS = ['ca.crt', 'tls.crt', 'tls.key']
 
-/** As in a pod, where a disk plays no part. */
+/** As in a pod, without a disk. */
 const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 let folder: string
@@ -38,7 +38,7 @@ afterEach(() => rm(folder, { recursive: true }))
 const entries = async (): Promise<string[]> => (await readdir(folder)).sort()
 
 describe('the folder', () => {
-  test('has key, certificate and trust bundle as links through the present generation', async () => {
+  test('has key, certificate and trust bundle as symlinks through the current generation', async () => {
     const store = await openTlsFolder(folder, NOW)
     expect(store.current()).toBeUndefined()
     const document = certificateIssued(NOW, HOUR)
@@ -65,7 +65,7 @@ describe('the folder', () => {
     expect(await readFile(join(folder, gen(2), 'tls.key'), 'utf8')).toContain('TWO')
   })
 
-  test('starts with what an earlier process published, and without what it left half-made', async () => {
+  test('starts with what an earlier process published, and without incomplete generations', async () => {
     const before = await openTlsFolder(folder, NOW)
     for (const name of ['ONE', 'TWO', 'THREE']) {
       await before.publish(certificateIssued(NOW, HOUR, name))
@@ -75,10 +75,10 @@ describe('the folder', () => {
     await writeFile(join(folder, gen(4), 'tls.key'), 'half')
     await writeFile(join(folder, '..data_tmp'), '')
     await rm(join(folder, 'tls.crt'))
-    await writeFile(join(folder, 'not-ours'), '')
+    await writeFile(join(folder, 'foreign'), '')
     const store = await openTlsFolder(folder, NOW)
     expect(store.current()).toEqual(certificateIssued(NOW, HOUR, 'THREE'))
-    expect(await entries()).toEqual(['..data', gen(2), gen(3), ...LINKS, 'not-ours'].sort())
+    expect(await entries()).toEqual(['..data', gen(2), gen(3), ...LINKS, 'foreign'].sort())
   })
 
   test.each(['tls.key', 'tls.crt', 'ca.crt', '.until'])(
@@ -93,7 +93,7 @@ describe('the folder', () => {
     },
   )
 
-  test('what has ended is removed at start, and by withdrawing', async () => {
+  test('an expired certificate is removed at startup, and by withdraw', async () => {
     const store = await openTlsFolder(folder, NOW)
     await store.publish(certificateIssued(NOW, HOUR))
     expect((await openTlsFolder(folder, NOW + HOUR)).current()).toBeUndefined()
@@ -112,7 +112,7 @@ describe('the folder', () => {
     expect(await readlink(join(folder, '..data'))).not.toBe(name)
   })
 
-  test('another trust bundle comes with the same key, certificate and end', async () => {
+  test('another trust bundle is published with the same key, certificate and expiry', async () => {
     const store = await openTlsFolder(folder, NOW)
     await store.replaceTrustBundle('nothing to give it to')
     expect(await entries()).toEqual([])

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { certificateIssued } from '../../test/fakes/exchanger-certificates.ts'
 import { openTlsFolder, readCertificate } from './tls-folder.ts'
 
-/** 2096: the publisher's own clock plays no part. */
+/** 2096: independent of the publisher's clock. */
 const LATE = 4e12
 const HOUR = 3_600_000
 
@@ -63,7 +63,7 @@ async function publishUntil(at: number): Promise<boolean> {
   return said === ''
 }
 
-test('killed at any step of a swap, a whole generation is there, and a restart tidies up', async () => {
+test('killed at any step of a switch, a complete generation is published, and a restart cleans up', async () => {
   const seen = new Set<string>()
   let steps = 0
   for (let at = 1; await publishUntil(at); at += 1) {

@@ -43,12 +43,12 @@ const refused = (code: string): string => {
   const line = formatFailure(new SidecarError('refused', code, 'no'))
   return `console.error(${JSON.stringify(line)}); process.exitCode = 1`
 }
-/** The first time the one, afterwards the other; `file` remembers. */
+/** The first time the one, afterwards the other; `file` keeps the state. */
 const firstThen = (file: string, first: string, then: string): string =>
   `const fs = require('node:fs'); const file = ${JSON.stringify(file)}
   if (fs.existsSync(file)) { ${then} } else { fs.writeFileSync(file, ''); ${first} }`
 
-/** Starts it, and gives its log. */
+/** Starts it, and returns its log. */
 function run(exchange: string, certify: string): LogLine[] {
   const { log, lines } = collectingLog()
   const command = (script: string) => ({
@@ -77,7 +77,7 @@ function run(exchange: string, certify: string): LogLine[] {
 const times = (lines: readonly LogLine[], msg: string): number =>
   lines.filter((one) => one.msg === msg).length
 
-test('a certificate that is refused later does not disturb the credentials', async () => {
+test('a certificate that is refused later does not affect the credentials', async () => {
   const memory = join(certificate.config.authorityFolder, 'was-there')
   const certify = firstThen(memory, certificateFor(5000), refused('name-not-permitted'))
   const lines = run(credentialsFor(4000), certify)
@@ -95,7 +95,7 @@ test('a certificate that is refused later does not disturb the credentials', asy
   expect(await exited).toBe(0)
 })
 
-test('credentials that are refused later do not disturb the certificate', async () => {
+test('credentials that are refused later do not affect the certificate', async () => {
   const memory = join(certificate.config.authorityFolder, 'was-there')
   const exchange = firstThen(memory, credentialsFor(3000), refused('AccessDenied'))
   const lines = run(exchange, certificateFor(HOUR))
@@ -105,7 +105,7 @@ test('credentials that are refused later do not disturb the certificate', async 
   expect(await exited).toBe(0)
 })
 
-test('at the start one that is refused ends both', async () => {
+test('at startup a refusal of one stops both', async () => {
   const lines = run(credentialsFor(HOUR), refused('namespace-not-enabled'))
   await until(async () => ((await credentials.terminationMessage()) === '' ? undefined : true))
   expect(await credentials.terminationMessage()).toBe('namespace-not-enabled: no')

@@ -6,11 +6,11 @@ import { sleep } from '../../shared/base/clock.ts'
 import { certificateIssued } from '../../test/fakes/exchanger-certificates.ts'
 import {
   fails,
-  setStageFor,
+  createHarnessFor,
   type Behaviour,
-  type Stage,
-  type StageOptions,
-} from '../../test/fakes/exchanger-stage.ts'
+  type Harness,
+  type HarnessOptions,
+} from '../../test/fakes/exchanger-harness.ts'
 import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { CERTIFICATE } from './renewable.ts'
 
@@ -20,18 +20,18 @@ const HOUR = 60 * MINUTE
 
 type Answers = Behaviour<CertificateDocument>
 
-interface Play extends Stage<CertificateDocument> {
+interface Play extends Harness<CertificateDocument> {
   readonly clock: VirtualClock
 }
 
-/** Starts a refresher whose requests go as `behaviour` says; `gives` issues for an hour. */
+/** Starts a refresher whose requests follow `behaviour`; `gives` issues for an hour. */
 async function play(
   behaviour: (n: number, gives: Answers, clock: VirtualClock) => Answers,
-  options: Partial<StageOptions<CertificateDocument>> = {},
+  options: Partial<HarnessOptions<CertificateDocument>> = {},
   clock = new VirtualClock(undefined, 2),
 ): Promise<Play> {
   const gives: Answers = () => Promise.resolve(certificateIssued(clock.now(), HOUR))
-  const stage = setStageFor(CERTIFICATE, {
+  const stage = createHarnessFor(CERTIFICATE, {
     clock,
     random: () => 0.5,
     behaviour: (n) => behaviour(n, gives, clock),
@@ -46,13 +46,13 @@ const down = fails('transient')
 const refuses = fails('refused', 'name-not-permitted')
 
 describe('a certificate', () => {
-  test('is renewed in the middle between 35 % and 45 % of its life, by such chance', async () => {
+  test('is renewed in the middle between 35 % and 45 % of its lifetime, for a random value of 0.5', async () => {
     const stage = await play((_n, gives) => gives)
     await stage.clock.advance(2 * HOUR)
     expect(stage.exchangesAtMs).toEqual([0, 24, 48, 72, 96, 120].map((n) => n * MINUTE))
   })
 
-  test('survives an authority that is down for half a life, whenever that begins', async () => {
+  test('survives an authority that is down for half a lifetime, whenever that begins', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 0, max: 120 }), fc.integer(), async (minute, seed) => {
         const fromMs = minute * MINUTE
@@ -78,7 +78,7 @@ describe('a certificate', () => {
     )
   })
 
-  test('goes at its notAfter, not a moment later, and comes back with the authority', async () => {
+  test('is removed exactly at its notAfter, and published again when the authority is back', async () => {
     let isUp = false
     const stage = await play((n, gives) => (n === 0 || isUp ? gives : down))
     await stage.clock.advance(HOUR - 1)
@@ -105,7 +105,7 @@ describe('a certificate', () => {
     expect(later.exchangesAtMs.length).toBeGreaterThan(20)
   })
 
-  test('that an earlier process left goes on with its life', async () => {
+  test('of an earlier process keeps its schedule', async () => {
     const clock = new VirtualClock(undefined, 2)
     const found = certificateIssued(clock.now() - 20 * MINUTE, HOUR, 'FOUND')
     const stage = await play((_n, gives) => gives, { found }, clock)
@@ -119,7 +119,7 @@ describe('a certificate', () => {
     expect(late.current()).toBe(old)
   })
 
-  test('of an authority whose clock is far off is not asked for without a pause', async () => {
+  test('of an authority whose clock is far off is not requested without a delay', async () => {
     const shifted = (ms: number): Promise<Play> =>
       play((_n, _gives, clock) => () => {
         return Promise.resolve(certificateIssued(clock.now() + ms, HOUR))
@@ -133,7 +133,7 @@ describe('a certificate', () => {
   })
 })
 
-test('whatever the authority does, an expired certificate is never published, nor kept', async () => {
+test('whatever the authority does, an expired certificate is never published or kept', async () => {
   const answer = fc.record({
     kind: fc.constantFrom('gives', 'gives', 'transient', 'token', 'refused', 'never'),
     lifeSeconds: fc.integer({ min: -100, max: 86_400 }),

@@ -15,8 +15,8 @@ function runs(
   return runExchange(command, CONFIG, signal)
 }
 
-describe('an exchange in a process of its own', () => {
-  test('gives the document that it prints', async () => {
+describe('an exchange in a separate process', () => {
+  test('returns the document that the child prints', async () => {
     const document = documentEnding(0)
     const text = JSON.stringify(formatCredentialDocument(document))
     expect(await runs(`process.stdout.write(${text})`)).toEqual(document)
@@ -87,7 +87,7 @@ describe('an exchange in a process of its own', () => {
   })
 })
 
-test('of the sidecar`s env an exchange gets NOCREDS_*, TLS trust and PATH', () => {
+test('a child gets only NOCREDS_*, TLS trust and PATH of the sidecar`s env', () => {
   const needed = {
     NOCREDS_ROLE_ARN: 'a',
     PATH: '/bin',
@@ -101,7 +101,7 @@ test('of the sidecar`s env an exchange gets NOCREDS_*, TLS trust and PATH', () =
 })
 
 describe('termination message', () => {
-  test('code, who, what and where to look', () => {
+  test('code, workload, cause and what to check', () => {
     const error = new SidecarError('refused', 'AccessDenied', `STS refused ${WHO}: no`, 'Look.')
     expect(terminationMessage(error)).toBe(`AccessDenied: STS refused ${WHO}: no. Hint: Look.`)
     expect(terminationMessage(new SidecarError('token', 'A', 'b'))).toBe('A: b')

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import type { Clock } from '../../shared/base/clock.ts'
+import { createHarness } from '../../test/fakes/exchanger-harness.ts'
 import { documentEnding } from '../../test/fakes/exchanger-samples.ts'
-import { setStage } from '../../test/fakes/exchanger-stage.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 
 const SECOND = 1000
@@ -20,7 +20,7 @@ test('a sidecar with good credentials wakes up no more than once in 10 seconds',
         action()
       }),
   }
-  const { refresher, published } = setStage({
+  const { refresher, published } = createHarness({
     clock: counted,
     random: () => 0.5,
     behaviour: () => () => Promise.resolve(documentEnding(clock.now() + HOUR)),

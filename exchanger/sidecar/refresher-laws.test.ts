@@ -2,8 +2,13 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { expirationOf, publishedExpirationMs } from '../../contract/credentials.ts'
 import { sleep } from '../../shared/base/clock.ts'
+import {
+  fails,
+  createHarness,
+  type Behaviour,
+  type Harness,
+} from '../../test/fakes/exchanger-harness.ts'
 import { documentEnding } from '../../test/fakes/exchanger-samples.ts'
-import { fails, setStage, type Behaviour, type Stage } from '../../test/fakes/exchanger-stage.ts'
 import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
 
 const SECOND = 1000
@@ -15,7 +20,7 @@ type Answer =
   | { readonly kind: 'transient' | 'token' | 'refused'; readonly delayMs: number }
   | { readonly kind: 'never' }
 
-/** Half of the answers come in no time, some take longer than an exchange may. */
+/** Half of the responses are immediate, some take longer than an exchange may. */
 const anyDelayMs = (max: number): fc.Arbitrary<number> =>
   fc.oneof(fc.constant(0), fc.integer({ min: 0, max }))
 
@@ -47,9 +52,13 @@ function behaviourOf(answer: Answer, clock: VirtualClock, keyId: string): Behavi
   }
 }
 
-function stageOf(answers: readonly Answer[], seed: number, isOpen: boolean): [Stage, VirtualClock] {
+function stageOf(
+  answers: readonly Answer[],
+  seed: number,
+  isOpen: boolean,
+): [Harness, VirtualClock] {
   const clock = new VirtualClock(undefined, 1)
-  const stage = setStage({
+  const stage = createHarness({
     clock,
     random: seededRandom(seed),
     behaviour: (n) => behaviourOf(answers[n % answers.length]!, clock, `KEY-${n}`),
@@ -62,7 +71,7 @@ function stageOf(answers: readonly Answer[], seed: number, isOpen: boolean): [St
 const seed = fc.integer()
 
 describe('whatever STS does', () => {
-  test('expired credentials are never published, nor kept', async () => {
+  test('expired credentials are never published or kept', async () => {
     const steps = fc.array(fc.integer({ min: 1, max: 20 * MINUTE }), {
       minLength: 10,
       maxLength: 25,
@@ -92,7 +101,7 @@ describe('whatever STS does', () => {
     )
   })
 
-  test('nor is one published that has ended, wherever clocks jump meanwhile', async () => {
+  test('nor is an expired one published, wherever clocks jump meanwhile', async () => {
     const jump = fc.record({
       advanceMs: fc.integer({ min: 1, max: 10 * MINUTE }),
       jumpMs: fc.integer({ min: -HOUR, max: HOUR }),
@@ -119,7 +128,7 @@ describe('whatever STS does', () => {
   })
 })
 
-describe('while STS is reachable and gives lives of 30 minutes or more', () => {
+describe('while STS is reachable and grants lifetimes of 30 minutes or more', () => {
   test('more than 15 minutes are always left by the published Expiration', async () => {
     const reachable = fc.record({
       kind: fc.constant('credentials' as const),

@@ -1,35 +1,35 @@
 import { describe, expect, test } from '@jest/globals'
 import { expirationOf, publishedExpirationMs } from '../../contract/credentials.ts'
 import { sleep } from '../../shared/base/clock.ts'
-import { documentEnding } from '../../test/fakes/exchanger-samples.ts'
 import {
   fails,
-  setStage,
+  createHarness,
   type Behaviour,
-  type Stage,
-  type StageOptions,
-} from '../../test/fakes/exchanger-stage.ts'
+  type Harness,
+  type HarnessOptions,
+} from '../../test/fakes/exchanger-harness.ts'
+import { documentEnding } from '../../test/fakes/exchanger-samples.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
-/** When credentials of an hour are replaced, by chance of 0.5: between 19 and 38 minutes. */
+/** When credentials of an hour are replaced, for a random value of 0.5: between 19 and 38 minutes. */
 const MIDDLE_OF_HOUR_MS = 28.5 * MINUTE
 
-/** An exchange with such a life, after such a time. */
+/** An exchange with this lifetime, after this delay. */
 type Gives = (lifeMs: number, delayMs?: number, keyId?: string) => Behaviour
 
-interface Play extends Stage {
+interface Play extends Harness {
   readonly clock: VirtualClock
 }
 
-interface PlayOptions extends Partial<StageOptions> {
-  /** What an earlier process left ends in so many milliseconds, as published. */
+interface PlayOptions extends Partial<HarnessOptions> {
+  /** What an earlier process left expires in this many milliseconds, as published. */
   readonly foundLeftMs?: number
 }
 
-/** Starts a refresher whose exchanges go as the script says, one after the other; the last one repeats. */
+/** Starts a refresher whose exchanges follow the script, one after the other; the last one repeats. */
 async function play(
   script: (gives: Gives) => readonly Behaviour[],
   { foundLeftMs, ...options }: PlayOptions = {},
@@ -42,7 +42,7 @@ async function play(
   })
   const found =
     foundLeftMs === undefined ? {} : { found: documentEnding(clock.now() + foundLeftMs, 'FOUND') }
-  const stage = setStage({
+  const stage = createHarness({
     clock,
     random: () => 0.5,
     behaviour: (n) => exchanges[n] ?? exchanges.at(-1)!,
@@ -56,11 +56,11 @@ async function play(
 
 const never: Behaviour = () => new Promise(() => undefined)
 const down = fails('transient')
-const failures = (stage: Stage): unknown[] =>
+const failures = (stage: Harness): unknown[] =>
   stage.lines.filter(({ msg }) => msg === 'exchange failed')
 
 describe('before the first credentials', () => {
-  test('they are fetched at once, and open the gate', async () => {
+  test('they are fetched immediately, and open the gate', async () => {
     const stage = await play((gives) => [gives(HOUR)])
     expect(stage.exchangesAtMs).toEqual([0])
     expect(stage.published).toHaveLength(1)
@@ -97,7 +97,7 @@ describe('before the first credentials', () => {
     ])
   })
 
-  test('an STS that never answers is given up, and its exchange ended', async () => {
+  test('an exchange with an STS that never responds is aborted', async () => {
     let aborted = false
     const stage = await play(() => [
       (signal) => {
@@ -112,13 +112,13 @@ describe('before the first credentials', () => {
 })
 
 describe('refreshing', () => {
-  test('ahead of the end, for ever', async () => {
+  test('before expiry, for ever', async () => {
     const stage = await play((gives) => [gives(HOUR)])
     await stage.clock.advance(10 * HOUR)
     expect(stage.exchangesAtMs).toEqual(Array.from({ length: 22 }, (_, n) => n * MIDDLE_OF_HOUR_MS))
   })
 
-  test('while nothing is due a timer comes no more than once in 10 s', async () => {
+  test('while nothing is due, a timer fires at most once in 10 s', async () => {
     const stage = await play((gives) => [gives(HOUR)])
     let timers = 0
     const after = stage.clock.after.bind(stage.clock)
@@ -132,7 +132,7 @@ describe('refreshing', () => {
     expect(timers).toBeLessThanOrEqual((29 * MINUTE) / (10 * SECOND))
   })
 
-  test('good credentials stay while STS is down, and go at their published end, not a moment later', async () => {
+  test('valid credentials stay while STS is down, and are removed exactly at their published expiry', async () => {
     const stage = await play((gives) => [gives(HOUR), down])
     await stage.clock.advance(55 * MINUTE - 1)
     expect(stage.current()).toBeDefined()
@@ -142,7 +142,7 @@ describe('refreshing', () => {
     expect(stage.gaveUp).toEqual([])
   })
 
-  test('down for longer than the life: back within two and a half minutes once STS is', async () => {
+  test('down for longer than the lifetime: back within two and a half minutes after STS', async () => {
     let isDown = false
     const stage = await play((gives) => [(signal) => (isDown ? down : gives(HOUR))(signal)])
     isDown = true
@@ -170,7 +170,7 @@ describe('refreshing', () => {
     expect(attempts.map((line) => line['attempt']).slice(0, 8)).toEqual([1, 2, 3, 4, 5, 6, 7, 1])
   })
 
-  test('each failure is one line with what one needs to know', async () => {
+  test('each failure is one log line with all fields', async () => {
     const stage = await play((gives) => [gives(HOUR), down, gives(HOUR)])
     await stage.clock.advance(40 * MINUTE)
     expect(failures(stage)).toEqual([
@@ -183,7 +183,7 @@ describe('refreshing', () => {
         serviceAccount: 'app',
         code: 'SomeCode',
         class: 'transient',
-        reason: 'it failed: SomeCode',
+        error: 'it failed: SomeCode',
         hint: 'Look.',
         attempt: 1,
         retryInMs: 19_875,
@@ -191,14 +191,14 @@ describe('refreshing', () => {
     ])
   })
 
-  test('a slow exchange is one exchange', async () => {
+  test('a slow exchange is not repeated', async () => {
     const stage = await play((gives) => [gives(30 * MINUTE, 25 * SECOND)])
     await stage.clock.advance(5 * HOUR)
     expect(stage.mostUnderWay).toBe(1)
     expect(stage.published.length).toBeGreaterThan(20)
   })
 
-  test('a late answer never replaces a newer one', async () => {
+  test('a late result never replaces a newer one', async () => {
     const stage = await play((gives) => [
       gives(HOUR),
       gives(12 * HOUR, 50 * SECOND, 'LATE'),
@@ -209,14 +209,14 @@ describe('refreshing', () => {
     expect(failures(stage)).toMatchObject([{ code: 'ExchangeTimeout', class: 'transient' }])
   })
 
-  test('credentials that have ended on arrival are a failure, not published', async () => {
+  test('credentials that have already expired are a failure, not published', async () => {
     const stage = await play((gives) => [gives(HOUR), gives(-HOUR)])
     await stage.clock.advance(2 * HOUR)
     expect(stage.published).toHaveLength(1)
     expect(failures(stage)[0]).toMatchObject({ code: 'ExpiredOnArrival', class: 'transient' })
   })
 
-  test('stop ends everything at once', async () => {
+  test('stop ends everything immediately', async () => {
     const stage = await play((gives) => [gives(HOUR), gives(HOUR, 20 * SECOND)])
     await stage.clock.advance(MIDDLE_OF_HOUR_MS + 15 * SECOND)
     expect(stage.underWay).toBe(1)
@@ -230,7 +230,7 @@ describe('refreshing', () => {
 describe('a token that failed', () => {
   const ended = fails('token', 'ExpiredTokenException')
 
-  test('is waited for no longer than 10 s after the new one', async () => {
+  test('is waited for at most 10 s after the new one', async () => {
     const stage: Play = await play((gives) => [
       gives(HOUR),
       (signal) => (stage.token === 'token-1' ? ended : gives(HOUR))(signal),
@@ -243,7 +243,7 @@ describe('a token that failed', () => {
     expect(stage.published).toHaveLength(2)
   })
 
-  test('is looked at every 10 s at most, and tried again every few minutes all the same', async () => {
+  test('is checked at most every 10 s, and retried every few minutes anyway', async () => {
     const stage = await play((gives) => [gives(HOUR), fails('token')])
     await stage.clock.advance(MIDDLE_OF_HOUR_MS)
     const { looks } = stage
@@ -253,7 +253,7 @@ describe('a token that failed', () => {
     expect(stage.looks - looks).toBeLessThanOrEqual(7 * 10)
   })
 
-  test('rotated during the exchange: the new one is tried within 10 s', async () => {
+  test('rotated during the exchange: the new one is used within 10 s', async () => {
     const stage: Play = await play((gives) => [
       gives(HOUR),
       (signal) => {
@@ -266,7 +266,7 @@ describe('a token that failed', () => {
     expect(stage.published).toHaveLength(2)
   })
 
-  test('missing at start: the first one is tried within 10 s', async () => {
+  test('missing at startup: the first one is used within 10 s', async () => {
     const missing = fails('token', 'TokenMissing')
     const stage = await play((gives) => [missing, gives(HOUR)], { token: undefined })
     expect(failures(stage)).toMatchObject([{ code: 'TokenMissing', class: 'token' }])
@@ -277,7 +277,7 @@ describe('a token that failed', () => {
 })
 
 describe('a volume that is full', () => {
-  test('leaves the last good credentials, and is retried', async () => {
+  test('keeps the last valid credentials, and is retried', async () => {
     const stage = await play((gives) => [gives(HOUR, 0, 'GOOD'), gives(HOUR, 0, 'NEXT')])
     stage.onWrite = () => {
       throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
@@ -293,7 +293,7 @@ describe('a volume that is full', () => {
 })
 
 describe('clocks', () => {
-  test('after a suspend a refresh that is overdue comes within 30 s', async () => {
+  test('after a suspend an overdue refresh happens within 30 s', async () => {
     const stage = await play((gives) => [gives(HOUR)])
     await stage.clock.advance(MINUTE)
     stage.clock.suspend(40 * MINUTE)
@@ -301,14 +301,14 @@ describe('clocks', () => {
     expect(stage.published).toHaveLength(2)
   })
 
-  test('after a suspend past their end credentials are withdrawn within 30 s', async () => {
+  test('after a suspend expired credentials are removed within 30 s', async () => {
     const stage = await play((gives) => [gives(HOUR), down])
     stage.clock.suspend(2 * HOUR)
     await stage.clock.advance(30 * SECOND)
     expect(stage.current()).toBeUndefined()
   })
 
-  test('a clock set back, which makes the published end too late, has it written anew', async () => {
+  test('after a clock is set back, credentials are published again', async () => {
     const stage = await play((gives) => [gives(HOUR)])
     await stage.clock.advance(MINUTE)
     stage.clock.jumpWall(-10 * MINUTE)
@@ -318,7 +318,7 @@ describe('clocks', () => {
     expect(stage.published).toHaveLength(2)
   })
 
-  test('set back during an exchange, whose answer then counts from a wrong moment: asked again', async () => {
+  test('set back during an exchange, whose result would then be wrong: requested again', async () => {
     const stage = await play((gives) => [
       gives(HOUR, 0, 'FIRST'),
       gives(HOUR, 2 * SECOND, 'WRONG'),
@@ -349,7 +349,7 @@ describe('clocks', () => {
     },
   )
 
-  test('a clock set back does not lengthen a life', async () => {
+  test('a clock that is set back does not extend a lifetime', async () => {
     const stage = await play((gives) => [gives(HOUR), down])
     stage.clock.jumpWall(-10 * HOUR)
     await stage.clock.advance(55 * MINUTE)
@@ -358,7 +358,7 @@ describe('clocks', () => {
 })
 
 describe('after a restart', () => {
-  test('credentials that are left are current at once, and refreshed by what is left', async () => {
+  test('remaining credentials are served immediately, and refreshed by their remaining lifetime', async () => {
     const stage = await play((gives) => [gives(HOUR)], { foundLeftMs: 40 * MINUTE })
     expect(stage.current()).toMatchObject({ AccessKeyId: 'FOUND' })
     expect(stage.refresher.isGateClosed).toBe(false)
@@ -367,7 +367,7 @@ describe('after a restart', () => {
     expect(stage.published).toHaveLength(1)
   })
 
-  test('with little left they are replaced at once', async () => {
+  test('with little time left they are replaced immediately', async () => {
     const stage = await play((gives) => [gives(HOUR)], { foundLeftMs: 10 * MINUTE })
     expect(stage.exchangesAtMs).toEqual([0])
   })

@@ -1,5 +1,5 @@
 import {
-  lifeMsOf,
+  lifetimeMsOf,
   notAfterOf,
   type CertificateDocument,
 } from '../../contract/certificate-document.ts'
@@ -66,7 +66,7 @@ export const CERTIFICATE: Renewable<CertificateDocument> = {
   expiresAtMsOf: notAfterOf,
   expirationText: ({ notAfter }) => notAfter,
   refreshDelayMs: (document, validForMs, random) =>
-    certificateDelayMs(lifeMsOf(document), validForMs, random),
+    certificateDelayMs(lifetimeMsOf(document), validForMs, random),
   resumeDelayMs: (document, validForMs, random) =>
-    resumedCertificateDelayMs(lifeMsOf(document), validForMs, random),
+    resumedCertificateDelayMs(lifetimeMsOf(document), validForMs, random),
 }

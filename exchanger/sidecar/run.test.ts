@@ -119,7 +119,7 @@ describe('delivery by endpoint', () => {
 })
 
 describe('the volume', () => {
-  test('cannot be used at start: exit code 1 with the reason', async () => {
+  test('cannot be used at startup: exit code 1 with the reason', async () => {
     await rm(pod.config.credentialsFolder, { recursive: true })
     await writeFile(pod.config.credentialsFolder, 'a file')
     expect(await new Sidecar(HANG).givesUp()).toBe(1)
@@ -141,7 +141,7 @@ describe('the volume', () => {
     expect(await sidecar.said('exchange failed')).toMatchObject({
       code: 'ENOENT',
       class: 'transient',
-      reason: expect.stringContaining('the credentials cannot be written: ENOENT'),
+      error: expect.stringContaining('the credentials cannot be written: ENOENT'),
     })
     await mkdir(credentialsFolder)
     await sidecar.said('credentials published')
@@ -160,7 +160,7 @@ test.each([
   await sidecar.end()
 })
 
-test('a sidecar that is told to stop before it starts does nothing more', async () => {
+test('a sidecar that is stopped before it starts does nothing', async () => {
   const sidecar = new Sidecar(prints(documentEnding(Date.now() + HOUR)))
   expect(await sidecar.end()).toBe(0)
   await expect(pod.document()).rejects.toMatchObject({ code: 'ENOENT' })

@@ -14,7 +14,7 @@ const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
 const publishedOf = (lifeMs: number): number => publishedExpirationMs(lifeMs, lifeMs)
 
 describe('refresh', () => {
-  test('lives of 66 minutes and more: between a third and two thirds, so half on average', () => {
+  test('lifetimes of 66 minutes and more: between a third and two thirds, so half on average', () => {
     fc.assert(
       fc.property(fc.integer({ min: 66 * MINUTE, max: 720 * MINUTE }), chance, (lifeMs, random) => {
         const delayMs = refreshDelayMs(publishedOf(lifeMs), () => random)
@@ -23,12 +23,12 @@ describe('refresh', () => {
     )
   })
 
-  test('lives of an hour: between 19 and 38 minutes', () => {
+  test('lifetimes of an hour: between 19 and 38 minutes', () => {
     expect(refreshDelayMs(publishedOf(60 * MINUTE), () => 0)).toBe(19 * MINUTE)
     expect(refreshDelayMs(publishedOf(60 * MINUTE), () => 1)).toBe(38 * MINUTE)
   })
 
-  test('lives of 30 minutes and more: more than 15 published minutes are left, even after 2 more', () => {
+  test('lifetimes of 30 minutes and more: more than 15 published minutes remain, even 2 minutes later', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 30 * MINUTE, max: 720 * MINUTE }),
@@ -44,7 +44,7 @@ describe('refresh', () => {
     )
   })
 
-  test('lives over 40 minutes: never later than 20 minutes before the real end', () => {
+  test('lifetimes over 40 minutes: never later than 20 minutes before the real expiry', () => {
     fc.assert(
       fc.property(fc.integer({ min: 40 * MINUTE, max: 720 * MINUTE }), chance, (lifeMs, random) => {
         const delayMs = refreshDelayMs(publishedOf(lifeMs), () => random)
@@ -53,7 +53,7 @@ describe('refresh', () => {
     )
   })
 
-  test('short lives: between a third and two thirds, so before the published end', () => {
+  test('short lifetimes: between a third and two thirds, so before the published expiry', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1000, max: 28 * MINUTE - 1 }), chance, (lifeMs, random) => {
         const delayMs = refreshDelayMs(publishedOf(lifeMs), () => random)
@@ -63,7 +63,7 @@ describe('refresh', () => {
     )
   })
 
-  test('is spread over as much as its shortest delay, so pods that started together part', () => {
+  test('is spread over a range as wide as its shortest delay, so pods that started together diverge', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1000, max: 720 * MINUTE }), chance, (lifeMs, random) => {
         const earliestMs = refreshDelayMs(publishedOf(lifeMs), () => 0)
@@ -73,7 +73,7 @@ describe('refresh', () => {
     )
   })
 
-  test('after a restart what is left counts: at once below 17 minutes, else never later than new', () => {
+  test('after a restart the remaining lifetime counts: immediately below 17 minutes, otherwise never later than for new ones', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 720 * MINUTE }), chance, (publishedMs, random) => {
         const delayMs = resumeDelayMs(publishedMs, () => random)
@@ -91,19 +91,19 @@ describe('retry', () => {
   const ceilingsSeconds = (left: number, counts: readonly number[]): number[] =>
     counts.map((count) => retryDelayMs('transient', count, left, () => 1) / 1000)
 
-  test('without credentials: the ceiling doubles from 1 s to 2.5 minutes', () => {
+  test('without credentials: the maximum doubles from 1 s to 2.5 minutes', () => {
     const counts = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 2000]
     const ceilings = [1, 2, 4, 8, 16, 32, 64, 128, 150, 150, 150]
     expect(ceilingsSeconds(0, counts)).toEqual(ceilings)
   })
 
-  test('with good ones there is time: from a sixtieth of what is left to half of it, 5 minutes at most', () => {
+  test('with valid ones there is time: from a sixtieth of the remaining lifetime to half of it, at most 5 minutes', () => {
     expect(ceilingsSeconds(25 * MINUTE, [1, 2, 3, 4, 5])).toEqual([25, 50, 100, 200, 300])
     expect(ceilingsSeconds(8 * MINUTE, [1, 2, 5, 6])).toEqual([8, 16, 128, 240])
     expect(ceilingsSeconds(4 * MINUTE, [1, 2, 6, 7])).toEqual([4, 8, 128, 150])
   })
 
-  test('anywhere in the upper half of the ceiling', () => {
+  test('anywhere in the upper half of the maximum', () => {
     fc.assert(
       fc.property(failures, remainingMs, chance, (count, left, random) => {
         const ceilingMs = retryDelayMs('transient', count, left, () => 1)
@@ -114,7 +114,7 @@ describe('retry', () => {
     )
   })
 
-  test('more than 5 minutes left: two more tries come before the end', () => {
+  test('more than 5 minutes left: two more attempts before expiry', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 5 * MINUTE + 1, max: 720 * MINUTE }),
@@ -129,7 +129,7 @@ describe('retry', () => {
     )
   })
 
-  test('refused and token: the longest wait at once, whatever the count', () => {
+  test('refused and token: the longest delay immediately, whatever the count', () => {
     fc.assert(
       fc.property(
         fc.constantFrom('refused' as const, 'token' as const),
@@ -151,7 +151,7 @@ describe('certificates', () => {
   const part = fc.double({ min: 0, max: 0.999, noNaN: true })
   const lifeSeconds = fc.integer({ min: 60, max: 86_400 })
 
-  test('are replaced between 35 % and 45 % of their life, and spread over all of that', () => {
+  test('are replaced between 35 % and 45 % of their lifetime, distributed over this range', () => {
     fc.assert(
       fc.property(lifeSeconds, part, (seconds, chance) => {
         const delayMs = certificateDelayMs(seconds * 1000, seconds * 1000, () => chance)
@@ -160,7 +160,7 @@ describe('certificates', () => {
     )
   })
 
-  test('at the same moment of their life after a restart, or at once where that is past', () => {
+  test('at the same age after a restart, or immediately if that has passed', () => {
     fc.assert(
       fc.property(lifeSeconds, part, part, (seconds, lived, chance) => {
         const lifeMs = seconds * 1000

@@ -21,7 +21,7 @@ let clock: VirtualClock
 let store: TlsFolder
 let lines: LogLine[]
 let stop: Cancel
-/** What the authority answers, and when it was asked. */
+/** Responses of the authority, and the times of the requests. */
 let answer: (signal: AbortSignal) => Promise<string>
 let askedAtMs: number[]
 let underWay: number
@@ -57,12 +57,12 @@ afterEach(async () => {
   await rm(file, { force: true })
 })
 
-/** Until the look that is under way is over, and with it the question that it asked. */
+/** Until the current check and its query are over. */
 async function untilLooked(): Promise<void> {
   await until(() => (clock.pending > 0 && underWay === 0 ? true : undefined))
 }
 
-/** Until the look that is under way is over, and half a minute more. */
+/** Until the current check is over, and half a minute more. */
 async function lookAgain(times = 1): Promise<void> {
   for (let look = 0; look < times; look += 1) {
     await untilLooked()
@@ -79,7 +79,7 @@ describe('a mounted trust bundle', () => {
     expect(askedAtMs).toEqual([])
   })
 
-  test('that is new has the authority asked, whose answer reaches the app with its key and certificate', async () => {
+  test('that is new makes the sidecar query the authority, whose response is published with key and certificate', async () => {
     await lookAgain()
     const before = store.current()!
     answer = () => Promise.resolve(bundle('ONE') + bundle('NEW'))
@@ -99,20 +99,23 @@ describe('a mounted trust bundle', () => {
     ['appended', bundle('ONE') + bundle('EVIL')],
     ['put first', bundle('EVIL') + bundle('ONE')],
     ['many times', bundle('EVIL').repeat(50)],
-  ])('of an attacker, %s, reaches nobody, and is asked about less and less', async (_, evil) => {
-    await lookAgain()
-    const before = await readCertificate(folder)
-    await writeFile(file, evil)
-    await lookAgain(120)
-    expect(await readCertificate(folder)).toEqual(before)
-    expect(store.current()!.trustBundle).toBe(bundle('ONE'))
-    expect(lines).toEqual([])
-    const pausesMs = askedAtMs.slice(1).map((ms, index) => ms - askedAtMs[index]!)
-    expect(pausesMs.slice(0, 4)).toEqual([1, 2, 3, 6].map((looks) => looks * HALF_MINUTE))
-    expect(Math.min(...pausesMs.slice(5))).toBeGreaterThanOrEqual(225_000)
-  })
+  ])(
+    'of an attacker, %s, is never published, and is queried less and less often',
+    async (_, evil) => {
+      await lookAgain()
+      const before = await readCertificate(folder)
+      await writeFile(file, evil)
+      await lookAgain(120)
+      expect(await readCertificate(folder)).toEqual(before)
+      expect(store.current()!.trustBundle).toBe(bundle('ONE'))
+      expect(lines).toEqual([])
+      const pausesMs = askedAtMs.slice(1).map((ms, index) => ms - askedAtMs[index]!)
+      expect(pausesMs.slice(0, 4)).toEqual([1, 2, 3, 6].map((looks) => looks * HALF_MINUTE))
+      expect(Math.min(...pausesMs.slice(5))).toBeGreaterThanOrEqual(225_000)
+    },
+  )
 
-  test('that the asked replica has not seen yet is asked about again', async () => {
+  test('that the queried replica does not have yet is queried again', async () => {
     await lookAgain()
     await writeFile(file, bundle('ONE') + bundle('NEW'))
     await lookAgain()
@@ -122,21 +125,21 @@ describe('a mounted trust bundle', () => {
     expect(store.current()!.trustBundle).toBe(bundle('ONE') + bundle('NEW'))
   })
 
-  test('whose authority cannot be asked stays what it was, until it can', async () => {
+  test('whose authority cannot be reached stays unchanged until it can', async () => {
     await lookAgain()
     answer = () => Promise.reject(new SidecarError('transient', 'CERT_SIGNATURE_FAILURE', 'no'))
     await writeFile(file, bundle('NEW'))
     await lookAgain()
     expect(store.current()!.trustBundle).toBe(bundle('ONE'))
     expect(lines).toMatchObject([
-      { msg: 'trust bundle not replaced', code: 'CERT_SIGNATURE_FAILURE', reason: 'no' },
+      { msg: 'trust bundle not replaced', code: 'CERT_SIGNATURE_FAILURE', error: 'no' },
     ])
     answer = () => Promise.resolve(bundle('NEW'))
     await lookAgain(2)
     expect(store.current()!.trustBundle).toBe(bundle('NEW'))
   })
 
-  test('is not asked about where nothing is published', async () => {
+  test('is not queried if nothing is published', async () => {
     await lookAgain()
     await store.withdraw(store.current()!)
     await writeFile(file, bundle('NEW'))
@@ -144,7 +147,7 @@ describe('a mounted trust bundle', () => {
     expect(askedAtMs).toEqual([])
   })
 
-  test('whose answer comes after the withdrawal is not published', async () => {
+  test('whose response arrives after the removal is not published', async () => {
     await lookAgain()
     answer = async () => {
       await store.withdraw(store.current()!)
@@ -155,7 +158,7 @@ describe('a mounted trust bundle', () => {
     expect(await readCertificate(folder)).toBeUndefined()
   })
 
-  test.each(['', 'no PEM'])('that holds nothing is none', async (text) => {
+  test.each(['', 'no PEM'])('that is empty is invalid', async (text) => {
     await lookAgain()
     await writeFile(file, text)
     await lookAgain()
@@ -163,7 +166,7 @@ describe('a mounted trust bundle', () => {
     expect(askedAtMs).toEqual([])
   })
 
-  test('that is gone or too large is awaited', async () => {
+  test('that is absent or too large is awaited', async () => {
     await rm(file)
     await lookAgain()
     await writeFile(file, 'x'.repeat(300_000))
@@ -175,7 +178,7 @@ describe('a mounted trust bundle', () => {
     expect(store.current()!.trustBundle).toBe(bundle('NEW'))
   })
 
-  test('is not looked at any more once it is stopped', async () => {
+  test('is not checked any more after a stop', async () => {
     await lookAgain()
     stop()
     expect(clock.pending).toBe(0)

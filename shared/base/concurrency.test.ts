@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { limitConcurrency } from './concurrency.ts'
 
-test('a few run at once, in the order in which they came, and a failure makes room, too', async () => {
+test('a few run concurrently, in order of arrival, and a failure frees its slot, too', async () => {
   const limit = limitConcurrency(3)
   let running = 0
   let most = 0

@@ -164,7 +164,7 @@ const anyContext = fc.record({
 })
 
 describe('laws', () => {
-  test('the webhook, which asks before {pod} is filled in, decides as the authority does after', () => {
+  test('the webhook, before {pod} is filled in, decides the same as the authority afterwards', () => {
     fc.assert(
       fc.property(anyName, anyContext, (name, context) => {
         const asAuthority = nameDecision(fillInPod(name, context.podName), context)
@@ -174,7 +174,7 @@ describe('laws', () => {
     )
   })
 
-  test('what the webhook lets through while the pod has no name, the authority issues to any pod', () => {
+  test('what the webhook permits while the pod has no name, the authority issues to any pod', () => {
     fc.assert(
       fc.property(anyName, anyContext, (name, context) => {
         const asWebhook = nameDecision(name, { ...context, podName: undefined })
@@ -197,7 +197,7 @@ describe('laws', () => {
     )
   })
 
-  test('an expression opens no reserved name and closes no own one', () => {
+  test('an expression never permits a reserved name and never forbids an own one', () => {
     fc.assert(
       fc.property(anyName, anyContext, (name, context) => {
         const without = nameDecision(name, { ...context, expression: undefined })

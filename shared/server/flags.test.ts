@@ -21,7 +21,7 @@ describe('a flag that a manifest fills from a ConfigMap', () => {
     )
   })
 
-  test.each([['--image='], []])('a required one must be there: %j', (...argv) => {
+  test.each([['--image='], []])('a required one must be present: %j', (...argv) => {
     expect(() => readFlags(FLAGS, argv)).toThrow(
       expect.objectContaining({
         code: 'ERR_USAGE',

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { Registry } from '@prometheus-io/client'
 import express, { type Express } from 'express'
-import { WEBHOOK } from '../../contract/names.ts'
+import { PROBES } from '../../contract/names.ts'
 import { guardServer, type ConnectionLimits, type GuardDeps } from './budget/guard.ts'
 
 /** For modules that only pass one on. */
@@ -46,10 +46,10 @@ function createOpsApp(registry: Registry, isReady: () => boolean): Express {
         .send(good ? 'ok\n' : 'not yet\n')
     })
   }
-  probe(WEBHOOK.probes.live, () => true) // a restart does not help a process that responds
-  probe(WEBHOOK.probes.ready, isReady)
+  probe(PROBES.live, () => true) // a restart does not help a process that responds
+  probe(PROBES.ready, isReady)
   let scrape: Promise<string> | undefined
-  app.get(WEBHOOK.probes.metrics, async (_request, response) => {
+  app.get(PROBES.metrics, async (_request, response) => {
     // Concurrent clients share one page, because rendering it is the most expensive work of this server.
     scrape ??= registry.metrics().finally(() => {
       scrape = undefined

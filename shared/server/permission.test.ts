@@ -19,7 +19,7 @@ describe('permitted-roles', () => {
     expect(permits(`${ROLE}team-a/.*`, `${ROLE}team-a/x/y`)).toBe(true)
   })
 
-  test('anchors an alternation as one', () => {
+  test('anchors an alternation as a whole', () => {
     expect(permits(`${ROLE}a|${ROLE}b`, `${ROLE}a`)).toBe(true)
     expect(permits(`${ROLE}a|${ROLE}b`, `${ROLE}b`)).toBe(true)
     expect(permits(`${ROLE}a|${ROLE}b`, `${ROLE}admin`)).toBe(false)
@@ -27,12 +27,12 @@ describe('permitted-roles', () => {
     expect(permits('|.+', `${ROLE}a`)).toBe(true)
   })
 
-  test('a line break does not open the end', () => {
+  test('a line break does not match the end of the expression', () => {
     expect(permits(`${ROLE}a`, `${ROLE}a\n`)).toBe(false)
     expect(permits(`(?m)${ROLE}a`, `${ROLE}a\nx`)).toBe(false)
   })
 
-  test.each([undefined, '', '   '])('permits nothing where it is %j', (expression) => {
+  test.each([undefined, '', '   '])('permits nothing if it is %j', (expression) => {
     expect(permits(expression, `${ROLE}a`)).toBe(false)
     expect(permits(expression, '')).toBe(false)
   })
@@ -54,7 +54,7 @@ describe('permitted-roles', () => {
   test('refuses an expression that is too long', () => {
     expect(permission('a'.repeat(4097))).toMatchObject({
       valid: false,
-      why: 'it has 4097 characters, at most 4096',
+      why: 'it has 4097 characters; allowed: at most 4096',
     })
     expect(permission('a'.repeat(4096))).toMatchObject({ valid: true })
     expect(permission(` ${'a'.repeat(4096)}\n`)).toMatchObject({ valid: true })
@@ -62,7 +62,7 @@ describe('permitted-roles', () => {
     expect(permission('😀'.repeat(4097))).toMatchObject({ valid: false })
   })
 
-  test('white space around it does not count', () => {
+  test('surrounding white space is ignored', () => {
     expect(permits(` ${ROLE}a\n`, `${ROLE}a`)).toBe(true)
     expect(permits(` ${ROLE}a\n`, ` ${ROLE}a\n`)).toBe(false)
     expect(permits('\t.+ ', `${ROLE}a`)).toBe(true)

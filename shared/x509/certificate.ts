@@ -15,12 +15,12 @@ import { OID } from './oids.ts'
 import { splitPem, toPem } from './pem.ts'
 import { elementsOf, readDer } from './read-der.ts'
 
-/** A CA that signs: its newest certificate first, then what leads to the root. */
+/** A CA that signs: its certificate first, then its chain up to the root. */
 export interface Issuer {
   readonly chainPem: string
   readonly key: KeyObject
   readonly certificate: X509Certificate
-  /** DER of its subject, which is the issuer of what it signs, byte by byte. */
+  /** DER of its subject, which is copied unchanged as the issuer of what it signs. */
   readonly subject: Buffer
   readonly keyId: Buffer | undefined
 }
@@ -57,7 +57,7 @@ export function keyPemOf(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
-/** Makes certificate and key of a CA ready for signing. @throws Error of node:crypto; DerError */
+/** Loads certificate and key of a CA for signing. @throws Error of node:crypto; DerError */
 export function loadIssuer(chainPem: string, keyPem: string): Issuer {
   const certificate = new X509Certificate(splitPem(chainPem)[0] ?? '')
   const [tbs] = elementsOf(readDer(certificate.raw).content)
@@ -79,9 +79,9 @@ function keyIdIn(extensions: Buffer): Buffer | undefined {
   return undefined
 }
 
-/** From notBefore to notAfter; whole seconds, within the issuer's. */
+/** Validity of a leaf: whole seconds, within the issuer's. */
 function validityOf(nowMs: number, lifetimeSeconds: number, issuer?: X509Certificate): Validity {
-  // Lives of a few minutes are for tests of renewal; most of them must still lie ahead.
+  // Lifetimes of a few minutes are for tests of renewal; most of the lifetime must still remain.
   const backdatedMs = Math.min(BACKDATED_MS, (lifetimeSeconds * 1000) / 6)
   const earliestMs = issuer?.validFromDate.getTime() ?? 0
   const latestMs = issuer?.validToDate.getTime() ?? Infinity
@@ -89,7 +89,7 @@ function validityOf(nowMs: number, lifetimeSeconds: number, issuer?: X509Certifi
   return { notBeforeMs, notAfterMs: Math.min(notBeforeMs + lifetimeSeconds * 1000, latestMs) }
 }
 
-/** A CA's validity counts from now, whatever it is backdated by. */
+/** Validity of a CA: its lifetime is counted from now, not from notBefore. */
 function caValidityOf(nowMs: number, lifetimeSeconds: number, issuer?: X509Certificate): Validity {
   const latestMs = issuer?.validToDate.getTime() ?? Infinity
   const startMs = Math.floor(nowMs / 1000) * 1000
@@ -227,7 +227,7 @@ function extension(id: Buffer, value: Buffer, critical?: 'critical'): Buffer {
   return der(TAG.sequence, id, ...flag, der(TAG.octetString, value))
 }
 
-/** CAs of different age are told apart by their subject, so each has its own. */
+/** Each CA has its own subject, so that CAs of different age can be distinguished. */
 function caName(what: 'root' | 'intermediate', serial: Buffer): Buffer {
   return nameOf([OID.commonName, `nocreds ${what} ${serial.toString('hex').slice(0, 8)}`])
 }

@@ -32,7 +32,7 @@ describe('a request, as OpenSSL reads it', () => {
     expect(csr.text).not.toContain('X509v3')
   })
 
-  test('that was changed on the way is none', async () => {
+  test('that was changed is invalid', async () => {
     const [pem] = request(['web'])
     const [, base64 = ''] = /-----\n([^-]+)\n-----/.exec(pem) ?? []
     const bytes = Buffer.from(base64, 'base64')

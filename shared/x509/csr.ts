@@ -26,7 +26,7 @@ export function newKey(): KeyObject {
 }
 
 /**
- * A PKCS #10 request in PEM, with an empty subject: who asks is the authority's to say.
+ * A PKCS #10 request in PEM, with an empty subject: the authority determines the identity.
  * Source: RFC 2986; RFC 5758 for the signature.
  *
  * @param publicKeyDer SubjectPublicKeyInfo

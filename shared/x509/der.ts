@@ -1,6 +1,6 @@
 /**
- * Writes DER, as much of it as certificates and requests for them need; nothing is read with it. A library would be
- * ten times the rest of the program that each pod loads anew for each certificate. Source: ITU-T X.690.
+ * Writes DER, limited to what certificates and requests need; read-der.ts reads it. A library would be ten times as
+ * large as the rest of the program, which each pod loads again for each certificate. Source: ITU-T X.690.
  */
 
 export const TAG = {
@@ -33,14 +33,14 @@ function lengthOf(length: number): number[] {
 export const sequence = (...parts: readonly Uint8Array[]): Buffer => der(TAG.sequence, ...parts)
 export const set = (...parts: readonly Uint8Array[]): Buffer => der(TAG.set, ...parts)
 export const octetString = (content: Uint8Array): Buffer => der(TAG.octetString, content)
-/** Of whole bytes. */
+/** A BIT STRING of whole bytes. */
 export const bitString = (content: Uint8Array): Buffer => der(TAG.bitString, Buffer.of(0), content)
-/** From 0 to 127. */
+/** An INTEGER from 0 to 127. */
 export const smallInteger = (value: number): Buffer => der(TAG.integer, Buffer.of(value))
-/** A context-specific tag around elements. */
+/** Elements in a context-specific tag. */
 export const tagged = (number: number, ...parts: readonly Uint8Array[]): Buffer =>
   der(0xa0 | number, ...parts)
-/** ASCII in the place of an element, under a context-specific tag. */
+/** ASCII with an implicit context-specific tag. */
 export const taggedText = (number: number, text: string): Buffer =>
   der(0x80 | number, Buffer.from(text, 'latin1'))
 

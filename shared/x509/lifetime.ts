@@ -1,16 +1,16 @@
 import type { X509Certificate } from 'node:crypto'
 
-/** Clocks of those who look at a certificate may be a little behind, so it begins this long before its issue. */
+/** A certificate is valid from this long before its issue, because clocks of other hosts may be slow. */
 export const BACKDATED_MS = 60_000
 
-/** Renewal at this part of a life leaves the rest for faults, and for what is signed meanwhile. */
+/** Renewal after this part of the lifetime; the rest is for outages, and for certificates that were signed before. */
 const RENEW_AT = 2 / 3
 
 export function isExpired(certificate: X509Certificate, nowMs: number): boolean {
   return nowMs >= certificate.validToDate.getTime()
 }
 
-/** True once it is time for the next one. */
+/** True once the certificate must be renewed. */
 export function isRenewalDue(certificate: X509Certificate, nowMs: number): boolean {
   const fromMs = issuedAtMs(certificate)
   return nowMs >= fromMs + (certificate.validToDate.getTime() - fromMs) * RENEW_AT

@@ -2,9 +2,9 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { messageOf, NocredsError } from '../base/errors.ts'
 
-/** What a TLS server serves with. */
+/** Certificate and key of a TLS server. */
 export interface ServingCertificate {
-  /** Leaf first, then what leads to the CA. */
+  /** Leaf first, then its chain up to the CA. */
   readonly certPem: string
   readonly keyPem: string
   /** Milliseconds since the epoch. */
@@ -17,8 +17,8 @@ function unusable(why: string): NocredsError {
 }
 
 /**
- * Puts certificate and key together, if they belong together and a TLS server takes them, the rest of
- * the chain included. Parsed by node:crypto alone.
+ * Checks that certificate and key belong together and that a TLS server accepts them, including the rest of the
+ * chain. Parsed only by node:crypto.
  *
  * @throws NocredsError `ERR_CERTIFICATE_PAIR`
  */

@@ -3,12 +3,12 @@ export function splitPem(bundlePem: string): string[] {
   return bundlePem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\r?\n?/g) ?? []
 }
 
-/** The certificates of a text, each in PEM without what stands around it. */
+/** The certificates of a text, each in PEM without surrounding text. */
 export function splitCertificates(pem: string): readonly string[] {
   return pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []
 }
 
-/** Its certificates alone, in PEM, so that only they are compared; empty text if it has none. */
+/** Only the certificates of a text, in PEM, for comparison; empty text if it has none. */
 export function certificatesIn(pem: string): string {
   return splitCertificates(pem)
     .map((one) => `${one}\n`)

@@ -2,8 +2,8 @@ import { NocredsError } from '../base/errors.ts'
 import { TAG } from './der.ts'
 
 /**
- * Reads DER, strictly: definite lengths of the least size, the whole input, a bound on depth, so each text has one
- * reading. Source: ITU-T X.690.
+ * Reads DER strictly: minimal definite lengths, the complete input, limited depth; so each input has only one
+ * interpretation. Source: ITU-T X.690.
  */
 
 /** Deeper than any certificate or request. */
@@ -23,7 +23,7 @@ export interface Element {
   readonly whole: Buffer
 }
 
-/** The only element of the input, looked through to its leaves. @throws DerError */
+/** Reads the only element of the input, and checks all nested elements. @throws DerError */
 export function readDer(der: Buffer): Element {
   const [only, ...others] = elementsOf(der)
   if (only === undefined || others.length > 0) throw new DerError('it is not one element')
@@ -31,7 +31,7 @@ export function readDer(der: Buffer): Element {
   return only
 }
 
-/** The elements that the bytes consist of. @throws DerError */
+/** Reads a sequence of elements. @throws DerError */
 export function elementsOf(bytes: Buffer): Element[] {
   const elements: Element[] = []
   for (let at = 0; at < bytes.length;) {

@@ -13,9 +13,9 @@ import { ApiserverRefusal, type ApiserverStore } from './apiserver-store.ts'
  * @param travel awaited on the way there and on the way back, so that calls of several clients mix
  */
 export function inMemoryKube(store: ApiserverStore, travel: () => Promise<void>): KubeClient {
-  const call = async <T>(act: () => T): Promise<T> => {
+  const call = async <T>(action: () => T): Promise<T> => {
     await travel()
-    const result = refusalsAsKubeErrors(act)
+    const result = refusalsAsKubeErrors(action)
     await travel()
     return result
   }
@@ -36,9 +36,9 @@ export function inMemoryKube(store: ApiserverStore, travel: () => Promise<void>)
   }
 }
 
-function refusalsAsKubeErrors<T>(act: () => T): T {
+function refusalsAsKubeErrors<T>(action: () => T): T {
   try {
-    return act()
+    return action()
   } catch (error) {
     if (!(error instanceof ApiserverRefusal)) throw error
     throw new KubeError(error.status, error.message)

@@ -65,7 +65,7 @@ export class ApiserverStore {
     return object
   }
 
-  /** @throws ApiserverRefusal 404; 409 where it carries another resourceVersion than the stored one */
+  /** @throws ApiserverRefusal 404; 409 if its resourceVersion is not the stored one */
   put(path: string, object: StoredObject): StoredObject {
     const { resourceVersion, name } = this.present(path).metadata
     const carried = object.metadata.resourceVersion
@@ -86,7 +86,7 @@ export class ApiserverStore {
   /**
    * As a client deletes: an object with finalizers is only marked, and goes with the last of them.
    *
-   * @throws ApiserverRefusal 404; 409 where uid or resourceVersion is another than the precondition
+   * @throws ApiserverRefusal 404; 409 if uid or resourceVersion does not match the precondition
    */
   delete(path: string, preconditions: Preconditions = {}): void {
     const present = this.present(path)
@@ -103,7 +103,7 @@ export class ApiserverStore {
     this.write(path, { ...present, metadata: { ...present.metadata, deletionTimestamp } })
   }
 
-  /** @throws ApiserverRefusal 404; 422 where an operation fails, tests of a value included */
+  /** @throws ApiserverRefusal 404; 422 if an operation fails, tests of a value included */
   patch(path: string, operations: readonly Operation[]): StoredObject {
     const copy = structuredClone(this.present(path))
     if (applyPatch(copy, [...operations]).some((problem) => problem !== null)) {
@@ -234,7 +234,7 @@ function pairsOf(selector: string | null): [string, string][] {
     })
 }
 
-/** What the apiserver sends where only metadata is asked for. */
+/** What the apiserver sends if only metadata is asked for. */
 export function metadataOf({ metadata }: StoredObject): StoredObject {
   return { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata }
 }

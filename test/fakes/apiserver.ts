@@ -212,7 +212,7 @@ export class FakeApiserver {
   }
 }
 
-/** The options of a deletion; none where the request has no body. */
+/** The options of a deletion; none if the request has no body. */
 async function bodyOf(request: IncomingMessage): Promise<object> {
   const said = await text(request)
   return said === '' ? {} : (JSON.parse(said) as object)

@@ -1,4 +1,4 @@
-/** Test double: a cluster with one team that takes part, as the authority sees it. Never shipped. */
+/** Test double: a cluster with one enabled team, as the authority sees it. Never shipped. */
 import { KubeConfig } from '@kubernetes/client-node'
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { INJECTION_LABEL, PERMITTED_DNS_NAMES } from '../../contract/names.ts'
@@ -53,7 +53,7 @@ export function reviewed(changes: object = {}, user: object = {}): object {
   }
 }
 
-/** Listens; `team-a` takes part and permits `*.example.com`, `team-b` does not. */
+/** Listens; `team-a` is enabled and permits `*.example.com`, `team-b` does not. */
 export async function authorityCluster(): Promise<FakeApiserver> {
   const api = await new FakeApiserver().start()
   api.store.write(SECRET_PATH, {

@@ -13,7 +13,7 @@ export interface EndpointAddress {
 
 /** What one client found; its connection stays open until the other side ends it, as that of a pool does. */
 export interface Asked {
-  /** Status line, headers and body; undefined where all tries failed. */
+  /** Status line, headers and body; undefined if all tries failed. */
   readonly answer: string | undefined
   readonly tries: number
 }

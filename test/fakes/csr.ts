@@ -4,8 +4,8 @@ import { der, TAG } from '../../shared/x509/der.ts'
 import { OID } from '../../shared/x509/oids.ts'
 import { toPem } from '../../shared/x509/pem.ts'
 
-export interface CsrWish {
-  /** Private; a new P-256 key where none is given. */
+export interface CsrOptions {
+  /** Private; a new P-256 key if none is given. */
   readonly key?: KeyObject
   readonly dnsNames?: readonly string[]
   readonly uris?: readonly string[]
@@ -15,7 +15,7 @@ export interface CsrWish {
   readonly extensions?: readonly Buffer[]
   /** More attributes, in DER. */
   readonly attributes?: readonly Buffer[]
-  /** AlgorithmIdentifier, where it is not the one of the key. */
+  /** AlgorithmIdentifier, if it is not the one of the key. */
   readonly algorithm?: Buffer
 }
 
@@ -28,8 +28,8 @@ export function extensionOf(id: Buffer, value: Buffer): Buffer {
 }
 
 /** DER of a PKCS #10 request. */
-export function csrDer(wish: CsrWish = {}): Buffer {
-  const { key = newP256(), dnsNames = [], uris = [], otherNames = [], extensions = [] } = wish
+export function csrDer(options: CsrOptions = {}): Buffer {
+  const { key = newP256(), dnsNames = [], uris = [], otherNames = [], extensions = [] } = options
   const names = [
     ...dnsNames.map((name) => der(0x82, Buffer.from(name))),
     ...uris.map((uri) => der(0x86, Buffer.from(uri))),
@@ -44,15 +44,15 @@ export function csrDer(wish: CsrWish = {}): Buffer {
     der(TAG.integer, Buffer.from([0])),
     der(TAG.sequence),
     createPublicKey(key).export({ format: 'der', type: 'spki' }),
-    der(0xa0, ...(all.length === 0 ? [] : [request]), ...(wish.attributes ?? [])),
+    der(0xa0, ...(all.length === 0 ? [] : [request]), ...(options.attributes ?? [])),
   )
   const { algorithm, hash } = signatureOf(key)
   const signature = der(TAG.bitString, Buffer.from([0]), sign(hash, info, key))
-  return der(TAG.sequence, info, wish.algorithm ?? algorithm, signature)
+  return der(TAG.sequence, info, options.algorithm ?? algorithm, signature)
 }
 
-export function csrPem(wish: CsrWish = {}): string {
-  return toPem('CERTIFICATE REQUEST', csrDer(wish))
+export function csrPem(options: CsrOptions = {}): string {
+  return toPem('CERTIFICATE REQUEST', csrDer(options))
 }
 
 function signatureOf(key: KeyObject): { algorithm: Buffer; hash: string | null } {

@@ -23,16 +23,16 @@ export const CERTIFICATE_CONFIG: CertificateConfig = {
   dnsNames: ['web', 'web.team-a.svc'],
 }
 
-/** A token for the authority, whose signature nobody looks at. @param name tells it from others */
+/** A token for the authority, whose signature is not checked. @param name distinguishes it from others */
 export function authorityToken(name: string): string {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
   return [part({ alg: 'RS256' }), part({ aud: [AUTHORITY.audience], sub: name }), 'c2ln'].join('.')
 }
 
-/** A document with such a life, issued at that moment; its texts only look like PEM. */
+/** A document with such a lifetime, issued at that moment; its texts only look like PEM. */
 export function certificateIssued(
   issuedAtMs: number,
-  lifeMs: number,
+  lifetimeMs: number,
   name = 'ONE',
 ): CertificateDocument {
   const pem = (label: string): string =>
@@ -42,7 +42,7 @@ export function certificateIssued(
     certificate: pem('CERTIFICATE'),
     trustBundle: pem('CERTIFICATE'),
     notBefore: new Date(issuedAtMs - 60_000).toISOString(),
-    notAfter: new Date(issuedAtMs + lifeMs).toISOString(),
+    notAfter: new Date(issuedAtMs + lifetimeMs).toISOString(),
   }
 }
 

@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { parseCredentialDocument, type CredentialDocument } from '../../contract/credentials.ts'
 import { toEnv, type CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { writeAtomically } from '../../shared/base/files.ts'
-import { noteSaid } from '../leak-check.ts'
+import { recordOutput } from '../leak-check.ts'
 import { CONFIG, type LogLine } from './exchanger-samples.ts'
 
 /** What a sidecar finds in its pod. */
@@ -16,7 +16,7 @@ export interface Pod {
   readonly config: CredentialsConfig
   readonly env: Record<string, string>
   putToken(jwt: string): Promise<void>
-  /** Throws where there is none. */
+  /** @throws if there is none */
   document(): Promise<CredentialDocument>
   terminationMessage(): Promise<string>
 }
@@ -70,11 +70,11 @@ export function start(
   const said = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said.stdout += text
-    if (!PRINT_SECRETS.includes(command)) noteSaid(text)
+    if (!PRINT_SECRETS.includes(command)) recordOutput(text)
   })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said.stderr += text
-    noteSaid(text)
+    recordOutput(text)
   })
   return {
     pid: child.pid ?? 0,
@@ -89,15 +89,15 @@ export function start(
   }
 }
 
-/** Between two looks in milliseconds, and how many there are: fewer than a test's own timeout allows. */
-const LOOKS = { everyMs: 20, most: 1250 } as const
+/** Between two polls in milliseconds, and how many there are: fewer than a test's own timeout allows. */
+const POLLS = { everyMs: 20, max: 1250 } as const
 
-/** Resolves with what `find` gives, once that is something; rejects where it never is. */
+/** Resolves with the result of `find` once it is not undefined; rejects if it never is. */
 export async function until<T>(find: () => T | undefined | Promise<T | undefined>): Promise<T> {
-  for (let look = 0; look < LOOKS.most; look += 1) {
+  for (let poll = 0; poll < POLLS.max; poll += 1) {
     const found = await find()
     if (found !== undefined) return found
-    await pause(LOOKS.everyMs)
+    await pause(POLLS.everyMs)
   }
   throw new Error(`never came true: ${find.toString()}`)
 }

@@ -3,7 +3,7 @@ import type { CredentialDocument } from '../../contract/credentials.ts'
 import { formatExpiration } from '../../contract/credentials.ts'
 import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { jsonLogger, type Logger } from '../../shared/base/log.ts'
-import { noteSaid } from '../leak-check.ts'
+import { recordOutput } from '../leak-check.ts'
 
 export const CONFIG: CredentialsConfig = {
   roleArn: 'arn:aws:iam::111122223333:role/app',
@@ -49,7 +49,7 @@ export function collectingLog(): { readonly log: Logger; readonly lines: LogLine
   const log = jsonLogger(
     (line) => {
       lines.push(JSON.parse(line) as LogLine)
-      noteSaid(line)
+      recordOutput(line)
     },
     () => 0,
     { base: { role, namespace, serviceAccount } },
@@ -57,7 +57,7 @@ export function collectingLog(): { readonly log: Logger; readonly lines: LogLine
   return { log, lines }
 }
 
-/** What the action throws; a test fails where it throws nothing. */
+/** What the action throws; a test fails if it throws nothing. */
 export async function thrownBy(action: () => unknown): Promise<unknown> {
   try {
     await action()

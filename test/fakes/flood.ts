@@ -47,14 +47,14 @@ const AGAIN_MS = 100
 /** Of the webhook. */
 const LARGEST = 8 * 1024 * 1024 - 10
 /** As many values as are read, and none more. */
-const MOST_VALUES = 399_000
-const MOST_OF_IT = Buffer.alloc(LARGEST - 1000, ' ')
+const MAX_VALUES = 399_000
+const ALMOST_ALL = Buffer.alloc(LARGEST - 1000, ' ')
 const CRUMB = Buffer.from(' ')
 const COSTLY = Buffer.from(
-  `[${'{},'.repeat(MOST_VALUES / 2)}"${'x'.repeat(LARGEST - 1.5 * MOST_VALUES - 10)}"]`,
+  `[${'{},'.repeat(MAX_VALUES / 2)}"${'x'.repeat(LARGEST - 1.5 * MAX_VALUES - 10)}"]`,
 )
 
-/** Begins at once and goes on until it is stopped. */
+/** Begins at once and runs until it is stopped. */
 export function flood(options: FloodOptions): Flood {
   const sockets = new Set<Socket>()
   const counts = { opened: 0, bytesSent: 0 }
@@ -102,7 +102,7 @@ function attack(socket: Socket, { kind, path = '/mutate/pods' }: FloodOptions): 
       return
     case 'unfinished-body':
       socket.write(post(LARGEST))
-      socket.write(MOST_OF_IT)
+      socket.write(ALMOST_ALL)
       return
     case 'body-in-crumbs':
       socket.setNoDelay(true)

@@ -66,14 +66,14 @@ test('the keys are public ones only', async () => {
   expect(Object.keys(keys[0]!).toSorted()).toEqual(['alg', 'e', 'kid', 'kty', 'n', 'use'])
 })
 
-test('nothing else is there, and only who knows the CA gets anything', async () => {
+test('serves nothing else, and only to clients that trust its CA', async () => {
   expect(await fetchFrom('/api', issuer.caPem)).toMatchObject({ status: 404 })
   await expect(fetchFrom('/openid/v1/jwks')).rejects.toMatchObject({
     code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
   })
 })
 
-test('a token has the claims of a projected one', async () => {
+test('a token has the claims of a projected token', async () => {
   const { payload } = await jwtVerify(
     await issuer.mintToken(REQUEST),
     createLocalJWKSet(await publishedKeys()),
@@ -97,7 +97,7 @@ test('a token has the claims of a projected one', async () => {
   })
 })
 
-test('overrides replace claims and take them out', async () => {
+test('overrides replace and remove claims', async () => {
   const token = await issuer.mintToken({ ...REQUEST, overrides: { sub: 'other', exp: undefined } })
   const { payload } = await jwtVerify(token, createLocalJWKSet(await publishedKeys()), {
     currentDate: new Date(clock.now()),
@@ -114,7 +114,7 @@ test('after a rotation a new key signs and the old one stays published', async (
   expect((await publishedKeys()).keys.map((key) => key.kid)).toEqual([before, after])
 })
 
-test('a throwaway certificate is for the names that were asked for, from its own CA', async () => {
+test('a throwaway certificate has the requested names and its own CA', async () => {
   const { caPem, certPem } = await throwawayCertificate(['127.0.0.1', 'webhook.example.com'])
   const [ca, serving] = [new X509Certificate(caPem), new X509Certificate(certPem)]
   expect([ca.ca, serving.ca]).toEqual([true, false])

@@ -12,7 +12,7 @@ import {
   type JWTPayload,
 } from 'jose'
 import type { Clock } from '../../shared/base/clock.ts'
-import { noteSecret } from '../leak-check.ts'
+import { recordSecret } from '../leak-check.ts'
 import { closeAtOnce, listenOnLoopback } from './loopback-server.ts'
 import { throwawayCertificate } from './throwaway-certificate.ts'
 
@@ -72,7 +72,7 @@ export async function startIssuer({ clock }: { readonly clock: Clock }): Promise
       const jwt = await new SignJWT(claims)
         .setProtectedHeader({ alg: ALGORITHM, kid: key.publicJwk.kid })
         .sign(key.privateKey)
-      noteSecret(jwt)
+      recordSecret(jwt)
       return jwt
     },
     async rotateKey() {

@@ -60,7 +60,7 @@ async function firstLine({ stdout }: RunningContainer): Promise<string> {
 const RUN_UNTIL_KILLED = "console.log('up'); setInterval(() => {}, 1000)"
 
 describe('startContainer', () => {
-  test('gives the process the env of the container, PATH and nothing else', async () => {
+  test('the process has the env of the container, PATH and nothing else', async () => {
     const container = await script('console.log(JSON.stringify(process.env))', {
       env: [{ name: 'GREETING', value: 'hello' }],
     })
@@ -87,7 +87,7 @@ describe('startContainer', () => {
     expect(silent.terminationMessage).toBe('')
   })
 
-  test('falls back to the log of a failure where the container wants it', async () => {
+  test('falls back to the log of a failure if the container asks for that', async () => {
     const source = "console.error('why'); process.exitCode = 1"
     const policy = { terminationMessagePolicy: 'FallbackToLogsOnError' }
     expect((await (await run(await script(source, policy))).exited).terminationMessage).toBe('why')
@@ -123,7 +123,7 @@ describe('the postStart hook', () => {
     lifecycle: { postStart: { exec: { command } } },
   })
 
-  test('runs in the container and leaves it alone when it succeeds', async () => {
+  test('runs in the container, which continues if the hook succeeds', async () => {
     const command = ['node', '-p', 'process.env.GREETING']
     const running = await run(await script(RUN_UNTIL_KILLED, hook(command)))
     expect(await running.postStart).toEqual({ code: 0, signal: null, output: 'hello' })

@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { Clock } from '../../shared/base/clock.ts'
-import { noteSaid } from '../leak-check.ts'
+import { recordOutput } from '../leak-check.ts'
 import { containerOf } from './kubelet-pod.ts'
 import { containerProcess, type ImageRoot } from './kubelet-process.ts'
 import type { PreparedPod } from './kubelet-volumes.ts'
@@ -21,14 +21,14 @@ export interface StartOptions {
 
 /** How a process ended. */
 interface Exit {
-  /** Null where a signal ended it. */
+  /** Null if a signal ended it. */
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
 }
 
 /** What `kubectl describe pod` would show. */
 interface ContainerExit extends Exit {
-  /** At most 4096 bytes; empty where the container left none. */
+  /** At most 4096 bytes; empty if the container left none. */
   readonly terminationMessage: string
 }
 
@@ -42,7 +42,7 @@ export interface RunningContainer {
   /** Lines so far; they grow while it runs. */
   readonly stdout: readonly string[]
   readonly stderr: readonly string[]
-  /** Undefined where the container has no hook. Where the hook fails, the container is stopped. */
+  /** Undefined if the container has no hook. If the hook fails, the container is stopped. */
   readonly postStart: Promise<HookOutcome> | undefined
   readonly exited: Promise<ContainerExit>
   /** SIGTERM, and SIGKILL after 30 s of the clock; resolves with `exited`. */
@@ -91,7 +91,7 @@ interface Context {
   readonly cwd: string
 }
 
-/** Resolves once it runs; rejects with ENOENT and the like where it cannot. */
+/** Resolves once it runs; rejects with ENOENT and the like if it cannot. */
 async function start(command: readonly string[], { env, cwd }: Context): Promise<Process> {
   const [program = '', ...words] = command
   const process = spawn(program, words, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -122,7 +122,7 @@ function linesOf(stream: Readable): readonly string[] {
   const lines: string[] = []
   createInterface({ input: stream }).on('line', (line) => {
     lines.push(line)
-    noteSaid(line)
+    recordOutput(line)
   })
   return lines
 }
@@ -139,7 +139,7 @@ async function terminate(
   return exit
 }
 
-/** The message that the container wrote; the end of its log where it failed without a word. */
+/** The message that the container wrote; the end of its log if it failed without a message. */
 async function terminationMessageOf(
   file: string,
   { isFailure, logs }: { readonly isFailure: boolean; readonly logs: readonly string[] },

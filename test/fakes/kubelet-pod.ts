@@ -59,7 +59,7 @@ export interface PodIdentity {
   readonly serviceAccount: string
 }
 
-/** @throws Error where the pod has no name or namespace yet */
+/** @throws Error if the pod has no name or namespace yet */
 export function identityOf(pod: KubeletPod): PodIdentity {
   const { name, namespace } = pod.metadata
   if (!name || !namespace) {
@@ -68,7 +68,7 @@ export function identityOf(pod: KubeletPod): PodIdentity {
   return { name, namespace, serviceAccount: pod.spec.serviceAccountName || 'default' }
 }
 
-/** @throws Error where the pod has no such container */
+/** @throws Error if the pod has no such container */
 export function containerOf(pod: KubeletPod, name: string): KubeletContainer {
   const all = [...(pod.spec.initContainers ?? []), ...pod.spec.containers]
   const found = all.find((container) => container.name === name)

@@ -150,7 +150,7 @@ describe('containerProcess', () => {
       volumeMounts: [
         { name: 'token', mountPath: '/run/token' },
         { name: 'inner', mountPath: '/run/token/inner' },
-        { name: 'not-ours', mountPath: '/data' },
+        { name: 'other', mountPath: '/data' },
       ],
       lifecycle: { postStart: { exec: { command: ['node', '/nocreds/x.mjs', '$(TOKEN)'] } } },
     })
@@ -174,7 +174,7 @@ describe('containerProcess', () => {
     expect(() => folderOf('/data')).toThrow('/data')
   })
 
-  test('says what it cannot know', () => {
+  test('an error names what it does not know', () => {
     const pod = { ...podWith({}), spec: { containers: [{ name: 'app' }] } }
     const prepared = { pod, folder: '/tmp', volumes: new Map() } as unknown as PreparedPod
     expect(() => containerProcess(prepared, 'app', {})).toThrow('no command')

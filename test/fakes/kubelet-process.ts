@@ -9,7 +9,7 @@ import {
 } from './kubelet-pod.ts'
 import type { PreparedPod } from './kubelet-volumes.ts'
 
-/** Where parts of the image's file system are on this machine: path in the image → folder here. */
+/** Where parts of the file system of the image are on this machine: path in the image → folder here. */
 export type ImageRoot = Readonly<Record<string, string>>
 
 /** The process of a container, with paths of this machine. */
@@ -18,9 +18,9 @@ export interface ContainerProcess {
   readonly command: readonly string[]
   /** All that the pod sets, and nothing else. */
   readonly env: Readonly<Record<string, string>>
-  /** The command of the postStart hook; undefined where the container has none. */
+  /** The command of the postStart hook; undefined if the container has none. */
   readonly postStart: readonly string[] | undefined
-  /** Where the container's `terminationMessagePath` is. */
+  /** Where the `terminationMessagePath` of the container is. */
   readonly terminationMessageFile: string
   /** @throws Error for a path at which the container mounts no volume of the testbed */
   readonly folderOf: (mountPath: string) => string
@@ -112,7 +112,7 @@ export function resolveEnv(
 }
 
 /**
- * `$(NAME)` becomes the variable's value, or stays where there is none; `$$` becomes `$`.
+ * `$(NAME)` becomes the variable's value, or stays if there is none; `$$` becomes `$`.
  * Source: Kubernetes, "Define Dependent Environment Variables"; third_party/forked/golang/expansion.
  */
 export function expand(text: string, variables: ReadonlyMap<string, string>): string {

@@ -22,13 +22,13 @@ const POD: KubeletPod = {
         },
       },
       { name: 'scratch', emptyDir: {} },
-      { name: 'not-ours' },
+      { name: 'other' },
     ],
     containers: [],
   },
 }
 
-/** Undefined where the folder that `..data` pointed at went away during the look-up. */
+/** Undefined if the folder that `..data` pointed at went away during the look-up. */
 async function readUnlessGone(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')
@@ -128,7 +128,7 @@ describe('preparePod', () => {
     ])
   })
 
-  test('rotates at 80 % of the life, and again, until it is closed', async () => {
+  test('rotates at 80 % of the lifetime, and again, until it is closed', async () => {
     const prepared = await preparePod(POD, { folder, issuer, clock })
     await clock.advance(479_999)
     expect(asked).toHaveLength(1)
@@ -143,7 +143,7 @@ describe('preparePod', () => {
     expect(asked).toHaveLength(3)
   })
 
-  test('rotates on demand, and counts the life from there', async () => {
+  test('rotates on demand, and counts the lifetime from there', async () => {
     const prepared = await preparePod(POD, { folder, issuer, clock })
     await clock.advance(400_000)
     await prepared.rotateToken()
@@ -155,7 +155,7 @@ describe('preparePod', () => {
     await prepared.close()
   })
 
-  test('a rotation that failed leaves the old token, and the next one is as good as ever', async () => {
+  test('a failed rotation leaves the old token, and the next one succeeds', async () => {
     const state = { down: false }
     const flaky = {
       mintToken: (request: TokenRequest): Promise<string> =>
@@ -209,7 +209,7 @@ describe('preparePod', () => {
     })
   })
 
-  test('wants a pod that the apiserver has named', async () => {
+  test('needs a pod with a name from the apiserver', async () => {
     const pod = { ...POD, metadata: { namespace: 'team-a' } }
     await expect(preparePod(pod, { folder, issuer, clock })).rejects.toThrow('metadata.name')
   })

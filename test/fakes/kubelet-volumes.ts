@@ -21,7 +21,7 @@ export interface KubeletOptions {
   readonly folder: string
   readonly issuer: Pick<Issuer, 'mintToken'>
   readonly clock: Clock
-  /** The `data` of a ConfigMap; undefined where there is none. */
+  /** The `data` of a ConfigMap; undefined if absent. */
   readonly configMap?: (namespace: string, name: string) => Payload | undefined
 }
 
@@ -32,9 +32,9 @@ export interface PreparedPod {
   readonly clock: Clock
   /** Folder of each volume that the testbed makes, by the volume's name. */
   readonly volumes: ReadonlyMap<string, string>
-  /** Writes new tokens now, as it happens anyway at 80 % of their life. */
+  /** Writes new tokens now, as it happens anyway at 80 % of their lifetime. */
   rotateToken(): Promise<void>
-  /** Ends the rotation; waits for one that is under way and throws where the last one failed. */
+  /** Ends the rotation; waits for one that is under way and throws if the last one failed. */
   close(): Promise<void>
 }
 
@@ -48,7 +48,7 @@ const ROTATED_AT = 0.8
 
 /**
  * Makes a folder for each emptyDir and each projected volume with a token or a ConfigMap, and keeps
- * the tokens fresh until `close`; the ConfigMap is read anew with them. Volumes of other kinds are left out: nocreds writes none. Mounts that are
+ * the tokens fresh until `close`; the ConfigMap is read again with them. Volumes of other kinds are left out: nocreds writes none. Mounts that are
  * read-only are not enforced.
  */
 export async function preparePod(pod: KubeletPod, options: KubeletOptions): Promise<PreparedPod> {
@@ -80,7 +80,7 @@ export async function preparePod(pod: KubeletPod, options: KubeletOptions): Prom
   return { pod, folder: options.folder, clock: options.clock, volumes, ...rotation }
 }
 
-/** Runs `write` for each volume now and at 80 % of its tokens' life; never twice at a time. */
+/** Runs `write` for each volume now and at 80 % of its tokens' lifetime; never twice at a time. */
 async function keepFresh(
   tokenVolumes: readonly KubeletVolume[],
   write: (volume: KubeletVolume) => Promise<void>,
@@ -88,17 +88,17 @@ async function keepFresh(
 ): Promise<Pick<PreparedPod, 'rotateToken' | 'close'>> {
   const timers = new Map<KubeletVolume, Cancel>()
   let closed = false
-  let underWay = Promise.resolve()
+  let inFlight = Promise.resolve()
   const rotate = (volume: KubeletVolume): Promise<void> => {
     timers.get(volume)?.()
-    underWay = underWay.catch(() => undefined).then(() => write(volume))
+    inFlight = inFlight.catch(() => undefined).then(() => write(volume))
     if (!closed) {
-      const delayMs = lifeSecondsOf(volume) * 1000 * ROTATED_AT
-      // The old token stays, as with a kubelet; `close` reports a failure that nothing has mended.
+      const delayMs = lifetimeSecondsOf(volume) * 1000 * ROTATED_AT
+      // The old token stays, as with a kubelet; `close` reports a failure that no later attempt has fixed.
       const onTimer = (): void => void rotate(volume).catch(() => undefined)
       timers.set(volume, clock.after(delayMs, onTimer))
     }
-    return underWay
+    return inFlight
   }
   const rotateAll = async (): Promise<void> => {
     for (const volume of tokenVolumes) await rotate(volume)
@@ -109,20 +109,20 @@ async function keepFresh(
     async close() {
       closed = true
       for (const cancel of timers.values()) cancel()
-      await underWay
+      await inFlight
     },
   }
 }
 
-/** The shortest life of the volume's tokens. */
-function lifeSecondsOf(volume: KubeletVolume): number {
-  const lives = (volume.projected?.sources ?? []).map(
+/** The shortest lifetime of the volume's tokens. */
+function lifetimeSecondsOf(volume: KubeletVolume): number {
+  const lifetimes = (volume.projected?.sources ?? []).map(
     ({ serviceAccountToken }) => serviceAccountToken?.expirationSeconds ?? DEFAULT_TOKEN_SECONDS,
   )
-  return Math.min(...lives)
+  return Math.min(...lifetimes)
 }
 
-/** @throws Error where one is missing: a kubelet would hold the pod back */
+/** @throws Error if one is missing: a kubelet would hold the pod back */
 function configMapsFor(pod: KubeletPod, volume: KubeletVolume, options: KubeletOptions): Payload {
   const { namespace } = identityOf(pod)
   const payload: Record<string, string> = {}

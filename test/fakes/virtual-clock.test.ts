@@ -41,7 +41,7 @@ describe('VirtualClock', () => {
     expect(ran).toEqual(['first', 'second', 'third'])
   })
 
-  test('what a timer set in motion goes on before the next, and new timers within the span run', async () => {
+  test('work that a timer started continues before the next timer, and new timers within the span run', async () => {
     const clock = new VirtualClock(0)
     const at: number[] = []
     const loop = async (): Promise<void> => {
@@ -57,7 +57,7 @@ describe('VirtualClock', () => {
     expect(clock.now()).toBe(1000)
   })
 
-  test('a cancelled timer does not run, and cancelling twice is no error', async () => {
+  test('a cancelled timer does not run, and cancelling twice is not an error', async () => {
     const clock = new VirtualClock()
     let ran = false
     const cancel = clock.after(10, () => {
@@ -106,7 +106,7 @@ describe('seededRandom', () => {
     )
   })
 
-  test('spreads evenly enough to stand for chance', () => {
+  test('is spread evenly enough for a random source', () => {
     const random = seededRandom(1)
     const tenths = new Array<number>(10).fill(0)
     for (let draw = 0; draw < 10_000; draw += 1) {

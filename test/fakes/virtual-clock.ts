@@ -10,7 +10,7 @@ interface Timer {
 /** 2026-01-01T00:00:00Z: where a virtual clock starts unless told otherwise. */
 const DEFAULT_START_MS = Date.UTC(2026, 0, 1)
 
-/** Turns of the event loop after each timer: enough for a chain of loopback or file I/O to go on. */
+/** Turns of the event loop after each timer: enough for a chain of loopback or file I/O to continue. */
 const DEFAULT_TURNS = 10
 
 /**
@@ -54,7 +54,7 @@ export class VirtualClock implements Clock {
   /**
    * Moves both times forward by `ms` and runs the timers that fall due, in the order of their time,
    * each at its own moment; timers that they arm within the span run, too. What a timer set in
-   * motion goes on between it and the next. An error thrown by an action rejects.
+   * motion continues between it and the next. An error thrown by an action rejects.
    */
   async advance(ms: number): Promise<void> {
     const endMs = this.#monotonicMs + ms
@@ -69,7 +69,7 @@ export class VirtualClock implements Clock {
     await this.settle()
   }
 
-  /** Lets everything that is ready go on, without moving the time. */
+  /** Lets everything that is ready continue, without moving the time. */
   async settle(): Promise<void> {
     for (let turn = 0; turn < this.#turns; turn += 1) await setImmediate()
   }
@@ -79,7 +79,7 @@ export class VirtualClock implements Clock {
     this.#wallMs += ms
   }
 
-  /** The machine sleeps: the wall clock goes on, monotonic time and timers stand still. */
+  /** The machine sleeps: the wall clock runs on, monotonic time and timers stand still. */
   suspend(ms: number): void {
     this.#wallMs += ms
   }

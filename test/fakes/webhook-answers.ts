@@ -5,7 +5,7 @@ import type { LogFields, Logger } from '../../shared/base/log.ts'
 import type { Annotated, ClusterReader } from '../../webhook/cluster/types.ts'
 import type { AnswerDeps } from '../../webhook/serve/answer.ts'
 import { createMetrics } from '../../webhook/serve/metrics.ts'
-import { noteSaid } from '../leak-check.ts'
+import { recordOutput } from '../leak-check.ts'
 import { SETTINGS } from './webhook-settings.ts'
 
 const ROLE = 'arn:aws:iam::111122223333:role/app'
@@ -40,7 +40,7 @@ export function recordedDeps(cluster: ClusterReader = CLUSTER, clock: Clock = re
   const lines: LogFields[] = []
   const keep = (fields: LogFields, msg: string): void => {
     lines.push({ ...fields, msg })
-    noteSaid(JSON.stringify({ ...fields, msg }))
+    recordOutput(JSON.stringify({ ...fields, msg }))
   }
   const log: Logger = { debug: keep, info: keep, warn: keep, error: keep }
   const metrics = createMetrics({

@@ -14,7 +14,7 @@ export const SETTINGS: Settings = {
   exchangerUser: 65532,
   exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
   meshProxies: DEFAULT_MESH_PROXIES,
-  certificateDoor: 'authority',
+  certificateSource: 'authority',
   trustBundle: 'config-map',
   clusterDomain: 'cluster.local',
   authorityUrl: 'https://nocreds-authority.nocreds-system.svc',

@@ -15,48 +15,48 @@ import {
   TOKEN,
   writeNamespace,
 } from '../fakes/authority-cluster.ts'
-import { AuthorityStage } from '../fakes/authority-stage.ts'
+import { AuthorityHarness } from '../fakes/authority-harness.ts'
 import { csrPem } from '../fakes/csr.ts'
 import { eventually } from '../fakes/eventually.ts'
 import type { FloodKind, FloodReport } from '../fakes/flood.ts'
 
 const STRANGER = '127.0.0.2'
 
-describe('strangers with tokens of their own making', () => {
-  let stage: AuthorityStage
+describe('unknown clients with forged tokens', () => {
+  let harness: AuthorityHarness
 
   beforeEach(async () => {
-    stage = await AuthorityStage.open()
+    harness = await AuthorityHarness.open()
   })
 
-  afterEach(() => stage.close())
+  afterEach(() => harness.close())
 
   const tokenReviews = (): number =>
-    stage.api.requests.filter(({ path }) => path.endsWith('/tokenreviews')).length
+    harness.api.requests.filter(({ path }) => path.endsWith('/tokenreviews')).length
 
-  test('are refused without a question to the apiserver, and fill no log', async () => {
-    const authority = await stage.start()
+  test('are refused without a request to the apiserver, and do not fill the log', async () => {
+    const authority = await harness.start()
     for (let n = 0; n < 3; n += 1) {
       const answers = await Promise.all(
         Array.from({ length: 40 }, (_, m) =>
-          stage.ask(authority, { token: `junk.${n}.${m}`, from: STRANGER }),
+          harness.ask(authority, { token: `junk.${n}.${m}`, from: STRANGER }),
         ),
       )
       expect(new Set(answers.map(({ body }) => body.code))).toEqual(new Set(['token-invalid']))
     }
     expect(tokenReviews()).toBe(0)
-    expect(stage.linesOf('refused').length).toBeGreaterThan(0)
+    expect(harness.linesOf('refused').length).toBeGreaterThan(0)
     const seconds = 30 // more than this test may take
-    expect(stage.linesOf('refused').length).toBeLessThan(Math.min(120, 50 + 10 * seconds))
+    expect(harness.linesOf('refused').length).toBeLessThan(Math.min(120, 50 + 10 * seconds))
     const metrics = await (await fetch(`http://127.0.0.1:${authority.metricsPort}/metrics`)).text()
     expect(metrics).toContain('result="refused",reason="token-invalid"} 120')
   })
 
-  test('that look good have few looked at, and a pod is answered before them', async () => {
-    const authority = await stage.start()
+  test('with plausible tokens cause few reviews, and a pod is answered before them', async () => {
+    const authority = await harness.start()
     const order: string[] = []
     const strangers = Array.from({ length: 60 }, async (_, n) => {
-      const { body } = await stage.ask(authority, {
+      const { body } = await harness.ask(authority, {
         token: plausibleToken(`forged-${n}`),
         from: STRANGER,
       })
@@ -64,7 +64,7 @@ describe('strangers with tokens of their own making', () => {
       return body.code
     })
     while (tokenReviews() < 8) await new Promise((resolve) => setTimeout(resolve, 5))
-    const { status } = await stage.ask(authority)
+    const { status } = await harness.ask(authority)
     order.push('pod')
     expect(status).toBe(200)
     // Each of the stranger's eight slots is kept for a quarter of a second.

@@ -7,10 +7,10 @@ import { bundlePrograms, type Bundle } from '../../tools/build/programs.ts'
 /** There is one resident process per pod, and it starts twice: once as the sidecar, once as its gate. */
 const RESIDENT_MAX_BYTES = 40 * 1024
 
-/** The exchange starts anew for each refresh, and reads all of it. */
+/** The exchange starts again for each refresh, and reads all of it. */
 const EXCHANGE_MAX_BYTES = 240 * 1024
 
-/** The same for each certificate; all of it is ours. */
+/** The same for each certificate, without any package. */
 const CERTIFICATE_MAX_BYTES = 24 * 1024
 
 let folder: string
@@ -26,7 +26,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-test('resident process and certificate are ours alone: no SDK, no schema library, no package at all', () => {
+test('resident process and certificate contain no package: no SDK, no schema library, nothing else', () => {
   expect(resident.inputs).toContain('exchanger/sidecar/refresher.ts')
   const foreign = /node_modules|^(?!exchanger|contract|shared\/(?:base|x509)\/)/
   for (const { inputs } of [resident, certificate]) {
@@ -48,13 +48,13 @@ test('the exchange has the SDK and jose, but neither zod nor pino', () => {
   expect(packages).not.toMatch(/node_modules\/(?:zod|pino)\//)
 })
 
-test('the exchange has no code that finds credentials of anyone else', () => {
+test('the exchange has no code that finds other credentials', () => {
   const chain = /credential-provider-|token-providers|nested-clients/
   expect(exchange.inputs.filter((path) => chain.test(path))).toEqual([])
   expect(exchange.inputs).toContain('exchanger/credentials/no-credentials.ts')
 })
 
-test('no test double is in any', () => {
+test('none contains a test double', () => {
   const doubles = /^(?:test|tools|e2e)\/|\.test\.ts$/
   const inputs = [resident, exchange, certificate].flatMap((bundle) => bundle.inputs)
   expect(inputs.filter((path) => doubles.test(path))).toEqual([])

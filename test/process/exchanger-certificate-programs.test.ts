@@ -17,7 +17,7 @@ import {
 } from '../fakes/exchanger-certificates.ts'
 import { makePod, start, until, type Pod, type Running } from '../fakes/exchanger-pod.ts'
 import { bundleExchanger } from '../fakes/exchanger-programs.ts'
-import { noteSecret } from '../leak-check.ts'
+import { recordSecret } from '../leak-check.ts'
 
 const JWT = authorityToken('program')
 const WHO = 'certificate for ServiceAccount team-a/app'
@@ -25,7 +25,7 @@ const { namespace, serviceAccount } = CERTIFICATE_CONFIG
 
 let dist: string
 beforeAll(async () => {
-  noteSecret(JWT)
+  recordSecret(JWT)
   dist = await mkdtemp(join(tmpdir(), 'nocreds-dist-'))
   await bundleExchanger(dist)
 })
@@ -44,7 +44,7 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close()
 })
 
-/** @param lifetimeSeconds of the certificates; as asked for where not given */
+/** @param lifetimeSeconds of the certificates; as asked for if not given */
 async function arrange(lifetimeSeconds?: number, credentials?: Pod): Promise<void> {
   authority = await startAuthority({
     clock: realClock,
@@ -78,7 +78,7 @@ async function published(): Promise<X509Certificate> {
     await readlink(join(pod.config.tlsFolder, '..data')),
   )
   const key = await readFile(join(generation, 'tls.key'), 'utf8')
-  noteSecret(key)
+  recordSecret(key)
   const leaf = new X509Certificate(await readFile(join(generation, 'tls.crt')))
   expect(leaf.checkPrivateKey(createPrivateKey(key))).toBe(true)
   return leaf
@@ -87,7 +87,7 @@ async function published(): Promise<X509Certificate> {
 describe('a certificate alone', () => {
   beforeEach(() => arrange())
 
-  test('is there once the gate opens, and the end comes at SIGTERM', async () => {
+  test('exists once the gate opens, and the sidecar exits at SIGTERM', async () => {
     const resident = run('run')
     expect(await run('wait').exited).toBe(0)
     const leaf = await published()
@@ -106,7 +106,7 @@ describe('a certificate alone', () => {
     expect(resident.lines()[1]).toMatchObject({ namespace, serviceAccount })
   })
 
-  test('of an authority that is down at start is waited for', async () => {
+  test('is waited for while the authority is down at start', async () => {
     await authority.stop()
     const resident = run('run')
     const gate = run('wait')
@@ -139,7 +139,7 @@ describe('a certificate alone', () => {
     expect(await resident.exited).toBe(1)
   })
 
-  test('with a token that is not good: the next one is used at once', async () => {
+  test('with a refused token: the next one is used at once', async () => {
     await pod.putToken(authorityToken('old'))
     const resident = run('run')
     expect(await line(resident, 'certificate request failed')).toMatchObject({
@@ -157,7 +157,7 @@ describe('a certificate alone', () => {
     resident.kill('SIGTERM')
     expect(await resident.exited).toBe(0)
     expect(await pod.terminationMessage()).toBe(
-      `Stopped: no ${WHO}: stopped before the first one ended`,
+      `Stopped: no ${WHO}: stopped before the first attempt finished`,
     )
   })
 
@@ -181,7 +181,7 @@ describe('a certificate alone', () => {
     const { exited, said } = run('certificate')
     expect(await exited).toBe(0)
     const document = parseCertificateDocument(said.stdout)
-    noteSecret(document.key)
+    recordSecret(document.key)
     const leaf = new X509Certificate(document.certificate)
     expect(leaf.checkPrivateKey(createPrivateKey(document.key))).toBe(true)
     expect(said.stderr).toBe('')
@@ -200,7 +200,7 @@ describe('a certificate alone', () => {
   })
 })
 
-test('a certificate is renewed well before its end', async () => {
+test('a certificate is renewed well before it expires', async () => {
   await arrange(10)
   const resident = run('run')
   expect(await run('wait').exited).toBe(0)
@@ -236,7 +236,7 @@ describe('credentials and a certificate in one sidecar', () => {
     expect(gate.said.stderr).toMatch(/^no credentials of arn:.*: TokenMissing/)
   })
 
-  test('a refused certificate ends the sidecar at its start, and says that it is the certificate', async () => {
+  test('a refused certificate stops the sidecar at its start, and the message names the certificate', async () => {
     authority.fault({ kind: 'refusal', status: 403, code: 'namespace-not-enabled', message: 'no' })
     const resident = run('run')
     await until(async () => ((await pod.terminationMessage()) === '' ? undefined : true))
@@ -284,7 +284,7 @@ describe('a ConfigMap that an attacker replaced', () => {
     },
   )
 
-  test('and a CA in the environment: no token goes its way', async () => {
+  test('and a CA in the environment: no token is sent to that server', async () => {
     await arrange()
     await takeOver()
     const file = join(pod.config.authorityFolder, 'evil.crt')
@@ -317,7 +317,7 @@ describe('a ConfigMap that an attacker replaced', () => {
 })
 
 describe('a new root of the authority', () => {
-  test('is given by `trust-bundle` while the old one still proves the authority', async () => {
+  test('is returned by `trust-bundle` while the old one still verifies the authority', async () => {
     await arrange()
     run('run')
     expect(await run('wait').exited).toBe(0)
@@ -327,7 +327,7 @@ describe('a new root of the authority', () => {
     expect(parseTrustBundle(asked.said.stdout)).toBe(authority.trustBundle.repeat(2))
   })
 
-  test('that this pod never heard of: the mounted one counts again once the certificate has expired', async () => {
+  test('that this pod missed: the mounted bundle counts again once the certificate has expired', async () => {
     await arrange(8)
     const resident = run('run')
     expect(await run('wait').exited).toBe(0)
@@ -346,7 +346,7 @@ describe('a new root of the authority', () => {
   })
 })
 
-test('`trust-bundle` needs something published, and no token', async () => {
+test('`trust-bundle` needs a published bundle, and no token', async () => {
   await arrange()
   const asked = run('trust-bundle')
   expect(await asked.exited).toBe(1)
@@ -368,7 +368,7 @@ describe('the program of the image', () => {
     return one
   }
 
-  test('takes the place of its termination message from nobody: a file that the environment names is neither printed nor written', async () => {
+  test('ignores the path of the termination message in the environment: that file is neither printed nor written', async () => {
     await arrange()
     const token = join(pod.config.authorityFolder, 'token')
     const env = { NOCREDS_TERMINATION_MESSAGE_FILE: token }

@@ -77,7 +77,7 @@ test('the endpoint needs both, and nothing that comes with them', async () => {
   expect(modules.length).toBeLessThanOrEqual(MOST.endpoint)
 })
 
-test('a certificate needs none of them either: child processes speak TLS and know X.509', async () => {
+test('a certificate needs none of them either: child processes do TLS and X.509', async () => {
   const pod = await makeCertifiedPod({})
   const modules = await modulesWith(pod.env, 'certificate')
   await pod.remove()

@@ -44,20 +44,20 @@ afterAll(async () => {
   await rm(dist, { recursive: true })
 })
 
-interface World {
+interface Scenario {
   readonly sts: Sts
   readonly pod: Pod
   token(expiresInSeconds?: number): Promise<string>
   run(command: string, env?: Readonly<Record<string, string>>): Running
 }
 
-interface WorldOptions {
+interface ScenarioOptions {
   readonly subject?: string
   readonly lifetimeSeconds?: number
   readonly clock?: Clock
 }
 
-async function makeWorld(options: WorldOptions = {}): Promise<World> {
+async function createScenario(options: ScenarioOptions = {}): Promise<Scenario> {
   const { clock = realClock, lifetimeSeconds } = options
   const { subject = `system:serviceaccount:${namespace}:${serviceAccount}` } = options
   const trust = trustPolicy({ issuer: issuer.url, subject, audience, accountId: '111122223333' })
@@ -80,7 +80,7 @@ async function makeWorld(options: WorldOptions = {}): Promise<World> {
     secrets.add(jwt)
     return jwt
   }
-  const run: World['run'] = (command, env = {}) => {
+  const run: Scenario['run'] = (command, env = {}) => {
     const one = start(join(dist, 'exchanger.mjs'), command, { ...pod.env, ...env })
     outputs.push(one.said)
     running.add(one)
@@ -90,7 +90,7 @@ async function makeWorld(options: WorldOptions = {}): Promise<World> {
   return { sts, pod, token, run }
 }
 
-async function published({ pod }: World): Promise<CredentialDocument> {
+async function published({ pod }: Scenario): Promise<CredentialDocument> {
   const document = await pod.document()
   secrets.add(document.SecretAccessKey).add(document.SessionToken)
   return document
@@ -99,37 +99,37 @@ async function published({ pod }: World): Promise<CredentialDocument> {
 const failure = (one: Running): Promise<object> =>
   until(() => one.lines().find(({ msg }) => msg === 'exchange failed'))
 
-let world: World
+let scenario: Scenario
 
 describe('run, wait', () => {
   beforeEach(async () => {
-    world = await makeWorld()
+    scenario = await createScenario()
   })
 
-  test('credentials that STS knows, then the end at SIGTERM', async () => {
-    const early = world.run('ready')
+  test('credentials of STS are published, and the sidecar exits at SIGTERM', async () => {
+    const early = scenario.run('ready')
     expect(await early.exited).toBe(1)
     expect(early.said.stderr).toMatch(/^no credentials of arn:.* yet\n$/)
-    const resident = world.run('run')
-    expect(await world.run('wait').exited).toBe(0)
-    expect(await world.run('ready').exited).toBe(0)
-    const document = await published(world)
+    const resident = scenario.run('run')
+    expect(await scenario.run('wait').exited).toBe(0)
+    expect(await scenario.run('ready').exited).toBe(0)
+    const document = await published(scenario)
     const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = document
     const client = new STSClient({
       region: 'us-east-1',
-      endpoint: world.sts.url,
+      endpoint: scenario.sts.url,
       credentials: { accessKeyId, secretAccessKey, sessionToken: document.SessionToken },
     })
     const { Arn } = await client.send(new GetCallerIdentityCommand({}))
     client.destroy()
     expect(Arn).toBe('arn:aws:sts::111122223333:assumed-role/app/team-a.app')
-    expect(await readdir(world.pod.config.credentialsFolder)).toEqual([
+    expect(await readdir(scenario.pod.config.credentialsFolder)).toEqual([
       'config',
       'credentials.json',
     ])
     resident.kill('SIGTERM')
     expect(await resident.exited).toBe(0)
-    expect(await world.pod.terminationMessage()).toBe('')
+    expect(await scenario.pod.terminationMessage()).toBe('')
     expect(resident.lines().map(({ msg }) => msg)).toEqual([
       'exchanger started',
       'credentials published',
@@ -137,63 +137,65 @@ describe('run, wait', () => {
     expect(resident.said.stderr).toBe('')
   })
 
-  test('STS that once cannot fetch the keys of the issuer: asked again, with the gate shut', async () => {
+  test('STS cannot fetch the keys of the issuer once: retried, and the gate stays closed', async () => {
     const code = 'InvalidIdentityToken'
-    world.sts.fault({ kind: 'http', status: 400, code, message: "Couldn't retrieve …" })
-    const resident = world.run('run')
-    const gate = world.run('wait')
+    scenario.sts.fault({ kind: 'http', status: 400, code, message: "Couldn't retrieve …" })
+    const resident = scenario.run('run')
+    const gate = scenario.run('wait')
     const hint = expect.stringContaining('oidc-provider/')
     expect(await failure(resident)).toMatchObject({ code, class: 'transient', hint })
-    world.sts.fault(undefined)
-    expect([await gate.exited, await published(world)]).toMatchObject([0, { Version: 1 }])
+    scenario.sts.fault(undefined)
+    expect([await gate.exited, await published(scenario)]).toMatchObject([0, { Version: 1 }])
   })
 
   test('STS down at start: waited for', async () => {
-    await world.sts.stop()
-    const resident = world.run('run')
-    const gate = world.run('wait')
+    await scenario.sts.stop()
+    const resident = scenario.run('run')
+    const gate = scenario.run('wait')
     expect(await failure(resident)).toMatchObject({ code: 'ECONNREFUSED', class: 'transient' })
-    await world.sts.start()
+    await scenario.sts.start()
     expect(await gate.exited).toBe(0)
   })
 
   test('SIGTERM before the first credentials: at once, with the reason, the exchange ended', async () => {
-    world.sts.fault({ kind: 'hang' })
-    const resident = world.run('run')
-    await until(() => world.sts.calls[0])
+    scenario.sts.fault({ kind: 'hang' })
+    const resident = scenario.run('run')
+    await until(() => scenario.sts.calls[0])
     const children = `/proc/${resident.pid}/task/${resident.pid}/children`
     const child = (await readFile(children, 'utf8')).trim()
     expect(child).toMatch(/^\d+$/)
     resident.kill('SIGTERM')
     expect(await resident.exited).toBe(0)
-    expect(await world.pod.terminationMessage()).toBe(
-      'Stopped: no exchange of arn:aws:iam::111122223333:role/app for ServiceAccount team-a/app: stopped before the first one ended',
+    expect(await scenario.pod.terminationMessage()).toBe(
+      'Stopped: no exchange of arn:aws:iam::111122223333:role/app for ServiceAccount team-a/app: stopped before the first attempt finished',
     )
     await until(async () => ((await isAlive(child)) ? undefined : true))
   })
 
   test('token missing or expired at start: the new one is waited for', async () => {
-    const other = await makeWorld()
-    await rm(world.pod.config.tokenFile)
+    const other = await createScenario()
+    await rm(scenario.pod.config.tokenFile)
     await other.pod.putToken(await other.token(-60))
-    const [missing, expired] = [world.run('run'), other.run('run')]
+    const [missing, expired] = [scenario.run('run'), other.run('run')]
     expect(await failure(missing)).toMatchObject({ code: 'TokenMissing', class: 'token' })
     expect(await failure(expired)).toMatchObject({ code: 'ExpiredTokenException', class: 'token' })
-    for (const one of [world, other]) await one.pod.putToken(await one.token())
-    expect(await Promise.all([world, other].map((one) => one.run('wait').exited))).toEqual([0, 0])
+    for (const one of [scenario, other]) await one.pod.putToken(await one.token())
+    expect(await Promise.all([scenario, other].map((one) => one.run('wait').exited))).toEqual([
+      0, 0,
+    ])
   })
 
-  test('killed and started again with STS down: nothing is lost', async () => {
-    const first = world.run('run')
-    expect(await world.run('wait').exited).toBe(0)
-    const document = await published(world)
+  test('killed and restarted with STS down: nothing is lost', async () => {
+    const first = scenario.run('run')
+    expect(await scenario.run('wait').exited).toBe(0)
+    const document = await published(scenario)
     first.kill('SIGKILL')
     await first.exited
-    await world.sts.stop()
-    const second = world.run('run')
+    await scenario.sts.stop()
+    const second = scenario.run('run')
     await until(() => second.lines()[0])
-    expect(await world.run('wait').exited).toBe(0)
-    expect(await world.pod.document()).toEqual(document)
+    expect(await scenario.run('wait').exited).toBe(0)
+    expect(await scenario.pod.document()).toEqual(document)
     second.kill('SIGINT')
     expect(await second.exited).toBe(0)
   })
@@ -205,9 +207,9 @@ async function isAlive(pid: string): Promise<boolean> {
 }
 
 test('refused: exit code 1, and the reason in log and termination message', async () => {
-  world = await makeWorld({ subject: 'system:serviceaccount:team-b:other' })
-  const resident = world.run('run')
-  const gate = world.run('wait')
+  scenario = await createScenario({ subject: 'system:serviceaccount:team-b:other' })
+  const resident = scenario.run('run')
+  const gate = scenario.run('wait')
   expect(await gate.exited).toBe(1)
   resident.kill('SIGTERM')
   expect(await resident.exited).toBe(1)
@@ -224,75 +226,76 @@ test('refused: exit code 1, and the reason in log and termination message', asyn
     namespace,
     serviceAccount,
     attempt: 1,
-    reason,
+    error: reason,
     hint,
   })
-  const message = await world.pod.terminationMessage()
+  const message = await scenario.pod.terminationMessage()
   expect(message).toContain(`AccessDenied: ${reason}. Hint: `)
   expect(gate.said.stderr).toContain(message)
   expect(message).toEqual(hint)
 })
 
-test('down for longer than the life: withdrawn at the end, back once STS is', async () => {
-  world = await makeWorld({ lifetimeSeconds: 8 })
-  const resident = world.run('run')
-  expect(await world.run('wait').exited).toBe(0)
-  const first = await published(world)
+test('STS down for longer than the lifetime: removed on expiry, published again once STS is back', async () => {
+  scenario = await createScenario({ lifetimeSeconds: 8 })
+  const resident = scenario.run('run')
+  expect(await scenario.run('wait').exited).toBe(0)
+  const first = await published(scenario)
   await until(() => (resident.lines().length >= 3 ? true : undefined)) // a refresh ahead of the end
-  const second = await published(world)
+  const second = await published(scenario)
   expect(second.AccessKeyId).not.toBe(first.AccessKeyId)
-  await world.sts.stop()
+  await scenario.sts.stop()
   await until(() =>
-    world.pod.document().then(
+    scenario.pod.document().then(
       () => undefined,
       () => true,
     ),
   )
   expect(Date.now()).toBeGreaterThanOrEqual(expirationOf(second))
-  await world.sts.start()
-  const third = await until(() => published(world).catch(() => undefined))
+  await scenario.sts.start()
+  const third = await until(() => published(scenario).catch(() => undefined))
   expect(expirationOf(third)).toBeGreaterThan(Date.now())
-  expect(resident.lines().map(({ msg }) => msg)).toContain(
-    'credentials expired and removed',
-  )
+  expect(resident.lines().map(({ msg }) => msg)).toContain('credentials expired and removed')
 })
 
 test('token rotated during an exchange: the new one is used next', async () => {
-  world = await makeWorld({ lifetimeSeconds: 8 })
-  world.sts.fault({ kind: 'slow', delayMs: 500 })
-  const resident = world.run('run')
-  await until(() => world.sts.calls[0])
+  scenario = await createScenario({ lifetimeSeconds: 8 })
+  scenario.sts.fault({ kind: 'slow', delayMs: 500 })
+  const resident = scenario.run('run')
+  await until(() => scenario.sts.calls[0])
   await issuer.rotateKey()
-  await world.pod.putToken(await world.token())
-  await until(() => (world.sts.calls.length >= 3 ? true : undefined))
-  expect(new Set(world.sts.calls.map(({ outcome }) => outcome))).toEqual(new Set(['success']))
+  await scenario.pod.putToken(await scenario.token())
+  await until(() => (scenario.sts.calls.length >= 3 ? true : undefined))
+  expect(new Set(scenario.sts.calls.map(({ outcome }) => outcome))).toEqual(new Set(['success']))
   expect(resident.lines().filter(({ msg }) => msg === 'exchange failed')).toEqual([])
 })
 
 describe('exchange', () => {
   beforeEach(async () => {
-    world = await makeWorld()
+    scenario = await createScenario()
   })
 
   test('is a credential process of its own', async () => {
-    const one = world.run('exchange')
+    const one = scenario.run('exchange')
     expect(await one.exited).toBe(0)
     outputs.pop() // here the document is what it is asked for
     const document = JSON.parse(one.said.stdout) as CredentialDocument
     expect(document).toMatchObject({ Version: 1, AccountId: '111122223333' })
     expect(one.said.stderr).toBe('')
-    expect(world.sts.calls).toMatchObject([
+    expect(scenario.sts.calls).toMatchObject([
       { sessionName: 'team-a.app', durationSeconds: 3600, outcome: 'success' },
     ])
   })
 
   test('does not read what a user configured for AWS', async () => {
-    const home = join(world.pod.config.credentialsFolder, '..', 'home')
+    const home = join(scenario.pod.config.credentialsFolder, '..', 'home')
     await mkdir(join(home, '.aws'), { recursive: true })
     const config =
       '[default]\nregion = nowhere\nuse_fips_endpoint = nonsense\ndefaults_mode = nonsense\n'
     await writeFile(join(home, '.aws', 'config'), config)
-    const one = world.run('exchange', { HOME: home, AWS_CONFIG_FILE: join(home, '.aws', 'config') })
+    const one = scenario.run('exchange', {
+      HOME: home,
+      AWS_CONFIG_FILE: join(home, '.aws', 'config'),
+    })
     outputs.pop()
     expect([await one.exited, one.said.stderr]).toEqual([0, ''])
   })
@@ -342,34 +345,34 @@ describe('exchange', () => {
       'refused',
     ],
   ] as const)('%j → %s, %s, after one request', async (fault, code, failureClass) => {
-    world.sts.fault(fault)
-    const one = world.run('exchange')
+    scenario.sts.fault(fault)
+    const one = scenario.run('exchange')
     expect(await one.exited).toBe(1)
     expect(one.said.stdout).toBe('')
     expect(JSON.parse(one.said.stderr)).toMatchObject({ code, class: failureClass })
     expect(one.said.stderr).toContain(
       'arn:aws:iam::111122223333:role/app for ServiceAccount team-a/app',
     )
-    expect(world.sts.calls).toHaveLength(1)
+    expect(scenario.sts.calls).toHaveLength(1)
   })
 })
 
 test.each([-10, 10])(
-  'STS`s clock %d minutes off the node`s: what is left is right',
+  'STS`s clock %d minutes off the node`s: the remaining lifetime is right',
   async (minutes) => {
     const now = (): number => realClock.now() + minutes * MINUTE
-    world = await makeWorld({ clock: { ...realClock, now } })
+    scenario = await createScenario({ clock: { ...realClock, now } })
     const before = Date.now()
-    world.run('run')
-    expect(await world.run('wait').exited).toBe(0)
-    const endMs = expirationOf(await published(world))
+    scenario.run('run')
+    expect(await scenario.run('wait').exited).toBe(0)
+    const endMs = expirationOf(await published(scenario))
     expect(endMs).toBeGreaterThan(before + 55 * MINUTE - 3000) // two of them in the Date header's seconds
     expect(endMs).toBeLessThanOrEqual(Date.now() + 55 * MINUTE + 1000)
   },
 )
 
-test('an STS that proves itself by no public CA, wherever DNS leads, gets no token', async () => {
-  world = await makeWorld()
+test('an STS without a certificate of a public CA gets no token, wherever DNS leads', async () => {
+  scenario = await createScenario()
   const { certPem: cert, keyPem: key } = await throwawayCertificate(['127.0.0.1'])
   let asked = 0
   let refused = 0
@@ -380,14 +383,14 @@ test('an STS that proves itself by no public CA, wherever DNS leads, gets no tok
   server.on('tlsClientError', () => (refused += 1))
   const port = await listenOnLoopback(server, 0)
   closing.push(() => closeAtOnce(server))
-  const one = world.run('exchange', { NOCREDS_STS_ENDPOINT: `https://127.0.0.1:${port}` })
+  const one = scenario.run('exchange', { NOCREDS_STS_ENDPOINT: `https://127.0.0.1:${port}` })
   expect(await one.exited).toBe(1)
   expect(JSON.parse(one.said.stderr)).toMatchObject({ class: 'transient' })
   await until(() => (refused > 0 ? true : undefined))
   expect(asked).toBe(0)
 })
 
-test('no secret in anything that these processes said', () => {
+test('no secret in the output of these processes', () => {
   expect(secrets.size).toBeGreaterThan(20)
   const text = outputs.map(({ stdout, stderr }) => stdout + stderr).join('\n')
   expect(text.length).toBeGreaterThan(10_000)

@@ -93,16 +93,16 @@ function failureOf({ exitCode, stdout, stderr }: Outcome): unknown {
 const GRANTED = { exitCode: 0, stderr: '', stdout: expect.stringContaining('"AccessKeyId"') }
 
 describe('a private CA', () => {
-  test('is what STS is known by, without a proxy too', async () => {
+  test('verifies STS, without a proxy too', async () => {
     const route = { stsEndpoint: sts.url, stsCa: certificate.caPem }
     expect(await exchange(route)).toEqual(GRANTED)
     expect(proxy.asked).toEqual([])
   })
 
   test.each([
-    ['another', (): string => other.caPem, 'which alone are trusted: add its CA'],
-    ['none', (): undefined => undefined, 'put its CA into stsCa'],
-  ])('%s: no token goes to that server', async (_what, ca, hint) => {
+    ['another', (): string => other.caPem, 'only those are trusted: add its CA'],
+    ['none', (): undefined => undefined, 'add its CA to stsCa'],
+  ])('%s: no token is sent to that server', async (_what, ca, hint) => {
     const failed = failureOf(await exchange({ stsEndpoint: sts.url, stsCa: ca() }))
     expect(failed).toMatchObject({
       code: expect.stringMatching(/UNABLE_TO|SELF_SIGNED/),
@@ -114,13 +114,13 @@ describe('a private CA', () => {
 })
 
 describe('a proxy', () => {
-  test('leads to an STS that only it reaches, and sees no token', async () => {
+  test('reaches an STS that only it can reach, and sees no token', async () => {
     expect(await exchange(byName())).toEqual(GRANTED)
     expect(proxy.asked).toEqual([`${STS_NAME}:443`])
     expect(sts.calls).toHaveLength(1)
   })
 
-  test('may speak TLS, under the same CA', async () => {
+  test('may use TLS, verified by the same CA', async () => {
     const byTls = await startConnectProxy({
       tls: certificate,
       hosts: { [`${STS_NAME}:443`]: portOf(sts.url) },
@@ -139,7 +139,7 @@ describe('a proxy', () => {
   })
 
   test.each(['127.0.0.1', '127.0.0.0/8', 'other.example, 127.0.0.1'])(
-    'with the exception %s is left aside',
+    'with the exception %s is not used',
     async (stsNoProxy) => {
       const route = { ...byName(), stsEndpoint: sts.url }
       expect(await exchange({ ...route, stsNoProxy })).toEqual(GRANTED)
@@ -176,7 +176,7 @@ describe('a proxy', () => {
     })
   })
 
-  test('that leads to another server than STS gets no token', async () => {
+  test('that connects to another server than STS gets no token', async () => {
     const astray = await startConnectProxy({ hosts: { [`${STS_NAME}:443`]: portOf(proxy.url) } })
     const failed = failureOf(await exchange({ ...byName(), stsProxy: astray.url }))
     expect(failed).toMatchObject({ class: 'transient' })
@@ -194,7 +194,7 @@ describe('a proxy', () => {
     expect(outcome.stderr).not.toContain('hunter2')
   })
 
-  test('is not for an STS by http', async () => {
+  test('is not used for an STS over http', async () => {
     const plain = createServer((_request, response) => response.writeHead(503).end())
     const port = await listen(plain, 0, '127.0.0.1')
     await exchange({ ...byName(), stsEndpoint: `http://127.0.0.1:${port}` })
@@ -202,7 +202,7 @@ describe('a proxy', () => {
     expect(proxy.asked).toEqual([])
   })
 
-  test('of any other variable is not asked', async () => {
+  test('in any other variable is not used', async () => {
     const names = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'ALL_PROXY', 'AWS_HTTPS_PROXY']
     const env = {
       ...Object.fromEntries(names.map((name) => [name, proxy.url])),
@@ -214,7 +214,7 @@ describe('a proxy', () => {
   })
 })
 
-test('the authority is asked directly, and known by its trust bundle alone', async () => {
+test('the authority is called directly, and verified by its trust bundle alone', async () => {
   const { namespace, serviceAccount } = CONFIG
   const jwt = authorityToken('route')
   const isGood = (token: string): boolean => token === jwt

@@ -21,7 +21,7 @@ import type { KubeletPod } from '../fakes/kubelet-pod.ts'
 import { preparePod, type PreparedPod } from '../fakes/kubelet-volumes.ts'
 import { startSts, type Sts } from '../fakes/sts/server.ts'
 import { trustPolicy } from '../fakes/sts/trust-policy.ts'
-import { noteSecret } from '../leak-check.ts'
+import { recordSecret } from '../leak-check.ts'
 
 const PATH = `${dirname(process.execPath)}:/usr/bin:/bin`
 const SUBJECT = 'system:serviceaccount:team-a:app'
@@ -55,7 +55,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** STS trusts the subject and gives short lives; the pod's volumes are there. */
+/** STS trusts the subject and issues short-lived credentials; the pod's volumes are there. */
 async function arrange(delivery: 'process' | 'endpoint', subject = SUBJECT): Promise<void> {
   const trust = trustPolicy({ issuer: issuer.url, subject, audience, accountId: '111122223333' })
   sts = await startSts({
@@ -119,13 +119,13 @@ async function startSidecar(): Promise<RunningContainer> {
   return container
 }
 
-/** A file on the credentials volume; undefined where there is none. */
+/** A file on the credentials volume; undefined if absent. */
 function onVolume(name: string): Promise<string | undefined> {
   const file = join(prepared.volumes.get(CREDENTIALS_VOLUME.name)!, name)
   return readFile(file, 'utf8').catch(() => undefined)
 }
 
-/** Throws where there is half a document. */
+/** @throws if the document is incomplete. */
 async function published(): Promise<CredentialDocument | undefined> {
   const text = await onVolume('credentials.json')
   if (text === undefined) return undefined
@@ -140,7 +140,7 @@ const lines = ({ stdout }: RunningContainer): LogLine[] =>
 describe('delivery by process', () => {
   beforeEach(() => arrange('process'))
 
-  test('the gate opens with credentials, that the app gets as an SDK does', async () => {
+  test('the gate opens once credentials exist, and the app gets them as an SDK does', async () => {
     const sidecar = await startSidecar()
     expect(await sidecar.postStart).toEqual({ code: 0, signal: null, output: '' })
     const config = (await onVolume('config'))!
@@ -151,7 +151,7 @@ describe('delivery by process', () => {
     expect((await sidecar.stop()).code).toBe(0)
   })
 
-  test('each token of the kubelet is used, and credentials are replaced before they end', async () => {
+  test('each token of the kubelet is used, and credentials are replaced before they expire', async () => {
     const sidecar = await startSidecar()
     await sidecar.postStart
     const first = (await published())!
@@ -167,7 +167,7 @@ describe('delivery by process', () => {
     expect(lines(sidecar).filter(({ level }) => level !== 'info')).toEqual([])
   })
 
-  test('STS hangs: SIGTERM ends it at once, with the reason', async () => {
+  test('STS hangs: the sidecar exits at SIGTERM at once, with the reason', async () => {
     sts.fault({ kind: 'hang' })
     const sidecar = await startSidecar()
     await until(() => sts.calls[0])
@@ -178,7 +178,7 @@ describe('delivery by process', () => {
     expect((await sidecar.postStart)?.code).not.toBe(0)
   })
 
-  test('killed at any moment and started again: a reader never sees half a document', async () => {
+  test('killed at any moment and restarted: a reader never sees half a document', async () => {
     const seen = new Set<string>()
     const over = new AbortController()
     let reads = 0
@@ -204,7 +204,7 @@ describe('delivery by process', () => {
     expect(reads).toBeGreaterThan(100)
     const last = await startSidecar()
     expect(await last.postStart).toMatchObject({ code: 0 })
-    // The gate may open before the config is written anew: these credentials are good already.
+    // The gate may open before the config is written again: these credentials are good already.
     await until(async () => {
       const left = await readdir(prepared.volumes.get(CREDENTIALS_VOLUME.name)!)
       return left.join() === 'config,credentials.json' ? true : undefined
@@ -212,7 +212,7 @@ describe('delivery by process', () => {
   })
 })
 
-test('refused by the trust policy: exit code 1, and the reason where one looks for it', async () => {
+test('refused by the trust policy: exit code 1, and the reason in log, termination message and gate', async () => {
   await arrange('process', 'system:serviceaccount:team-b:other')
   const sidecar = await startSidecar()
   // The process outlives its gate: the kubelet ends a container, and never finds one that has just ended.
@@ -261,14 +261,14 @@ describe('delivery by endpoint', () => {
     return fetch(url, { headers }).catch(() => undefined)
   }
 
-  test('503 until there are credentials, then these; a restart keeps the authorization', async () => {
+  test('503 until credentials exist, then the credentials; a restart keeps the authorization', async () => {
     await arrange('endpoint')
     await until(() => ifFree(ENDPOINT.port))
     sts.fault({ kind: 'hang' })
     const first = await startSidecar()
     const authorization = await until(() => onVolume('authorization'))
     secrets.add(authorization)
-    noteSecret(authorization)
+    recordSecret(authorization)
     const early = await until(() => ask(authorization))
     expect([early.status, early.headers.get('content-type')]).toEqual([503, 'application/json'])
     expect(await early.json()).toEqual({ code: 'NoCredentials', message: expect.any(String) })
@@ -291,7 +291,7 @@ describe('delivery by endpoint', () => {
   })
 })
 
-test('no secret in anything that these processes said', () => {
+test('no secret in the output of these processes', () => {
   const text = said.join('\n')
   expect(text).toContain('credentials published')
   expect(text).toContain('AccessDenied')

@@ -81,7 +81,7 @@ async function review({ port }: RunningServers, client?: Issued): Promise<unknow
 
 const REFUSED = expect.stringMatching(/^(ERR_SSL_|ECONNRESET|EPIPE)/) as unknown
 
-test('lets the apiserver in, and nobody else', async () => {
+test('accepts the apiserver and rejects every other client', async () => {
   const [ca, other] = await Promise.all([createCa(HOUR), createCa(HOUR)])
   const running = await start(ca.certPem)
   expect(await review(running, await clientOf(ca))).toBe(200)
@@ -91,12 +91,12 @@ test('lets the apiserver in, and nobody else', async () => {
   const ended = { ...HOUR, nowMs: Date.now() - 3_600_000, lifetimeSeconds: 60 }
   const expired = await issueLeaf({ ...ended, ca, dnsNames: ['x'], usage: 'clientAuth' })
   expect(await review(running, expired)).toEqual(REFUSED)
-  // Who is refused leaves the others alone; probes ask for no certificate.
+  // A refused client does not affect the others; probes need no certificate.
   expect(await review(running, await clientOf(ca))).toBe(200)
   expect((await fetch(`http://127.0.0.1:${running.metricsPort}/readyz`)).status).toBe(200)
 })
 
-test('another CA is taken up, and what is none leaves the old one', async () => {
+test('a changed CA is loaded, and a malformed one leaves the old one in use', async () => {
   const [ca, next] = await Promise.all([createCa(HOUR), createCa(HOUR)])
   const running = await start(ca.certPem)
   const client = await clientOf(next)

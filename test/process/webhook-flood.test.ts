@@ -16,7 +16,7 @@ import { podReview } from '../fakes/webhook-answers.ts'
  * The built webhook, with the flags of its image, while strangers send what costs it the most. Its memory
  * must stay a fifth below the limit of its Deployment, 384 MiB, and honest callers must be answered.
  */
-const MOST_MIB = 307
+const MAX_MIB = 307
 const OBJECTS = join(import.meta.dirname, '../../tools/demo/cluster/objects.yaml')
 const STRANGER = '127.0.0.2'
 
@@ -122,7 +122,7 @@ async function probe(): Promise<string> {
   return typeof answer === 'string' ? answer : answer.text()
 }
 
-/** Asks until the flood has done so much; gives all that was answered. */
+/** Sends requests until the flood has done so much; returns all answers. */
 async function askWhile(
   isUnderWay: () => boolean,
   one: () => Promise<string>,
@@ -149,7 +149,7 @@ describe('under a flood', () => {
     ],
     ['of bodies that become large once they are parsed', [['costly-json', 60]], []],
     ['of bodies in parts of a byte', [['body-in-crumbs', 160]], []],
-    ['of requests that never look at their answers', [['unread-answers', 200]], []],
+    ['of clients that never read the answers', [['unread-answers', 200]], []],
     [
       'on the metrics port',
       [],
@@ -174,7 +174,7 @@ describe('under a flood', () => {
       ],
     ],
   ])(
-    '%s memory stays within its bound and honest callers are answered',
+    '%s memory stays within its bound and regular clients are answered',
     async (_what, onAdmission, onMetrics) => {
       const keeping = new Agent({ keepAlive: true, maxSockets: 1 })
       const opening = new Agent({ keepAlive: false })
@@ -197,13 +197,13 @@ describe('under a flood', () => {
       expect(new Set(kept)).toEqual(new Set(['allowed']))
       expect(new Set(opened)).toEqual(new Set(['allowed']))
       expect(new Set(probed)).toEqual(new Set(['ok\n']))
-      expect((await memory()).peak).toBeLessThan(MOST_MIB)
+      expect((await memory()).peak).toBeLessThan(MAX_MIB)
       expect(webhook.exitCode).toBeNull()
     },
     90_000,
   )
 
-  test('from the address of an honest caller, that one is answered as well', async () => {
+  test('a regular client behind the same address is answered as well', async () => {
     const keeping = new Agent({ keepAlive: true, maxSockets: 1 })
     expect(await ask(keeping, STRANGER)).toBe('allowed')
     const report = flood('unfinished-body', 160, 'admission')

@@ -12,7 +12,7 @@ import { FakeApiserver } from '../fakes/apiserver.ts'
 import { eventually } from '../fakes/eventually.ts'
 import { VirtualClock } from '../fakes/virtual-clock.ts'
 import { recordedDeps } from '../fakes/webhook-answers.ts'
-import { noteSecret } from '../leak-check.ts'
+import { recordSecret } from '../leak-check.ts'
 
 let folder = ''
 let api: FakeApiserver
@@ -30,7 +30,7 @@ afterEach(async () => {
 /** Flags of a webhook with a certificate of its own. */
 async function configOf(...flags: string[]): Promise<WebhookConfig> {
   const { certPem, keyPem } = await createCa({ nowMs: Date.now(), lifetimeSeconds: 3600 })
-  noteSecret(keyPem.split('\n')[1] ?? '')
+  recordSecret(keyPem.split('\n')[1] ?? '')
   await writeFile(join(folder, 'tls.crt'), certPem)
   await writeFile(join(folder, 'tls.key'), keyPem)
   return parseFlags([
@@ -49,7 +49,7 @@ function connected(): KubeClient {
   return createKubeClient(cluster)
 }
 
-test('the webhook serves nobody before it knows by which door certificates come', async () => {
+test('the webhook serves nothing before the certificate source is selected', async () => {
   const config = await configOf()
   const questions = (): number =>
     api.requests.filter(({ path }) => path === '/apis/certificates.k8s.io/v1').length
@@ -85,16 +85,21 @@ test('the webhook serves nobody before it knows by which door certificates come'
   await stopping
 })
 
-describe("where the cluster's own audience is guarded", () => {
+describe("if the cluster's own audience is guarded", () => {
   const readiness = async (metricsPort: number): Promise<number> =>
     (await fetch(`http://127.0.0.1:${metricsPort}/readyz`)).status
   const metrics = async (metricsPort: number): Promise<string> =>
     (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
 
   test.each([
-    ['the webhook does not become ready', 'sts.amazonaws.com', 'false', 503],
-    ['it does if that is accepted', 'sts.amazonaws.com', 'true', 200],
-    ['and it does where it is another', 'https://kubernetes.default.svc', 'false', 200],
+    ['the webhook is not ready', 'sts.amazonaws.com', 'false', 503],
+    ['the webhook is ready if the operator accepts it', 'sts.amazonaws.com', 'true', 200],
+    [
+      'the webhook is ready if the audience is another one',
+      'https://kubernetes.default.svc',
+      'false',
+      200,
+    ],
   ])('%s', async (_, aud, accepted, status) => {
     const claims = Buffer.from(JSON.stringify({ aud: [aud] })).toString('base64url')
     const ownTokenFile = join(folder, 'token')

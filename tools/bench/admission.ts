@@ -1,8 +1,8 @@
 import BEFORE from './baselines/profile-before.json' with { type: 'json' }
+import { Harness } from './harness.ts'
 import { profileWebhook } from './profile.ts'
 import { alternate, cpuOf, p99Of, rateOf, ratios, table, type Pair } from './rounds.ts'
 import type { Section } from './section.ts'
-import { Stage } from './stage.ts'
 import { median, spread } from './statistics.ts'
 
 const ROUND_MS = 5000
@@ -33,15 +33,15 @@ export async function measureAdmission(): Promise<Section> {
 }
 
 function measurePairs(): Promise<readonly Pair[]> {
-  return Stage.with(async (stage) => {
-    const [bare, webhook] = [await stage.bare(), await stage.webhook()]
+  return Harness.with(async (harness) => {
+    const [bare, webhook] = [await harness.bare(), await harness.webhook()]
     const pairs = await alternate(
-      () => stage.load(bare, ROUND_MS),
-      () => stage.load(webhook, ROUND_MS),
+      () => harness.load(bare, ROUND_MS),
+      () => harness.load(webhook, ROUND_MS),
       PAIRS,
     )
     if (pairs.some(({ one, other }) => one.answer !== other.answer)) {
-      throw new Error('the bare handler does not give the same answer')
+      throw new Error('the bare handler does not return the same answer')
     }
     return pairs
   })

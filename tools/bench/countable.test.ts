@@ -60,7 +60,7 @@ describe('a review', () => {
     expect(Math.round(body.length / 100)).toBe(59)
   })
 
-  test('that the cache decides starts no timer', async () => {
+  test('that is decided from the cache starts no timer', async () => {
     const clock = new VirtualClock()
     const after: number[] = []
     const watched = {
@@ -82,7 +82,7 @@ describe('a review', () => {
 })
 
 describe('webhook.mjs', () => {
-  test('has no more than 4 MB, of the 12 MB that the image may add', async () => {
+  test('has at most 4 MB of the 12 MB that the image may add', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'nocreds-countable-'))
     folders.push(folder)
     const [bundle] = await bundlePrograms(folder, ['webhook.mjs'])

@@ -25,7 +25,7 @@ export function measureDecision(): Promise<Section> {
     measured: `${spread(medians, 1)} µs`,
     verdict: median(medians) < GOAL_US ? 'reached' : 'missed',
     detail: [
-      `${ROUNDS} rounds of ${DECISIONS} decisions, each timed by itself; p99 ${spread(p99s, 1)} µs.`,
+      `${ROUNDS} rounds of ${DECISIONS} decisions, each timed alone; p99 ${spread(p99s, 1)} µs.`,
     ],
   })
 }

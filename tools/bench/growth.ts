@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { growingPod } from './growing-pod.ts'
+import { Harness } from './harness.ts'
 import { plot } from './plot.ts'
 import { podReview, SERVICE_ACCOUNT } from './pod-review.ts'
 import type { Running } from './processes.ts'
 import type { Section } from './section.ts'
-import { Stage } from './stage.ts'
 import { lineThrough, median, spread, type Line } from './statistics.ts'
 
 const CONTAINERS = [1, 10, 20, 40, 60, 80, 100] as const
@@ -30,16 +30,16 @@ interface Point {
  * this file.
  */
 export function measureGrowth(): Promise<Section> {
-  return Stage.with(async (stage) => {
-    const webhook = await stage.webhook()
+  return Harness.with(async (harness) => {
+    const webhook = await harness.webhook()
     const byContainers = CONTAINERS.map((count) => pointOf(count, bodyOf(count, 0)))
     const byBytes = KILOBYTES.map((kilobytes) => {
       const body = bodyOf(CONTAINERS_OF_BYTES, (kilobytes * 1000) / CONTAINERS_OF_BYTES)
       return pointOf(Buffer.byteLength(body) / 1000, body)
     })
-    await stage.load(webhook, 5000)
+    await harness.load(webhook, 5000)
     for (let round = 0; round < ROUNDS; round += 1) {
-      for (const point of [...byContainers, ...byBytes]) await measure(stage, webhook, point)
+      for (const point of [...byContainers, ...byBytes]) await measure(harness, webhook, point)
     }
     return sectionOf(byContainers, byBytes)
   })
@@ -54,8 +54,12 @@ function pointOf(x: number, body: string): Point {
   return { x, body, medians: [] }
 }
 
-async function measure(stage: Stage, webhook: Running, { body, medians }: Point): Promise<void> {
-  const { latenciesMs } = await stage.load(webhook, ROUND_MS, { body, connections: 1 })
+async function measure(
+  harness: Harness,
+  webhook: Running,
+  { body, medians }: Point,
+): Promise<void> {
+  const { latenciesMs } = await harness.load(webhook, ROUND_MS, { body, connections: 1 })
   medians.push(median(latenciesMs))
 }
 
@@ -86,7 +90,7 @@ async function sectionOf(
   }
 }
 
-/** Writes the picture and gives the line in it. */
+/** Writes the picture and returns the line in it. */
 async function draw(unit: 'containers' | 'kB', points: readonly Point[]): Promise<Line> {
   const places = points.map(({ x, medians }) => [x, median(medians)] as const)
   const line = lineThrough(places)

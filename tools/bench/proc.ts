@@ -51,7 +51,7 @@ export function childrenOf(pid: number): number[] {
   return pids === '' ? [] : pids.split(' ').map(Number)
 }
 
-/** @throws Error where the process is gone or has no such field */
+/** @throws Error if the process is gone or has no such field */
 function field(pid: number, file: string, name: string): number {
   const text = readFileSync(`/proc/${pid}/${file}`, 'utf8')
   const [, value] = new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text) ?? []

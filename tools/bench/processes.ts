@@ -27,7 +27,7 @@ export interface StartOptions {
 /**
  * Starts a program and waits until it can be used.
  *
- * @throws Error where it ends before
+ * @throws Error if it ends before
  */
 export async function startNode(options: StartOptions): Promise<Running> {
   const { args, env = {}, logFile, ready } = options
@@ -63,7 +63,7 @@ export function portInLog(logFile: string): () => Promise<number | undefined> {
   }
 }
 
-/** A port that nothing listens on just now. */
+/** A free port. */
 export async function freePort(): Promise<number> {
   const server = createServer()
   const port = await listen(server, 0, '127.0.0.1')

@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bundlePrograms } from '../build/programs.ts'
-import { Stage } from './stage.ts'
+import { Harness } from './harness.ts'
 
 const WARM_UP_MS = 6000
 const LOAD_MS = 6000
@@ -26,14 +26,14 @@ export interface SelfTime {
 
 /** Profiles the product, unminified so that functions have their names. */
 export function profileWebhook(): Promise<readonly SelfTime[]> {
-  return Stage.with(async (stage) => {
-    const [bundles, profiles] = [join(stage.folder, 'bundle'), join(stage.folder, 'profile')]
+  return Harness.with(async (harness) => {
+    const [bundles, profiles] = [join(harness.folder, 'bundle'), join(harness.folder, 'profile')]
     await mkdir(profiles)
     await bundlePrograms(bundles, ['webhook.mjs'], { minify: false })
     const moreNodeFlags = ['--cpu-prof', '--cpu-prof-interval=200', `--cpu-prof-dir=${profiles}`]
-    const webhook = await stage.webhook({ moreNodeFlags, bundle: join(bundles, 'webhook.mjs') })
-    await stage.load(webhook, WARM_UP_MS)
-    const { requests } = await stage.load(webhook, LOAD_MS)
+    const webhook = await harness.webhook({ moreNodeFlags, bundle: join(bundles, 'webhook.mjs') })
+    await harness.load(webhook, WARM_UP_MS)
+    const { requests } = await harness.load(webhook, LOAD_MS)
     await webhook.stop()
     const [file = ''] = await readdir(profiles)
     const profile = JSON.parse(await readFile(join(profiles, file), 'utf8')) as CpuProfile

@@ -25,7 +25,7 @@ const MACHINE: Machine = {
 describe('the page', () => {
   const page = results(MACHINE, [SECTION, { ...SECTION, title: 'Other', verdict: 'missed' }])
 
-  test('has a row for each goal, which leads to what stands behind it', () => {
+  test('has a row for each goal, with a link to its details', () => {
     expect(page).toContain('| [Idle cost](#idle-cost) | under 1 % | 0.5 % | **reached** |')
     expect(page).toContain('| [Other](#other) | under 1 % | 0.5 % | **missed** |')
     expect(page).toContain('\n## Idle cost\n\n| a |\n|---|\n| 1 |\n')
@@ -60,7 +60,7 @@ describe('a plot', () => {
     }
   })
 
-  test('its line goes through points that stand in line', () => {
+  test('its line goes through points that are in line', () => {
     const [, y1, y2] = /y1="([\d.]+)" x2="[\d.]+" y2="([\d.]+)" stroke="#4477aa"/.exec(svg) ?? []
     expect(Number(y1)).toBeCloseTo(circles[0]?.[1] ?? 0, 0)
     expect(Number(y2)).toBeCloseTo(circles[2]?.[1] ?? 0, 0)

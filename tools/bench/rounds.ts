@@ -1,4 +1,4 @@
-import type { Round } from './stage.ts'
+import type { Round } from './harness.ts'
 import { median, quantile, spread } from './statistics.ts'
 
 /** Two rounds, one right after the other, so that whatever else the machine does falls on both. */

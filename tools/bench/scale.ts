@@ -1,8 +1,8 @@
+import { Harness, type Round } from './harness.ts'
 import { residentMb } from './proc.ts'
 import type { Running } from './processes.ts'
 import { alternate, p99Of, rateOf, ratios, table, type Pair } from './rounds.ts'
 import type { Section } from './section.ts'
-import { Stage, type Round } from './stage.ts'
 import { median, spread } from './statistics.ts'
 
 const CLUSTER = { namespaces: 10_000, serviceAccounts: 100_000 } as const
@@ -23,24 +23,24 @@ interface Measured {
 
 /** 100,000 ServiceAccounts and 10,000 Namespaces: memory, time to ready, rate, a storm of changes. */
 export function measureScale(): Promise<Section> {
-  return Stage.with(async (stage) => {
-    const small = await stage.webhook({
-      kubeConfig: await stage.kubeConfig(await clusterOf(stage, 1, 1)),
+  return Harness.with(async (harness) => {
+    const small = await harness.webhook({
+      kubeConfig: await harness.kubeConfig(await clusterOf(harness, 1, 1)),
     })
-    const cluster = await clusterOf(stage, CLUSTER.namespaces, CLUSTER.serviceAccounts)
-    const kubeConfig = await stage.kubeConfig(cluster)
+    const cluster = await clusterOf(harness, CLUSTER.namespaces, CLUSTER.serviceAccounts)
+    const kubeConfig = await harness.kubeConfig(cluster)
     const startedAt = performance.now()
-    const large = await stage.webhook({ kubeConfig })
+    const large = await harness.webhook({ kubeConfig })
     const readyS = (performance.now() - startedAt) / 1000
     const listed = residentMb(large.pid)
     const bySize = await alternate(
-      () => stage.load(small, ROUND_MS),
-      () => stage.load(large, ROUND_MS),
+      () => harness.load(small, ROUND_MS),
+      () => harness.load(large, ROUND_MS),
       PAIRS,
     )
     const under = async (changesPerSecond: number): Promise<Round> => {
       await tell(cluster, changesPerSecond)
-      return stage.load(large, ROUND_MS)
+      return harness.load(large, ROUND_MS)
     }
     const byChanges = await alternate(
       () => under(0),
@@ -52,8 +52,8 @@ export function measureScale(): Promise<Section> {
   })
 }
 
-function clusterOf(stage: Stage, ...sizes: readonly number[]): Promise<Running> {
-  return stage.program('cluster.ts', [...stage.tlsFiles, ...sizes.map(String)])
+function clusterOf(harness: Harness, ...sizes: readonly number[]): Promise<Running> {
+  return harness.program('cluster.ts', [...harness.tlsFiles, ...sizes.map(String)])
 }
 
 /** From now on so many ServiceAccounts change a second. */

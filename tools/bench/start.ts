@@ -1,5 +1,5 @@
+import { Harness } from './harness.ts'
 import type { Section } from './section.ts'
-import { Stage } from './stage.ts'
 import { median, spread } from './statistics.ts'
 
 const GOAL_MS = 1000
@@ -7,12 +7,12 @@ const ROUNDS = 9
 
 /** From process start to ready: the certificate is in the Secret already, and the lists are short. */
 export function measureStart(): Promise<Section> {
-  return Stage.with(async (stage) => {
-    const cluster = await stage.program('cluster.ts', [...stage.tlsFiles, '1', '1'])
-    const kubeConfig = await stage.kubeConfig(cluster)
+  return Harness.with(async (harness) => {
+    const cluster = await harness.program('cluster.ts', [...harness.tlsFiles, '1', '1'])
+    const kubeConfig = await harness.kubeConfig(cluster)
     const startMs = async (options: object): Promise<number> => {
       const startedAt = performance.now()
-      const webhook = await stage.webhook(options)
+      const webhook = await harness.webhook(options)
       const elapsedMs = performance.now() - startedAt
       webhook.child.kill('SIGKILL') // draining is not what is measured
       return elapsedMs

@@ -29,7 +29,7 @@ describe('quantile', () => {
 })
 
 describe('lineThrough', () => {
-  test('finds the line that the points stand on', () => {
+  test('finds the line through the points', () => {
     const number = fc.integer({ min: -1000, max: 1000 })
     const places = fc.uniqueArray(number, { minLength: 2, maxLength: 20 })
     fc.assert(
@@ -42,12 +42,12 @@ describe('lineThrough', () => {
     )
   })
 
-  test('says how little a line explains of points that stand in no line', () => {
+  test('a low fit is reported for points that are not in line', () => {
     const square = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((x) => [x, (x - 5.5) ** 2] as const)
     expect(lineThrough(square).fit).toBeCloseTo(0, 6)
   })
 
-  test('through points at one place is an error', () => {
+  test('through points at the same place is an error', () => {
     expect(() => lineThrough([[1, 1], [1, 2]])).toThrow('all points stand at one place') // prettier-ignore
   })
 })

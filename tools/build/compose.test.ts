@@ -44,11 +44,11 @@ describe('compose', () => {
 })
 
 describe('install.yaml', () => {
-  test('is in step with base and guard', () => {
+  test('is in sync with base and guard', () => {
     expect(textOf('install.yaml')).toBe(compose(['base', 'authority', 'guard'], textOf))
   })
 
-  test('makes namespace and settings before what needs them', () => {
+  test('creates namespace and settings before what needs them', () => {
     const kinds = INSTALLED.map(({ kind }) => kind)
     expect(kinds.slice(0, 2)).toEqual(['Namespace', 'ConfigMap'])
   })
@@ -90,7 +90,7 @@ describe('the program', () => {
     writeFileSync(join(copy, 'manifests/install.yaml'), 'kind: Other\n')
     const failed = run('--check')
     expect(failed.status).toBe(1)
-    expect(failed.stderr).toContain('manifests/install.yaml is not in step')
+    expect(failed.stderr).toContain('manifests/install.yaml is not in sync')
     expect(failed.stderr).toContain('npm run manifests')
     rmSync(join(copy, 'manifests/install.yaml'))
     expect(run('--check').status).toBe(1)

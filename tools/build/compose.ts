@@ -13,7 +13,7 @@ const HEADER = `# nocreds: everything, for kubectl apply -f. Written by \`npm ru
 /**
  * The files that a kustomization lists, by their paths in manifests/, in the order of the list.
  *
- * @throws Error where it asks for more than the files as they are (patches, images, another folder)
+ * @throws Error if it asks for more than the files as they are (patches, images, another folder)
  */
 function filesOf(folder: string, read: ReadManifest): string[] {
   const path = `${folder}/kustomization.yaml`

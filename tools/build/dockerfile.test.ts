@@ -12,7 +12,7 @@ describe('Dockerfile', () => {
       dockerfile.split(` AS ${name}`)[1] ?? '',
     )?.[1] ?? ''
 
-  test('the images run the programs that the contract names, without a shell, as nobody', () => {
+  test('the images run the programs that the contract names, without a shell, as an unprivileged user', () => {
     expect(stage('exchanger')).toContain(
       `ENTRYPOINT ${JSON.stringify(EXCHANGER.program).replace(',', ', ')}`,
     )

@@ -8,13 +8,13 @@ function cacheTag(env: Readonly<Record<string, string>>): number {
   return Number(execFileSync(process.execPath, words, { env, encoding: 'utf8' }))
 }
 
-test('a target of the Dockerfile sets what stands there', () => {
+test('a target of the Dockerfile sets the variables of its ENV lines', () => {
   expect(imageEnv('runtime')).toMatchObject({ NODE_ENV: 'production' })
   expect(imageEnv('webhook')).toEqual({})
   expect(() => imageEnv('nothing')).toThrow('no target nothing')
 })
 
-test('what the exchanger`s image sets costs Node none of its code cache', () => {
+test('what the exchanger`s image sets does not disable the code cache of Node', () => {
   const env = imageEnv('exchanger')
   expect(Object.keys(env)).toContain('NODE_OPTIONS')
   expect(cacheTag(env)).toBe(cacheTag({}))

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 /**
  * What a target of the Dockerfile sets for every process of its image.
  *
- * @throws Error where there is no such target
+ * @throws Error if there is no such target
  */
 export function imageEnv(target: string): Record<string, string> {
   const dockerfile = readFileSync(join(import.meta.dirname, '../../Dockerfile'), 'utf8')

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { readIfPresent } from '../../shared/base/files.ts'
 import { compose } from './compose.ts'
 
-/** Writes manifests/install.yaml; with --check, exits with 1 where it is not what would be written. */
+/** Writes manifests/install.yaml; with --check, exits with 1 if it is not what would be written. */
 const MANIFESTS = join(import.meta.dirname, '../../manifests')
 const INSTALL = join(MANIFESTS, 'install.yaml')
 const MAX_BYTES = 1_048_576
@@ -21,7 +21,7 @@ if (option === undefined) {
   writeFileSync(INSTALL, wanted)
 } else if ((await readIfPresent(INSTALL, MAX_BYTES)) !== wanted) {
   console.error(
-    'manifests/install.yaml is not in step with manifests/base, authority and guard; run: npm run manifests',
+    'manifests/install.yaml is not in sync with manifests/base, authority and guard; run: npm run manifests',
   )
   process.exitCode = 1
 }

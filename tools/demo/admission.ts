@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { request } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { applyPatch, type Operation } from 'rfc6902'
+import type { Webhook } from './environment.ts'
 import type { Pod } from './pod.ts'
-import type { Webhook } from './world.ts'
 
 export type Admission =
   | { readonly allowed: true; readonly pod: Pod }

@@ -22,7 +22,7 @@ export interface Authority {
   readonly url: string
   /** Tells the apiserver of a pod, as happens before a kubelet runs it. */
   addPod(pod: Pod): void
-  /** The `data` of a ConfigMap; undefined where there is none. */
+  /** The `data` of a ConfigMap; undefined if absent. */
   readonly configMap: (
     namespace: string,
     name: string,
@@ -30,7 +30,7 @@ export interface Authority {
   close(): Promise<void>
 }
 
-/** The built authority, with the namespace of the demo taking part; the trust bundle is there. */
+/** The built authority, with the namespace of the demo enabled; the trust bundle is there. */
 export async function startAuthority(folder: string, issuer: Issuer): Promise<Authority> {
   const api = await authorityCluster()
   writeNamespace(api, 'team-a', { [PERMITTED_DNS_NAMES]: HOST })

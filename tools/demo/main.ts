@@ -1,6 +1,6 @@
 /**
  * `make demo`: the whole main job with real processes on loopback. Only AWS, the cluster's issuer, the
- * apiserver and the kubelet are played (test/fakes/); webhook, authority and exchanger are the built programs (the
+ * apiserver and the kubelet are fakes (test/fakes/); webhook, authority and exchanger are the built programs (the
  * exchanger but for the path of its termination message), and the app is a plain program with the AWS SDK's
  * default chain.
  */
@@ -10,59 +10,66 @@ import { join } from 'node:path'
 import { messageOf } from '../../shared/base/errors.ts'
 import { bundleExchanger } from '../../test/fakes/exchanger-programs.ts'
 import { admit } from './admission.ts'
+import { ROLE, startEnvironment, type Environment } from './environment.ts'
 import { startMutualTls, watchRenewal } from './mutual-tls.ts'
 import { exchangerImage, follow, runPod, type PodRun } from './pod-run.ts'
 import { podFor, type Pod } from './pod.ts'
-import { act, say, showDiff } from './show.ts'
-import { ROLE, startWorld, type World } from './world.ts'
+import { step, say, showDiff } from './show.ts'
 
 const LIMIT_MS = 55_000
 const DELIVERIES = ['process', 'endpoint', 'web-identity'] as const
 
-async function story(world: World, folder: string, runs: PodRun[]): Promise<void> {
-  const stsUrl = world.sts.url
-  act('A pod is applied; the webhook answers the apiserver')
+async function scenario(environment: Environment, folder: string, runs: PodRun[]): Promise<void> {
+  const stsUrl = environment.sts.url
+  step('A pod is applied; the webhook answers the apiserver')
   const plain = await podFor('app', 'app', { stsUrl })
-  showDiff(plain, await admitted(world, plain))
+  showDiff(plain, await admitted(environment, plain))
 
-  act('A pod with a role that its namespace does not permit is denied')
-  const denied = await admit(world.webhook, await podFor('curious', 'curious', { stsUrl }))
+  step('A pod with a role that its namespace does not permit is denied')
+  const denied = await admit(environment.webhook, await podFor('curious', 'curious', { stsUrl }))
   if (denied.allowed) throw new Error('a pod with a role of another team was admitted')
   say(`Error from server (Forbidden): ${denied.message}`)
 
-  act('Two pods talk by mutual TLS, with certificates of the authority that live 60 s here')
-  const caller = await startMutualTls(world, async (pod) =>
-    start(await admitted(world, pod), world, folder, runs),
+  step(
+    'Two pods talk by mutual TLS, with certificates of the authority that are valid for 60 s here',
+  )
+  const caller = await startMutualTls(environment, async (pod) =>
+    start(await admitted(environment, pod), environment, folder, runs),
   )
 
-  act('The admitted pods run, one for each delivery; credentials live 12 s here')
+  step('The admitted pods run, one for each delivery; credentials are valid for 12 s here')
   await Promise.all(
     DELIVERIES.map(async (delivery) => {
       const pod = await admitted(
-        world,
+        environment,
         await podFor(`app-${delivery}`, 'app', { delivery, stsUrl }),
       )
-      await watchThreeSets(delivery, await start(pod, world, folder, runs))
+      await watchThreeSets(delivery, await start(pod, environment, folder, runs))
     }),
   )
-  refreshesWereSeen(world)
+  refreshesWereSeen(environment)
 
-  act('The role now trusts another ServiceAccount: the pod says why it has no credentials')
-  world.trust('system:serviceaccount:team-a:somebody-else')
-  await showRefusal(world, folder, runs)
+  step('The role now trusts another ServiceAccount: the pod says why it has no credentials')
+  environment.trust('system:serviceaccount:team-a:somebody-else')
+  await showRefusal(environment, folder, runs)
 
-  act('The certificates of both pods are renewed; the first connection stays open')
+  step('The certificates of both pods are renewed; the first connection stays open')
   await watchRenewal(caller)
 }
 
-async function admitted(world: World, pod: Pod): Promise<Pod> {
-  const admission = await admit(world.webhook, pod)
+async function admitted(environment: Environment, pod: Pod): Promise<Pod> {
+  const admission = await admit(environment.webhook, pod)
   if (!admission.allowed) throw new Error(`the pod was denied: ${admission.message}`)
   return admission.pod
 }
 
-async function start(pod: Pod, world: World, folder: string, runs: PodRun[]): Promise<PodRun> {
-  const run = await runPod(pod, world, folder)
+async function start(
+  pod: Pod,
+  environment: Environment,
+  folder: string,
+  runs: PodRun[],
+): Promise<PodRun> {
+  const run = await runPod(pod, environment, folder)
   runs.push(run)
   return run
 }
@@ -85,16 +92,25 @@ async function watchThreeSets(delivery: string, run: PodRun): Promise<void> {
 }
 
 /** Every exchange must have worked, and each sidecar must have made at least three. */
-function refreshesWereSeen({ sts }: World): void {
+function refreshesWereSeen({ sts }: Environment): void {
   const exchanges = sts.calls.filter((call) => call.action === 'AssumeRoleWithWebIdentity')
   const refused = exchanges.find((call) => call.outcome !== 'success')
   if (refused !== undefined) throw new Error(`an exchange failed: ${refused.outcome}`)
-  say(`STS gave ${exchanges.length} sets of credentials for ${ROLE}; none was used past its end`)
+  say(
+    `STS gave ${exchanges.length} sets of credentials for ${ROLE}; none was used after it expired`,
+  )
 }
 
-async function showRefusal(world: World, folder: string, runs: PodRun[]): Promise<void> {
-  const pod = await admitted(world, await podFor('refused', 'app', { stsUrl: world.sts.url }))
-  const run = await start(pod, world, folder, runs)
+async function showRefusal(
+  environment: Environment,
+  folder: string,
+  runs: PodRun[],
+): Promise<void> {
+  const pod = await admitted(
+    environment,
+    await podFor('refused', 'app', { stsUrl: environment.sts.url }),
+  )
+  const run = await start(pod, environment, folder, runs)
   if (run.sidecar === undefined) throw new Error('the pod has no sidecar')
   follow(run.sidecar, 'exchanger')
   const { code, terminationMessage } = await run.sidecar.exited
@@ -111,20 +127,20 @@ async function showRefusal(world: World, folder: string, runs: PodRun[]): Promis
 async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'nocreds-demo-'))
   const runs: PodRun[] = []
-  let world: World | undefined
+  let environment: Environment | undefined
   try {
-    act('AWS, the issuer of the cluster, authority and webhook start on loopback')
+    step('AWS, the issuer of the cluster, authority and webhook start on loopback')
     await bundleExchanger(exchangerImage(folder))
-    world = await startWorld(folder)
-    say(`issuer    ${world.issuer.url}`)
-    say(`STS       ${world.sts.url}`)
-    say(`authority ${world.authority.url}`)
-    say(`webhook   ${world.webhook.url}`)
-    await story(world, folder, runs)
-    act('Done: no key was created, stored or rotated by anyone')
+    environment = await startEnvironment(folder)
+    say(`issuer    ${environment.issuer.url}`)
+    say(`STS       ${environment.sts.url}`)
+    say(`authority ${environment.authority.url}`)
+    say(`webhook   ${environment.webhook.url}`)
+    await scenario(environment, folder, runs)
+    step('Done: no key was created, stored or rotated by anyone')
   } finally {
     await Promise.all(runs.map((run) => run.close()))
-    await world?.close()
+    await environment?.close()
     await rm(folder, { recursive: true, force: true })
   }
 }

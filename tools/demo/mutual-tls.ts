@@ -1,4 +1,4 @@
-/** The act of mutual TLS: two pods with certificates of the authority, and two callers without. */
+/** The part about mutual TLS: two pods with certificates of the authority, and two callers without. */
 import { createPublicKey } from 'node:crypto'
 import { once } from 'node:events'
 import { get } from 'node:https'
@@ -15,10 +15,10 @@ import {
 import { eventually } from '../../test/fakes/eventually.ts'
 import type { RunningContainer } from '../../test/fakes/kubelet-containers.ts'
 import { onLoopback } from './app/loopback.ts'
+import type { Environment } from './environment.ts'
 import type { PodRun } from './pod-run.ts'
 import { workloadPod, type Pod } from './pod.ts'
 import { say } from './show.ts'
-import type { World } from './world.ts'
 
 const CLIENT_ID = spiffeId('cluster.local', 'team-a', 'client')
 
@@ -26,7 +26,10 @@ const CLIENT_ID = spiffeId('cluster.local', 'team-a', 'client')
 type StartPod = (pod: Pod) => Promise<PodRun>
 
 /** Server and client run; resolves once a call went through and the strangers were refused. */
-export async function startMutualTls(world: World, startPod: StartPod): Promise<RunningContainer> {
+export async function startMutualTls(
+  environment: Environment,
+  startPod: StartPod,
+): Promise<RunningContainer> {
   const port = await freePort()
   const url = `https://server.team-a.svc:${port}`
   const [server, client] = await Promise.all([
@@ -40,7 +43,8 @@ export async function startMutualTls(world: World, startPod: StartPod): Promise<
   ])
   await Promise.all([certificateIsThere(server), certificateIsThere(client)])
   await server.start('app')
-  const ca = world.authority.configMap('team-a', TRUST_BUNDLE.configMap)?.[TRUST_BUNDLE.key] ?? ''
+  const ca =
+    environment.authority.configMap('team-a', TRUST_BUNDLE.configMap)?.[TRUST_BUNDLE.key] ?? ''
   await eventually(async () => (await refusalOf(url, { ca })) !== 'ECONNREFUSED')
 
   const caller = await client.start('app')
@@ -53,7 +57,7 @@ export async function startMutualTls(world: World, startPod: StartPod): Promise<
   return caller
 }
 
-/** Resolves once both ends have new certificates. @throws Error where a call failed */
+/** Resolves once both ends have new certificates. @throws Error if a call failed */
 export async function watchRenewal(caller: RunningContainer): Promise<void> {
   const { code } = await caller.exited
   for (const line of caller.stdout.slice(1)) say(line, 'client')
@@ -66,7 +70,7 @@ async function certificateIsThere({ sidecar }: PodRun): Promise<void> {
   if (gate?.code !== 0) throw new Error(`the gate did not open: ${gate?.output ?? 'no sidecar'}`)
 }
 
-/** How the server ends the connection. @throws Error where it answers */
+/** The error with which the server refuses the connection. @throws Error if it answers */
 function refusalOf(url: string, options: object): Promise<string> {
   return new Promise((resolve, reject) => {
     const request = get(url, { ...options, lookup: onLoopback, agent: false }, (response) => {

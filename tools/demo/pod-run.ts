@@ -5,9 +5,9 @@ import { createInterface } from 'node:readline'
 import { realClock } from '../../shared/base/clock.ts'
 import { startContainer, type RunningContainer } from '../../test/fakes/kubelet-containers.ts'
 import { preparePod, type PreparedPod } from '../../test/fakes/kubelet-volumes.ts'
+import type { Environment } from './environment.ts'
 import type { Pod } from './pod.ts'
 import { say } from './show.ts'
-import type { World } from './world.ts'
 
 /** Where the image of the exchanger is here; many of them run at once, so it is that of the tests. */
 export function exchangerImage(folder: string): string {
@@ -29,10 +29,10 @@ export interface PodRun {
 }
 
 /** Prepares the volumes and starts the sidecar, with exactly what the patch wrote into the pod. */
-export async function runPod(pod: Pod, world: World, folder: string): Promise<PodRun> {
+export async function runPod(pod: Pod, environment: Environment, folder: string): Promise<PodRun> {
   const own = join(folder, pod.metadata.name ?? 'pod')
   await mkdir(own)
-  const { issuer, authority } = world
+  const { issuer, authority } = environment
   authority.addPod(pod)
   const prepared = await preparePod(pod, {
     folder: own,

@@ -15,7 +15,7 @@ export function startProgram(
   return spawn(process.execPath, words, { env, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
-/** The port in the line by which it says that it listens. @throws Error where it ends before */
+/** The port in the log line that says that it is listening. @throws Error if it ends before */
 export function portOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     const seen: string[] = []
@@ -23,7 +23,7 @@ export function portOf(child: ChildProcess): Promise<number> {
       if (stream === null) continue
       createInterface({ input: stream }).on('line', (line) => {
         seen.push(line)
-        if (line.includes(' listens"')) resolve((JSON.parse(line) as { port: number }).port)
+        if (line.includes(' listening"')) resolve((JSON.parse(line) as { port: number }).port)
       })
     }
     child.once('error', reject)

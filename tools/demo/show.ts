@@ -1,4 +1,4 @@
-/** What the demo prints: acts, facts, diffs; colours only where a person looks on. */
+/** What the demo prints: steps, facts, diffs; colours only on a terminal. */
 import { createTwoFilesPatch } from 'diff'
 import { stringify } from 'yaml'
 
@@ -7,7 +7,7 @@ const paint = (code: number, text: string): string =>
   colours ? `\u001b[${code}m${text}\u001b[0m` : text
 const startedAt = performance.now()
 
-export function act(title: string): void {
+export function step(title: string): void {
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1).padStart(5)
   console.log(`\n${paint(1, `${seconds} s  ${title}`)}`)
 }

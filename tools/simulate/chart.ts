@@ -13,7 +13,7 @@ export interface Panel {
   readonly fromSecond: number
   readonly toSecond: number
   readonly lines: readonly Line[]
-  /** Values above are cut; as high as the highest where not given. */
+  /** Values above are cut; as high as the highest if not given. */
   readonly top?: number
   readonly limit?: { readonly value: number; readonly label: string }
   readonly shade?: {

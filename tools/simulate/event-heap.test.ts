@@ -4,7 +4,7 @@ import { EventHeap } from './event-heap.ts'
 
 const moment = fc.integer({ min: 0, max: 1000 })
 
-test('always gives the earliest event, each pod having one', () => {
+test('always returns the earliest event, each pod having one', () => {
   fc.assert(
     fc.property(
       fc.array(moment, { minLength: 1, maxLength: 40 }),

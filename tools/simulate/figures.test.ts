@@ -3,12 +3,12 @@ import { peakByChance } from './chance.ts'
 import { buckets, costOf, evennessOf, recoveryOf, startedAfterSeconds } from './figures.ts'
 import type { FleetRecord } from './fleet.ts'
 
-/** Ten pods with lives of 20 s: 60 s to start, then 240 s in which each second has `calls`. */
+/** Ten pods with lifetimes of 20 s: 60 s to start, then 240 s in which each second has `calls`. */
 function record(changes: Partial<FleetRecord> = {}): FleetRecord {
   const series = (): Int32Array => new Int32Array(300)
   return {
     pods: 10,
-    lifeMs: 20_000,
+    lifetimeMs: 20_000,
     calls: new Uint32Array(300).fill(2),
     failedCalls: new Uint32Array(300),
     without: series(),
@@ -19,11 +19,11 @@ function record(changes: Partial<FleetRecord> = {}): FleetRecord {
 }
 
 describe('figures', () => {
-  test('buckets are whole ones', () => {
+  test('only whole buckets count', () => {
     expect(buckets(Uint32Array.of(9, 1, 2, 3, 4, 5), 2, 1)).toEqual([3, 7])
   })
 
-  test('evenness counts from three lives on', () => {
+  test('evenness counts from three lifetimes on', () => {
     const calls = new Uint32Array(300).fill(2)
     calls[0] = 1000
     calls[130] = 62
@@ -39,7 +39,7 @@ describe('figures', () => {
     expect(costOf(record({ calls })).extraCallsAtStart).toBeCloseTo(5)
   })
 
-  test('a start is over with the first second, after a minute, that ends with no pod unserved', () => {
+  test('a start is complete at the first second, after a minute, in which no pod is unserved', () => {
     expect(startedAfterSeconds(record())).toBe(60)
     const unserved = new Int32Array(300)
     unserved.fill(1, 0, 100)

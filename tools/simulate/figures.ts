@@ -24,9 +24,9 @@ export function highest(values: Iterable<number>): number {
   return highestYet
 }
 
-/** From when on the start of the fleet is to be forgotten: after three lives. */
-export function steadyFromSecond({ lifeMs }: FleetRecord): number {
-  return (3 * lifeMs) / 1000
+/** From when on the start of the fleet is to be forgotten: after three lifetimes. */
+export function steadyFromSecond({ lifetimeMs }: FleetRecord): number {
+  return (3 * lifetimeMs) / 1000
 }
 
 export interface Evenness {
@@ -36,7 +36,7 @@ export interface Evenness {
   readonly minutes: number
 }
 
-/** How even the calls are, minute by minute, after three lives. */
+/** How even the calls are, minute by minute, after three lifetimes. */
 export function evennessOf(record: FleetRecord): Evenness {
   const perMinute = buckets(record.calls, 60, steadyFromSecond(record))
   const meanPerMinute = total(perMinute) / perMinute.length
@@ -49,11 +49,11 @@ export function evennessOf(record: FleetRecord): Evenness {
 
 export interface Cost {
   readonly callsAPodAndHour: number
-  /** In the first three lives, above what they would be at that rate: what the start costs. */
+  /** In the first three lifetimes, above what they would be at that rate: what the start costs. */
   readonly extraCallsAtStart: number
 }
 
-/** What a pod costs: calls an hour after three lives, outages included, and the start. */
+/** What a pod costs: calls an hour after three lifetimes, outages included, and the start. */
 export function costOf(record: FleetRecord): Cost {
   const { calls, pods } = record
   const from = steadyFromSecond(record)

@@ -9,22 +9,22 @@ import { stsWith, type Outage } from './sts.ts'
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
-interface Play {
+interface FleetScenario {
   readonly pods: number
   readonly minutes: number
   readonly seed: number
   readonly outage?: Outage
-  readonly lifeMs?: number
+  readonly lifetimeMs?: number
 }
 
-/** Where there is an outage STS is throttled as well, to 600 calls a second for 100,000 pods. */
-function play({ pods, minutes, seed, outage, lifeMs = HOUR }: Play): FleetRecord {
+/** If there is an outage, STS is throttled as well, to 600 calls a second for 100,000 pods. */
+function simulate({ pods, minutes, seed, outage, lifetimeMs = HOUR }: FleetScenario): FleetRecord {
   const perSecond = (600 * pods) / 100_000
   return simulateFleet({
     pods,
     startSpreadMs: MINUTE,
     durationMs: minutes * MINUTE,
-    lifeMs,
+    lifetimeMs,
     sts: stsWith(outage, outage && { perSecond, burst: Math.max(1, perSecond) }),
     random: seededRandom(seed),
   })
@@ -39,17 +39,17 @@ const anyMoment = fc.integer({ min: 10, max: 180 }).map((minutes) => minutes * M
 const seed = fc.integer()
 
 describe('a fleet', () => {
-  test('is even after three lives, though it started at once', () => {
-    const { peakOverMean } = evennessOf(play({ pods: 12_000, minutes: 300, seed: 1 }))
+  test('is even after three lifetimes, though it started at once', () => {
+    const { peakOverMean } = evennessOf(simulate({ pods: 12_000, minutes: 300, seed: 1 }))
     expect(peakOverMean).toBeLessThanOrEqual(1.2)
   })
 
   test('no pod is ever without credentials, STS being down for 10 minutes at any moment', () => {
     fc.assert(
-      fc.property(anyMoment, seed, fc.constantFrom(HOUR / 2, HOUR), (fromMs, one, lifeMs) => {
+      fc.property(anyMoment, seed, fc.constantFrom(HOUR / 2, HOUR), (fromMs, one, lifetimeMs) => {
         const outage = outageOf(fromMs, 10)
         const minutes = fromMs / MINUTE + 60
-        const record = play({ pods: 1000, minutes, seed: one, outage, lifeMs })
+        const record = simulate({ pods: 1000, minutes, seed: one, outage, lifetimeMs })
         expect(record.lapses).toBe(0)
         expect(Math.max(...record.unserved)).toBeGreaterThan(100)
       }),
@@ -62,7 +62,7 @@ describe('a fleet', () => {
       fc.property(anyMoment, seed, (fromMs, one) => {
         const outage = outageOf(fromMs, 40)
         const minutes = fromMs / MINUTE + 60
-        const record = play({ pods: 1000, minutes, seed: one, outage })
+        const record = simulate({ pods: 1000, minutes, seed: one, outage })
         expect(record.unserved[outage.toMs / 1000 - 1]).toBeGreaterThan(900)
         expect(recoveryOf(record, outage).allServedAfterSeconds).toBeLessThanOrEqual(600)
       }),
@@ -76,7 +76,7 @@ describe('a fleet', () => {
     ['of 90 minutes', 60, 90],
   ])('the peak stays below twice the throttle after an outage %s', (_what, from, minutes) => {
     const outage = outageOf(from * MINUTE, minutes)
-    const { calls } = play({ pods: 5000, minutes: from + minutes + 10, seed: 1, outage })
+    const { calls } = simulate({ pods: 5000, minutes: from + minutes + 10, seed: 1, outage })
     // So many calls come in 10 s that chance does not decide; 30 a second is the throttle.
     const peak = highest(buckets(calls, 10, outage.toMs / 1000))
     expect(peak).toBeGreaterThan(30 * 10)
@@ -85,7 +85,7 @@ describe('a fleet', () => {
 
   test('costs as many calls a pod, large or small', () => {
     const callsAPod = [300, 3000].map((pods) => {
-      const { calls } = play({ pods, minutes: 720, seed: 1 })
+      const { calls } = simulate({ pods, minutes: 720, seed: 1 })
       return calls.slice(3 * 3600).reduce((sum, one) => sum + one, 0) / pods
     })
     expect(callsAPod[0]! / callsAPod[1]!).toBeCloseTo(1, 1)
@@ -93,14 +93,14 @@ describe('a fleet', () => {
   })
 
   test('does the same with the same seed, and something else with another', () => {
-    const calls = [1, 1, 2].map((one) => play({ pods: 50, minutes: 60, seed: one }).calls)
+    const calls = [1, 1, 2].map((one) => simulate({ pods: 50, minutes: 60, seed: one }).calls)
     expect(calls[1]).toEqual(calls[0])
     expect(calls[2]).not.toEqual(calls[0])
   })
 
   test('a pod that starts while STS is down is restarted by the kubelet until it is back', () => {
     const outage = outageOf(0, 12)
-    const { calls, without, unserved, lapses } = play({ pods: 1, minutes: 60, seed: 1, outage })
+    const { calls, without, unserved, lapses } = simulate({ pods: 1, minutes: 60, seed: 1, outage })
     const callsIn = (from: number, to: number): number =>
       calls.subarray(from, to).reduce((sum, one) => sum + one, 0)
     const start = calls.findIndex((one) => one > 0)

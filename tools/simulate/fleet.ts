@@ -11,8 +11,8 @@ export interface FleetOptions {
   readonly startSpreadMs: number
   /** Whole seconds. */
   readonly durationMs: number
-  /** Life of the credentials that STS gives. */
-  readonly lifeMs: number
+  /** Lifetime of the credentials of STS. */
+  readonly lifetimeMs: number
   readonly sts: Sts
   readonly random: Random
 }
@@ -20,7 +20,7 @@ export interface FleetOptions {
 /** What happened, second by second; index 0 is the first second. */
 export interface FleetRecord {
   readonly pods: number
-  readonly lifeMs: number
+  readonly lifetimeMs: number
   /** Calls of STS, those that failed included. */
   readonly calls: Uint32Array
   readonly failedCalls: Uint32Array
@@ -87,10 +87,10 @@ class Fleet {
   }
 
   record(): FleetRecord {
-    const { pods, lifeMs } = this.#options
+    const { pods, lifetimeMs } = this.#options
     return {
       pods,
-      lifeMs,
+      lifetimeMs,
       calls: this.#calls,
       failedCalls: this.#failedCalls,
       without: summed(this.#without),
@@ -107,7 +107,7 @@ class Fleet {
   }
 
   #publish(pod: number, nowMs: number): number {
-    const { lifeMs, random } = this.#options
+    const { lifetimeMs, random } = this.#options
     const lastEndMs = at(this.#endMs, pod)
     if (lastEndMs === 0) {
       if (at(this.#isUnserved, pod) === 1) add(this.#without, nowMs, -1)
@@ -117,7 +117,7 @@ class Fleet {
     }
     this.#setUnserved(pod, 0, nowMs)
     // A document's Expiration has whole seconds.
-    const endMs = Math.floor(publishedExpirationMs(nowMs + lifeMs, lifeMs) / 1000) * 1000
+    const endMs = Math.floor(publishedExpirationMs(nowMs + lifetimeMs, lifetimeMs) / 1000) * 1000
     this.#endMs[pod] = endMs
     this.#gateMs[pod] = Infinity
     this.#failures[pod] = 0

@@ -23,7 +23,7 @@ export interface Verdict {
 
 const met = (isMet: boolean): string => (isMet ? 'met' : '**not met**')
 
-/** Busiest minute over the mean after three lives, beside what chance alone gives. */
+/** Busiest minute over the mean after three lifetimes, beside what chance alone gives. */
 export function evenVerdict(record: FleetRecord): Verdict {
   const { peakOverMean, meanPerMinute, minutes } = evennessOf(record)
   const [half, most] = [0.5, 0.95].map((share) => peakByChance(meanPerMinute, minutes, share)) as [
@@ -58,7 +58,7 @@ export function recoveryVerdict({ down40 }: Runs): Verdict {
   }
 }
 
-/** What a pod costs beside one of the largest fleet, in the scenario where they differ most. */
+/** What a pod costs beside one of the largest fleet, in the scenario with the largest difference. */
 export function costVerdict(runs: Runs, largest: Runs): Verdict {
   const names = Object.keys(SCENARIOS) as (keyof typeof SCENARIOS)[]
   const costs = names.map((name) => costOf(runs[name]).callsAPodAndHour)

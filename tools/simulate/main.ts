@@ -30,7 +30,7 @@ function seedOf(words: readonly string[]): number {
   const [word = '1'] = words
   if (words.length > 1 || !/^\d{1,9}$/.test(word)) {
     throw new UsageError(
-      `"${words.join(' ')}" is no seed: allowed is one whole number, 0–999999999`,
+      `"${words.join(' ')}" is not a seed: allowed is one whole number, 0–999999999`,
     )
   }
   return Number(word)

@@ -63,13 +63,13 @@ function wholeDay(record: FleetRecord, { outage }: Scenario): Panel {
   }
 }
 
-/** Calls of each minute over their mean, after three lives. */
+/** Calls of each minute over their mean, after three lifetimes. */
 function evenness(records: readonly FleetRecord[]): Panel {
   const [record] = records
   if (record === undefined) throw new RangeError('no records to draw')
   const fromSecond = steadyFromSecond(record)
   return {
-    title: 'calls of a minute over their mean, after three lives',
+    title: 'calls of a minute over their mean, after three lifetimes',
     fromSecond,
     toSecond: record.calls.length,
     lines: records.map((one, n) => ({

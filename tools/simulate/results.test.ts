@@ -24,7 +24,7 @@ describe('RESULTS.md', () => {
   const seed = Number(/SEED=(\d+)/.exec(PAGE)?.[1])
   const small = [1, 50].map((pods) => runsOf(pods, seed)) as [Runs, Runs]
 
-  test('has the rules, and the rows of a fleet of one, that the schedule gives', () => {
+  test('has the rules and the rows of a fleet of one that follow from the schedule', () => {
     const page = resultsPage({ seed, fleets: [small[0]], beyond: [] })
     const [head = '', rest = ''] = page.split('## Figures')
     // Words, and the rows of the smallest fleet; how far it is from the largest fleet is not in them.
@@ -45,7 +45,7 @@ describe('RESULTS.md', () => {
     }
   })
 
-  test('pictures: the same files, and nothing in them that is no number', () => {
+  test('pictures: the same files, and every value in them is a number', () => {
     const pictures = picturesOf(small[1], [small[0]])
     expect(Object.keys(pictures).sort()).toEqual(Object.values(SCENARIOS).map(fileOf).sort())
     for (const svg of Object.values(pictures)) expect(svg).not.toMatch(/NaN|Infinity|undefined/)

@@ -26,7 +26,7 @@ their real schedule (\`exchanger/sidecar/schedule.ts\`) on a virtual clock for w
 this page. The same seed gives the same page. A test holds the simulated pod against the real resident,
 call by call to the millisecond.
 
-- All pods start within one minute. Credentials live 3600 s unless said otherwise. Each run is a day long,
+- All pods start within one minute. Credentials are valid for 3600 s unless said otherwise. Each run is a day long,
   and outages begin after 12 hours, when the pods' moments are spread.
 - STS throttles as a token bucket of 600 calls a second does; a throttled call is a failed call. Only
   \`healthy\` is without it. In an outage every call fails at once, which gives the most calls.
@@ -39,7 +39,7 @@ const RULES = `## The schedule
 
 | when | wait |
 |---|---|
-| credentials are good | a random moment between a third and two thirds of their life, between 19 and 38 minutes of an hour |
+| credentials are good | a random moment between a third and two thirds of their lifetime, between 19 and 38 minutes of an hour |
 | a call failed, and credentials are still good | half to all of a ceiling that doubles from a sixtieth of what they have left to half of it (at least 2.5, at most 5 minutes) |
 | a call failed, and there are none | half to all of a ceiling that doubles from 1 s to 2.5 minutes |
 
@@ -55,8 +55,10 @@ export function resultsPage({ seed, fleets, beyond }: Results): string {
     INTRODUCTION,
     `\`\`\`sh\nmake simulate SEED=${seed}\n\`\`\`\n`,
     '## Goals\n',
-    goalTable('busiest minute over the mean after three lives ≤ 1.2, STS healthy', fleets, (runs) =>
-      evenVerdict(runs.healthy),
+    goalTable(
+      'busiest minute over the mean after three lifetimes ≤ 1.2, STS healthy',
+      fleets,
+      (runs) => evenVerdict(runs.healthy),
     ),
     goalTable('the same, STS throttled', fleets, (runs) => evenVerdict(runs.throttled)),
     'Below some 12,000 pods chance decides this one: so few calls come in a minute that the busiest of 1260 minutes\nis far above the mean however well they are spread. The middle column says how far.\n',
@@ -71,7 +73,7 @@ export function resultsPage({ seed, fleets, beyond }: Results): string {
       fleets,
       (runs) => costVerdict(runs, largest),
     ),
-    'This counts from the third life on. The start comes on top (below, "extra calls"): where 100,000 pods start in\none minute they run into the throttle, which costs each of them ten calls more, once.\n',
+    'This counts from the third lifetime on. The start comes on top (below, "extra calls"): where 100,000 pods start in\none minute they run into the throttle, which costs each of them ten calls more, once.\n',
     RULES,
     '## Pictures\n',
     ...Object.values(SCENARIOS).map((scenario) => `![${scenario.title}](${fileOf(scenario)})\n`),
@@ -140,7 +142,7 @@ function figureTable(fleets: readonly Runs[]): string {
       ].join(' | ')} |`
     }),
   )
-  return `| pods | scenario | calls/s after three lives | calls a pod and hour | extra calls a pod for the start | most calls/s in the first hour | all started after |
+  return `| pods | scenario | calls/s after three lifetimes | calls a pod and hour | extra calls a pod for the start | most calls/s in the first hour | all started after |
 |---:|---|---:|---:|---:|---:|---:|
 ${rows.join('\n')}
 `

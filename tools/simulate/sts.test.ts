@@ -9,7 +9,7 @@ describe('STS', () => {
     expect([999, 1000, 1999, 2000].map(sts)).toEqual([true, false, false, true])
   })
 
-  test('throttled: in any span no more than the burst and what flows in, and all of that if asked', () => {
+  test('throttled: in any span at most the burst and the refill, and all of that if requested', () => {
     const gapMs = fc.integer({ min: 0, max: 300 })
     fc.assert(
       fc.property(fc.array(gapMs, { minLength: 1, maxLength: 200 }), (gapsMs) => {

@@ -47,7 +47,7 @@ describe('checkInPlace', () => {
     expect(refused).toBeLessThan(1000)
   })
 
-  test('gives the very value, and an error that says where it does not fit', () => {
+  test('returns the same object, or an error with the path that does not match', () => {
     const pod = { metadata: {}, spec: { containers: [{ name: 'a' }] } }
     expect(checkPod(pod).data).toBe(pod)
     const without = { metadata: {}, spec: { containers: [{}] } }

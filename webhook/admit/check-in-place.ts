@@ -1,12 +1,12 @@
 import type * as z from 'zod'
 
-/** What `schema.safeParse` gives. */
+/** What `schema.safeParse` returns. */
 export type Checked<T> = z.ZodSafeParseResult<T>
 
 type Fits = (value: unknown) => boolean
 
 /**
- * The `safeParse` of a schema, but a value that fits is given as it is instead of as a copy: a pod
+ * The `safeParse` of a schema, but a value that matches is returned as it is instead of as a copy: a pod
  * has hundreds of objects, and every pod creation of the cluster waits for this. Only a value that
  * does not fit goes through zod, which says why.
  *

@@ -19,7 +19,7 @@ const decide = (now: Namespace, before?: Namespace): ReturnType<typeof decideNam
   decideNamespace({ namespace: now, before })
 
 describe('decideNamespace', () => {
-  test('warns of an expression for a glob and of annotations of other injectors, as often as ours change', () => {
+  test('warns of an expression for a glob and of annotations of other injectors, whenever those of nocreds change', () => {
     const glob = { [EXPRESSION]: 'arn:aws:iam::111122223333:role/team-a/*' }
     const peers = { 'iam.amazonaws.com/permitted': '.*', 'iam.amazonaws.com/allowed-roles': '[]' }
     const before = namespace({ ...glob, ...peers })
@@ -55,7 +55,7 @@ describe('decideNamespace', () => {
       patch: [{ op: 'replace', path: '/metadata/labels/nocreds.dev~1injection' }],
     })
     expect(decide(namespace({ [EXPRESSION]: '.+' }, { [LABEL]: 'enabled' }))).toMatchObject({
-      reason: 'in-step',
+      reason: 'up-to-date',
       patch: [],
     })
   })
@@ -67,7 +67,7 @@ describe('decideNamespace', () => {
         reason: 'label-removed',
         patch: [{ op: 'remove', path: '/metadata/labels/nocreds.dev~1injection' }],
       })
-      expect(decide(namespace(annotations))).toMatchObject({ reason: 'in-step', patch: [] })
+      expect(decide(namespace(annotations))).toMatchObject({ reason: 'up-to-date', patch: [] })
     },
   )
 
@@ -76,7 +76,7 @@ describe('decideNamespace', () => {
     (annotations) => {
       expect(decide(namespace(annotations))).toMatchObject({ reason: 'label-added' })
       expect(decide(namespace(annotations, { [LABEL]: 'enabled' }))).toMatchObject({
-        reason: 'in-step',
+        reason: 'up-to-date',
       })
       expect(decide(namespace({}, { [LABEL]: 'enabled' }), namespace(annotations))).toMatchObject({
         reason: 'label-removed',
@@ -97,22 +97,19 @@ describe('decideNamespace', () => {
     [EXPRESSION, ' |arn:aws:iam::111122223333:role/a', 'role'],
     [NAMES, '(?:a\\.example\\.com)?', 'name'],
     [SESSION_NAMES, '.*', 'session name'],
-  ])(
-    'one that matches the empty text is denied where it is new: %s %j',
-    (key, expression, what) => {
-      const refused = {
-        decision: 'denied',
-        reason: 'invalid-expression',
-        message: `Namespace team-a: annotation ${key} is ${JSON.stringify(expression)}; allowed: an RE2 expression, but it matches the empty text, which is not a ${what}; write .+ for every ${what}`,
-      }
-      const now = namespace({ [key]: expression })
-      expect(decide(now)).toMatchObject(refused)
-      expect(decide(now, namespace({}))).toMatchObject(refused)
-      expect(decide(now, namespace({ [key]: '.+' }))).toMatchObject(refused)
-    },
-  )
+  ])('one that matches the empty text is denied if it is new: %s %j', (key, expression, what) => {
+    const refused = {
+      decision: 'denied',
+      reason: 'invalid-expression',
+      message: `Namespace team-a: annotation ${key} is ${JSON.stringify(expression)}; allowed: an RE2 expression, but it matches the empty text, which is not a ${what}; write .+ for every ${what}`,
+    }
+    const now = namespace({ [key]: expression })
+    expect(decide(now)).toMatchObject(refused)
+    expect(decide(now, namespace({}))).toMatchObject(refused)
+    expect(decide(now, namespace({ [key]: '.+' }))).toMatchObject(refused)
+  })
 
-  test('one that matches the empty text and stands already may stay', () => {
+  test('an existing one that matches the empty text may stay', () => {
     const before = namespace({ [EXPRESSION]: '.*' }, { [LABEL]: 'enabled' })
     const now = namespace(
       { [EXPRESSION]: '.*', [DELIVERIES]: 'web-identity' },
@@ -129,7 +126,9 @@ describe('decideNamespace', () => {
   test.each(['', 'process', ' process , web-identity ', 'endpoint,process,web-identity'])(
     'the deliveries %j may be permitted, and enable nothing by themselves',
     (deliveries) => {
-      expect(decide(namespace({ [DELIVERIES]: deliveries }))).toMatchObject({ reason: 'in-step' })
+      expect(decide(namespace({ [DELIVERIES]: deliveries }))).toMatchObject({
+        reason: 'up-to-date',
+      })
     },
   )
 
@@ -155,7 +154,7 @@ describe('decideNamespace', () => {
     const verdict = decide(namespace({ [EXPRESSION]: 'a'.repeat(4097) }))
     expect(verdict).toMatchObject({
       reason: 'invalid-expression',
-      message: expect.stringContaining('it has 4097 characters, at most 4096'),
+      message: expect.stringContaining('it has 4097 characters; allowed: at most 4096'),
     })
     expect(JSON.stringify(verdict).length).toBeLessThan(600)
   })
@@ -175,10 +174,13 @@ describe('decideNamespace', () => {
     })
   })
 
-  test('an update that leaves our annotations alone is never denied', () => {
+  test('an update that does not change annotations of nocreds is never denied', () => {
     const broken = namespace({ [EXPRESSION]: '(' }, { [LABEL]: 'enabled' })
     const relabelled = namespace({ [EXPRESSION]: '(', team: 'a' }, { [LABEL]: 'enabled', x: 'y' })
-    expect(decide(relabelled, broken)).toMatchObject({ decision: 'unchanged', reason: 'in-step' })
+    expect(decide(relabelled, broken)).toMatchObject({
+      decision: 'unchanged',
+      reason: 'up-to-date',
+    })
     expect(decide(broken, namespace())).toMatchObject({ decision: 'denied' })
   })
 })

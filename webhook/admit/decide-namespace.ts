@@ -9,12 +9,12 @@ import {
 import { permission } from '../../shared/server/permission.ts'
 import { diff } from './json-patch.ts'
 import { nameOf, type Namespace } from './pod.ts'
-import { quoted } from './said.ts'
 import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
 import { expressionWarnings } from './warnings/expressions.ts'
 import { peerWarningsOf } from './warnings/peers.ts'
+import { quoted } from './wording.ts'
 
-/** A Namespace as it is to become, and as it was where it is an update. */
+/** A Namespace after the change, and before it if this is an update. */
 export interface NamespaceFacts {
   readonly namespace: Namespace
   readonly before: Namespace | undefined
@@ -22,11 +22,11 @@ export interface NamespaceFacts {
 
 /**
  * Validates the annotations of a Namespace and keeps its injection label in sync with them: the label
- * is there exactly where a role can be permitted, or where names of certificates are spoken of, even by ""
- * (certificates, but no names beyond the namespace's own). So one annotation is all an operator writes.
+ * is present if and only if roles can be permitted or the annotation for names of certificates is set, even to ""
+ * (certificates, but only with the namespace's own names). So an operator writes only the annotation.
  *
- * An update that leaves our annotations alone is never denied, or a namespace could become impossible
- * to change or delete.
+ * An update that does not change annotations of nocreds is never denied; otherwise a namespace could become
+ * impossible to change or delete.
  */
 export function decideNamespace({ namespace, before }: NamespaceFacts): Verdict {
   if (before !== undefined && isUntouched(namespace, before)) return labelInSync(namespace)
@@ -39,14 +39,14 @@ export function decideNamespace({ namespace, before }: NamespaceFacts): Verdict 
   return { ...labelInSync(namespace), warnings }
 }
 
-function ourAnnotations(namespace: Namespace): [string, string][] {
+function ownAnnotations(namespace: Namespace): [string, string][] {
   return Object.entries(namespace.metadata.annotations ?? {})
     .filter(([key]) => key.startsWith(PREFIX))
     .sort(([one], [other]) => (one < other ? -1 : 1))
 }
 
 function isUntouched(namespace: Namespace, before: Namespace): boolean {
-  return JSON.stringify(ourAnnotations(namespace)) === JSON.stringify(ourAnnotations(before))
+  return JSON.stringify(ownAnnotations(namespace)) === JSON.stringify(ownAnnotations(before))
 }
 
 function invalid(namespace: Namespace, before: Namespace | undefined): Denied | undefined {
@@ -78,7 +78,7 @@ const EXPRESSIONS = [
   [PERMITTED_SESSION_NAMES, 'session name'],
 ] as const
 
-/** An expression that matches the empty text was accepted once, so one that stands already may stay. */
+/** Older versions accepted an expression that matches the empty text, so an existing one may stay. */
 function whyInvalid(
   expression: string | undefined,
   what: string,
@@ -90,7 +90,7 @@ function whyInvalid(
   return `it matches the empty text, which is not a ${what}; write .+ for every ${what}`
 }
 
-/** True where pods can be given something. */
+/** True if pods of the namespace can be served. */
 function isEnabled(annotations: Namespace['metadata']['annotations']): boolean {
   const roles = annotations?.[PERMITTED_ROLES] ?? ''
   return roles.trim() !== '' || annotations?.[PERMITTED_DNS_NAMES] !== undefined
@@ -102,7 +102,7 @@ export function labelInSync(namespace: Namespace): Admitted {
   const wanted = isEnabled(annotations)
   const { key, value } = INJECTION_LABEL
   const present = labels?.[key]
-  if (wanted ? present === value : present === undefined) return unchanged('in-step')
+  if (wanted ? present === value : present === undefined) return unchanged('up-to-date')
 
   const others = Object.entries(labels ?? {}).filter(([name]) => name !== key)
   const inSync = Object.fromEntries(wanted ? [...others, [key, value]] : others)

@@ -7,10 +7,10 @@ import {
   type InjectionRequest,
 } from '../../contract/annotations.ts'
 import { MIRROR_POD_ANNOTATION, PREFIX } from '../../contract/names.ts'
-import type { NameSettings } from './checks/permitted-names.ts'
-import { permitted, type PermittingNamespace } from './checks/permitted.ts'
-import { reservedNames } from './checks/reserved-names.ts'
-import { servable } from './checks/servable.ts'
+import type { NameSettings } from './checks/deny-unpermitted-names.ts'
+import { denyUnpermitted, type PermittingNamespace } from './checks/deny-unpermitted.ts'
+import { denyUnservable } from './checks/deny-unservable.ts'
+import { denyReservedNames } from './checks/reserved-names.ts'
 import { inject, withoutMark } from './inject/inject.ts'
 import type { Injection, InjectionSettings } from './inject/injection.ts'
 import { diff } from './json-patch.ts'
@@ -28,7 +28,7 @@ type Annotations = Readonly<Record<string, string>>
 /** All that the decision about a pod depends on. */
 export interface PodFacts extends PermittingNamespace {
   readonly pod: Pod
-  /** Undefined where the apiserver knows no such ServiceAccount. */
+  /** Undefined if the apiserver knows no such ServiceAccount. */
   readonly serviceAccountAnnotations: Annotations | undefined
 }
 
@@ -38,7 +38,7 @@ export function serviceAccountOf(pod: Pod): string {
 }
 
 /**
- * The checks that need nothing but the pod: undefined where the ServiceAccount must be looked up.
+ * The checks that need only the pod; undefined if the ServiceAccount must be looked up.
  */
 export function decideByPodAlone(pod: Pod): Verdict | undefined {
   const annotations = pod.metadata.annotations ?? {}
@@ -48,16 +48,16 @@ export function decideByPodAlone(pod: Pod): Verdict | undefined {
 }
 
 /**
- * Decides about a pod. The checks run in this order; the first that has something to say ends it:
+ * Decides about a pod. The checks run in this order; the first that denies decides:
  *
  * 1. the ServiceAccount exists
  * 2. the annotations of Pod and ServiceAccount are valid
- * 3. a role is named or a certificate asked for; if neither, the pod uses no name of ours
+ * 3. a role or a certificate is requested; if neither, the pod uses no reserved name
  * 4. the namespace permits the role, its delivery and session name, and the names of the certificate
- *    (permitted.ts)
- * 5. the pod can be served (servable.ts)
+ *    (deny-unpermitted.ts)
+ * 5. the pod can be served (deny-unservable.ts)
  *
- * Annotations are validated even where nothing is asked for: a misspelt `role-arn` must not pass as
+ * Annotations are validated even if nothing is requested: a misspelled `role-arn` must not pass as
  * "no role".
  */
 export function decidePod(facts: PodFacts, settings: Settings): Verdict {
@@ -66,13 +66,13 @@ export function decidePod(facts: PodFacts, settings: Settings): Verdict {
     const message = `ServiceAccount ${namespace}/${serviceAccountOf(pod)} does not exist`
     return denied('service-account-not-found', message)
   }
-  const asked = readRequest(facts, serviceAccountAnnotations, settings)
-  if ('decision' in asked) return asked
-  const verdict = decideRequest(facts, asked.request, settings)
+  const parsed = readRequest(facts, serviceAccountAnnotations, settings)
+  if ('decision' in parsed) return parsed
+  const verdict = decideRequest(facts, parsed.request, settings)
   if (verdict.decision === 'denied') return verdict
   const accountName = `${namespace}/${serviceAccountOf(pod)}`
   const more = [
-    ...(asked.withoutEffect.length === 0 ? [] : [warningWithoutEffect(asked.withoutEffect)]),
+    ...(parsed.withoutEffect.length === 0 ? [] : [warningWithoutEffect(parsed.withoutEffect)]),
     ...peerWarnings(pod, serviceAccountAnnotations, accountName),
   ]
   return more.length === 0 ? verdict : { ...verdict, warnings: [...verdict.warnings, ...more] }
@@ -98,15 +98,19 @@ function decideRequest(
     stsProxy: settings.stsProxy,
     stsNoProxy: settings.stsNoProxy,
     stsCa: settings.stsCa,
-    certificateDoor: settings.certificateDoor,
+    certificateSource: settings.certificateSource,
     trustBundle: settings.trustBundle,
     authorityUrl: settings.authorityUrl,
   }
-  return permitted(facts, request, settings) ?? servable(pod, injection) ?? injected(pod, injection)
+  return (
+    denyUnpermitted(facts, request, settings) ??
+    denyUnservable(pod, injection) ??
+    admitInjected(pod, injection)
+  )
 }
 
-interface Asked {
-  /** Undefined where nothing is asked for. */
+interface ParsedRequest {
+  /** Undefined if nothing is requested. */
   readonly request: InjectionRequest | undefined
   /** Annotations that change nothing. */
   readonly withoutEffect: readonly string[]
@@ -116,7 +120,7 @@ function readRequest(
   { pod, namespace }: PodFacts,
   serviceAccountAnnotations: Annotations,
   settings: Settings,
-): Asked | Denied {
+): ParsedRequest | Denied {
   try {
     const podName = `${namespace}/${nameOf(pod)}`
     const ofPod = readAnnotations('Pod', podName, pod.metadata.annotations ?? {})
@@ -132,7 +136,7 @@ function readRequest(
   }
 }
 
-function injected(pod: Pod, injection: Injection): Admitted {
+function admitInjected(pod: Pod, injection: Injection): Admitted {
   const patch = diff(pod, inject(pod, injection))
   const warnings = warningsFor(pod, injection)
   const role = injection.request.credentials?.role.arn
@@ -142,9 +146,9 @@ function injected(pod: Pod, injection: Injection): Admitted {
     : { decision: 'mutated', reason: 'injected', ...admitted }
 }
 
-/** A pod that gets nothing brings nothing of ours along, and bears no mark of a role either. */
+/** A pod that gets nothing uses no reserved name, and has no annotation of an injected role. */
 function withNothing(pod: Pod, reason: 'opted-out' | 'no-role'): Verdict {
-  return reservedNames(pod, reason) ?? withoutForgedMark(pod, reason)
+  return denyReservedNames(pod, reason) ?? withoutForgedMark(pod, reason)
 }
 
 function withoutForgedMark(pod: Pod, reason: 'opted-out' | 'no-role'): Admitted {

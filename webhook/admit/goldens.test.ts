@@ -10,8 +10,8 @@ import { podSchema } from './pod.ts'
 /**
  * Each case is a file that `kubectl apply` takes: Namespace, ServiceAccount and Pod. Its `.want.yaml`
  * holds the verdict and the pod as it is after the patch, applied by an independent library.
- * A name with `by-kubelet` is about the door `pod-certificate`, one with `cluster-trust-bundle` about the flag.
- * `UPDATE_GOLDENS=1 npm test -- goldens` writes them anew; read the difference before you commit it.
+ * A name with `by-kubelet` has the certificate source `pod-certificate`, one with `cluster-trust-bundle` about the flag.
+ * `UPDATE_GOLDENS=1 npm test -- goldens` rewrites them; read the diff before you commit it.
  */
 const FOLDER = join(import.meta.dirname, 'testdata')
 const CASES = readdirSync(FOLDER)
@@ -50,7 +50,7 @@ function factsOf(name: string): Case {
     raw,
     settings: {
       ...SETTINGS,
-      ...(name.includes('by-kubelet') ? { certificateDoor: 'pod-certificate' } : {}),
+      ...(name.includes('by-kubelet') ? { certificateSource: 'pod-certificate' } : {}),
       ...(name.includes('cluster-trust-bundle') ? { trustBundle: 'cluster-trust-bundle' } : {}),
     },
     pod: podSchema.parse(raw),

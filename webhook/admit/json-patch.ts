@@ -4,7 +4,7 @@ type Fields = Readonly<Record<string, unknown>>
 
 /**
  * The operations that turn `before` into `after`, field by field: what did not change is not
- * mentioned, so fields that nobody here knows keep their bytes. Subtrees shared by reference cost
+ * mentioned, so unknown fields keep their bytes. Subtrees shared by reference cost
  * nothing, which is what makes this fast after a change by structural sharing.
  *
  * Lists may gain elements anywhere; an element is recognised by its `name` (containers, volumes, env)

@@ -2,9 +2,9 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { canonicalPath, isAtOrBelow } from './paths.ts'
 
-const OURS = '/var/run/secrets/nocreds.dev/aws'
+const RESERVED = '/var/run/secrets/nocreds.dev/aws'
 
-describe('every spelling of a path of ours is one', () => {
+describe('every spelling of a reserved path is recognised', () => {
   test.each([
     '/var/run/secrets/nocreds.dev/aws/',
     '/var/run/secrets/nocreds.dev//aws',
@@ -15,15 +15,15 @@ describe('every spelling of a path of ours is one', () => {
     '/run/secrets/nocreds.dev/aws',
     'var/run/secrets/nocreds.dev/aws',
   ])('%s', (spelling) => {
-    expect(canonicalPath(spelling)).toBe(canonicalPath(OURS))
-    expect(isAtOrBelow(spelling, OURS)).toBe(true)
-    expect(isAtOrBelow(`${spelling}/config`, OURS)).toBe(true)
+    expect(canonicalPath(spelling)).toBe(canonicalPath(RESERVED))
+    expect(isAtOrBelow(spelling, RESERVED)).toBe(true)
+    expect(isAtOrBelow(`${spelling}/config`, RESERVED)).toBe(true)
   })
 
-  test.each(['/var/run/secrets/nocreds.dev', `${OURS}2`, '/run/secrets', '/', '/var/running'])(
+  test.each(['/var/run/secrets/nocreds.dev', `${RESERVED}2`, '/run/secrets', '/', '/var/running'])(
     'not %s',
     (path) => {
-      expect(isAtOrBelow(path, OURS)).toBe(false)
+      expect(isAtOrBelow(path, RESERVED)).toBe(false)
     },
   )
 })

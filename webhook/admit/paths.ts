@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
 
 /**
- * A mount path in its one spelling: without `.`, `..`, double and trailing slashes, and with /run for /var/run, which
+ * A mount path in canonical form: without `.`, `..`, double and trailing slashes, and with /run for /var/run, which
  * is a link to it in most images. Source: Filesystem Hierarchy Standard, "/run".
  */
 export function canonicalPath(mountPath: string): string {
@@ -12,15 +12,15 @@ export function canonicalPath(mountPath: string): string {
   return isBelowRun ? plain.slice('/var'.length) : plain
 }
 
-/** Most paths are, and to ask costs less than to write one anew. */
+/** Most paths are, and checking is cheaper than normalising. */
 function isPlain(path: string): boolean {
   return path.startsWith('/') && !path.includes('//') && !path.includes('/.') && !path.endsWith('/')
 }
 
-/** True where the one is the other, or lies below it. */
+/** True if the path is the folder or below it. */
 export function isAtOrBelow(mountPath: string, folder: string): boolean {
   const other = canonicalPath(folder)
-  // A spelling drops segments and adds none, so without the last one of the folder it cannot lead there.
+  // Normalising only removes segments, so without the folder's last one the path cannot lead there.
   if (!mountPath.includes(other.slice(other.lastIndexOf('/') + 1))) return false
   const one = canonicalPath(mountPath)
   if (!one.startsWith(other)) return false

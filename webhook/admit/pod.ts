@@ -11,7 +11,7 @@ const annotations = z.record(z.string(), z.string())
 const envVar = z.looseObject({ name: z.string(), value: z.string().nullish() })
 const volumeMount = z.looseObject({ name: z.string(), mountPath: z.string() })
 
-/** Of any kind: what is no quantity is the apiserver's to refuse. */
+/** Any values: the apiserver refuses those that are not quantities. */
 const quantities = z.record(z.string(), z.unknown())
 
 const resources = z.looseObject({
@@ -109,7 +109,7 @@ export type Volume = Readonly<z.infer<typeof volume>>
 export type Pod = Readonly<z.infer<typeof podSchema>>
 export type Namespace = Readonly<z.infer<typeof namespaceSchema>>
 
-/** The object's own name, or the prefix that the apiserver will make one of. */
+/** The object's own name, or the prefix from which the apiserver generates one. */
 export function nameOf({ metadata }: Pod | Namespace): string {
   return metadata.name ?? metadata.generateName ?? ''
 }

@@ -1,8 +1,8 @@
 import type { Operation } from '../../shared/server/kube/kube-client.ts'
 
 /**
- * Why an object was admitted or denied: the label of the metric and a field of the decision log. `denied`: the object
- * must change; `retry`: denied, but the same request may succeed in a moment.
+ * Why an object was admitted or denied: a label of the metric and a field of the decision log. `denied`: the object
+ * must change; `retry`: denied, but the same request may succeed soon.
  */
 export const REASONS = {
   injected: 'admitted',
@@ -13,7 +13,7 @@ export const REASONS = {
   'operation-not-handled': 'admitted',
   'label-added': 'admitted',
   'label-removed': 'admitted',
-  'in-step': 'admitted',
+  'up-to-date': 'admitted',
   'invalid-object': 'denied',
   'review-too-large': 'denied',
   'invalid-annotation': 'denied',
@@ -50,7 +50,7 @@ export interface Denied {
   readonly reason: Reason
   /** Plain words for the person who applied the object. */
   readonly message: string
-  /** HTTP status that the apiserver hands on; 5xx tells controllers to try again. */
+  /** HTTP status that the apiserver passes on; 5xx tells controllers to try again. */
   readonly status: number
   readonly role?: string
 }
@@ -71,7 +71,7 @@ export function denied(reason: Reason, message: string, role?: string): Denied {
   }
 }
 
-/** Denied because of us or the apiserver, not because of the object. */
+/** Denied because of the webhook or the apiserver, not because of the object. */
 export function deniedForNow(reason: Reason, message: string): Denied {
   return { decision: 'denied', reason, message, status: reason === 'internal-error' ? 500 : 503 }
 }

@@ -90,7 +90,7 @@ describe('from memory', () => {
     expect(liveGets(NAMESPACE)).toBe(0)
   })
 
-  test('goes on while the apiserver is gone; what is not in memory is a ClusterError', async () => {
+  test('keeps working while the apiserver is down; what is not cached is an error', async () => {
     annotate(ACCOUNT, ROLE)
     annotateNamespace(PERMITTED)
     await started()
@@ -104,7 +104,7 @@ describe('from memory', () => {
     await expect(reader.namespace('team-a', { fresh: true })).rejects.toMatchObject(unreachable)
   })
 
-  test('is not ready before both kinds are there', async () => {
+  test('is not ready before both kinds are cached', async () => {
     api.fault = ({ path }) => (path === '/api/v1/namespaces' ? 503 : undefined)
     reader.start()
     await eventually(() => api.watches.count === 1)
@@ -121,7 +121,7 @@ describe('a ServiceAccount that is in memory', () => {
     'nocreds.dev/role-arn': `arn:aws:iam::111122223333:role/app-${n}`,
   })
 
-  test('is never the former one, however late the watch is: 200 changes, each asked for at once', async () => {
+  test('is never the former one, however late the watch is: 200 changes, each read at once', async () => {
     annotate(ACCOUNT, ROLE)
     await started()
     api.watches.hold()
@@ -136,7 +136,7 @@ describe('a ServiceAccount that is in memory', () => {
     expect(fromMemory).toBe(0)
   })
 
-  test('is gone where the apiserver says so', async () => {
+  test('is absent if the apiserver says so', async () => {
     annotate(ACCOUNT, ROLE)
     await started()
     api.watches.hold()
@@ -157,7 +157,7 @@ describe('a ServiceAccount that is in memory', () => {
     },
   )
 
-  test('is believed where too many are asked for', async () => {
+  test('is used if too many live reads are waiting', async () => {
     annotate(ACCOUNT, ROLE)
     await started()
     api.fault = ({ path }) => (path.includes('made-up') ? 'hang' : undefined)
@@ -173,7 +173,7 @@ describe('a ServiceAccount that is in memory', () => {
   })
 })
 
-describe('asked live', () => {
+describe('read live', () => {
   test('a ServiceAccount made, or annotated, a moment ago, while the watch lags', async () => {
     annotate(ACCOUNT, {})
     await started()
@@ -185,7 +185,7 @@ describe('asked live', () => {
     expect(reader.counts().ServiceAccount).toBe(1) // the watch has brought nothing yet
   })
 
-  test('a Namespace that permits nothing yet, and any where fresh is asked for', async () => {
+  test('a Namespace that permits nothing yet, and any if fresh is requested', async () => {
     annotateNamespace({})
     await started()
     api.watches.hold()
@@ -211,7 +211,7 @@ describe('asked live', () => {
   })
 
   test.each([401, 403, 429, 500, 503, 'reset', 'cut-body'] as const)(
-    'a refusal (%s) is a ClusterError, never "not there"',
+    'a refusal (%s) is an error, never "absent"',
     async (fault) => {
       await started()
       api.fault = () => fault
@@ -229,7 +229,7 @@ describe('asked live', () => {
 })
 
 describe('calls at the same time', () => {
-  test('share one answer, which is no older than any of the calls', async () => {
+  test('share one response, which is not older than any of the calls', async () => {
     annotate(ACCOUNT, {})
     await started()
     api.watches.hold()
@@ -252,7 +252,7 @@ describe('calls at the same time', () => {
     expect(liveGets(ACCOUNT)).toBe(2)
   })
 
-  test('a failure is shared by those who waited for it, and by nobody later', async () => {
+  test('a failure is shared by the calls that waited for it, and by no later one', async () => {
     annotate(ACCOUNT, {})
     await started()
     api.fault = () => 503
@@ -266,7 +266,7 @@ describe('calls at the same time', () => {
   })
 })
 
-describe('a stranger whose reviews have to be looked up', () => {
+describe('a client whose reviews need live reads', () => {
   const STRANGER = '10.0.0.66'
   /** They are there, so that the apiserver's answer can be held back; they say nothing, so it is asked. */
   beforeEach(() => {
@@ -303,7 +303,7 @@ describe('a stranger whose reviews have to be looked up', () => {
       }
     })
 
-  test('has few of them asked at once, and the rest refused', async () => {
+  test('has few of them in flight at once, and the rest refused', async () => {
     await started()
     const { atOnce, release } = hold()
     const answers = madeUp(1000, STRANGER)
@@ -316,7 +316,7 @@ describe('a stranger whose reviews have to be looked up', () => {
     expect(outcomes.filter((one) => one === 'ERR_BUSY')).toHaveLength(1000 - 264)
   })
 
-  test('all callers together have few, and one who asks little comes first', async () => {
+  test('all callers together have few, and one with few requests comes first', async () => {
     annotate(ACCOUNT, {})
     await started()
     const { atOnce, release } = hold()

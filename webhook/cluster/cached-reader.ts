@@ -5,7 +5,7 @@ import {
   ROLE_ARN,
 } from '../../contract/names.ts'
 import type { Clock, Random } from '../../shared/base/clock.ts'
-import { messageOf } from '../../shared/base/errors.ts'
+import { messageOf, NocredsError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { createFairSlots, type SlotLimits } from '../../shared/server/budget/fair-slots.ts'
 import type { KubeClient, KubeObject } from '../../shared/server/kube/kube-client.ts'
@@ -17,17 +17,17 @@ import {
   type LabelledNamespace,
   type NamespaceLabelsDeps,
 } from './namespace-labels.ts'
-import { keepOurs, NOTHING, sizeOf } from './our-annotations.ts'
-import { ClusterError, type Annotated, type ClusterReader } from './types.ts'
+import { keepOwnAnnotations, NOTHING, sizeOf } from './own-annotations.ts'
+import type { Annotated, ClusterReader } from './types.ts'
 
 export interface CachedReaderDeps {
   readonly kube: KubeClient
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
-  /** Called with what became of each Namespace whose label was out of sync. */
+  /** Called with the result for each Namespace whose label was out of sync. */
   readonly noteLabel: NamespaceLabelsDeps['note']
-  /** Called for each ServiceAccount that was taken from memory, as the apiserver did not say anything in time. */
+  /** Called for each ServiceAccount taken from the cache because the apiserver did not answer in time. */
   readonly noteFromMemory: () => void
 }
 
@@ -38,32 +38,32 @@ export interface CachedReader extends ClusterReader {
   stop(): void
 }
 
-/** Characters of annotations, of each kind. What does not fit is asked for live, as if it said nothing. */
-const MEMORY: Memory<Annotated> = { sizeOf, max: 16 * 1024 * 1024, instead: NOTHING }
-const NAMESPACE_MEMORY: Memory<LabelledNamespace> = { ...MEMORY, instead: UNLABELLED }
+/** Characters of annotations, for each kind. An object that does not fit is read live, as if it had none. */
+const MEMORY: Memory<Annotated> = { sizeOf, max: 16 * 1024 * 1024, placeholder: NOTHING }
+const NAMESPACE_MEMORY: Memory<LabelledNamespace> = { ...MEMORY, placeholder: UNLABELLED }
 
 /**
- * A stranger may send reviews of names that nobody has. Whatever they send, the apiserver is asked no more
- * than this at once, and of one caller's questions no more than half of it.
+ * Any client may send reviews with made-up names. Whatever it sends, the apiserver gets no more than this many
+ * GETs at once, and no more than half of them on behalf of one caller.
  */
 const LIVE_GETS: SlotLimits = {
   max: 16,
   maxPerCaller: 8,
   maxWaiting: 512,
   maxWaitingPerCaller: 256,
-  maxWaitMs: 3000, // the review is denied soon after
+  maxWaitMs: 3000, // shortly before the review would be denied anyway
 }
 
 /**
- * A ServiceAccount that is in memory is asked for all the same, as the watch may be a few milliseconds late:
- * a pod that is created right after a change has the new role. So much later memory is believed.
+ * A cached ServiceAccount is still read live, because the watch may be a few milliseconds late: a pod created right
+ * after a change must have the new role. After this time the cached one is used.
  */
 const LIVE_WAIT_MS = 1000
 
-/** The apiserver's Namespaces, mostly from memory, and ServiceAccounts, from memory where it does not answer. */
+/** The apiserver's Namespaces, mostly from the cache, and ServiceAccounts, from the cache if it does not answer. */
 export function createCachedReader(deps: CachedReaderDeps): CachedReader {
   const { kube } = deps
-  const keep = ({ metadata }: KubeObject): Annotated => keepOurs(metadata.annotations)
+  const keep = ({ metadata }: KubeObject): Annotated => keepOwnAnnotations(metadata.annotations)
   const accounts = new Reflector({
     ...deps,
     keep,
@@ -79,28 +79,32 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
     kind: 'Namespace',
     path: '/api/v1/namespaces',
     onChange(name, namespace) {
-      labels.seen(name, namespace)
+      labels.observe(name, namespace)
     },
   })
   const slots = createFairSlots(LIVE_GETS, deps.clock)
-  const shared = shareCalls((path, caller) => slots.run(caller, () => askLive(kube, path)))
+  const shared = shareCalls((path, caller) => slots.run(caller, () => getLive(kube, path)))
   const remembered = (namespace: string, name: string): Annotated | undefined => {
     const cached = accounts.get(`${namespace}/${name}`)
-    return cached !== undefined && says(cached, ROLE_ARN, CERTIFICATE) ? cached : undefined
+    return cached !== undefined && hasEither(cached, ROLE_ARN, CERTIFICATE) ? cached : undefined
   }
-  const readerFor = (ask: (path: string) => Promise<Annotated | undefined>): ClusterReader => ({
+  const readerFor = (get: (path: string) => Promise<Annotated | undefined>): ClusterReader => ({
     serviceAccount(namespace, name) {
-      const live = ask(`/api/v1/namespaces/${segment(namespace)}/serviceaccounts/${segment(name)}`)
+      const live = get(`/api/v1/namespaces/${segment(namespace)}/serviceaccounts/${segment(name)}`)
       const cached = remembered(namespace, name)
       return cached === undefined ? live : liveOr(cached, live, deps)
     },
     rememberedAccount: remembered,
     namespace(name, { fresh = false } = {}) {
       const cached = namespaces.get(name)
-      if (!fresh && cached !== undefined && says(cached, PERMITTED_ROLES, PERMITTED_DNS_NAMES)) {
+      if (
+        !fresh &&
+        cached !== undefined &&
+        hasEither(cached, PERMITTED_ROLES, PERMITTED_DNS_NAMES)
+      ) {
         return cached
       }
-      return ask(`/api/v1/namespaces/${segment(name)}`)
+      return get(`/api/v1/namespaces/${segment(name)}`)
     },
     get ready() {
       return accounts.ready && namespaces.ready
@@ -128,7 +132,7 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
   }
 }
 
-/** What the apiserver says, or what is in memory where it says nothing in time. */
+/** The live object, or the cached one if the apiserver does not answer in time. */
 function liveOr(
   cached: Annotated,
   live: Promise<Annotated | undefined>,
@@ -138,15 +142,15 @@ function liveOr(
   const cancel = clock.after(LIVE_WAIT_MS, () => {
     tooLate.resolve('too late')
   })
-  const said = Promise.race([live, tooLate.promise]).catch(() => 'nothing' as const)
-  return said.finally(cancel).then((one) => {
+  const answer = Promise.race([live, tooLate.promise]).catch(() => 'nothing' as const)
+  return answer.finally(cancel).then((one) => {
     if (typeof one !== 'string') return one
     noteFromMemory()
     return cached
   })
 }
 
-function says({ annotations }: Annotated, one: string, other: string): boolean {
+function hasEither({ annotations }: Annotated, one: string, other: string): boolean {
   return annotations[one] !== undefined || annotations[other] !== undefined
 }
 
@@ -154,35 +158,35 @@ function segment(name: string): string {
   return encodeURIComponent(name)
 }
 
-async function askLive(kube: KubeClient, path: string): Promise<Annotated | undefined> {
+async function getLive(kube: KubeClient, path: string): Promise<Annotated | undefined> {
   try {
     const found = await kube.getMetadata(path)
-    return found === undefined ? undefined : keepOurs(found.metadata.annotations)
+    return found === undefined ? undefined : keepOwnAnnotations(found.metadata.annotations)
   } catch (error) {
-    throw new ClusterError('ERR_APISERVER_UNREACHABLE', messageOf(error), { cause: error })
+    throw new NocredsError('ERR_APISERVER_UNREACHABLE', messageOf(error), { cause: error })
   }
 }
 
 /**
- * Questions of one caller for the same thing at the same time share one call. A call that is already under
- * way may have read before the newest question's write, so what comes then shares the next one. Callers
- * share nothing, else a stranger's question in a long queue would hold up another caller's.
+ * Simultaneous requests of one caller for the same object share one call. A call already in flight may have read
+ * before the write that the newest request is about, so later requests share the next call. Callers share
+ * nothing, otherwise one client's long queue would delay another caller.
  */
 function shareCalls<T>(
   call: (path: string, caller: string) => Promise<T>,
 ): (path: string, caller: string) => Promise<T> {
-  const underWay = new Map<string, Promise<unknown>>()
+  const inFlight = new Map<string, Promise<unknown>>()
   const waiting = new Map<string, Promise<T>>()
   const start = (key: string, path: string, caller: string): Promise<T> => {
-    const started = call(path, caller).finally(() => underWay.delete(key))
-    underWay.set(key, started)
+    const started = call(path, caller).finally(() => inFlight.delete(key))
+    inFlight.set(key, started)
     return started
   }
   return (path, caller) => {
     const key = `${caller} ${path}`
     const shared = waiting.get(key)
     if (shared !== undefined) return shared
-    const before = underWay.get(key)
+    const before = inFlight.get(key)
     if (before === undefined) return start(key, path, caller)
     const next = before
       .catch(() => undefined)

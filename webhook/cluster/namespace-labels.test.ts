@@ -65,14 +65,14 @@ const labelsOf = (name: string): unknown => api.store.present(pathOf(name)).meta
 const patches = (): number => api.requests.filter(({ method }) => method === 'PATCH').length
 
 /** Until nothing is left to do, as far as the clock goes. */
-async function inStep(reader: CachedReader, ms = SOON_MS): Promise<void> {
+async function inSync(reader: CachedReader, ms = SOON_MS): Promise<void> {
   await eventually(async () => {
     await clock.advance(ms)
     return reader.namespacesOutOfSync === 0
   })
 }
 
-describe('a Namespace that was annotated while no webhook was asked', () => {
+describe('a Namespace that was annotated while the webhook was not called', () => {
   test.each([
     ['roles', PERMITTED],
     ['names of certificates', { 'nocreds.dev/permitted-dns-names': '' }],
@@ -80,40 +80,38 @@ describe('a Namespace that was annotated while no webhook was asked', () => {
     write('older', { annotations, labels: { a: 'b' } })
     const reader = await start()
     expect(reader.namespacesOutOfSync).toBe(1)
-    await inStep(reader)
+    await inSync(reader)
     expect(labelsOf('older')).toEqual({ a: 'b', ...ENABLED })
     expect(results).toEqual(['label-added'])
-    expect(said).toContain('label of a Namespace set right')
+    expect(said).toContain('namespace label synced')
   })
 
-  test('has it where it comes later, as by a restore', async () => {
+  test('has it if it is created later, as by a restore', async () => {
     const reader = await start()
     write('restored', { annotations: PERMITTED })
     await eventually(() => reader.namespacesOutOfSync === 1)
-    await inStep(reader)
+    await inSync(reader)
     expect(labelsOf('restored')).toEqual(ENABLED)
   })
 
-  test('loses it where the annotations went', async () => {
+  test('loses it if the annotations were removed', async () => {
     write('former', { labels: { ...ENABLED, a: 'b' } })
     write('blank', { labels: ENABLED, annotations: { 'nocreds.dev/permitted-roles': ' \n' } })
-    await inStep(await start())
+    await inSync(await start())
     expect(labelsOf('former')).toEqual({ a: 'b' })
     expect(labelsOf('blank')).toEqual({})
     expect(results).toEqual(['label-removed', 'label-removed'])
   })
 
-  test('has it, and the log says so, where an expression is invalid and so permits nothing', async () => {
+  test('has it, with a log line, if an expression is invalid and so permits nothing', async () => {
     write('broken', { annotations: { 'nocreds.dev/permitted-roles': '(' } })
-    await inStep(await start())
+    await inSync(await start())
     expect(labelsOf('broken')).toEqual(ENABLED)
-    expect(said).toContain(
-      'a Namespace has annotations that would be denied today; they permit nothing',
-    )
+    expect(said).toContain('namespace has invalid annotations, which permit nothing')
   })
 })
 
-describe('what is left alone', () => {
+describe('not changed', () => {
   test.each<[string, object]>([
     ['in sync', { annotations: PERMITTED, labels: ENABLED }],
     ['nothing of nocreds', { labels: { a: 'b' }, annotations: { 'example.com/a': 'b' } }],
@@ -127,7 +125,7 @@ describe('what is left alone', () => {
     expect(patches()).toBe(0)
   })
 
-  test('what came in sync before its turn', async () => {
+  test('one that is in sync before its turn', async () => {
     write('older', { annotations: PERMITTED })
     const reader = await start()
     write('older', { annotations: PERMITTED, labels: ENABLED })
@@ -137,7 +135,7 @@ describe('what is left alone', () => {
   })
 })
 
-test('the patch holds for the Namespace as it was read: a change in between is not overwritten', async () => {
+test('the patch applies only to the Namespace as it was read: a change in between is not overwritten', async () => {
   write('older', { annotations: PERMITTED })
   const reader = await start()
   api.watches.hold()
@@ -153,30 +151,30 @@ test('the patch holds for the Namespace as it was read: a change in between is n
   await clock.advance(0)
   expect(labelsOf('older')).toBeUndefined()
   api.watches.release()
-  await inStep(reader)
+  await inSync(reader)
   expect(labelsOf('older')).toBeUndefined()
   expect(results).toEqual([])
 })
 
-test('two replicas come to the same, and one of them writes', async () => {
+test('two replicas reach the same state, and one of them writes', async () => {
   for (let index = 0; index < 10; index += 1) write(`older-${index}`, { annotations: PERMITTED })
   const [one, other] = [await start(1), await start(2)]
-  await inStep(one)
-  await inStep(other)
+  await inSync(one)
+  await inSync(other)
   for (let index = 0; index < 10; index += 1) expect(labelsOf(`older-${index}`)).toEqual(ENABLED)
   expect(results.filter((result) => result === 'label-added')).toHaveLength(10)
 })
 
-test('many are changed one at a time, five in a second at most', async () => {
+test('many are changed one at a time, at most five a second', async () => {
   for (let index = 0; index < 40; index += 1) write(`older-${index}`, { annotations: PERMITTED })
   const reader = await start()
   const startedAtMs = clock.monotonic()
-  let underWay = 0
+  let inFlight = 0
   api.around = async ({ method }, answer) => {
-    underWay += Number(method === 'PATCH')
-    expect(underWay).toBeLessThanOrEqual(1)
+    inFlight += Number(method === 'PATCH')
+    expect(inFlight).toBeLessThanOrEqual(1)
     await answer()
-    underWay -= Number(method === 'PATCH')
+    inFlight -= Number(method === 'PATCH')
   }
   await eventually(async () => {
     await clock.advance(100)
@@ -186,7 +184,7 @@ test('many are changed one at a time, five in a second at most', async () => {
   expect(patches()).toBe(40)
 })
 
-test('one that cannot be changed is tried again, ever more seldom, and does not hold up others', async () => {
+test('one that cannot be changed is retried with backoff, and does not delay others', async () => {
   write('refused', { annotations: PERMITTED })
   write('fine', { annotations: PERMITTED })
   api.fault = ({ method, path }) =>
@@ -200,10 +198,8 @@ test('one that cannot be changed is tried again, ever more seldom, and does not 
   const before = patches()
   for (let minute = 0; minute < 60; minute += 1) await clock.advance(60_000)
   expect(patches() - before).toBeLessThan(40)
-  expect(said).toContain(
-    'the label of a Namespace is not what its annotations demand, and cannot be changed',
-  )
+  expect(said).toContain('sync of namespace label failed')
   api.fault = () => undefined
-  await inStep(reader, 300_000)
+  await inSync(reader, 300_000)
   expect(labelsOf('refused')).toEqual(ENABLED)
 })

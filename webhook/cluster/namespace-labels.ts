@@ -10,34 +10,34 @@ import {
 } from '../../shared/server/kube/kube-client.ts'
 import { decideNamespace, labelInSync } from '../admit/decide-namespace.ts'
 import { namespaceSchema, type Namespace } from '../admit/pod.ts'
-import { keepOurs } from './our-annotations.ts'
+import { keepOwnAnnotations } from './own-annotations.ts'
 import type { Annotated } from './types.ts'
 
-/** What is kept of a Namespace in a cache: its annotations of ours, and the label that they demand. */
+/** What the cache keeps of a Namespace: its annotations of nocreds, and the label that these require. */
 export interface LabelledNamespace extends Annotated {
-  /** Undefined where the label is not there. */
+  /** Undefined if the label is not there. */
   readonly label: string | undefined
-  /** Once it is being deleted: no pod is created there any more. */
-  readonly isEnding: true | undefined
+  /** Being deleted: no pod can be created there any more. */
+  readonly isTerminating: true | undefined
 }
 
-/** Shared by every Namespace without annotations and label of ours. */
+/** Shared by every Namespace without annotations and label of nocreds. */
 export const UNLABELLED: LabelledNamespace = Object.freeze({
-  ...keepOurs(undefined),
+  ...keepOwnAnnotations(undefined),
   label: undefined,
-  isEnding: undefined,
+  isTerminating: undefined,
 })
 
 export function keepNamespace({ metadata }: KubeObject): LabelledNamespace {
   const labels = metadata['labels'] as Readonly<Record<string, string>> | null | undefined
   const label = labels?.[INJECTION_LABEL.key]
-  const { annotations } = keepOurs(metadata.annotations)
+  const { annotations } = keepOwnAnnotations(metadata.annotations)
   if (label === undefined && Object.keys(annotations).length === 0) return UNLABELLED
-  const isEnding = metadata['deletionTimestamp'] === undefined ? undefined : true
-  return { annotations, label, isEnding }
+  const isTerminating = metadata['deletionTimestamp'] === undefined ? undefined : true
+  return { annotations, label, isTerminating }
 }
 
-/** What became of one Namespace; `failed` is tried again. */
+/** The result for one Namespace; `failed` is tried again. */
 type LabelResult = 'label-added' | 'label-removed' | 'failed'
 
 export interface NamespaceLabelsDeps {
@@ -49,16 +49,16 @@ export interface NamespaceLabelsDeps {
 }
 
 export interface NamespaceLabels {
-  /** Namespaces whose label is not what their annotations demand. */
+  /** Namespaces whose label is not what their annotations require. */
   readonly outOfSync: number
-  /** A Namespace as the watch brings it; undefined: it is gone. */
-  seen(name: string, namespace: LabelledNamespace | undefined): void
+  /** Takes a Namespace from the watch; undefined: it was deleted. */
+  observe(name: string, namespace: LabelledNamespace | undefined): void
   stop(): void
 }
 
-/** The first try waits for so long at most: replicas do not come at once, and an event seldom is the last. */
+/** Maximum delay of the first attempt: replicas do not act at the same time, and events often come in series. */
 const FIRST_TRY_MS = 2000
-/** From one Namespace to the next: after a restore there may be thousands, and the apiserver serves others, too. */
+/** Between two Namespaces: after a restore there may be thousands, and the apiserver has other clients. */
 const PACE_MS = 200
 const BACKOFF_MS = { first: 5000, cap: 300_000 } as const
 
@@ -68,12 +68,12 @@ interface Waiting {
 }
 
 /**
- * Sets the label of Namespaces right that were annotated, or lost their annotations, while no webhook
- * was asked: before nocreds was installed, by a restore, while its configuration was away. All others are
- * labelled by the admission of their own change.
+ * Corrects the label of Namespaces whose annotations changed while the webhook was not called: before nocreds was
+ * installed, by a restore, while its configuration did not exist. All others are labelled at the admission
+ * of their own change.
  *
- * Each replica does this. A change in between makes the patch fail by its test of the resourceVersion; then
- * the watch brings the new state, which mostly is in sync. One Namespace at a time, at most one in 200 ms.
+ * Each replica does this. After a change in between, the patch fails at its test of the resourceVersion; then
+ * the watch delivers the new state, which is mostly in sync. One Namespace at a time, at most one in 200 ms.
  */
 export function createNamespaceLabels(deps: NamespaceLabelsDeps): NamespaceLabels {
   const { clock, random, log, note } = deps
@@ -98,19 +98,19 @@ export function createNamespaceLabels(deps: NamespaceLabelsDeps): NamespaceLabel
     const [name, task] = earliest(waiting)
     if (name === undefined || task === undefined) return
     try {
-      const result = await bringInSync(name, deps)
-      // Unless the watch brought another state meanwhile.
+      const result = await syncLabel(name, deps)
+      // Unless the watch delivered another state in the meantime.
       if (waiting.get(name) === task) waiting.delete(name)
       if (result !== undefined) note(result)
     } catch (error) {
       task.dueMs = clock.monotonic() + backoffMs(task.failures, random)
       task.failures += 1
-      // Someone else changed it, most likely the other replica to the same.
+      // Someone else changed it, most likely another replica making the same change.
       if (isLostRace(error) && task.failures === 1) return
       note('failed')
       log.warn(
-        { namespace: name, reason: messageOf(error), attempt: task.failures },
-        'the label of a Namespace is not what its annotations demand, and cannot be changed',
+        { namespace: name, error: messageOf(error), attempt: task.failures },
+        'sync of namespace label failed',
       )
     }
   }
@@ -118,8 +118,8 @@ export function createNamespaceLabels(deps: NamespaceLabelsDeps): NamespaceLabel
     get outOfSync() {
       return waiting.size
     },
-    seen(name, namespace) {
-      if (namespace === undefined || namespace.isEnding === true || isInSync(namespace)) {
+    observe(name, namespace) {
+      if (namespace === undefined || namespace.isTerminating === true || isInSync(namespace)) {
         waiting.delete(name)
         return
       }
@@ -150,8 +150,8 @@ function isInSync({ annotations, label }: LabelledNamespace): boolean {
   return labelInSync({ metadata: { annotations, labels } }).decision === 'unchanged'
 }
 
-/** Asks for the Namespace as it is, as the cache holds no more of it than decisions need. @throws KubeError */
-async function bringInSync(
+/** Reads the whole Namespace first, because the cache keeps only part of it. @throws KubeError */
+async function syncLabel(
   name: string,
   { kube, log }: NamespaceLabelsDeps,
 ): Promise<LabelResult | undefined> {
@@ -169,17 +169,17 @@ async function bringInSync(
   }
   await kube.patch(path, [isThis, ...patch])
   const result = reason === 'label-added' ? 'label-added' : 'label-removed'
-  log.info({ namespace: name, result }, 'label of a Namespace set right')
+  log.info({ namespace: name, result }, 'namespace label synced')
   warnOfInvalid(namespace, name, log)
   return result
 }
 
-/** Nobody was told so when it was written. */
+/** The author got no message when it was written. */
 function warnOfInvalid(namespace: Namespace, name: string, log: Logger): void {
   const verdict = decideNamespace({ namespace, before: undefined })
   if (verdict.decision !== 'denied') return
   log.warn(
-    { namespace: name, reason: verdict.reason, message: verdict.message },
-    'a Namespace has annotations that would be denied today; they permit nothing',
+    { namespace: name, reason: verdict.reason, error: verdict.message },
+    'namespace has invalid annotations, which permit nothing',
   )
 }

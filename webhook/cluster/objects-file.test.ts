@@ -38,7 +38,7 @@ metadata:
 `
 
 describe('objects', () => {
-  test('of several documents, with our annotations only', async () => {
+  test('of several documents, with annotations of nocreds only', async () => {
     const reader = await readObjects(await file(`---${NAMESPACE}---${ACCOUNT}---\n`))
     expect(reader.ready).toBe(true)
     expect(await reader.namespace('team-a')).toEqual({
@@ -63,7 +63,7 @@ describe('objects', () => {
     expect(await reader.serviceAccount('default', 'app')).toMatchObject({
       annotations: { 'nocreds.dev/role-arn': expect.any(String) },
     })
-    expect(await reader.namespace('default')).toBeUndefined() // it is named, not made
+    expect(await reader.namespace('default')).toBeUndefined() // it is named, not defined
   })
 
   test('of a List, as kubectl get -o yaml prints it', async () => {
@@ -85,7 +85,7 @@ describe('objects', () => {
     expect(reader.counts()).toEqual({ ServiceAccount: 2, Namespace: 1 })
   })
 
-  test('null annotations are none', async () => {
+  test('null annotations count as absent', async () => {
     const reader = await readObjects(
       await file('{apiVersion: v1, kind: Namespace, metadata: {name: a, annotations: null}}'),
     )
@@ -126,7 +126,7 @@ describe('bad input is a UsageError that names the file, the document and what i
     await expect(refused).rejects.toThrow(named)
   })
 
-  test('another kind is told what is allowed', async () => {
+  test('another kind is refused, with what is allowed', async () => {
     const path = await file('{apiVersion: v1, kind: Pod, metadata: {name: a}}')
     await expect(readObjects(path)).rejects.toThrow('Namespaces and ServiceAccounts')
   })
@@ -141,7 +141,7 @@ describe('bad input is a UsageError that names the file, the document and what i
     await expect(readObjects(folder)).rejects.toThrow(/b\.yaml.* Namespace team-a .*twice/)
   })
 
-  test('a path that is not there', async () => {
+  test('a path that does not exist', async () => {
     const refused = readObjects(join(folder, 'missing.yaml'))
     await expect(refused).rejects.toMatchObject({ code: 'ERR_USAGE' })
     await expect(refused).rejects.toThrow(/missing\.yaml cannot be read: ENOENT/)

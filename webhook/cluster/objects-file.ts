@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { parseAllDocuments, type Document } from 'yaml'
 import * as z from 'zod'
 import { codeOf, messageOf, UsageError } from '../../shared/base/errors.ts'
-import { keepOurs } from './our-annotations.ts'
+import { keepOwnAnnotations } from './own-annotations.ts'
 import type { Annotated, ClusterReader } from './types.ts'
 
 const metadata = z.looseObject({
@@ -31,7 +31,7 @@ export async function readObjects(path: string): Promise<ClusterReader> {
   const serviceAccounts = new Map<string, Annotated>()
   const add = (objects: Map<string, Annotated>, key: string, found: Found): void => {
     if (objects.has(key))
-      throw new UsageError(`${found.where}: ${found.kind} ${key} is there twice`)
+      throw new UsageError(`${found.where}: ${found.kind} ${key} is defined twice`)
     objects.set(key, found.annotated)
   }
   for (const file of await filesOf(path)) {
@@ -42,7 +42,7 @@ export async function readObjects(path: string): Promise<ClusterReader> {
   }
   for (const name of namespaces.keys()) {
     if (!serviceAccounts.has(`${name}/default`))
-      serviceAccounts.set(`${name}/default`, keepOurs({}))
+      serviceAccounts.set(`${name}/default`, keepOwnAnnotations({}))
   }
   return {
     serviceAccount: (namespace, name) => serviceAccounts.get(`${namespace}/${name}`),
@@ -111,7 +111,7 @@ function readObject(value: unknown, where: string): Found {
     kind,
     name: meta.name,
     namespace: meta.namespace ?? 'default',
-    annotated: keepOurs(meta.annotations),
+    annotated: keepOwnAnnotations(meta.annotations),
     where,
   }
 }

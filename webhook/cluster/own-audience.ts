@@ -7,10 +7,10 @@ const MAX_TOKEN_BYTES = 65_536
 
 /**
  * The audiences of the webhook's own token, which are the apiserver's, so each pod's default token has
- * them, too. The token is only looked into, not verified: the kubelet put it there.
+ * them, too. The token is only parsed, not verified: the kubelet put it there.
  *
  * @param file path of the token
- * @returns undefined where there is no such file, or it holds no token with audiences
+ * @returns undefined if there is no such file, or it does not hold a token with audiences
  */
 export async function ownAudiences(file: string): Promise<readonly string[] | undefined> {
   const token = await readIfPresent(file, MAX_TOKEN_BYTES).catch(() => undefined)

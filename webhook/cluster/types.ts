@@ -1,33 +1,28 @@
-import { NocredsError } from '../../shared/base/errors.ts'
-
-/** An object of the cluster as far as nocreds reads it: its annotations under our prefix. */
+/** An object of the cluster as far as nocreds reads it: its annotations under the prefix of nocreds. */
 export interface Annotated {
   readonly annotations: Readonly<Record<string, string>>
 }
 
 /**
- * What a look at the cluster gives; undefined: there is no such object. A promise only where the
- * apiserver is asked, and it may reject with a ClusterError.
+ * The result of a lookup; undefined: there is no such object. A promise only if the apiserver is called; it
+ * may reject with a NocredsError, ERR_APISERVER_UNREACHABLE: the same request may succeed later.
  */
-type Looked = Annotated | undefined | Promise<Annotated | undefined>
+type LookupResult = Annotated | undefined | Promise<Annotated | undefined>
 
 /** Where Namespaces and ServiceAccounts come from: the apiserver, or files. */
 export interface ClusterReader {
   /**
-   * As the apiserver says at this moment, so that one that was made, annotated or changed a moment ago is seen;
-   * from the cache where it does not say anything in time, and the cached one asks for something.
+   * Read live from the apiserver, so that changes of a moment ago count; from the cache if it does not answer in
+   * time and the cached one requests something.
    */
-  serviceAccount(namespace: string, name: string): Looked
-  /** The cached one, which may be a moment old; undefined where it asks for nothing. Absent if nothing is cached. */
+  serviceAccount(namespace: string, name: string): LookupResult
+  /** The cached one, which may be slightly stale; undefined if it requests nothing. Absent if the reader has no cache. */
   rememberedAccount?(namespace: string, name: string): Annotated | undefined
-  /** From the cache; a live GET on a miss, where it permits nothing, or where `fresh` is asked for. */
-  namespace(name: string, options?: { readonly fresh?: boolean }): Looked
-  /** The same reader on behalf of a caller, among whom live GETs are shared fairly; absent if it asks nobody. */
+  /** From the cache; a live GET on a miss, if the cached one permits nothing, or if `fresh` is requested. */
+  namespace(name: string, options?: { readonly fresh?: boolean }): LookupResult
+  /** The same reader on behalf of a caller; live GETs are shared fairly among callers. Absent if it makes none. */
   askedBy?(caller: string): ClusterReader
   /** True once both caches are filled. */
   readonly ready: boolean
   counts(): { readonly ServiceAccount: number; readonly Namespace: number }
 }
-
-/** The apiserver is needed for a decision and cannot be asked; the same request may succeed later. */
-export class ClusterError extends NocredsError<'ERR_APISERVER_UNREACHABLE'> {}

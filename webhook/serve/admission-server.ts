@@ -17,13 +17,13 @@ import { MAX_VALUES, memoryOfJson } from './review-cost.ts'
 
 /**
  * An object is at most 1.5 MiB in etcd, and 3 MiB as a request. A review is longer: JSON with escapes (of `<`
- * six characters), managedFields, the former object where it is an update. What is larger is read to its end,
- * up to the second bound, for which six times 3 MiB are enough, so that the denial is read.
+ * six characters), managedFields, the former object of an update. A larger body is read to its end, up to
+ * the second bound (six times 3 MiB are enough), so that the client can read the denial.
  */
 const BODY = { kept: 8 * 1024 * 1024, taken: 20 * 1024 * 1024 } as const
-/** The apiserver waits 5 s (timeoutSeconds of the manifest) where it does not say otherwise. */
+/** The apiserver waits 5 s (timeoutSeconds of the manifest) unless it says otherwise. */
 const DEFAULT_TIMEOUT_MS = 5000
-/** Our own deadline is this part of the caller's, so that the answer still arrives. */
+/** The webhook's deadline as a part of the caller's, so that the response still arrives. */
 const DEADLINE_PART = 0.8
 
 const RESOURCES: Readonly<Record<string, Resource>> = {
@@ -31,7 +31,7 @@ const RESOURCES: Readonly<Record<string, Resource>> = {
   [WEBHOOK.paths.namespaces]: 'namespaces',
 }
 
-/** A request that is refused before any review is read; the answer is JSON with code and message. */
+/** A request that is refused before any review is read; the response is JSON with code and message. */
 class RequestError extends NocredsError<'ERR_NO_SUCH_PATH' | 'ERR_METHOD' | 'ERR_CONTENT_TYPE'> {
   readonly status: number
 
@@ -41,14 +41,14 @@ class RequestError extends NocredsError<'ERR_NO_SUCH_PATH' | 'ERR_METHOD' | 'ERR
   }
 }
 
-/** HTTP status for each way in which a body is not read. */
+/** HTTP status for each reason why a body is not read. */
 const STATUS_OF_BODY = {
   ERR_BODY_TOO_LARGE: 413,
   ERR_BODY_ABORTED: 400,
   ERR_BODY_OVER_BUDGET: 503,
 } as const satisfies Readonly<Record<BodyError['code'], number>>
 
-/** What the server proves itself with, and, where `ca` is set, what callers must prove themselves with. */
+/** The server's certificate and key; if `ca` is set, clients must have a certificate of one of these CAs. */
 export type ServerTls = Pick<SecureContextOptions, 'cert' | 'key' | 'ca'>
 
 /** TLS 1.2 or 1.3. */
@@ -56,13 +56,13 @@ export const OLDEST_TLS = { minVersion: 'TLSv1.2' } as const
 
 /** An apiserver keeps 25 connections, and opens one more for each review that comes while those are busy. */
 const CONNECTIONS: ConnectionLimits = {
-  unfinished: { max: 128, maxPerAddress: 64 }, // each of them makes a turn of the event loop longer
+  unfinished: { max: 128, maxPerAddress: 64 }, // each of them makes an iteration of the event loop longer
   proven: { max: 320, maxPerAddress: 256 },
   // A quarter of a core at most.
   handshakes: { perSecond: 300, burst: 48, waiting: { max: 768, maxPerAddress: 640 } },
   deadlines: { handshakeMs: 5000, firstRequestMs: 10_000, answerMs: 20_000 },
 }
-/** Bytes. One address may use up the largest body together with what it is parsed into. */
+/** Bytes. One address can use enough for the largest body and what it is parsed into. */
 const BODIES = { max: 50 * 1024 * 1024, maxPerAddress: 46 * 1024 * 1024 } as const
 const MAX_HEADER_BYTES = 8192
 
@@ -79,12 +79,12 @@ export function createAdmissionServer(
   const options = {
     ...tls,
     ...OLDEST_TLS,
-    requestCert: tls.ca !== undefined, // a caller without a good one is refused in the handshake
+    requestCert: tls.ca !== undefined, // a client without a valid one is refused in the handshake
     rejectUnauthorized: true,
     handshakeTimeout: CONNECTIONS.deadlines.handshakeMs,
     maxHeaderSize: MAX_HEADER_BYTES,
     pauseOnConnect: true,
-    connectionsCheckingInterval: 1000, // how closely the limits below are kept
+    connectionsCheckingInterval: 1000, // how precisely the limits below are enforced
   }
   const server = createServer(
     options,
@@ -103,8 +103,8 @@ export function createAdmissionListener(deps: AnswerDeps, bodies: Bodies): Reque
   return (request, response) => {
     answer(request, context).then(
       (text) => {
-        // After all that has arrived is decided: a write wakes its reader, which takes the core where
-        // it can, so reviews that come together are answered sooner by writing at the end.
+        // Only after all reviews that have arrived are decided: a write wakes its reader, which competes for the
+        // core, so reviews that arrive together are answered sooner if they are written at the end.
         setImmediate(send, response, 200, text)
       },
       (error: unknown) => {
@@ -117,7 +117,7 @@ export function createAdmissionListener(deps: AnswerDeps, bodies: Bodies): Reque
 interface Context {
   readonly depsFor: (caller: string) => AnswerDeps
   readonly bodies: Bodies
-  /** Those with a large body wait here, one by one. */
+  /** Reviews with a large body are handled one at a time. */
   readonly large: ReturnType<typeof createTickQueue>
 }
 
@@ -139,37 +139,37 @@ async function answer(request: IncomingMessage, context: Context): Promise<strin
     return await answerBody(await context.bodies.read(request, BODY), { resource, query }, context)
   } catch (error) {
     if (!(error instanceof BodyError) || error.code !== 'ERR_BODY_TOO_LARGE') throw error
-    const denial = answerTooLarge({ begin: error.head, resource, why: error.message }, deps)
+    const denial = answerTooLarge({ start: error.head, resource, why: error.message }, deps)
     if (denial === undefined) throw error
     return denial
   }
 }
 
-interface AskedOf {
+interface ReviewTarget {
   readonly resource: Resource
   readonly query: string | undefined
 }
 
 async function answerBody(
   body: Body,
-  { resource, query }: AskedOf,
+  { resource, query }: ReviewTarget,
   context: Context,
 ): Promise<string> {
   try {
     const isLarge = body.size > BLOCK_BYTES
-    if (isLarge) await itsTurn(body.address, context)
+    if (isLarge) await waitForLarge(body.address, context)
     const bytes = body.take()
     if (isLarge) charge(body, bytes)
-    // A small one is answered at once, or waits for the apiserver, with all that it was parsed into.
+    // A small one is answered at once; if it waits for the apiserver, what it was parsed into stays in memory.
     const beforeWaiting = isLarge ? undefined : charge.bind(undefined, body, bytes)
-    const asked = { body: bytes, resource, deadlineMs: deadlineMs(query), beforeWaiting }
-    return await answerReview(asked, context.depsFor(body.address))
+    const review = { body: bytes, resource, deadlineMs: deadlineMs(query), beforeWaiting }
+    return await answerReview(review, context.depsFor(body.address))
   } finally {
     body.release()
   }
 }
 
-/** Reviews that follow each other are mostly of one apiserver. */
+/** Consecutive reviews mostly come from the same apiserver. */
 function dependenciesByCaller(deps: AnswerDeps): (caller: string) => AnswerDeps {
   let last = { caller: '', deps }
   return (caller) => {
@@ -181,11 +181,11 @@ function dependenciesByCaller(deps: AnswerDeps): (caller: string) => AnswerDeps 
   }
 }
 
-/** With what the review takes once it is parsed. @throws BodyError */
+/** Charges for the memory of the parsed review. @throws BodyError */
 function charge(body: Body, bytes: Buffer): void {
   const memory = memoryOfJson(bytes)
   if (memory === undefined) {
-    const why = `it holds more than ${MAX_VALUES} values, which is the most allowed`
+    const why = `it holds more than ${MAX_VALUES} values, the maximum`
     throw new BodyError('ERR_BODY_TOO_LARGE', why, bytes.toString('utf8', 0, 1024))
   }
   body.charge(memory)
@@ -198,8 +198,8 @@ function deadlineMs(query: string | undefined): number {
   return timeoutMs * DEADLINE_PART
 }
 
-/** Smaller reviews that are complete come before larger ones, which take up to 50 ms each. */
-function itsTurn(address: string, { large }: Context): Promise<void> {
+/** Complete smaller reviews go before larger ones, which take up to 50 ms each. */
+function waitForLarge(address: string, { large }: Context): Promise<void> {
   return new Promise((resolve) => {
     large.add({ address, begin: resolve })
   })
@@ -208,10 +208,10 @@ function itsTurn(address: string, { large }: Context): Promise<void> {
 function refuse(response: ServerResponse, error: unknown, deps: AnswerDeps): void {
   const code = codeOf(error) ?? 'ERR_INTERNAL'
   const status = statusOf(error)
-  if (status === 500) deps.log.error({ error: messageOf(error) }, 'fault while answering')
-  const message = status === 500 ? 'fault inside the webhook, see its log' : messageOf(error)
+  if (status === 500) deps.log.error({ error: messageOf(error) }, 'answering failed')
+  const message = status === 500 ? 'internal error of the webhook, see its log' : messageOf(error)
   if (status === 405) response.setHeader('allow', 'POST')
-  // The rest of a refused body is not taken, so the connection cannot be used again.
+  // The rest of a refused body is not read, so the connection cannot be reused.
   if (status === 413 || status === 503) response.setHeader('connection', 'close')
   send(response, status, JSON.stringify({ code, message }))
 }

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { NocredsError } from '../../shared/base/errors.ts'
 import { createBodies, type Bodies } from '../../shared/server/budget/bodies.ts'
 import {
   CLUSTER,
@@ -8,7 +9,7 @@ import {
   recordedDeps,
   type Recorded,
 } from '../../test/fakes/webhook-answers.ts'
-import { ClusterError, type ClusterReader } from '../cluster/types.ts'
+import type { ClusterReader } from '../cluster/types.ts'
 import { createAdmissionListener } from './admission-server.ts'
 
 let server: Server | undefined
@@ -83,7 +84,7 @@ describe('a good review', () => {
       }),
     ])
     expect(await recorded.deps.metrics.registry.metrics()).toContain(
-      'nocreds_admission_requests_total{resource="pods",decision="mutated",reason="injected"} 1',
+      'nocreds_admission_requests_total{resource="pods",result="mutated",reason="injected"} 1',
     )
   })
 
@@ -183,7 +184,7 @@ describe('bad input', () => {
       status: { code: 413, reason: 'RequestEntityTooLarge' },
     })
     expect(answer.response?.status?.message).toMatch(
-      new RegExp(`^nocreds: the ${what} is too large: .* most allowed; .*\\(review-too-large\\)$`),
+      new RegExp(`^nocreds: the ${what} is too large: .* the maximum; .*\\(review-too-large\\)$`),
     )
     expect(recorded.lines).toContainEqual(
       expect.objectContaining({ decision: 'denied', reason: 'review-too-large', uid: 'u-1' }),
@@ -280,7 +281,7 @@ describe('a review that is made to cost much', () => {
     expect([status, answer.code]).toEqual([413, 'ERR_BODY_TOO_LARGE'])
   })
 
-  test('more reviews that wait for the apiserver than there is memory for', async () => {
+  test('more reviews waiting for the apiserver than fit into memory', async () => {
     const recorded = recordedDeps({ ...CLUSTER, namespace: () => new Promise(() => undefined) })
     const budget = { max: 200_000, maxPerAddress: 200_000 }
     const { clock } = recorded.deps
@@ -299,14 +300,14 @@ describe('a review that is made to cost much', () => {
   })
 })
 
-describe('faults', () => {
+describe('errors', () => {
   const failing = (error: Error): ClusterReader => ({
     ...CLUSTER,
     serviceAccount: () => Promise.reject(error),
   })
 
   test('an unreachable apiserver is a denial that controllers retry', async () => {
-    const error = new ClusterError('ERR_APISERVER_UNREACHABLE', 'the apiserver cannot be asked')
+    const error = new NocredsError('ERR_APISERVER_UNREACHABLE', 'the apiserver cannot be asked')
     const [, answer] = await post(
       `${await serve(recordedDeps(failing(error)))}/mutate/pods`,
       podReview(),
@@ -317,7 +318,7 @@ describe('faults', () => {
     })
   })
 
-  test('a fault inside one review denies that one, and shows nothing of it', async () => {
+  test('an internal error denies that one review, and its text is not shown', async () => {
     const recorded = recordedDeps(failing(new TypeError('x is not a function')))
     const [, answer] = await post(`${await serve(recorded)}/mutate/pods`, podReview())
     expect(answer.response).toMatchObject({ allowed: false, status: { code: 500 } })
@@ -325,7 +326,7 @@ describe('faults', () => {
     expect(recorded.lines).toContainEqual(expect.objectContaining({ error: 'x is not a function' }))
   })
 
-  test('a decision that does not come is denied before the apiserver gives up', async () => {
+  test('a late decision is denied before the apiserver times out', async () => {
     const stuck: ClusterReader = { ...CLUSTER, namespace: () => new Promise(() => undefined) }
     const [, answer] = await post(
       `${await serve(recordedDeps(stuck))}/mutate/pods?timeout=1s`,
@@ -335,7 +336,7 @@ describe('faults', () => {
     expect(answer.response?.status?.message).toContain('(deadline-exceeded)')
   })
 
-  test('a denial for want of permission is checked against the apiserver first', async () => {
+  test('a denial for lack of permission is checked against the apiserver first', async () => {
     const asked: boolean[] = []
     const lagging: ClusterReader = {
       ...CLUSTER,
@@ -375,7 +376,7 @@ describe('faults', () => {
     expect(answer.response?.allowed).toBe(true)
   })
 
-  test('so is one for want of a name of a certificate', async () => {
+  test('so is one for a name of a certificate', async () => {
     const names = 'nocreds.dev/permitted-dns-names'
     const lagging: ClusterReader = {
       ...CLUSTER,

@@ -20,25 +20,25 @@ export interface AnswerDeps {
 
 export type Resource = 'pods' | 'namespaces'
 
-/** A review as it came. */
-export interface Asked {
+/** A review as received. */
+export interface ReceivedReview {
   readonly body: Buffer
   readonly resource: Resource
   readonly deadlineMs: number
-  /** Called where the decision waits for the apiserver; what it throws is thrown instead of an answer. */
+  /** Called if the decision waits for the apiserver; what it throws is thrown instead of a response. */
   readonly beforeWaiting?: (() => void) | undefined
 }
 
 /**
  * Answers one AdmissionReview: read, decide, count, log, write.
  *
- * A fault while deciding denies this review and no other; a decision that is not there at the
- * deadline is a denial that controllers retry, given before the apiserver gives up on us.
+ * An error while deciding denies this review and no other; a decision that is late is a denial that
+ * controllers retry, sent before the apiserver times out.
  *
- * @throws ReviewError where the body is no review; what `beforeWaiting` throws
+ * @throws NocredsError if the body is not a review; what `beforeWaiting` throws
  */
 export async function answerReview(
-  { body, resource, deadlineMs, beforeWaiting }: Asked,
+  { body, resource, deadlineMs, beforeWaiting }: ReceivedReview,
   deps: AnswerDeps,
 ): Promise<string> {
   const startedAt = deps.clock.monotonic()
@@ -52,24 +52,24 @@ export async function answerReview(
 }
 
 /**
- * The denial of a review that is too large to be read; undefined where its begin does not say which review it
- * is. The apiserver shows nobody what an HTTP error says, but hands the message of a denial on.
+ * The denial of a review that is too large to be read; undefined if its start does not have the uid. The
+ * apiserver drops the text of an HTTP error, but passes the message of a denial on.
  *
- * @param begin of its body
- * @param why which bound it is over
+ * @param start of its body
+ * @param why which limit it exceeds
  */
 export function answerTooLarge(
-  { begin, resource, why }: { readonly begin: string; readonly resource: Resource; why: string },
+  { start, resource, why }: { readonly start: string; readonly resource: Resource; why: string },
   deps: AnswerDeps,
 ): string | undefined {
-  const uid = uidOf(begin)
+  const uid = uidOf(start)
   if (uid === undefined) return undefined
   const what = resource === 'pods' ? 'pod' : 'Namespace'
-  const message = `the ${what} is too large: as the apiserver sends it, with its managedFields, ${why}; take something out of it, such as long scripts, which a ConfigMap can hold`
+  const message = `the ${what} is too large: as the apiserver sends it, with its managedFields, ${why}; make it smaller, for example by moving long scripts to a ConfigMap`
   const verdict = denied('review-too-large', message)
   const { decision, reason } = verdict
-  deps.metrics.countDecision({ resource, decision, reason })
-  deps.log.info({ resource, decision, reason, uid, message }, 'decided')
+  deps.metrics.countRequest({ resource, result: decision, reason })
+  deps.log.info({ resource, decision, reason, uid, error: message }, 'decided')
   return writeReview(uid, verdict)
 }
 
@@ -86,7 +86,7 @@ function decideInTime(
   try {
     if (resource === 'namespaces') return reviewNamespace(request)
     const decided = reviewPod(request, deps.cluster, deps.settings)
-    // Only what waits can be late: a decision from the cache needs no timer.
+    // Only a decision that waits can be late: one from the cache needs no timer.
     if (!(decided instanceof Promise)) return decided
     const { expired, cancel } = deadline(deps.clock, deadlineMs)
     return Promise.race([decided, expired]).catch(failed).finally(cancel)
@@ -94,8 +94,6 @@ function decideInTime(
     return failed(error)
   }
 }
-
-class DeadlineError extends NocredsError<'ERR_DEADLINE'> {}
 
 interface Deadline {
   /** Rejects at the deadline. */
@@ -107,27 +105,27 @@ function deadline(clock: Clock, deadlineMs: number): Deadline {
   let cancel: Cancel = () => undefined
   const expired = new Promise<never>((_resolve, reject) => {
     cancel = clock.after(deadlineMs, () => {
-      reject(new DeadlineError('ERR_DEADLINE', `no decision within ${deadlineMs} ms`))
+      reject(new NocredsError('ERR_DEADLINE', `no decision within ${deadlineMs} ms`))
     })
   })
   return { expired, cancel }
 }
 
 function verdictOf(error: unknown, log: Logger): Verdict {
-  if (error instanceof DeadlineError) {
+  if (codeOf(error) === 'ERR_DEADLINE') {
     return deniedForNow('deadline-exceeded', 'the apiserver did not answer in time; try again')
   }
   if (codeOf(error) === 'ERR_BUSY') {
     return deniedForNow(
       'apiserver-unreachable',
-      'too many reviews wait for the apiserver; try again',
+      'too many reviews are waiting for the apiserver; try again',
     )
   }
   if (codeOf(error) === 'ERR_APISERVER_UNREACHABLE') {
     return deniedForNow('apiserver-unreachable', `${messageOf(error)}; try again`)
   }
-  log.error({ error: messageOf(error), code: codeOf(error) }, 'fault while deciding')
-  return deniedForNow('internal-error', 'fault inside the webhook, see its log')
+  log.error({ error: messageOf(error), code: codeOf(error) }, 'decision failed')
+  return deniedForNow('internal-error', 'internal error of the webhook, see its log')
 }
 
 function record(
@@ -137,7 +135,7 @@ function record(
   { durationMs, deps }: { durationMs: number; deps: AnswerDeps },
 ): void {
   const { decision, reason, role } = verdict
-  deps.metrics.countDecision({ resource, decision, reason })
+  deps.metrics.countRequest({ resource, result: decision, reason })
   deps.metrics.observeDuration(resource, durationMs / 1000)
   deps.log.info(
     {
@@ -150,13 +148,13 @@ function record(
       reason,
       uid: shown(request.uid),
       dryRun: request.dryRun === true ? true : undefined,
-      message: verdict.decision === 'denied' ? shown(verdict.message) : undefined,
+      error: verdict.decision === 'denied' ? shown(verdict.message) : undefined,
     },
     'decided',
   )
 }
 
-/** Longer than any name, and than any message about one; a stranger's review may hold a name of 3 MiB. */
+/** Longer than any valid name, and any message about one; a hostile review may hold a name of 3 MiB. */
 const MAX_SHOWN = 2000
 
 function shown(text: string | undefined): string | undefined {

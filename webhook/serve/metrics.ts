@@ -3,10 +3,10 @@ import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
 /** Seconds: from a cached decision to the deadline. */
 const DURATION_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 4]
 
-/** What /metrics shows; gauges are read at the moment of a scrape. */
+/** What /metrics shows; gauges are read at each scrape. */
 export interface MetricSources {
   cacheObjects(): Readonly<Record<string, number>>
-  /** Namespaces whose label is not what their annotations demand. */
+  /** Namespaces whose label is not what their annotations require. */
   namespacesOutOfSync?(): number
   /** Milliseconds since the epoch. */
   certificateExpiresAtMs(): number | undefined
@@ -16,11 +16,11 @@ export interface MetricSources {
 
 export interface Metrics {
   readonly registry: Registry
-  countDecision(labels: { resource: string; decision: string; reason: string }): void
+  countRequest(labels: { resource: string; result: string; reason: string }): void
   observeDuration(resource: string, seconds: number): void
   /** A Namespace whose label was out of sync. */
   countLabel(result: string): void
-  /** A ServiceAccount that was taken from memory, as the apiserver did not say anything in time. */
+  /** A ServiceAccount taken from the cache because the apiserver did not answer in time. */
   countFromMemory(): void
 }
 
@@ -29,8 +29,8 @@ export function createMetrics(sources: MetricSources): Metrics {
   const registers = [registry]
   const requests = new Counter({
     name: 'nocreds_admission_requests_total',
-    help: 'Admission reviews by resource, decision and reason',
-    labelNames: ['resource', 'decision', 'reason'],
+    help: 'Admission reviews by resource, result and reason',
+    labelNames: ['resource', 'result', 'reason'],
     registers,
   })
   const duration = new Histogram({
@@ -51,26 +51,26 @@ export function createMetrics(sources: MetricSources): Metrics {
   })
   const labels = new Counter({
     name: 'nocreds_namespace_labels_total',
-    help: 'Namespaces whose label was not what their annotations demand, by what became of them',
+    help: 'Namespaces whose label was not what their annotations require, by what was done',
     labelNames: ['result'],
     registers,
   })
   const fromMemory = new Counter({
     name: 'nocreds_service_accounts_from_memory_total',
-    help: 'ServiceAccounts that were taken from memory, as the apiserver did not say anything in time',
+    help: 'ServiceAccounts taken from the cache because the apiserver did not answer in time',
     registers,
   })
   new Gauge({
     name: 'nocreds_namespaces_out_of_sync',
-    help: 'Namespaces whose label is not what their annotations demand',
+    help: 'Namespaces whose label is not what their annotations require',
     registers,
     collect() {
       this.set(sources.namespacesOutOfSync?.() ?? 0)
     },
   })
   new Gauge({
-    name: 'nocreds_certificate_expiry_timestamp_seconds',
-    help: 'When the serving certificate expires',
+    name: 'nocreds_webhook_certificate_expiry_timestamp_seconds',
+    help: 'When the serving certificate of the webhook expires',
     registers,
     collect() {
       const expiresAtMs = sources.certificateExpiresAtMs()
@@ -84,7 +84,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   }).set(sources.isClusterAudienceGuarded === true ? 1 : 0)
   return {
     registry,
-    countDecision(labels) {
+    countRequest(labels) {
       requests.inc(labels)
     },
     observeDuration(resource, seconds) {

@@ -11,9 +11,9 @@ const BRACKET = 0x5b
 const BRACE = 0x7b
 
 /**
- * Bytes of memory that a JSON text takes once it is parsed, at most; undefined where it holds too many
- * values. A text of a few MiB may become a hundred, as in `[{},{},…`. Counted without regard to strings,
- * so never too low.
+ * Maximum bytes of memory of a JSON text once it is parsed; undefined if it holds too many values. A text
+ * of a few MiB may become a hundred, as in `[{},{},…`. Characters in strings are counted, too, so the
+ * result is never too low.
  */
 export function memoryOfJson(text: Buffer): number | undefined {
   let values = 0

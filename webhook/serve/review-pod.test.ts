@@ -42,7 +42,7 @@ async function injected(role: string): Promise<unknown> {
   return pod
 }
 
-describe('what holds now is asked of the apiserver', () => {
+describe('the apiserver is called for the current state', () => {
   test('for a pod that comes for the first time, whatever is remembered', async () => {
     const { cluster, asked } = lagging(FORMER)
     expect(await review(REQUEST.object, cluster)).toMatchObject({ reason: 'injected', role: NOW })

@@ -1,4 +1,4 @@
-import { ofOurNames } from '../admit/checks/reserved-names.ts'
+import { reservedNameIn } from '../admit/checks/reserved-names.ts'
 import {
   decideByPodAlone,
   decidePod,
@@ -11,7 +11,7 @@ import { denied, unchanged, type Reason, type Verdict } from '../admit/verdict.t
 import type { Annotated, ClusterReader } from '../cluster/types.ts'
 import { firstProblem, type AdmissionRequest } from './review.ts'
 
-/** A verdict, and whom it is about: one line of the decision log. */
+/** A verdict and its subject: one line of the decision log. */
 export interface Decided {
   readonly verdict: Verdict
   readonly subject: {
@@ -24,10 +24,10 @@ export interface Decided {
 
 /**
  * From the review of a Pod to its verdict: reads what the decision depends on, and decides. A promise
- * only where the apiserver must be asked; it rejects with a ClusterError where that is not possible.
+ * only if the apiserver must be called; it rejects with a NocredsError if that is not possible.
  *
- * The cache may lag behind what was applied a moment ago, so the ServiceAccount is asked for, and a denial for
- * want of permission is checked once more against the apiserver before it is given.
+ * The cache may lag behind what was applied a moment ago, so the ServiceAccount is read live, and a denial for
+ * lack of permission is checked once more against the apiserver before it is returned.
  */
 export function reviewPod(
   request: AdmissionRequest,
@@ -50,11 +50,12 @@ export function reviewPod(
   const pod = parsed.data
   const subject = { namespace, name: nameOf(pod), serviceAccount: serviceAccountOf(pod) }
   const verdict = decideByPodAlone(pod) ?? decideWithCluster(pod, namespace, { cluster, settings })
-  if (verdict instanceof Promise) return verdict.then((given) => ({ verdict: given, subject }))
+  if (verdict instanceof Promise)
+    return verdict.then((resolved) => ({ verdict: resolved, subject }))
   return { verdict, subject }
 }
 
-const FOR_WANT_OF_PERMISSION: readonly Reason[] = [
+const FOR_LACK_OF_PERMISSION: readonly Reason[] = [
   'role-not-permitted',
   'delivery-not-permitted',
   'session-name-not-permitted',
@@ -80,14 +81,14 @@ function decideWithCluster(
   const decide = (account?: Annotated, permits?: Annotated): Verdict | Promise<Verdict> => {
     const facts = factsOf(account, permits)
     const verdict = decidePod(facts, settings)
-    return FOR_WANT_OF_PERMISSION.includes(verdict.reason)
-      ? decideAfresh(facts, { cluster, settings })
+    return FOR_LACK_OF_PERMISSION.includes(verdict.reason)
+      ? decideWithFreshNamespace(facts, { cluster, settings })
       : verdict
   }
   const permits = cluster.namespace(namespace)
-  if (!(permits instanceof Promise) && ofOurNames(pod) !== undefined) {
-    // Most pods are reviewed twice. The second time nothing is to be done if what we remember says what was
-    // injected; else, as the first time, the apiserver is asked what holds now.
+  if (!(permits instanceof Promise) && reservedNameIn(pod) !== undefined) {
+    // Most pods are reviewed twice. The second time there is nothing to do if the cached ServiceAccount explains what was
+    // injected; otherwise, as the first time, the apiserver is called.
     const remembered = cluster.rememberedAccount?.(namespace, serviceAccountOf(pod))
     const verdict = remembered && decidePod(factsOf(remembered, permits), settings)
     if (verdict?.reason === 'already-injected') return verdict
@@ -99,7 +100,10 @@ function decideWithCluster(
   return decide(account, permits)
 }
 
-async function decideAfresh(facts: PodFacts, { cluster, settings }: Lookup): Promise<Verdict> {
+async function decideWithFreshNamespace(
+  facts: PodFacts,
+  { cluster, settings }: Lookup,
+): Promise<Verdict> {
   const fresh = await cluster.namespace(facts.namespace, { fresh: true })
   return decidePod({ ...facts, namespaceAnnotations: fresh?.annotations }, settings)
 }

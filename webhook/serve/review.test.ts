@@ -16,7 +16,7 @@ async function answerTo(review: object, resource: Resource = 'pods'): Promise<An
   return { allowed: response.allowed, patch: JSON.parse(patch || '[]') as Operation[] }
 }
 
-describe('a review means the same where a key that may be missing is absent, and where it is null', () => {
+describe('a review means the same whether an optional key is absent or null', () => {
   const full = {
     metadata: { name: 'app', generateName: null, annotations: { 'example.com/a': 'b' } },
     spec: {
@@ -81,7 +81,7 @@ describe('a review means the same where a key that may be missing is absent, and
       patch: patch.map((one) => JSON.stringify({ ...one, op: 'add' })).sort(),
     }))
     expect(isNull).toEqual(absent)
-    expect(absent?.allowed).toBe(!path.endsWith('serviceAccountName')) // else it is `default`, which is not there
+    expect(absent?.allowed).toBe(!path.endsWith('serviceAccountName')) // otherwise it is `default`, which does not exist
   })
 
   test.each(['object', 'oldObject'])('request.%s of another operation', async (key) => {

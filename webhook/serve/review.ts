@@ -4,9 +4,6 @@ import type { Operation } from '../../shared/server/kube/kube-client.ts'
 import { checkInPlace } from '../admit/check-in-place.ts'
 import type { Verdict } from '../admit/verdict.ts'
 
-/** A body that is no AdmissionReview: answered with HTTP 400, because there is no uid to answer to. */
-class ReviewError extends NocredsError<'ERR_NOT_JSON' | 'ERR_NOT_AN_ADMISSION_REVIEW'> {}
-
 const requestSchema = z.looseObject({
   uid: z.string().min(1),
   kind: z.looseObject({ kind: z.string() }),
@@ -34,14 +31,14 @@ export type AdmissionRequest = Readonly<z.infer<typeof requestSchema>>
  * Source: Kubernetes, "Dynamic Admission Control", Request.
  *
  * @param kind the kind of object that this path takes
- * @throws ReviewError
+ * @throws NocredsError for a body that is not an AdmissionReview: answered with HTTP 400, because there is no uid to answer to
  */
 export function readReview(body: Buffer, kind: 'Pod' | 'Namespace'): AdmissionRequest {
   let json: unknown
   try {
     json = JSON.parse(body.toString('utf8'))
   } catch {
-    throw new ReviewError('ERR_NOT_JSON', 'the body is not JSON; allowed: an AdmissionReview v1')
+    throw new NocredsError('ERR_NOT_JSON', 'the body is not JSON; allowed: an AdmissionReview v1')
   }
   const parsed = checkReview(json)
   if (!parsed.success) {
@@ -57,29 +54,29 @@ export function readReview(body: Buffer, kind: 'Pod' | 'Namespace'): AdmissionRe
   return request
 }
 
-/** Where the apiserver writes it: first of the request, which stands behind kind and apiVersion. */
-const UID_AT_BEGIN = /^\{(?:"(?:kind|apiVersion)":"[^"]*",)*"request":\{"uid":"([\w-]{1,128})"/
+/** Where the apiserver writes it: first in the request, which follows kind and apiVersion. */
+const UID_AT_START = /^\{(?:"(?:kind|apiVersion)":"[^"]*",)*"request":\{"uid":"([\w-]{1,128})"/
 
 /**
- * The uid of a review of which no more than the begin is known; undefined where it is not found.
+ * The uid of a review of which only the start is known; undefined if absent.
  *
- * @param begin its first 200 characters, or more
+ * @param start its first 200 characters, or more
  */
-export function uidOf(begin: string): string | undefined {
-  return UID_AT_BEGIN.exec(begin)?.[1]
+export function uidOf(start: string): string | undefined {
+  return UID_AT_START.exec(start)?.[1]
 }
 
-/** The first thing that is wrong with the object of a review, for the person who sent it. */
+/** The first thing wrong with the object of a review, in words for its author. */
 export function firstProblem(error: z.ZodError): string {
   const [issue] = error.issues
   return `object.${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`
 }
 
-function notAReview(message: string): ReviewError {
-  return new ReviewError('ERR_NOT_AN_ADMISSION_REVIEW', message)
+function notAReview(message: string): NocredsError {
+  return new NocredsError('ERR_NOT_AN_ADMISSION_REVIEW', message)
 }
 
-/** Names that Kubernetes clients know for a status; controllers retry the 5xx ones. */
+/** The names that Kubernetes clients know for each status; controllers retry 5xx. */
 const STATUS_REASON: Readonly<Record<number, string>> = {
   403: 'Forbidden',
   413: 'RequestEntityTooLarge',
@@ -87,7 +84,7 @@ const STATUS_REASON: Readonly<Record<number, string>> = {
   503: 'ServiceUnavailable',
 }
 
-/** Characters; a message may quote what is as long as the review itself. */
+/** Characters; a message may quote a value as long as the review itself. */
 const MAX_MESSAGE = 10_000
 
 /**
@@ -120,7 +117,7 @@ export function writeReview(uid: string, verdict: Verdict): string {
   return hasPatch ? withPatch(text, verdict.patch) : text
 }
 
-/** Base64 needs no escaping, so the patch, most of the answer, is put in rather than looked through. */
+/** Base64 needs no escaping, so the patch, most of the answer, is inserted rather than scanned. */
 function withPatch(text: string, patch: readonly Operation[]): string {
   const base64 = Buffer.from(JSON.stringify(patch)).toString('base64')
   return `${text.slice(0, -2)},"patchType":"JSONPatch","patch":"${base64}"}}`

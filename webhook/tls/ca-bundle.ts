@@ -1,23 +1,21 @@
 import { NocredsError } from '../../shared/base/errors.ts'
 import type { KubeClient, Operation } from '../../shared/server/kube/kube-client.ts'
 
-class WebhookConfigurationError extends NocredsError<'ERR_WEBHOOK_CONFIGURATION_MISSING'> {}
-
 /**
- * Brings the caBundle of every webhook of the configuration in step, and writes only where it is not,
- * so that replicas do not take turns. A change by someone else in between makes the patch fail by its
- * test of the resourceVersion; the next check tries again.
+ * Syncs the caBundle of every webhook of the configuration. Writes only if one differs, so that replicas
+ * do not overwrite each other in turn. If someone else changed the object in between, the patch fails at
+ * its test of the resourceVersion, and the next check tries again.
  *
- * @throws WebhookConfigurationError where it does not exist; KubeError
+ * @throws NocredsError ERR_WEBHOOK_CONFIGURATION_MISSING; KubeError
  */
-export async function bringCaBundleInStep(
+export async function syncCaBundle(
   kube: KubeClient,
   path: string,
   bundlePem: string,
-): Promise<'in-step' | 'written'> {
+): Promise<'up-to-date' | 'written'> {
   const configuration = await kube.get(path)
   if (configuration === undefined) {
-    throw new WebhookConfigurationError(
+    throw new NocredsError(
       'ERR_WEBHOOK_CONFIGURATION_MISSING',
       `${path} does not exist; apply the manifests again`,
     )
@@ -29,7 +27,7 @@ export async function bringCaBundleInStep(
       ? []
       : [{ op: 'add', path: `/webhooks/${index}/clientConfig/caBundle`, value: wanted }],
   )
-  if (changes.length === 0) return 'in-step'
+  if (changes.length === 0) return 'up-to-date'
   const { resourceVersion } = configuration.metadata
   await kube.patch(path, [
     { op: 'test', path: '/metadata/resourceVersion', value: resourceVersion },

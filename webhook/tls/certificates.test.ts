@@ -36,7 +36,7 @@ describe('the CA', () => {
     expect(certificate.raw.includes(Buffer.from('03020106', 'hex'))).toBe(true)
   })
 
-  test('holds from a minute back to the end of its life', () => {
+  test('is valid from a minute ago to the end of its lifetime', () => {
     expect(read(ca).validFromDate.getTime()).toBe(NOW - 60_000)
     expect(read(ca).validToDate.getTime()).toBe(NOW + 365 * DAY * 1000)
   })
@@ -113,7 +113,7 @@ describe('the serving certificate', () => {
     expect(read(local).checkIP('127.0.0.1')).toBe('127.0.0.1')
   })
 
-  test('holds past 2050, where X.509 writes dates in another form', async () => {
+  test('is valid past 2050, where X.509 has another date format', async () => {
     const nowMs = Date.UTC(2049, 11, 31)
     const far = await createCa({ nowMs, lifetimeSeconds: 10 * DAY })
     expect(read(far).validToDate.getTime()).toBe(nowMs + 10 * DAY * 1000)

@@ -4,8 +4,8 @@ import forge from 'node-forge'
 import { BACKDATED_MS } from '../../shared/x509/lifetime.ts'
 
 /**
- * The one file that uses node-forge, and only to put certificates together: keys, signatures, reading
- * and verifying are node:crypto's.
+ * The one file that uses node-forge: to build certificates and to parse the CA that issues them. Keys,
+ * signatures and verification are done by node:crypto.
  */
 
 /** A certificate and its key, in PEM. */
@@ -23,9 +23,9 @@ export interface LeafRequest extends CaRequest {
   readonly ca: Issued
   /** The first one is the common name, too. */
   readonly dnsNames: readonly string[]
-  /** For loopback servers; none in a cluster. */
+  /** For loopback servers; not used in a cluster. */
   readonly ipAddresses?: readonly string[]
-  /** What it is good for; default: a TLS server. */
+  /** Its extended key usage; default: a TLS server. */
   readonly usage?: 'serverAuth' | 'clientAuth'
 }
 
@@ -52,7 +52,7 @@ export async function createCa({ nowMs, lifetimeSeconds }: CaRequest): Promise<I
 
 /**
  * A certificate for one side of TLS, signed by the CA and never outliving it. Its key is P-256: a
- * handshake costs a server a small part of what it does with RSA, and anybody may ask for one.
+ * handshake costs a server a fraction of that with RSA, and any client can start one.
  */
 export async function issueLeaf(request: LeafRequest): Promise<Issued> {
   const { ca, dnsNames, ipAddresses = [], usage = 'serverAuth', nowMs, lifetimeSeconds } = request
@@ -60,7 +60,7 @@ export async function issueLeaf(request: LeafRequest): Promise<Issued> {
   const keyPem = await newLeafKey()
   const spki = createPublicKey(keyPem).export({ type: 'spki', format: 'der' })
   const certificate = unsigned(nowMs, lifetimeSeconds, randomSerial())
-  certificate.publicKey = issuer.publicKey // in its place until it is signed
+  certificate.publicKey = issuer.publicKey // a placeholder until it is signed
   if (certificate.validity.notAfter > issuer.validity.notAfter) {
     certificate.validity.notAfter = issuer.validity.notAfter
   }
@@ -118,7 +118,7 @@ const SPKI_INDEX = 6
  * forge asks its key for the signature; this one lets node:crypto make it, in constant time and far
  * faster. Source: RFC 5280, 4.1.1.3: over the DER of tbsCertificate.
  *
- * @param spki DER of the key that the certificate is for, where forge could not write it itself
+ * @param spki DER of the certificate's key, if forge cannot write it itself
  */
 function signWith(keyPem: string, certificate: forge.pki.Certificate, spki?: Buffer): void {
   const key = {

@@ -7,14 +7,14 @@ import { splitPem } from '../../shared/x509/pem.ts'
 import { readPem } from './files.ts'
 import { watch, type Watched } from './watched.ts'
 
-/** The CAs of which a caller must present a certificate. */
+/** The CAs, one of which must have issued a client's certificate. */
 export interface ClientCa {
   readonly bundlePem: string
 }
 
 /**
- * `--client-ca`: only callers with a client certificate of one of these CAs get through the handshake. Give
- * it a CA of its own: whoever holds any certificate of it may ask for admissions.
+ * `--client-ca`: only clients with a certificate of one of these CAs complete the handshake. Use a
+ * dedicated CA: a client with any certificate of it can call the webhook.
  *
  * Source: Kubernetes, "Dynamic Admission Control", Authenticate API servers.
  */
@@ -31,16 +31,14 @@ export function watchClientCa(file: string, clock: Clock, log: Logger): Watched<
   })
 }
 
-/** @throws UsageError: an empty bundle would refuse everybody, a bad one is a slip */
+/** @throws UsageError for an empty bundle, which would refuse every client, and for a malformed one */
 function checked(bundlePem: string, file: string): ClientCa {
   const certificates = splitPem(bundlePem)
   try {
-    for (const pem of certificates) if (!new X509Certificate(pem).ca) throw new Error('no CA')
+    for (const pem of certificates) if (!new X509Certificate(pem).ca) throw new Error('not a CA')
     createSecureContext({ ca: bundlePem })
   } catch {
-    throw new UsageError(
-      `--client-ca ${file} holds something else; allowed: CA certificates in PEM`,
-    )
+    throw new UsageError(`--client-ca ${file} is not a CA bundle; allowed: CA certificates in PEM`)
   }
   if (certificates.length === 0)
     throw new UsageError(`--client-ca ${file} holds no certificate; allowed: one or more in PEM`)

@@ -9,7 +9,7 @@ import { eventually } from '../../test/fakes/eventually.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { createCa, issueLeaf, type Issued } from './certificates.ts'
 import { createFilesSource } from './files.ts'
-import type { CertificateSource } from './source.ts'
+import type { ServingCertificateSource } from './source.ts'
 
 const LOOK_MS = 5000
 
@@ -17,7 +17,7 @@ const LOOK_MS = 5000
 let pairs: readonly Issued[]
 let folder: string
 let clock: VirtualClock
-let source: CertificateSource
+let source: ServingCertificateSource
 let logged: string[]
 
 beforeAll(async () => {
@@ -43,7 +43,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-function newSource(): CertificateSource {
+function newSource(): ServingCertificateSource {
   return createFilesSource({
     certFile: join(folder, 'tls.crt'),
     keyFile: join(folder, 'tls.key'),
@@ -73,7 +73,7 @@ async function look(): Promise<void> {
 const warnings = (): string[] => logged.filter((line) => line.includes('"warn"'))
 
 describe('at the start', () => {
-  test('takes the pair and says until when it holds', async () => {
+  test('loads the pair and logs its expiration', async () => {
     await writePair(pair(0))
     expect(source.ready).toBe(false)
     const first = await source.start()
@@ -157,7 +157,7 @@ describe('while it runs', () => {
   })
 })
 
-test('stop ends the looking, even in the middle of a look', async () => {
+test('stop ends polling, even during a poll', async () => {
   clock = new VirtualClock(undefined, 0) // returns while the look is still reading
   source = newSource()
   await writePair(pair(0))
@@ -181,7 +181,7 @@ const writing = fc.record({
   part: fc.oneof(fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true })),
 })
 
-test('whatever is half written, what is served belongs together; a whole pair is taken', async () => {
+test('half-written files never lead to a mixed pair; a complete pair is loaded', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(writing, { minLength: 1, maxLength: 8 }), async (steps) => {
       source.stop()

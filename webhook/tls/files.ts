@@ -3,7 +3,7 @@ import type { Clock } from '../../shared/base/clock.ts'
 import { codeOf, messageOf, UsageError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { readPair, type ServingCertificate } from '../../shared/x509/pair.ts'
-import type { CertificateSource } from './source.ts'
+import type { ServingCertificateSource } from './source.ts'
 import { watch } from './watched.ts'
 
 export interface FilesOptions {
@@ -14,10 +14,9 @@ export interface FilesOptions {
 }
 
 /**
- * `--tls files`: reads both files again and again, and swaps once they hold another pair that belongs
- * together.
+ * `--tls files`: reads both files periodically, and switches once they hold another matching pair.
  */
-export function createFilesSource(options: FilesOptions): CertificateSource {
+export function createFilesSource(options: FilesOptions): ServingCertificateSource {
   const { certFile, keyFile, clock, log } = options
   const watched = watch<ServingCertificate>({
     what: 'serving certificate',

@@ -2,14 +2,14 @@ import { splitPem } from '../../shared/x509/pem.ts'
 import { createCa, issueLeaf, type Issued } from './certificates.ts'
 import type { RotationPolicy, RotationStep, TlsState } from './rotation.ts'
 
-/** Carries out one step of rotation.ts; `keep` needs none. */
-export async function carryOut(
-  step: Exclude<RotationStep, 'keep'>,
+/** Applies one step of rotation.ts; `up-to-date` needs none. */
+export async function applyStep(
+  step: Exclude<RotationStep, 'up-to-date'>,
   state: TlsState | undefined,
   nowMs: number,
   policy: RotationPolicy,
 ): Promise<TlsState> {
-  if (state === undefined || step === 'start-anew') return startAnew(nowMs, policy)
+  if (state === undefined || step === 'reset') return reset(nowMs, policy)
   switch (step) {
     case 'add-ca': {
       const ca = await createCa({ nowMs, lifetimeSeconds: policy.caLifetimeSeconds })
@@ -23,7 +23,7 @@ export async function carryOut(
   }
 }
 
-async function startAnew(nowMs: number, policy: RotationPolicy): Promise<TlsState> {
+async function reset(nowMs: number, policy: RotationPolicy): Promise<TlsState> {
   const ca = await createCa({ nowMs, lifetimeSeconds: policy.caLifetimeSeconds })
   return {
     caCertPem: ca.certPem,
@@ -42,9 +42,9 @@ function leafOf(ca: Issued, nowMs: number, policy: RotationPolicy): Promise<Issu
   return issueLeaf({ ca, dnsNames, nowMs, lifetimeSeconds: leafLifetimeSeconds })
 }
 
-/** A bundle grows by one CA at a time; more than a few could only come from very short lives. */
-const MOST_OLD_CAS = 3
+/** A bundle grows by one CA at a time; more than a few are possible only with very short lifetimes. */
+const MAX_OLD_CAS = 3
 
 function stillTrusted(state: TlsState): string[] {
-  return splitPem(state.bundlePem).slice(0, MOST_OLD_CAS)
+  return splitPem(state.bundlePem).slice(0, MAX_OLD_CAS)
 }

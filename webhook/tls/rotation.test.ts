@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals'
 import { readPair } from '../../shared/x509/pair.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
 import { createCa, issueLeaf } from './certificates.ts'
-import { carryOut } from './renewal.ts'
+import { applyStep } from './renewal.ts'
 import { nextStep, type RotationPolicy, type TlsState } from './rotation.ts'
 
 const SECOND = 1000
@@ -34,22 +34,22 @@ const JOINED = START + CA_DUE
 const MOVED = JOINED + 6 * MINUTE
 
 beforeAll(async () => {
-  fresh = await carryOut('start-anew', undefined, START, POLICY)
-  const renewed = await carryOut('renew-leaf', fresh, JOINED - DAY, POLICY)
-  joined = await carryOut('add-ca', renewed, JOINED, POLICY)
-  moved = await carryOut('renew-leaf', joined, MOVED, POLICY)
+  fresh = await applyStep('reset', undefined, START, POLICY)
+  const renewed = await applyStep('renew-leaf', fresh, JOINED - DAY, POLICY)
+  joined = await applyStep('add-ca', renewed, JOINED, POLICY)
+  moved = await applyStep('renew-leaf', joined, MOVED, POLICY)
 })
 
-describe('a state at rest', () => {
+describe('a converged state', () => {
   test.each([
-    ['new', 0, 'keep'],
-    ['before two thirds of the leaf', LEAF_DUE - 1, 'keep'],
+    ['new', 0, 'up-to-date'],
+    ['before two thirds of the leaf', LEAF_DUE - 1, 'up-to-date'],
     ['at two thirds of the leaf', LEAF_DUE, 'renew-leaf'],
     ['past the leaf', 31 * DAY, 'renew-leaf'],
     ['before two thirds of the CA', CA_DUE - 1, 'renew-leaf'],
     ['at two thirds of the CA', CA_DUE, 'add-ca'],
-    ['past the CA', 365 * DAY, 'start-anew'],
-    ['a clock that was put back a year', -365 * DAY, 'keep'],
+    ['past the CA', 365 * DAY, 'reset'],
+    ['a clock that was put back a year', -365 * DAY, 'up-to-date'],
   ] as const)('%s', (_when, afterMs, step) => {
     expect(nextStep(fresh, START + afterMs, POLICY)).toBe(step)
   })
@@ -93,22 +93,22 @@ describe('after an upgrade from RSA', () => {
   test('the leaf can be served, and the next check replaces it, below the same CA', async () => {
     const nowMs = Date.now() // openssl's leaf begins now
     const policy = { ...POLICY, caLifetimeSeconds: 50 * 365 * 86_400 }
-    const ca = await carryOut('start-anew', undefined, nowMs, policy)
+    const ca = await applyStep('reset', undefined, nowMs, policy)
     const state = withRsaLeaf(ca)
     expect(() => readPair(state.certPem, state.keyPem)).not.toThrow()
     expect(nextStep(state, nowMs, policy)).toBe('renew-leaf')
-    const renewed = await carryOut('renew-leaf', state, nowMs, policy)
+    const renewed = await applyStep('renew-leaf', state, nowMs, policy)
     expect(new X509Certificate(renewed.certPem).publicKey.asymmetricKeyType).toBe('ec')
     expect(renewed.bundlePem).toBe(ca.bundlePem)
-    expect(nextStep(renewed, nowMs, policy)).toBe('keep')
+    expect(nextStep(renewed, nowMs, policy)).toBe('up-to-date')
   })
 
   test('but not before a new CA is everywhere', async () => {
     const nowMs = Date.now()
     const policy = { ...POLICY, caLifetimeSeconds: 50 * 365 * 86_400 }
-    const before = withRsaLeaf(await carryOut('start-anew', undefined, nowMs, policy))
-    const withNewCa = await carryOut('add-ca', before, nowMs, policy)
-    expect(nextStep(withNewCa, nowMs + 4 * MINUTE, policy)).toBe('keep')
+    const before = withRsaLeaf(await applyStep('reset', undefined, nowMs, policy))
+    const withNewCa = await applyStep('add-ca', before, nowMs, policy)
+    expect(nextStep(withNewCa, nowMs + 4 * MINUTE, policy)).toBe('up-to-date')
     expect(nextStep(withNewCa, nowMs + 5 * MINUTE, policy)).toBe('renew-leaf')
   })
 })
@@ -121,21 +121,21 @@ describe('a CA is replaced without a gap', () => {
   })
 
   test.each([
-    ['the leaf waits for the overlap', 5 * MINUTE - 1, 'keep'],
+    ['the leaf waits for the overlap', 5 * MINUTE - 1, 'up-to-date'],
     ['then comes from the new CA', 5 * MINUTE, 'renew-leaf'],
   ] as const)('%s', (_what, afterMs, step) => {
     expect(nextStep(joined, JOINED + afterMs, POLICY)).toBe(step)
   })
 
-  test('a leaf that ends within the overlap does not wait: nobody trusts it any more', async () => {
+  test('a leaf that expires within the overlap does not wait', async () => {
     const short = { ...POLICY, leafLifetimeSeconds: 60 }
-    const ending = await carryOut('renew-leaf', fresh, JOINED - MINUTE, short)
-    const state = await carryOut('add-ca', ending, JOINED, POLICY)
+    const ending = await applyStep('renew-leaf', fresh, JOINED - MINUTE, short)
+    const state = await applyStep('add-ca', ending, JOINED, POLICY)
     expect(nextStep(state, JOINED, POLICY)).toBe('renew-leaf')
   })
 
   test.each([
-    ['the old CA stays while one of its leaves may be in use', 20 * DAY - 6 * MINUTE, 'keep'],
+    ['the old CA stays while one of its leaves may be in use', 20 * DAY - 6 * MINUTE, 'up-to-date'],
     ['a leaf is renewed meanwhile as ever', 20 * DAY + 6 * MINUTE, 'renew-leaf'],
   ] as const)('%s', (_what, afterMs, step) => {
     expect(nextStep(moved, JOINED + afterMs, POLICY)).toBe(step)
@@ -143,54 +143,54 @@ describe('a CA is replaced without a gap', () => {
 
   test('the old CA leaves with its last leaf', async () => {
     const last = JOINED + 30 * DAY
-    const state = await carryOut('renew-leaf', moved, JOINED + 21 * DAY, POLICY)
-    expect(nextStep(state, last - 1, POLICY)).toBe('keep')
+    const state = await applyStep('renew-leaf', moved, JOINED + 21 * DAY, POLICY)
+    expect(nextStep(state, last - 1, POLICY)).toBe('up-to-date')
     expect(nextStep(state, last, POLICY)).toBe('drop-old-cas')
-    const alone = await carryOut('drop-old-cas', state, last, POLICY)
+    const alone = await applyStep('drop-old-cas', state, last, POLICY)
     expect(alone).toEqual({ ...state, bundlePem: state.caCertPem })
-    expect(nextStep(alone, last, POLICY)).toBe('keep')
+    expect(nextStep(alone, last, POLICY)).toBe('up-to-date')
   })
 
-  test('a new leaf is given the time to get around before the old CA leaves', async () => {
+  test('a new leaf has time to propagate before the old CA is dropped', async () => {
     const last = JOINED + 30 * DAY
-    const state = await carryOut('renew-leaf', moved, last - MINUTE, POLICY)
-    expect(nextStep(state, last, POLICY)).toBe('keep')
+    const state = await applyStep('renew-leaf', moved, last - MINUTE, POLICY)
+    expect(nextStep(state, last, POLICY)).toBe('up-to-date')
     expect(nextStep(state, last + 4 * MINUTE, POLICY)).toBe('drop-old-cas')
   })
 })
 
-describe('what does not hold together starts anew', () => {
-  const stranger = async (): Promise<TlsState> =>
-    carryOut('start-anew', undefined, START, { ...POLICY, dnsNames: ['stranger.svc'] })
+describe('an unusable state is reset', () => {
+  const foreign = async (): Promise<TlsState> =>
+    applyStep('reset', undefined, START, { ...POLICY, dnsNames: ['foreign.svc'] })
 
   test('nothing', () => {
-    expect(nextStep(undefined, START, POLICY)).toBe('start-anew')
+    expect(nextStep(undefined, START, POLICY)).toBe('reset')
   })
 
   test.each(['caCertPem', 'caKeyPem', 'bundlePem', 'certPem', 'keyPem'] as const)(
     'where %s is missing, garbage, cut, or of another state',
     async (field) => {
-      const other = await stranger()
+      const other = await foreign()
       for (const text of ['', 'garbage', fresh[field].slice(0, -60), other[field]]) {
-        expect(nextStep({ ...fresh, [field]: text }, START, POLICY)).toBe('start-anew')
+        expect(nextStep({ ...fresh, [field]: text }, START, POLICY)).toBe('reset')
       }
     },
   )
 
   test('a leaf that only claims to be from the CA', async () => {
     const { certPem, keyPem } = await issueLeaf({
-      ca: { certPem: fresh.caCertPem, keyPem: (await stranger()).caKeyPem },
+      ca: { certPem: fresh.caCertPem, keyPem: (await foreign()).caKeyPem },
       dnsNames: POLICY.dnsNames,
       nowMs: START,
       lifetimeSeconds: 60,
     })
-    expect(nextStep({ ...fresh, certPem, keyPem }, START, POLICY)).toBe('start-anew')
+    expect(nextStep({ ...fresh, certPem, keyPem }, START, POLICY)).toBe('reset')
   })
 
   test('a bundle that does not begin with the CA that signs', async () => {
     const { certPem } = await createCa({ nowMs: START, lifetimeSeconds: 60 })
     const bundlePem = certPem + fresh.bundlePem
-    expect(nextStep({ ...fresh, bundlePem }, START, POLICY)).toBe('start-anew')
+    expect(nextStep({ ...fresh, bundlePem }, START, POLICY)).toBe('reset')
   })
 })
 
@@ -200,9 +200,9 @@ test('three years: trusted at every moment, one CA after the other, at most two 
   for (let nowMs = START; nowMs < START + 3 * 365 * DAY; nowMs += DAY) {
     let atMs = nowMs
     let step = nextStep(state, atMs, POLICY)
-    while (step !== 'keep') {
+    while (step !== 'up-to-date') {
       log.push({ step, atMs })
-      state = await carryOut(step, state, atMs, POLICY)
+      state = await applyStep(step, state, atMs, POLICY)
       atMs += POLICY.overlapMs // another step may follow then
       step = nextStep(state, atMs, POLICY)
     }
@@ -215,7 +215,7 @@ test('three years: trusted at every moment, one CA after the other, at most two 
     }
   }
   const count = (wanted: string): number => log.filter(({ step }) => step === wanted).length
-  expect([count('start-anew'), count('add-ca'), count('drop-old-cas')]).toEqual([0, 4, 4])
+  expect([count('reset'), count('add-ca'), count('drop-old-cas')]).toEqual([0, 4, 4])
   expect(count('renew-leaf')).toBeGreaterThan(50)
   for (const [index, { step, atMs }] of log.entries()) {
     if (step !== 'add-ca') continue

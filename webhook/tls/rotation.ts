@@ -8,7 +8,7 @@ export interface TlsState {
   /** PEM of the CA that signs new leaves. */
   readonly caCertPem: string
   readonly caKeyPem: string
-  /** PEM of every CA that callers must trust: the signing one first, older ones behind it. */
+  /** PEM of every CA that callers must trust: the signing one first, then older ones. */
   readonly bundlePem: string
   readonly certPem: string
   readonly keyPem: string
@@ -19,22 +19,22 @@ export interface RotationPolicy {
   readonly caLifetimeSeconds: number
   /** Time in which every replica has read the Secret and published its bundle. */
   readonly overlapMs: number
-  /** The leaf is for these; another set is a reason for a new one. */
+  /** The names of the leaf; if they change, a new one is issued. */
   readonly dnsNames: readonly string[]
 }
 
 /**
  * One step, in the order in which a CA is replaced without a gap: the new CA joins the bundle first;
  * an overlap later a leaf is issued from it; the old CA leaves the bundle once its last leaf has
- * ended, so that a replica that is cut off from the apiserver stays trusted until then.
+ * expired, so that a replica that cannot reach the apiserver stays trusted until then.
  */
-export type RotationStep = 'keep' | 'start-anew' | 'add-ca' | 'renew-leaf' | 'drop-old-cas'
+export type RotationStep = 'up-to-date' | 'reset' | 'add-ca' | 'renew-leaf' | 'drop-old-cas'
 
 /**
- * What is to be done now. Pure: the same for each replica that reads the same Secret.
+ * The step that is due now. Pure: the same for each replica that reads the same Secret.
  *
- * A state that does not hold together (garbage, a key of another certificate, ended certificates)
- * starts anew: no caller could use it anyway.
+ * An unusable state (garbage, a key of another certificate, expired certificates) is reset: no caller
+ * could use it anyway.
  */
 export function nextStep(
   state: TlsState | undefined,
@@ -42,7 +42,7 @@ export function nextStep(
   policy: RotationPolicy,
 ): RotationStep {
   const read = state === undefined ? undefined : readState(state)
-  if (read === undefined || isExpired(read.ca, nowMs)) return 'start-anew'
+  if (read === undefined || isExpired(read.ca, nowMs)) return 'reset'
   if (isRenewalDue(read.ca, nowMs)) return 'add-ca'
   return leafStep(read, nowMs, policy) ?? bundleStep(read, nowMs, policy)
 }
@@ -55,7 +55,7 @@ function leafStep(
   if (isExpired(leaf, nowMs) || !isFor(leaf, policy.dnsNames)) return 'renew-leaf'
   if (leaf.checkIssued(ca))
     return isRenewalDue(leaf, nowMs) || isCostly(leaf) ? 'renew-leaf' : undefined
-  return isEverywhere(ca, nowMs, policy) ? 'renew-leaf' : 'keep'
+  return hasPropagated(ca, nowMs, policy) ? 'renew-leaf' : 'up-to-date'
 }
 
 function bundleStep(
@@ -63,14 +63,14 @@ function bundleStep(
   nowMs: number,
   policy: RotationPolicy,
 ): RotationStep {
-  if (bundle.length === 1 || !isEverywhere(leaf, nowMs, policy)) return 'keep'
-  // From the moment this CA was there, no leaf was issued from an older one.
-  const lastOldLeafEndsMs = issuedAtMs(ca) + policy.leafLifetimeSeconds * 1000
-  return nowMs >= lastOldLeafEndsMs ? 'drop-old-cas' : 'keep'
+  if (bundle.length === 1 || !hasPropagated(leaf, nowMs, policy)) return 'up-to-date'
+  // Since this CA was created, no leaf was issued from an older one.
+  const lastOldLeafExpiresAtMs = issuedAtMs(ca) + policy.leafLifetimeSeconds * 1000
+  return nowMs >= lastOldLeafExpiresAtMs ? 'drop-old-cas' : 'up-to-date'
 }
 
-/** True once every replica has had the time to take the certificate from the Secret. */
-function isEverywhere(
+/** True once every replica has had time to read the certificate from the Secret. */
+function hasPropagated(
   certificate: X509Certificate,
   nowMs: number,
   policy: RotationPolicy,
@@ -98,7 +98,7 @@ function readState(state: TlsState): ReadState | undefined {
   }
 }
 
-/** A leaf of an older version: RSA makes a handshake costly for us and cheap for a stranger. */
+/** A leaf of an older version: RSA makes a handshake costly for the server and cheap for the client. */
 function isCostly(leaf: X509Certificate): boolean {
   return leaf.publicKey.asymmetricKeyType === 'rsa'
 }

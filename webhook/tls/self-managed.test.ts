@@ -10,7 +10,7 @@ import { eventually } from '../../test/fakes/eventually.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { createCa } from './certificates.ts'
 import { createSelfManagedSource } from './self-managed.ts'
-import type { CertificateSource } from './source.ts'
+import type { ServingCertificateSource } from './source.ts'
 
 const SECRET = '/api/v1/namespaces/nocreds-system/secrets/nocreds-webhook-tls'
 const CONFIGURATION = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/nocreds'
@@ -19,7 +19,7 @@ const LEAF_SECONDS = 7 * 86_400
 
 let api: FakeApiserver
 let clock: VirtualClock
-let replicas: CertificateSource[]
+let replicas: ServingCertificateSource[]
 let logged: { readonly level: string; readonly msg: string }[]
 
 beforeEach(async () => {
@@ -48,7 +48,7 @@ function applyManifests(): void {
   })
 }
 
-function newReplica(): CertificateSource {
+function newReplica(): ServingCertificateSource {
   const config = new KubeConfig()
   config.loadFromClusterAndUser(
     { name: 'fake', server: api.url, skipTLSVerify: true },
@@ -73,19 +73,19 @@ function newReplica(): CertificateSource {
   return replica
 }
 
-async function startReplicas(count: number): Promise<CertificateSource[]> {
+async function startReplicas(count: number): Promise<ServingCertificateSource[]> {
   const started = Array.from({ length: count }, newReplica)
   await Promise.all(started.map((replica) => replica.start()))
-  await allAtRest()
+  await allIdle()
   return started
 }
 
 /** Every replica waits for its next check, so no call is under way. */
-const allAtRest = (): Promise<void> => eventually(() => clock.pending === replicas.length)
+const allIdle = (): Promise<void> => eventually(() => clock.pending === replicas.length)
 
 async function nextChecks(): Promise<void> {
   await clock.advance(CHECK_MS)
-  await allAtRest()
+  await allIdle()
 }
 
 /** The caBundle of each webhook, decoded. */
@@ -98,7 +98,7 @@ function published(): string[] {
   )
 }
 
-function isTrusted(replica: CertificateSource): boolean {
+function isTrusted(replica: ServingCertificateSource): boolean {
   const leaf = new X509Certificate(replica.current()?.certPem ?? '')
   return published().every((bundle) =>
     splitPem(bundle).some((pem) => leaf.verify(new X509Certificate(pem).publicKey)),
@@ -113,7 +113,7 @@ const wrote = (path: string): SeenRequest[] =>
   api.requests.filter((request) => request.path === path && request.method !== 'GET')
 
 describe('replicas that start at once', () => {
-  test.each([2, 2, 2, 3, 3, 4])('end with one CA: %i of them', async (count) => {
+  test.each([2, 2, 2, 3, 3, 4])('converge to one CA: %i of them', async (count) => {
     // All read the empty Secret before anyone may write, so all of them try.
     const readers = Promise.withResolvers<undefined>()
     let reads = 0
@@ -136,7 +136,7 @@ describe('replicas that start at once', () => {
     expect(published()).toEqual([bundle, bundle])
   })
 
-  test('write nothing more while everything is in step', async () => {
+  test('write nothing while everything is in sync', async () => {
     await startReplicas(3)
     const before = api.store.revision
     for (let check = 0; check < 5; check += 1) await nextChecks()
@@ -150,7 +150,7 @@ describe('ready', () => {
     api.fault = ({ method }) => (method === 'PATCH' ? 500 : undefined)
     const replica = newReplica()
     const first = replica.start()
-    await allAtRest()
+    await allIdle()
     expect(secretData()['tls.crt']).toBeDefined()
     expect([replica.ready, replica.current()]).toEqual([false, undefined])
     api.fault = () => undefined
@@ -159,16 +159,16 @@ describe('ready', () => {
     expect([replica.ready, isTrusted(replica)]).toEqual([true, true])
   })
 
-  test('not before the manifests are there; then without a restart', async () => {
+  test('not before the manifests are applied; then without a restart', async () => {
     api.store.remove(SECRET)
     const replica = newReplica()
     const first = replica.start()
-    await allAtRest()
+    await allIdle()
     expect(replica.ready).toBe(false)
     expect(logged).toContainEqual(
       expect.objectContaining({
         level: 'warn',
-        reason: expect.stringContaining(SECRET) as unknown,
+        error: expect.stringContaining(SECRET) as unknown,
       }),
     )
     applyManifests()
@@ -177,7 +177,7 @@ describe('ready', () => {
     expect(replica.ready).toBe(true)
   })
 
-  test('while the apiserver is away, until the certificate ends', async () => {
+  test('while the apiserver is unreachable, until the certificate expires', async () => {
     const [replica] = await startReplicas(1)
     const before = replica?.current()
     await api.stop()
@@ -216,7 +216,7 @@ describe('what someone else did', () => {
     expect(JSON.stringify(logged)).not.toContain('PRIVATE KEY')
   })
 
-  test('a caBundle that someone overwrote is mended, in the one webhook', async () => {
+  test('an overwritten caBundle is restored, in that webhook only', async () => {
     const [replica] = await startReplicas(1)
     const [bundle] = published()
     const { webhooks, ...rest } = api.store.get(CONFIGURATION) as unknown as {
@@ -253,7 +253,7 @@ test('listeners hear of each new certificate, and only then', async () => {
   const heard: string[] = []
   replica.onChange(({ certPem }) => heard.push(certPem))
   await replica.start()
-  await allAtRest()
+  await allIdle()
   await nextChecks()
   expect(heard).toHaveLength(1)
   clock.suspend(LEAF_SECONDS * 700)

@@ -3,11 +3,11 @@ import { messageOf, NocredsError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { isLostRace, type KubeClient } from '../../shared/server/kube/kube-client.ts'
 import { readPair, type ServingCertificate } from '../../shared/x509/pair.ts'
-import { bringCaBundleInStep } from './ca-bundle.ts'
-import { carryOut } from './renewal.ts'
+import { syncCaBundle } from './ca-bundle.ts'
+import { applyStep } from './renewal.ts'
 import { nextStep, type RotationPolicy, type TlsState } from './rotation.ts'
 import { readStoredState } from './secret-store.ts'
-import type { CertificateSource } from './source.ts'
+import type { ServingCertificateSource } from './source.ts'
 
 export interface SelfManagedOptions {
   readonly kube: KubeClient
@@ -21,10 +21,10 @@ export interface SelfManagedOptions {
   readonly log: Logger
 }
 
-/** How often the Secret is looked at; faster with short lives. */
+/** How often the Secret is read; more often with short lifetimes. */
 const CHECK_MS = 60_000
-const CHECKS_PER_LIFE = 60
-/** While something is missing. */
+const CHECKS_PER_LIFETIME = 60
+/** Until the next attempt after a failure. */
 const RETRY_MS = 2000
 /** Several checks fit into the overlap, so that each replica has seen a step before the next. */
 const CHECKS_PER_OVERLAP = 5
@@ -32,21 +32,21 @@ const MAX_STEPS_PER_CHECK = 5
 
 interface Pace {
   readonly checkMs: number
-  /** How long a step of the rotation must have been visible before the next. */
+  /** How long one step of the rotation must be visible before the next. */
   readonly overlapMs: number
 }
 
 function paceOf({ leafLifetimeSeconds, caLifetimeSeconds }: SelfManagedOptions): Pace {
-  const shorterLifeMs = Math.min(leafLifetimeSeconds, caLifetimeSeconds) * 1000
-  const checkMs = Math.min(CHECK_MS, shorterLifeMs / CHECKS_PER_LIFE)
+  const shorterLifetimeMs = Math.min(leafLifetimeSeconds, caLifetimeSeconds) * 1000
+  const checkMs = Math.min(CHECK_MS, shorterLifetimeMs / CHECKS_PER_LIFETIME)
   return { checkMs, overlapMs: checkMs * CHECKS_PER_OVERLAP }
 }
 
 /**
  * `--tls self-managed`: CA and serving certificate in one Secret that the replicas share; the first to
- * write wins, so there is no leader. While the apiserver is away the present certificate stays.
+ * write wins, so there is no leader. While the apiserver is unreachable, the current certificate stays in use.
  */
-export function createSelfManagedSource(options: SelfManagedOptions): CertificateSource {
+export function createSelfManagedSource(options: SelfManagedOptions): ServingCertificateSource {
   const { clock, log } = options
   const { checkMs } = paceOf(options)
   const listeners: ((certificate: ServingCertificate) => void)[] = []
@@ -62,12 +62,12 @@ export function createSelfManagedSource(options: SelfManagedOptions): Certificat
     for (const listener of listeners) listener(certificate)
     log.info(
       { expiresAt: new Date(certificate.expiresAtMs).toISOString() },
-      'serving certificate taken',
+      'serving certificate loaded',
     )
   }
   const check = async (): Promise<void> => {
     const state = await ensureState(options)
-    // The bundle first: no caller may meet a leaf before it trusts the leaf's CA.
+    // The bundle first: a caller must trust the CA before it sees a leaf issued by it.
     await publishBundle(options, state.bundlePem)
     serveWith(readPair(state.certPem, state.keyPem))
     ready = true
@@ -79,7 +79,7 @@ export function createSelfManagedSource(options: SelfManagedOptions): Certificat
         await check()
       } catch (error) {
         pauseMs = Math.min(RETRY_MS, checkMs)
-        log.warn({ reason: messageOf(error) }, 'certificates cannot be brought in step')
+        log.warn({ error: messageOf(error) }, 'sync of certificates failed')
       }
       await sleep(clock, pauseMs)
     }
@@ -103,9 +103,7 @@ export function createSelfManagedSource(options: SelfManagedOptions): Certificat
   }
 }
 
-class RotationError extends NocredsError<'ERR_ROTATION_RESTLESS'> {}
-
-/** Reads the Secret and takes the steps that are due; what another replica wrote first counts. */
+/** Reads the Secret and applies the steps that are due; the first replica to write wins. @throws NocredsError */
 async function ensureState(options: SelfManagedOptions): Promise<TlsState> {
   const path = `/api/v1/namespaces/${options.namespace}/secrets/${options.secretName}`
   const policy = policyOf(options)
@@ -113,17 +111,17 @@ async function ensureState(options: SelfManagedOptions): Promise<TlsState> {
     const stored = await readStoredState(options.kube, path)
     const nowMs = options.clock.now()
     const due = nextStep(stored.state, nowMs, policy)
-    if (due === 'keep' && stored.state !== undefined) return stored.state
-    if (due === 'keep') continue
-    if (due === 'start-anew' && stored.state !== undefined) {
-      options.log.warn({ path }, 'what is in the Secret cannot be used; a new CA replaces it')
+    if (due === 'up-to-date' && stored.state !== undefined) return stored.state
+    if (due === 'up-to-date') continue
+    if (due === 'reset' && stored.state !== undefined) {
+      options.log.warn({ path }, 'content of the Secret unusable, replacing it with a new CA')
     }
-    const wrote = await stored.replace(await carryOut(due, stored.state, nowMs, policy))
-    options.log.info({ step: due, wrote }, 'certificate rotation')
+    const wrote = await stored.replace(await applyStep(due, stored.state, nowMs, policy))
+    options.log.info({ step: due, wrote }, 'certificate rotation step applied')
   }
-  throw new RotationError(
-    'ERR_ROTATION_RESTLESS',
-    'the Secret does not come to rest; do the clocks of the replicas differ?',
+  throw new NocredsError(
+    'ERR_ROTATION_UNSTABLE',
+    `rotation did not converge in ${MAX_STEPS_PER_CHECK} steps; check the replicas' clocks for skew`,
   )
 }
 
@@ -137,10 +135,10 @@ function policyOf(options: SelfManagedOptions): RotationPolicy {
 async function publishBundle(options: SelfManagedOptions, bundlePem: string): Promise<void> {
   const path = `/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/${options.webhookConfiguration}`
   try {
-    const outcome = await bringCaBundleInStep(options.kube, path, bundlePem)
+    const outcome = await syncCaBundle(options.kube, path, bundlePem)
     if (outcome === 'written') options.log.info({ path }, 'caBundle written')
   } catch (error) {
     if (!isLostRace(error)) throw error
-    await bringCaBundleInStep(options.kube, path, bundlePem)
+    await syncCaBundle(options.kube, path, bundlePem)
   }
 }

@@ -2,37 +2,37 @@ import type { Cancel, Clock } from '../../shared/base/clock.ts'
 import { messageOf } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 
-/** cert-manager renews days ahead, and the kubelet needs up to a minute to bring a Secret's new data. */
-const LOOK_MS = 5000
+/** cert-manager renews days ahead, and the kubelet needs up to a minute to update the files of a Secret. */
+const POLL_MS = 5000
 
 export interface WatchOptions<T> {
   /** What it is, as the log calls it: `serving certificate`. */
   readonly what: string
   /**
-   * What the files hold now; `before`, the object itself, where they hold the same.
+   * What the files hold now; `before`, the same object, if they have not changed.
    *
-   * @throws UsageError where they cannot be used
+   * @throws UsageError if they cannot be used
    */
   readonly read: (before: T | undefined) => Promise<T>
-  /** What the log says of a new one. */
+  /** Log fields of a new one. */
   readonly describe: (found: T) => Readonly<Record<string, string | number>>
   readonly clock: Clock
   readonly log: Logger
 }
 
-/** What files hold, while they may change. */
+/** The content of files that may change. */
 export interface Watched<T> {
-  /** Undefined until it was started. */
+  /** Undefined until started. */
   current(): T | undefined
   onChange(listener: (found: T) => void): void
-  /** Resolves with the first. @throws UsageError where the files cannot be used */
+  /** Resolves with the first. @throws UsageError if the files cannot be used */
   start(): Promise<T>
   stop(): void
 }
 
 /**
- * Reads files again and again. What cannot be used, such as a pair of which only one half is written yet,
- * leaves the old in its place.
+ * Reads files periodically. If they cannot be used, such as a pair of which only one half is written yet,
+ * the former content stays in use.
  */
 export function watch<T extends object>(options: WatchOptions<T>): Watched<T> {
   const { what, read, describe, clock, log } = options
@@ -42,23 +42,24 @@ export function watch<T extends object>(options: WatchOptions<T>): Watched<T> {
   let warnedOf = ''
   let stopped = false
 
-  const look = async (): Promise<void> => {
+  const poll = async (): Promise<void> => {
     try {
       const found = await read(current)
       warnedOf = ''
       if (found === current) return
       current = found
       for (const listener of listeners) listener(found)
-      log.info(describe(found), `${what} swapped`)
+      log.info(describe(found), `${what} reloaded`)
     } catch (error) {
-      const reason = messageOf(error)
-      if (reason !== warnedOf) log.warn({ reason }, `the old ${what} is kept`)
-      warnedOf = reason
+      const message = messageOf(error)
+      if (message !== warnedOf)
+        log.warn({ error: message }, `reload of ${what} failed, keeping the former one`)
+      warnedOf = message
     }
   }
-  const lookAgain = (): void => {
+  const scheduleNext = (): void => {
     if (stopped) return
-    cancel = clock.after(LOOK_MS, () => void look().then(lookAgain))
+    cancel = clock.after(POLL_MS, () => void poll().then(scheduleNext))
   }
 
   return {
@@ -68,7 +69,7 @@ export function watch<T extends object>(options: WatchOptions<T>): Watched<T> {
     },
     async start() {
       current = await read(undefined)
-      lookAgain()
+      scheduleNext()
       return current
     },
     stop() {

@@ -1,5 +1,5 @@
 /**
- * An app that goes on: one client of the SDK for its whole life, which asks who it is each second. Prints a line
+ * An app that keeps running: one client of the SDK for its whole lifetime, which asks who it is each second. Prints a line
  * for each answer: who, and a digest of the key that signed the question, so that a new key shows.
  */
 import { createHash } from 'node:crypto'

@@ -1,5 +1,5 @@
 /**
- * A server that knows of nocreds only NOCREDS_TLS_DIR: it lets in whoever has a certificate of the bundle, tells
+ * A server that knows of nocreds only NOCREDS_TLS_DIR: it accepts every client with a certificate of the bundle, tells
  * who that is and which certificate it showed itself, and takes up new files without a restart.
  */
 import { X509Certificate } from 'node:crypto'

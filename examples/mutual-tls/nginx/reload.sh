@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs beside nginx, with the flags that it was started with: has it read renewed files. A reload that
-# comes amid a renewal fails or is repeated; nginx goes on with what it has.
+# comes amid a renewal fails or is repeated; nginx continues with what it has.
 link="$NOCREDS_TLS_DIR/..data"
 seen=$(readlink "$link")
 while sleep "${EVERY_SECONDS:-60}"; do

@@ -4,7 +4,7 @@ import { followTlsDir, idOf } from './tls-dir.mjs'
 
 const allowed = (process.env.ALLOWED ?? '').split(',')
 
-// With `ca`, who has no certificate of these CAs is refused in the handshake.
+// With `ca`, a client without a certificate of these CAs is refused in the handshake.
 const server = createServer(
   { requestCert: true, rejectUnauthorized: true },
   (request, response) => {

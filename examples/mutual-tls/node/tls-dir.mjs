@@ -28,7 +28,7 @@ export function followTlsDir(take) {
   }, POLL_MS).unref()
 }
 
-/** SPIFFE id in the peer's certificate: its one URI; undefined where it has none or several. */
+/** SPIFFE id in the peer's certificate: its one URI; undefined if it has none or several. */
 export function idOf(certificate) {
   const names = certificate.subjectaltname ?? ''
   if (names.includes('"')) return undefined // Node quotes a name that could pass for two

@@ -34,7 +34,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def finish_request(self, request, client_address):
-        """In the connection's own thread, so that a slow handshake holds up nobody else."""
+        """In the connection's own thread, so that a slow handshake does not block others."""
         request.settimeout(60)
         with TLS.context().wrap_socket(request, server_side=True) as connection:
             self.RequestHandlerClass(connection, client_address, self)
@@ -43,5 +43,5 @@ class Server(ThreadingHTTPServer):
         print(f"{client_address[0]}: {sys.exc_info()[1]}", file=sys.stderr)
 
 
-TLS.context()  # fails at once where there is no certificate
+TLS.context()  # fails at once if there is no certificate
 Server(("", int(os.environ.get("PORT", "8443"))), Hello).serve_forever()

@@ -1,4 +1,4 @@
-"""Contexts with key, certificate and CAs of $NOCREDS_TLS_DIR, made anew once they were renewed."""
+"""Contexts with key, certificate and CAs of $NOCREDS_TLS_DIR, made again after each renewal."""
 
 import os
 import ssl
@@ -15,7 +15,7 @@ class TlsDir:
         self._generation = self._context = None
 
     def context(self):
-        """The present context, for the next connection; the one before where a file cannot be read."""
+        """The current context, for the next connection; the one before if a file cannot be read."""
         with self._lock:
             try:
                 # Resolved once, so that key and certificate are of one pair whatever happens meanwhile.
@@ -40,6 +40,6 @@ class TlsDir:
 
 
 def id_of(certificate):
-    """SPIFFE id of what getpeercert() gave, its one URI; None where it has none or several."""
+    """SPIFFE id from the result of getpeercert(), its one URI; None if it has none or several."""
     uris = [name for kind, name in certificate.get("subjectAltName", ()) if kind == "URI"]
     return uris[0] if len(uris) == 1 else None

@@ -17,11 +17,11 @@ let server: Server
 let port: number
 let notes: string[]
 let errors: string[]
-/** The begin of each that was too large. */
+/** The beginning of each body that was too large. */
 let heads: string[]
-/** Bytes that are read of one that is too large; none above MAX if not said otherwise. */
+/** Bytes that are read of a body that is too large; none above MAX by default. */
 let taken: number
-/** What is done with a whole body; then it is answered. */
+/** What is done with a complete body before the response. */
 let use: (body: Body) => Promise<void> | void
 
 beforeEach(async () => {
@@ -68,7 +68,7 @@ afterEach(() => {
   return closed
 })
 
-/** A body of which so many blocks are sent, and the last one begun. */
+/** A body of which this many blocks are sent, and the beginning of one more. */
 async function unfinished(blocks: number, from = STRANGER): Promise<Caller> {
   const before = bodies.charged
   const caller = await call({ port, from })
@@ -79,7 +79,7 @@ async function unfinished(blocks: number, from = STRANGER): Promise<Caller> {
 }
 
 describe('a body', () => {
-  test('comes as it was sent, however it was cut, and leaves no charge behind', async () => {
+  test('is read as it was sent, however it was split, and leaves no charge', async () => {
     const seen: Buffer[] = []
     use = (body) => {
       expect(body.size).toBeGreaterThanOrEqual(0)
@@ -129,7 +129,7 @@ describe('a body', () => {
     expect(bodies.charged).toBe(0)
   })
 
-  describe('that is too large, but is taken to its end', () => {
+  describe('that is too large, but is read to its end', () => {
     const head = '{"kind":"AdmissionReview","request":{"uid":"u-1"'
     beforeEach(() => {
       taken = 4 * MAX
@@ -143,29 +143,32 @@ describe('a body', () => {
           `POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${size.toString(16)}\r\n`,
         'x\r\n0\r\n\r\n',
       ],
-    ])('and %s, is refused once all of it came, with its begin', async (_what, begin, end) => {
-      const caller = await call({ port })
-      const size = MAX + 3 * BLOCK_BYTES
-      caller.send(begin(size)).send(head.padEnd(size - 1, 'x'))
-      await eventually(() => caller.socket.bytesWritten > size)
-      await clock.settle()
-      expect([caller.received, bodies.charged]).toEqual(['', 0])
-      caller.send(end)
-      await caller.answers(1)
-      expect(caller.received).toContain('413')
-      expect(errors[0]).toBe('ERR_BODY_TOO_LARGE')
-      expect(heads[0]?.startsWith(head)).toBe(true)
-      expect(heads[0]).toHaveLength(1024)
-    })
+    ])(
+      'and %s, is refused once it arrived completely, with its beginning',
+      async (_what, begin, end) => {
+        const caller = await call({ port })
+        const size = MAX + 3 * BLOCK_BYTES
+        caller.send(begin(size)).send(head.padEnd(size - 1, 'x'))
+        await eventually(() => caller.socket.bytesWritten > size)
+        await clock.settle()
+        expect([caller.received, bodies.charged]).toEqual(['', 0])
+        caller.send(end)
+        await caller.answers(1)
+        expect(caller.received).toContain('413')
+        expect(errors[0]).toBe('ERR_BODY_TOO_LARGE')
+        expect(heads[0]?.startsWith(head)).toBe(true)
+        expect(heads[0]).toHaveLength(1024)
+      },
+    )
 
-    test('and grows beyond what is taken, is refused at once', async () => {
+    test('and grows beyond the accepted size, is refused immediately', async () => {
       const caller = await call({ port })
       caller.send(postHead(4 * MAX + 1))
       await caller.answers(1)
       expect(errors).toEqual(['ERR_BODY_TOO_LARGE'])
     })
 
-    test('and breaks off, is an aborted one', async () => {
+    test('and is incomplete, is an aborted one', async () => {
       const caller = await call({ port })
       caller.send(postHead(2 * MAX)).send('x'.repeat(MAX + 1))
       await clock.settle()
@@ -175,21 +178,21 @@ describe('a body', () => {
     })
   })
 
-  test('that breaks off leaves no charge behind', async () => {
+  test('that is incomplete leaves no charge', async () => {
     const caller = await unfinished(2)
     caller.socket.destroy()
     await eventually(() => bodies.charged === 0)
     expect(errors).toEqual(['ERR_BODY_ABORTED'])
   })
 
-  test('of one byte is charged with a block, as long as more may come', async () => {
+  test('of one byte is charged as a block, as long as more may arrive', async () => {
     await unfinished(1)
     expect(bodies.charged).toBe(BLOCK_BYTES)
   })
 })
 
 describe('over the budget', () => {
-  test('the greediest address loses the body that waits the longest; others are served', async () => {
+  test('the address with the most bytes loses the body that waits the longest; others are served', async () => {
     const strangers = [await unfinished(2), await unfinished(2), await unfinished(2)]
     strangers[0]!.send('x'.repeat(10)) // grows, so the second one is the idle one
     await clock.advance(1)
@@ -204,7 +207,7 @@ describe('over the budget', () => {
     await caller.send(post('{}')).answers(2)
   })
 
-  test('a quick caller of the flooded address is served', async () => {
+  test('a quick client of the flooding address is served', async () => {
     for (let n = 0; n < 6; n += 1) await unfinished(1)
     const caller = await call({ port, from: STRANGER })
     await caller.send(post('x'.repeat(100_000))).answers(1)
@@ -212,7 +215,7 @@ describe('over the budget', () => {
     expect(notes.length).toBeGreaterThanOrEqual(1)
   })
 
-  test('a whole body is never destroyed, but what is made of it may be too much', async () => {
+  test('a complete body is never evicted, but data derived from it may exceed the budget', async () => {
     const codes: string[] = []
     const { promise: advance, resolve } = Promise.withResolvers<undefined>()
     use = async (body) => {

@@ -7,8 +7,8 @@ export interface Member extends Holder {
 }
 
 /**
- * Members within limits. Sums are kept at hand, so that a member that is within them costs next to
- * nothing; who goes is decided by first-to-go.ts.
+ * Members within limits. Sums are maintained, so that a member within the limits costs almost nothing; eviction.ts
+ * decides which member is evicted.
  */
 export interface Budget<M extends Member> {
   readonly size: number
@@ -33,13 +33,13 @@ export function createBudget<M extends Member>(limits: Limits): Budget<M> {
   const perAddress = new Map<string, number>()
   let total = 0
   /** Number of addresses over their own limit. */
-  let over = 0
+  let overLimit = 0
 
   const shift = (address: string, by: number): void => {
     const before = perAddress.get(address) ?? 0
     const after = before + by
     total += by
-    over += Number(after > limits.maxPerAddress) - Number(before > limits.maxPerAddress)
+    overLimit += Number(after > limits.maxPerAddress) - Number(before > limits.maxPerAddress)
     if (after === 0) perAddress.delete(address)
     else perAddress.set(address, after)
   }
@@ -68,10 +68,10 @@ export function createBudget<M extends Member>(limits: Limits): Budget<M> {
       total <= limits.max && (perAddress.get(address) ?? 0) <= limits.maxPerAddress,
     wouldEvict(address) {
       const perThis = perAddress.get(address) ?? 0
-      if (total < limits.max && perThis < limits.maxPerAddress && over === 0) return undefined
+      if (total < limits.max && perThis < limits.maxPerAddress && overLimit === 0) return undefined
       const newcomer: Holder = { address, weight: 1, sinceMs: Infinity }
       return nextToEvict<Holder>([...members, newcomer], limits) as M | undefined
     },
-    excess: () => (total > limits.max || over > 0 ? nextToEvict(members, limits) : undefined),
+    excess: () => (total > limits.max || overLimit > 0 ? nextToEvict(members, limits) : undefined),
   }
 }

@@ -9,14 +9,14 @@ const holder = (address: string, sinceMs: number, weight = 1): Holder => ({
   weight,
 })
 
-describe('who goes first', () => {
+describe('which one is evicted first', () => {
   const limits: Limits = { max: 4, maxPerAddress: 3 }
 
-  test('nobody, within the limits', () => {
+  test('none, within the limits', () => {
     expect(nextToEvict([holder('a', 1), holder('a', 2), holder('b', 3)], limits)).toBeUndefined()
   })
 
-  test('the oldest of the address that holds the most, not the newest that came', () => {
+  test('the oldest one of the address with the most, not the newest one', () => {
     const greedy = [holder('a', 3), holder('a', 1), holder('a', 2)]
     expect(nextToEvict([...greedy, holder('b', 0), holder('b', 4)], limits)).toBe(greedy[1])
   })
@@ -26,17 +26,17 @@ describe('who goes first', () => {
     expect(nextToEvict([heavy, holder('b', 1), holder('b', 2)], limits)).toBe(heavy)
   })
 
-  test('of an address over its own limit, even where there is room', () => {
+  test('of an address over its own limit, even if there is room', () => {
     const greedy = [1, 2, 3, 4].map((sinceMs) => holder('a', sinceMs))
     expect(nextToEvict(greedy, { max: 10, maxPerAddress: 3 })).toBe(greedy[0])
   })
 
-  test('of two that hold the same, the one whose oldest is older', () => {
+  test('of two with the same weight, the one whose oldest is older', () => {
     const older = holder('b', 1)
     expect(nextToEvict([holder('a', 2), older], { max: 1, maxPerAddress: 1 })).toBe(older)
   })
 
-  test('not one that cannot go; then the next address gives', () => {
+  test('not one that cannot be evicted; then one of the next address', () => {
     const next = holder('b', 9)
     expect(nextToEvict([holder('a', Infinity, 9), next], limits)).toBe(next)
     expect(nextToEvict([holder('a', Infinity, 9)], limits)).toBeUndefined()
@@ -59,7 +59,7 @@ const sumOf = (of: readonly Holder[], address?: string): number =>
   of.reduce((sum, one) => sum + (one.address === (address ?? one.address) ? one.weight : 0), 0)
 
 describe('laws', () => {
-  test('somebody goes exactly while a limit is exceeded and somebody there can go', () => {
+  test('one is evicted exactly if a limit is exceeded and one can be evicted', () => {
     fc.assert(
       fc.property(holders, someLimits, (all, limits) => {
         const gone = nextToEvict(all, limits)
@@ -79,7 +79,7 @@ describe('laws', () => {
     )
   })
 
-  test('an address within its equal share loses nothing to greedier ones', () => {
+  test('an address within its equal share loses nothing to larger ones', () => {
     fc.assert(
       fc.property(holders, someLimits, (all, limits) => {
         const gone = nextToEvict(
@@ -93,7 +93,7 @@ describe('laws', () => {
     )
   })
 
-  test('a budget says the same, whatever was added, changed and taken out before', () => {
+  test('a budget depends only on its current members', () => {
     const step = fc.tuple(
       fc.constantFrom('add', 'weigh', 'delete'),
       fc.nat(19),
@@ -125,7 +125,7 @@ describe('laws', () => {
     )
   })
 
-  test('a quick caller outlives any number of slow ones, of its own address too', () => {
+  test('a quick client outlives any number of slow ones, even of its own address', () => {
     // A stranger fills the pool and replaces each connection at once; the caller needs as many of its
     // connections to come as fit, before it is the oldest itself.
     fc.assert(

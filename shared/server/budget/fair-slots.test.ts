@@ -9,7 +9,7 @@ interface Job {
   finish(): void
 }
 
-/** Work that ends when it is told to; `begun` has the callers in the order of their begin. */
+/** Work that ends on command; `begun` has the callers in the order of their start. */
 function workshop(slots: FairSlots): { begun: string[]; job: (caller: string) => Job } {
   const begun: string[] = []
   return {
@@ -35,7 +35,7 @@ function workshop(slots: FairSlots): { begun: string[]; job: (caller: string) =>
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 describe('slots', () => {
-  test('are bounded in all and for each caller; who waits comes later', async () => {
+  test('are limited in total and for each caller; waiting ones run later', async () => {
     const { begun, job } = workshop(createFairSlots(LIMITS, new VirtualClock()))
     const jobs = ['a', 'a', 'a', 'b', 'b'].map(job)
     expect(begun).toEqual(['a', 'a', 'b'])
@@ -47,7 +47,7 @@ describe('slots', () => {
     expect(begun).toHaveLength(5)
   })
 
-  test('the next goes to the caller that has the fewest', async () => {
+  test('the next slot goes to the caller with the fewest', async () => {
     const { begun, job } = workshop(createFairSlots({ ...LIMITS, max: 2 }, new VirtualClock()))
     const jobs = ['a', 'a', 'a', 'a', 'b'].map(job)
     jobs[0]!.finish()
@@ -55,7 +55,7 @@ describe('slots', () => {
     expect(begun).toEqual(['a', 'a', 'b'])
   })
 
-  test('a caller with too much waiting is refused; so is one where all is full', async () => {
+  test('a caller with too much waiting is refused, and so is everyone if the queue is full', async () => {
     const { job } = workshop(createFairSlots(LIMITS, new VirtualClock()))
     const mine = Array.from({ length: 7 }, () => job('a'))
     expect(await mine[6]!.outcome).toBe('ERR_BUSY')
@@ -67,7 +67,7 @@ describe('slots', () => {
     expect(await others[2]!.outcome).toBe('done')
   })
 
-  test('what has waited for too long is not begun', async () => {
+  test('work that has waited too long is not started', async () => {
     const clock = new VirtualClock()
     const { begun, job } = workshop(createFairSlots({ ...LIMITS, max: 1 }, clock))
     const [first, late] = ['a', 'a'].map(job)
@@ -77,7 +77,7 @@ describe('slots', () => {
     expect(begun).toEqual(['a'])
   })
 
-  test('work that fails gives its slot back, and its error', async () => {
+  test('work that fails frees its slot and passes its error on', async () => {
     const slots = createFairSlots({ ...LIMITS, max: 1 }, new VirtualClock())
     const broken = slots.run('a', () => Promise.reject(new TypeError('broken')))
     await expect(broken).rejects.toThrow(TypeError)

@@ -21,9 +21,9 @@ let server: Server
 let port: number
 let notes: string[]
 let certificate: { readonly certPem: string; readonly keyPem: string }
-/** Answers of paths that wait until they are let go. */
+/** Responses that are held back, by path. */
 let held: (() => void)[]
-/** Requests that Node made objects of. */
+/** Requests for which Node created objects. */
 let parsed: number
 
 beforeAll(async () => {
@@ -89,7 +89,7 @@ async function serve(
 
 const open = (callers: readonly Caller[]): boolean[] => callers.map(({ isOpen }) => isOpen)
 
-/** One by one, so that it is known who is older. */
+/** One by one, so that their order is known. */
 async function callAll(count: number, from: string, isTls = false): Promise<Caller[]> {
   const callers: Caller[] = []
   for (let n = 0; n < count; n += 1) {
@@ -101,8 +101,8 @@ async function callAll(count: number, from: string, isTls = false): Promise<Call
   return callers
 }
 
-describe('connections that bring no request', () => {
-  test('the greediest address loses its oldest; a caller of another one is served', async () => {
+describe('connections without a request', () => {
+  test('the address with the most loses its oldest; a client of another one is served', async () => {
     await serve()
     const callers = [await call({ port }), await call({ port })]
     await clock.advance(1)
@@ -119,7 +119,7 @@ describe('connections that bring no request', () => {
     expect(notes).toEqual(Array(3).fill(`connections ${STRANGER}`))
   })
 
-  test('a caller of the flooded address is served as well', async () => {
+  test('a client of the flooding address is served, too', async () => {
     await serve()
     const strangers = await callAll(20, STRANGER)
     const caller = await call({ port, from: STRANGER })
@@ -128,7 +128,7 @@ describe('connections that bring no request', () => {
     expect(strangers.filter(({ isOpen }) => isOpen).length).toBeLessThanOrEqual(6)
   })
 
-  test('never reach a connection that brought one, whoever sends them', async () => {
+  test('never affect a connection with a request, whatever client sends them', async () => {
     await serve()
     const proven = await call({ port, from: STRANGER })
     await proven.send(GET).answers(1)
@@ -137,7 +137,7 @@ describe('connections that bring no request', () => {
     expect(connectionsOf(server).proven).toBe(1)
   })
 
-  test('nor one whose request is being answered', async () => {
+  test('nor one whose request is being processed', async () => {
     await serve()
     const waiting = await call({ port, from: STRANGER })
     waiting.send(post('{}', '/held'))
@@ -148,8 +148,8 @@ describe('connections that bring no request', () => {
   })
 })
 
-describe('connections that brought a request', () => {
-  test('the one whose last request is longest ago goes, of the greediest address', async () => {
+describe('connections with a request', () => {
+  test('the one with the oldest last request is evicted, of the address with the most', async () => {
     await serve()
     const caller = await call({ port })
     await caller.send(GET).answers(1)
@@ -170,7 +170,7 @@ describe('connections that brought a request', () => {
     await caller.send(GET).answers(2)
   })
 
-  test('one that is being answered goes after all idle ones', async () => {
+  test('one that is being processed is evicted after all idle ones', async () => {
     await serve()
     const busy = await call({ port })
     busy.send(post('{}', '/held'))
@@ -202,7 +202,7 @@ describe('deadlines', () => {
       (caller) => caller.socket.pause().write(GET.replace('/', '/large')),
       20_000,
     ],
-  ])('%s is let go', async (_what, isTls, send, afterMs) => {
+  ])('%s is evicted', async (_what, isTls, send, afterMs) => {
     await serve(isTls ? { handshakes: RATION } : {})
     const slow = await call({ port, isTls })
     send(slow)
@@ -218,7 +218,7 @@ describe('deadlines', () => {
     await caller.send(GET).answers(2) // Node's own deadline for idle ones is another matter
   })
 
-  test('idle TCP on a TLS server is let go before', async () => {
+  test('idle TCP connections of a TLS server are evicted first', async () => {
     await serve({ handshakes: RATION })
     const idle = await call({ port })
     await eventually(() => connectionsOf(server).unfinished === 1)
@@ -232,7 +232,7 @@ describe('deadlines', () => {
 describe('handshakes', () => {
   const handshakes = { perSecond: 10, burst: 2, waiting: { max: 4, maxPerAddress: 3 } }
 
-  test('are rationed; one that waited is as good as any', async () => {
+  test('are rate-limited; one that waited works like any other', async () => {
     await serve({ handshakes })
     const first = await callAll(2, '127.0.0.1', true)
     const late = begin({ port, isTls: true })
@@ -249,7 +249,7 @@ describe('handshakes', () => {
     await first[1]!.send(GET).answers(1)
   })
 
-  test('as many as come at once all end: none is let go for the next one before its time', async () => {
+  test('many simultaneous ones all finish: none is evicted for the next one during its grace period', async () => {
     const waiting = { max: 99, maxPerAddress: 99 }
     await serve({ handshakes: { perSecond: 1e6, burst: 99, waiting } })
     const callers = Array.from({ length: 40 }, () => begin({ port, isTls: true }))
@@ -258,7 +258,7 @@ describe('handshakes', () => {
     expect(callers.every(({ received }) => received.includes('200 OK'))).toBe(true)
   })
 
-  test('one that does nothing makes room for the next after a while', async () => {
+  test('an idle one is evicted for the next one after a while', async () => {
     const limits = { max: 2, maxPerAddress: 2 }
     await serve({ unfinished: limits, handshakes: RATION })
     const idle = await callAll(2, '127.0.0.1', true)
@@ -271,7 +271,7 @@ describe('handshakes', () => {
     expect(open(idle)).toEqual([false, true])
   })
 
-  test('an address that floods waits for its own; another one comes first', async () => {
+  test('a flooding address waits for its own entries; another address goes first', async () => {
     await serve({ handshakes })
     await callAll(2, STRANGER, true)
     for (let n = 0; n < 6; n += 1) begin({ port, from: STRANGER, isTls: true })
@@ -283,7 +283,7 @@ describe('handshakes', () => {
     expect(notes).toEqual(Array(3).fill(`connections ${STRANGER}`))
   })
 
-  test('a client that resets while it waits crashes nothing', async () => {
+  test('a client that resets its connection while it waits crashes nothing', async () => {
     await serve({ handshakes: { ...handshakes, burst: 1, waiting: LIMITS.unfinished } })
     await callAll(1, STRANGER, true)
     const gone = Array.from({ length: 5 }, () => begin({ port, from: STRANGER }))
@@ -295,24 +295,27 @@ describe('handshakes', () => {
   })
 })
 
-describe('requests before the answer to the one before', () => {
+describe('requests before the response to the previous one', () => {
   test.each([
     ['on HTTP', false, GET],
     ['on TLS', true, GET],
     ['that Node refuses itself: without host', false, 'GET / HTTP/1.1\r\n\r\n'],
     ['that Node refuses itself: an expectation', false, GET.replace('host', 'expect: x\r\nhost')],
-  ])('end the connection before objects are made of them: %s', async (_what, isTls, request) => {
-    await serve(isTls ? { handshakes: RATION } : {})
-    const stranger = await call({ port, isTls })
-    stranger.send(request.repeat(1000))
-    await stranger.closed
-    expect(parsed).toBeLessThanOrEqual(4)
-    expect(notes).toEqual(['pipelining 127.0.0.1'])
-    const caller = await call({ port, isTls })
-    await caller.send(GET).answers(1)
-  })
+  ])(
+    'close the connection before objects are created for them: %s',
+    async (_what, isTls, request) => {
+      await serve(isTls ? { handshakes: RATION } : {})
+      const stranger = await call({ port, isTls })
+      stranger.send(request.repeat(1000))
+      await stranger.closed
+      expect(parsed).toBeLessThanOrEqual(4)
+      expect(notes).toEqual(['pipelining 127.0.0.1'])
+      const caller = await call({ port, isTls })
+      await caller.send(GET).answers(1)
+    },
+  )
 
-  test('a client that asks as soon as it has the answer is never taken for that', async () => {
+  test('a client that sends its next request right after the response is not refused', async () => {
     await serve()
     const caller = await call({ port })
     for (let n = 1; n <= 500; n += 1) await caller.send(n % 2 === 0 ? GET : post('{}')).answers(n)
@@ -320,7 +323,7 @@ describe('requests before the answer to the one before', () => {
   })
 })
 
-test('bad requests are told so, as Node does', async () => {
+test('invalid requests get the same response as from Node', async () => {
   await serve()
   for (const [sent, status] of [
     ['nonsense\r\n\r\n', '400 Bad Request'],

@@ -18,7 +18,7 @@ function line(clock: VirtualClock): { begun: string[]; one: (address: string) =>
 }
 
 describe('turns', () => {
-  test('come at once within the burst, then as the ration allows', async () => {
+  test('start immediately within the burst, then at the rate limit', async () => {
     const clock = new VirtualClock()
     const { begun, one } = line(clock)
     const turns = createQueue({ perSecond: 10, burst: 2 }, clock)
@@ -31,7 +31,7 @@ describe('turns', () => {
     expect(clock.pending).toBe(0)
   })
 
-  test('one that no longer waits has none', async () => {
+  test('a removed one never starts', async () => {
     const clock = new VirtualClock()
     const { begun, one } = line(clock)
     const turns = createQueue({ perSecond: 10, burst: 1 }, clock)
@@ -44,7 +44,7 @@ describe('turns', () => {
     expect(begun.map((entry) => entry.split('@')[0])).toEqual(['a', 'b'])
   })
 
-  test('an address that had none lately comes before all that a flood has waiting', async () => {
+  test('an address without recent starts goes before all waiting entries of a flood', async () => {
     const clock = new VirtualClock()
     const { begun, one } = line(clock)
     const turns = createQueue({ perSecond: 100, burst: 4 }, clock)
@@ -57,7 +57,7 @@ describe('turns', () => {
     expect(begun.slice(before).length).toBeLessThanOrEqual(3)
   })
 
-  test('law: never more than ration and burst in any time, and everybody has one in the end', async () => {
+  test('law: never more than rate limit and burst in any period, and every entry starts eventually', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.nat(300)), { maxLength: 40 }),
@@ -82,7 +82,7 @@ describe('turns', () => {
     )
   })
 
-  test('next is the first of the address with the fewest', () => {
+  test('next is the first one of the address with the fewest', () => {
     const begin = (): void => undefined
     const waiting = ['a', 'b', 'b', 'c'].map((address) => ({ address, begin }))
     const lately = new Map([
@@ -95,7 +95,7 @@ describe('turns', () => {
   })
 })
 
-test('in single file, one in each turn of the event loop, addresses in turn', async () => {
+test('one per iteration of the event loop, alternating between addresses', async () => {
   const order: string[] = []
   const file = createTickQueue()
   const done = new Promise<void>((resolve) => {

@@ -3,7 +3,7 @@ import { VirtualClock } from '../../../test/fakes/virtual-clock.ts'
 import type { LogFields, Logger } from '../../base/log.ts'
 import { quietLog } from './quiet-log.ts'
 
-test('writes some lines a second, and says how many it did not', async () => {
+test('writes some lines a second, and says how many were suppressed', async () => {
   const lines: LogFields[] = []
   const keep = (fields: LogFields): void => {
     lines.push(fields)
@@ -17,6 +17,6 @@ test('writes some lines a second, and says how many it did not', async () => {
   await clock.advance(1000)
   for (let n = 1000; n < 1100; n += 1) quiet.warn({ n }, 'refused')
   expect(lines).toHaveLength(60)
-  expect(lines[50]).toEqual({ n: 1000, unsaid: 950 })
+  expect(lines[50]).toEqual({ n: 1000, suppressed: 950 })
   expect(lines[51]).toEqual({ n: 1001 })
 })

@@ -4,7 +4,7 @@ import { VirtualClock } from '../../../test/fakes/virtual-clock.ts'
 import type { LogFields, Logger } from '../../base/log.ts'
 import { countRefusals } from './refusals.ts'
 
-test('every refusal is counted, and a flood of them is a line now and then', async () => {
+test('every refusal is counted, and a flood of them is logged only occasionally', async () => {
   const lines: LogFields[] = []
   const keep = (fields: LogFields): void => {
     lines.push(fields)

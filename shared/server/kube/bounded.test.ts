@@ -4,7 +4,7 @@ import { KubeConfig } from '@kubernetes/client-node'
 import { FakeApiserver } from '../../../test/fakes/apiserver.ts'
 import { eventually } from '../../../test/fakes/eventually.ts'
 import { seededRandom, VirtualClock } from '../../../test/fakes/virtual-clock.ts'
-import { keepOurs } from '../../../webhook/cluster/our-annotations.ts'
+import { keepOwnAnnotations } from '../../../webhook/cluster/own-annotations.ts'
 import type { LogFields, Logger } from '../../base/log.ts'
 import { listen } from '../../base/server.ts'
 import type { KubeClient, WatchEvent } from './kube-client.ts'
@@ -39,7 +39,7 @@ describe('an apiserver that sends without end', () => {
     server.close()
   })
 
-  /** Writes until the client has had enough; gives the bytes that it took. */
+  /** Writes until the client stops reading; returns the number of bytes it read. */
   function endless(response: ServerResponse, head: string): Promise<number> {
     const chunk = Buffer.alloc(65_536, 'x')
     return new Promise((resolve) => {
@@ -57,7 +57,7 @@ describe('an apiserver that sends without end', () => {
     })
   }
 
-  test('an object is given up at the bound', async () => {
+  test('an object over the limit is not read', async () => {
     let taken: Promise<number> | undefined
     respond = (response) => {
       taken = endless(response, '{"metadata":{"name":"')
@@ -68,7 +68,7 @@ describe('an apiserver that sends without end', () => {
     expect(await taken).toBeLessThan(16 * MIB) // the bound, and what the two kernels hold
   })
 
-  test('a page says where the list goes on', async () => {
+  test('a page says where the list continues', async () => {
     respond = (response) => {
       const metadata = '{"resourceVersion":"7","continue":"next","remainingItemCount":3}'
       void endless(response, `{"kind":"List","apiVersion":"v1","metadata":${metadata},"items":["`)
@@ -81,13 +81,13 @@ describe('an apiserver that sends without end', () => {
   test.each([
     ['a tenant put it into an object', '{"items":[{"metadata":{"continue":"forged"},"items":["'],
     ['there is none', '{"items":["'],
-  ])('but not where %s', async (_what, head) => {
+  ])('but not if %s', async (_what, head) => {
     respond = (response) => void endless(response, head)
     const error: unknown = await kube.list('/api/v1/configmaps', {}, MIB).catch((e: unknown) => e)
     expect(error).toMatchObject({ code: 'ERR_KUBE_ANSWER_TOO_LARGE', list: undefined })
   })
 
-  test('a refusal without end is a refusal', async () => {
+  test('an endless refusal is a refusal', async () => {
     respond = (response) => {
       response.writeHead(500)
       void endless(response, '{"message":"')
@@ -106,7 +106,7 @@ describe('an apiserver that sends without end', () => {
     return { events, end }
   }
 
-  test('a line of a watch that is too large is named, and the next one is read', async () => {
+  test('a watch line that is too large identifies its object, and the next one is read', async () => {
     respond = (response) => {
       const object = {
         kind: 'ConfigMap',
@@ -128,7 +128,7 @@ describe('an apiserver that sends without end', () => {
     ])
   })
 
-  test('one that does not say whose it is ends the watch', async () => {
+  test('one that does not identify its object ends the watch', async () => {
     respond = (response) => {
       response.end(`{"type":"ADDED","object":{"data":"${'x'.repeat(5 * MIB)}"}}\n`)
     }
@@ -137,7 +137,7 @@ describe('an apiserver that sends without end', () => {
     expect(events).toEqual([])
   })
 
-  test('lines come whole, however they are cut', async () => {
+  test('lines are complete, however they are split', async () => {
     const lines = Array.from({ length: 50 }, (_, n) =>
       JSON.stringify({ type: 'ADDED', object: { metadata: { name: `ä${n}` } } }),
     )
@@ -196,7 +196,7 @@ describe('a copy of what tenants wrote', () => {
     })
   }
 
-  test('comes in smaller pages where they are large, and in larger ones again', async () => {
+  test('uses smaller pages for large objects, and larger ones afterwards', async () => {
     api = await new FakeApiserver().start()
     const large = 'x'.repeat(200_000)
     for (let n = 0; n < 40; n += 1) write(`a-${n}`, { large })
@@ -209,7 +209,7 @@ describe('a copy of what tenants wrote', () => {
     expect(lines).toEqual([])
   })
 
-  test('leaves out an object over the bound, in list and watch, and goes on', async () => {
+  test('omits an object over the limit, in list and watch, and continues', async () => {
     api = await new FakeApiserver().start()
     const tooLarge = { large: 'x'.repeat(5 * MIB) }
     for (const name of ['a', 'c', 'd']) write(name, {})
@@ -225,13 +225,13 @@ describe('a copy of what tenants wrote', () => {
     expect(lines).toHaveLength(2)
   })
 
-  test('has a bound on what it keeps, whatever is written again and again', async () => {
+  test('has limited memory, whatever is written again and again', async () => {
     api = await new FakeApiserver().start()
-    const instead = {}
+    const placeholder = {}
     const sizeOf = (kept: unknown): number => JSON.stringify(kept).length - 2
     const value = 'x'.repeat(990)
     for (let n = 0; n < 30; n += 1) write(`sa-${n}`, { value })
-    await follow({ memory: { sizeOf, max: 10_500, instead } })
+    await follow({ memory: { sizeOf, max: 10_500, placeholder } })
     const kept = (): number =>
       reflector.keys().reduce((sum, key) => sum + sizeOf(reflector.get(key)), 0)
     expect(kept()).toBe(10_000)
@@ -247,11 +247,11 @@ describe('a copy of what tenants wrote', () => {
     expect(kept()).toBe(1000)
   })
 
-  test('keeps nothing of a long annotation alive', async () => {
+  test('does not keep a long annotation in memory', async () => {
     api = await new FakeApiserver().start()
     const value = 'x'.repeat(250_000)
     for (let n = 0; n < 100; n += 1) write(`sa-${n}`, { 'nocreds.dev/role-arn': value })
-    await follow({ keep: ({ metadata }) => keepOurs(metadata.annotations) })
+    await follow({ keep: ({ metadata }) => keepOwnAnnotations(metadata.annotations) })
     expect(JSON.stringify(reflector.keys().map((key) => reflector.get(key))).length).toBeLessThan(
       100_000,
     )

@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import { AnswerTooLargeError, type KubeList, type WatchEvent } from './kube-client.ts'
 
 /**
- * Reads what the apiserver sends, but no more of it than is allowed: tenants write most of it.
+ * Reads responses of the apiserver up to a limit, because tenants write most of their content.
  */
 
-/** What is looked at of an answer that is too large: what stands before anything that a tenant chose. */
+/** Bytes that are examined of a response that is too large: the part before anything that a tenant wrote. */
 const HEAD_BYTES = 4096
 
-/** The whole text of an answer. @throws AnswerTooLargeError; what the stream ends with */
+/** Reads the complete text of a response. @throws AnswerTooLargeError; errors of the stream */
 export async function readText(response: IncomingMessage, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
@@ -17,16 +17,16 @@ export async function readText(response: IncomingMessage, maxBytes: number): Pro
     chunks.push(chunk)
     if (size <= maxBytes) continue
     response.destroy()
-    const message = `the apiserver's answer has more than ${maxBytes} bytes, which is the most that is read`
+    const message = `the response of the apiserver is too large; allowed: at most ${maxBytes} bytes`
     throw new AnswerTooLargeError(message, listMetadata(headOf(chunks)))
   }
   return Buffer.concat(chunks, size).toString('utf8')
 }
 
 /**
- * Gives each line of a watch as an event; a line over the bound as a `TOO_LARGE` event.
+ * Passes each line of a watch on as an event; a line over the limit as a `TOO_LARGE` event.
  *
- * @throws AnswerTooLargeError where such a line does not say whose it is; what the stream ends with
+ * @throws AnswerTooLargeError if such a line does not identify its object; errors of the stream
  */
 export async function readEvents(
   response: IncomingMessage,
@@ -37,7 +37,7 @@ export async function readEvents(
   let size = 0
   const add = (part: Buffer): void => {
     size += part.length
-    // Of a line that is too large only the beginning is kept.
+    // Only the beginning of a line that is too large is kept.
     if (size <= maxBytes || parts.length === 0) parts.push(part)
   }
   const endLine = (): void => {
@@ -70,7 +70,7 @@ function headOf(chunks: readonly Buffer[]): string {
   return head.toString('utf8')
 }
 
-/** The apiserver writes a list as kind, apiVersion, metadata, items. */
+/** The apiserver writes a list in the order kind, apiVersion, metadata, items. */
 function listMetadata(head: string): KubeList['metadata'] | undefined {
   const [, metadata] =
     /^\{(?:"(?:kind|apiVersion)":"[^"]*",)*"metadata":(\{[^{}]*\}),"items":/.exec(head) ?? []
@@ -82,7 +82,7 @@ function listMetadata(head: string): KubeList['metadata'] | undefined {
   }
 }
 
-/** It writes an object's metadata as name, generateName, namespace, uid, resourceVersion and then the rest. */
+/** The apiserver writes metadata in the order name, generateName, namespace, uid, resourceVersion, then the rest. */
 function tooLargeEvent(head: string, maxBytes: number): WatchEvent {
   const [, texts = ''] =
     /^\{"type":"[A-Z]+","object":\{(?:"(?:kind|apiVersion)":"[^"]*",)*"metadata":\{((?:"\w+":"[^"\\]*",)+)/.exec(
@@ -93,7 +93,9 @@ function tooLargeEvent(head: string, maxBytes: number): WatchEvent {
   )
   const { name, namespace, resourceVersion } = fields
   if (name === undefined || resourceVersion === undefined) {
-    throw new AnswerTooLargeError(`a line of a watch has more than ${maxBytes} bytes`)
+    throw new AnswerTooLargeError(
+      `a line of a watch is too large; allowed: at most ${maxBytes} bytes`,
+    )
   }
   const metadata = { name, resourceVersion, ...(namespace === undefined ? {} : { namespace }) }
   return { type: 'TOO_LARGE', object: { metadata } }

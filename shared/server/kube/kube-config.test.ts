@@ -1,4 +1,4 @@
-/** Finding the cluster, and proving over TLS who both sides are. */
+/** Finding the cluster, and mutual authentication over TLS. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -40,7 +40,7 @@ async function writeKubeConfig(cluster: object, more: object = {}): Promise<void
   await writeFile(join(folder, 'config'), JSON.stringify(config))
 }
 
-describe('without a cluster the program ends with what is allowed', () => {
+describe('without a cluster the program exits with what is allowed', () => {
   const allowed = /^no cluster: .*; allowed: KUBECONFIG, ~\/\.kube\/config, .* or --objects/
 
   test('no kubeconfig anywhere, outside of any pod', () => {
@@ -97,14 +97,14 @@ describe('over TLS', () => {
 
   const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
-  test('trusts the CA of the kubeconfig and shows its token', async () => {
+  test('trusts the CA of the kubeconfig and sends its token', async () => {
     await writeKubeConfig({ server: url, 'certificate-authority-data': base64(ca.certPem) })
     const kube = createKubeClient(loadKubeConfig())
     expect(await kube.get('/api/v1/namespaces/team-a')).toEqual(NAMESPACE)
     expect(authorizations).toEqual(['Bearer token-of-the-webhook'])
   })
 
-  test('keeps the connection, and opens another where the apiserver ended it', async () => {
+  test('keeps the connection, and opens another if the apiserver closed it', async () => {
     const connections: TLSSocket[] = []
     server.on('secureConnection', (socket) => connections.push(socket))
     await writeKubeConfig({ server: url, 'certificate-authority-data': base64(ca.certPem) })
@@ -117,7 +117,7 @@ describe('over TLS', () => {
     expect(connections).toHaveLength(2)
   })
 
-  test('trusts no other CA, and shows it no token', async () => {
+  test('trusts no other CA, and sends it no token', async () => {
     const other = await createCa(VALIDITY)
     await writeKubeConfig({ server: url, 'certificate-authority-data': base64(other.certPem) })
     const kube = createKubeClient(loadKubeConfig())

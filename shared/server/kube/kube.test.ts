@@ -30,7 +30,7 @@ beforeEach(async () => {
 afterEach(() => api.stop())
 
 describe('reads', () => {
-  test('get gives the object, getMetadata only its metadata; both prove who asks', async () => {
+  test('get returns the object, getMetadata only its metadata; both authenticate', async () => {
     expect(await kube.get(ACCOUNT)).toMatchObject({ secrets: [{ name: 'not asked for' }] })
     const metadata = await kube.getMetadata(ACCOUNT)
     expect(metadata).toMatchObject({ kind: 'PartialObjectMetadata', metadata: { name: 'app' } })
@@ -41,7 +41,7 @@ describe('reads', () => {
     ])
   })
 
-  test('what is not there is undefined', async () => {
+  test('an absent object is undefined', async () => {
     expect(await kube.get(`${ACCOUNT}-other`)).toBeUndefined()
     expect(await kube.getMetadata(`${ACCOUNT}-other`)).toBeUndefined()
   })
@@ -75,19 +75,19 @@ describe('failures are KubeErrors with the status', () => {
     await expect(kube.get(ACCOUNT)).rejects.toMatchObject({ code: 'ERR_KUBE', status: 0 })
   })
 
-  test('an apiserver that never answers', async () => {
+  test('an apiserver that never responds', async () => {
     api.fault = () => 'hang'
     await expect(kube.getMetadata(ACCOUNT)).rejects.toMatchObject({ code: 'ERR_KUBE', status: 0 })
   })
 
-  test('an apiserver that is not there', async () => {
+  test('an apiserver that cannot be reached', async () => {
     await api.stop()
     await expect(kube.get(ACCOUNT)).rejects.toMatchObject({ code: 'ERR_KUBE', status: 0 })
   })
 })
 
 describe('writes', () => {
-  test('replace fails with 409 where someone else was faster', async () => {
+  test('replace fails with 409 if another client was faster', async () => {
     const read = await kube.get(SECRET)
     if (read === undefined) throw new Error('the Secret is there')
     const written = await kube.replace(SECRET, { ...read, data: { mine: 'eA==' } })
@@ -129,7 +129,7 @@ describe('watch', () => {
     await eventually(() => api.watches.count === 1)
   })
 
-  test('gives events and bookmarks until the apiserver ends it', async () => {
+  test('delivers events and bookmarks until the apiserver ends it', async () => {
     api.store.remove(ACCOUNT)
     api.watches.bookmark()
     await eventually(() => events.length === 2)
@@ -138,7 +138,7 @@ describe('watch', () => {
     expect(await ended).toBe('ended')
   })
 
-  test('a connection that is cut is a KubeError, not a crash', async () => {
+  test('a connection that breaks is a KubeError, not a crash', async () => {
     api.watches.end('cut')
     expect(await ended).toBe('ERR_KUBE')
   })

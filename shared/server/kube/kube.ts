@@ -13,17 +13,17 @@ import {
   type WatchEvent,
 } from './kube-client.ts'
 
-/** The one file that loads @kubernetes/client-node: for finding the cluster and proving who we are. */
+/** The only file that loads @kubernetes/client-node, which finds the cluster and its credentials. */
 
-/** Below the webhook's own deadline, so that a denial can still say why. */
+/** Shorter than the webhook's own deadline, so that a denial can still say why. */
 const CALL_TIMEOUT_MS = 3000
 const LIST_TIMEOUT_MS = 60_000
-/** The apiserver sends a bookmark about once a minute; a watch that is silent for longer is dead. */
+/** The apiserver sends a bookmark about once a minute; a watch without data for this long has failed. */
 const WATCH_SILENCE_MS = 150_000
 
-/** An object of 1.5 MiB in etcd is longer as JSON; one that is longer than this was made to be. */
+/** An object has at most 1.5 MiB in etcd and is larger as JSON; one over this limit was made so on purpose. */
 const MAX_OBJECT_BYTES = 4 * 1024 * 1024
-/** Of a refusal, which has a message of a few lines. */
+/** For an error response, which has a message of a few lines. */
 const MAX_STATUS_BYTES = 65_536
 
 /** Source: Kubernetes API concepts, "Metadata-only fetches". */
@@ -31,9 +31,9 @@ const METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1'
 const METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
 
 /**
- * The cluster of KUBECONFIG, else of the home folder's kubeconfig, else the one that this pod runs in.
+ * Finds the cluster: from KUBECONFIG, the kubeconfig in the home folder, or the pod's own ServiceAccount.
  *
- * @throws UsageError where there is none
+ * @throws UsageError if there is none
  */
 export function loadKubeConfig(): KubeConfig {
   const config = new KubeConfig()
@@ -41,12 +41,12 @@ export function loadKubeConfig(): KubeConfig {
     config.loadFromDefault()
   } catch (error) {
     // Further lines quote the file, which may hold a token.
-    const [what = ''] = messageOf(error).split('\n', 1)
-    throw noCluster(`the kubeconfig cannot be read: ${what}`)
+    const [problem = ''] = messageOf(error).split('\n', 1)
+    throw noCluster(`the kubeconfig cannot be read: ${problem}`)
   }
   const cluster = config.getCurrentCluster()
   if (cluster === null) throw noCluster('the kubeconfig has no current context')
-  // Where the library finds nothing at all, it gives http://localhost:8080 instead of an error.
+  // If the library finds nothing, it returns http://localhost:8080 instead of an error.
   if (!cluster.server.startsWith('https://') && !cluster.skipTLSVerify) {
     throw noCluster(`the server is ${cluster.server}, which is not https`)
   }
@@ -54,7 +54,8 @@ export function loadKubeConfig(): KubeConfig {
 }
 
 function noCluster(why: string): UsageError {
-  const allowed = "KUBECONFIG, ~/.kube/config, a pod's own ServiceAccount, or --objects without any"
+  const allowed =
+    "KUBECONFIG, ~/.kube/config, a pod's own ServiceAccount, or --objects without a cluster"
   return new UsageError(`no cluster: ${why}; allowed: ${allowed}`)
 }
 
@@ -77,7 +78,7 @@ export function createKubeClient(config: KubeConfig): KubeClient {
       return JSON.parse(await readText(response, options.maxBytes ?? MAX_OBJECT_BYTES)) as T
     } catch (error) {
       if (error instanceof AnswerTooLargeError) throw error
-      throw unreachable(error) // the answer broke off
+      throw unreachable(error) // the response is incomplete
     }
   }
   const orUndefined = (error: unknown): undefined => {
@@ -154,16 +155,16 @@ async function send(config: KubeConfig, call: Call): Promise<IncomingMessage> {
   const response = await roundTrip(url, options, call)
   const status = response.statusCode ?? 0
   if (status >= 200 && status < 300) return response
-  const said = await readText(response, MAX_STATUS_BYTES).catch(() => '')
-  throw new KubeError(status, `${call.method} ${call.path}: ${status} ${reasonOf(said)}`)
+  const text = await readText(response, MAX_STATUS_BYTES).catch(() => '')
+  throw new KubeError(status, `${call.method} ${call.path}: ${status} ${reasonOf(text)}`)
 }
 
-/** By the library's agent, which it makes once for each cluster and user. */
+/** Keyed by the library's agent, which is created once for each cluster and user. */
 const KEEPING = new WeakMap<Agent, Agent>()
 
 /**
- * The library's agent opens a connection for each call; this one, which trusts and shows the same,
- * keeps them. A proxy's agent stays as it is.
+ * The library's agent opens a connection for each call; this one keeps connections, with the same CAs and credentials.
+ * An agent for a proxy is used unchanged.
  */
 function keepingConnections(agent: RequestOptions['agent']): RequestOptions['agent'] {
   if (!(agent instanceof Agent) || agent.constructor !== Agent) return agent
@@ -180,10 +181,10 @@ function roundTrip(url: URL, options: RequestOptions, call: Call): Promise<Incom
     const request = url.protocol === 'http:' ? httpRequest : httpsRequest
     const outgoing = request(url, options, resolve)
     outgoing.setTimeout(call.timeoutMs ?? CALL_TIMEOUT_MS, () => {
-      outgoing.destroy(new Error('no answer in time'))
+      outgoing.destroy(new Error('no response in time'))
     })
     outgoing.on('error', (error) => {
-      // The apiserver may end a kept connection at the moment it is used again, which says nothing.
+      // The apiserver may close a kept connection while it is used again, which is not an error.
       const isStale = outgoing.reusedSocket && codeOf(error) === 'ECONNRESET'
       if (isStale && call.method === 'GET') resolve(roundTrip(url, options, call))
       else reject(unreachable(error))
@@ -194,7 +195,7 @@ function roundTrip(url: URL, options: RequestOptions, call: Call): Promise<Incom
     }
     const body = Buffer.from(JSON.stringify(call.body))
     outgoing.setHeader('content-type', call.contentType ?? 'application/json')
-    outgoing.setHeader('content-length', body.length) // of a DELETE, Node would send none
+    outgoing.setHeader('content-length', body.length) // for DELETE, Node would not send it
     outgoing.end(body)
   })
 }
@@ -207,10 +208,10 @@ function unreachable(error: unknown): KubeError {
   )
 }
 
-/** The `message` of a Status object, which the apiserver sends with a refusal. */
-function reasonOf(said: string): string {
+/** The `message` of a Status object in an error response of the apiserver. */
+function reasonOf(text: string): string {
   try {
-    const { message } = JSON.parse(said) as { message?: unknown }
+    const { message } = JSON.parse(text) as { message?: unknown }
     return typeof message === 'string' ? message.slice(0, 300) : ''
   } catch {
     return ''

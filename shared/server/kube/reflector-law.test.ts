@@ -1,11 +1,11 @@
-/** The law of the informer: whatever happens on the way, its copy becomes what the apiserver has. */
+/** The law of the informer: whatever happens, its copy converges to the state of the apiserver. */
 import { expect, test } from '@jest/globals'
 import { KubeConfig } from '@kubernetes/client-node'
 import fc from 'fast-check'
 import { FakeApiserver } from '../../../test/fakes/apiserver.ts'
 import { eventually } from '../../../test/fakes/eventually.ts'
 import { seededRandom, VirtualClock } from '../../../test/fakes/virtual-clock.ts'
-import { keepOurs } from '../../../webhook/cluster/our-annotations.ts'
+import { keepOwnAnnotations } from '../../../webhook/cluster/own-annotations.ts'
 import type { Annotated } from '../../../webhook/cluster/types.ts'
 import type { Logger } from '../../base/log.ts'
 import { createKubeClient } from './kube.ts'
@@ -51,7 +51,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const pathOf = (of: string): string => `/api/v1/namespaces/team-a/serviceaccounts/${of}`
 
-/** One life of a cluster with an informer that looks at it. */
+/** One random history of a cluster with an informer that watches it. */
 class Cluster {
   readonly #api = new FakeApiserver()
   readonly #clock = new VirtualClock()
@@ -69,7 +69,7 @@ class Cluster {
       kube: createKubeClient(config),
       path: '/api/v1/serviceaccounts',
       kind: 'ServiceAccount',
-      keep: ({ metadata }) => keepOurs(metadata.annotations),
+      keep: ({ metadata }) => keepOwnAnnotations(metadata.annotations),
       clock: this.#clock,
       random: seededRandom(1),
       log: SILENT,
@@ -97,18 +97,18 @@ class Cluster {
     else await this.#turn(step.what)
   }
 
-  /** All is well again; resolves once the copy is what is stored. */
+  /** Ends all faults; resolves once the copy equals what is stored. */
   async heal(): Promise<void> {
     await this.#turn('up')
     this.#api.watches.release()
-    await this.#soon(() => this.#isInStep())
+    await this.#soon(() => this.#isInSync())
     // It stays so, and the next change comes through the watch.
     await this.#soon(() => this.#api.watches.count === 1)
     await this.suffer({ what: 'write', name: 'last', role: 'role' })
-    await this.#soon(() => this.#isInStep())
+    await this.#soon(() => this.#isInSync())
   }
 
-  /** Lets time pass meanwhile: the informer may be waiting out a pause. */
+  /** Lets time pass meanwhile, because the informer may be waiting. */
   #soon(condition: () => boolean): Promise<void> {
     return eventually(async () => {
       await this.#clock.advance(1000)
@@ -128,7 +128,7 @@ class Cluster {
     if (how !== '500') this.#up = how === 'up'
   }
 
-  #isInStep(): boolean {
+  #isInSync(): boolean {
     const stored = this.#api.store.list(() => true)
     const isSame = stored.every(({ metadata }) => {
       const { annotations } = metadata as { annotations?: Readonly<Record<string, string>> }
@@ -139,10 +139,10 @@ class Cluster {
   }
 }
 
-/** Each run waits out real servers' pauses. */
+/** Each run waits for real delays of servers. */
 const RUNS = 60
 
-test('whatever happened, the copy ends as what the apiserver has, and goes on', async () => {
+test('whatever happened, the copy converges to the state of the apiserver, and continues', async () => {
   let checked = 0
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {

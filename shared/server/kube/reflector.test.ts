@@ -3,7 +3,7 @@ import { KubeConfig } from '@kubernetes/client-node'
 import { FakeApiserver } from '../../../test/fakes/apiserver.ts'
 import { eventually } from '../../../test/fakes/eventually.ts'
 import { seededRandom, VirtualClock } from '../../../test/fakes/virtual-clock.ts'
-import { keepOurs } from '../../../webhook/cluster/our-annotations.ts'
+import { keepOwnAnnotations } from '../../../webhook/cluster/own-annotations.ts'
 import type { Annotated } from '../../../webhook/cluster/types.ts'
 import type { LogFields, Logger } from '../../base/log.ts'
 import { createKubeClient } from './kube.ts'
@@ -33,7 +33,7 @@ beforeEach(async () => {
     kube: createKubeClient(config),
     path: '/api/v1/serviceaccounts',
     kind: 'ServiceAccount',
-    keep: ({ metadata }) => keepOurs(metadata.annotations),
+    keep: ({ metadata }) => keepOwnAnnotations(metadata.annotations),
     clock,
     random: seededRandom(1),
     log,
@@ -66,7 +66,7 @@ async function started(): Promise<void> {
   await eventually(() => api.watches.count === 1)
 }
 
-/** Moves the clock on until the condition holds, so that a pause never decides a test. */
+/** Advances the clock until the condition holds, so that a test never depends on a delay. */
 async function inTime(condition: () => boolean): Promise<void> {
   await eventually(async () => {
     if (condition()) return true
@@ -79,7 +79,7 @@ const lists = (): number =>
   api.requests.filter(({ query }) => query.has('limit') && !query.has('continue')).length
 
 describe('the list', () => {
-  test('comes in pages and keeps only our annotations', async () => {
+  test('is read in pages and keeps only annotations of nocreds', async () => {
     for (let n = 0; n < 1201; n += 1) write(`sa-${n}`, n % 100 === 0 ? `role-${n}` : undefined)
     expect(reflector.ready).toBe(false)
     await started()
@@ -92,7 +92,7 @@ describe('the list', () => {
     expect(api.requests[0]?.accept).toContain('as=PartialObjectMetadataList')
   })
 
-  test('whose continue token expires starts over', async () => {
+  test('whose continue token expires starts again', async () => {
     for (let n = 0; n < 600; n += 1) write(`sa-${n}`)
     let isFirst = true
     api.beforeAnswer = ({ query }) => {
@@ -107,7 +107,7 @@ describe('the list', () => {
     expect(roleOf('late')).toBe('role-late')
   })
 
-  test('is tried again, ever more slowly, until the apiserver answers', async () => {
+  test('is retried with growing delays until the apiserver responds', async () => {
     write('app', 'role')
     api.fault = () => 503
     reflector.start()
@@ -128,7 +128,7 @@ describe('the list', () => {
 })
 
 describe('the watch', () => {
-  test('brings what is made, changed and deleted', async () => {
+  test('delivers created, changed and deleted objects', async () => {
     write('app', 'role-1')
     await started()
     write('new', 'role-new')
@@ -156,7 +156,7 @@ describe('the watch', () => {
     },
   )
 
-  test('goes on from the last bookmark, even where the list is forgotten by then', async () => {
+  test('continues from the last bookmark, even if the version of the list is too old by then', async () => {
     write('app', 'role-1')
     await started()
     api.store.write('/api/v1/namespaces/other', { metadata: { name: 'other' } })
@@ -171,7 +171,7 @@ describe('the watch', () => {
     expect(lists()).toBe(1)
   })
 
-  test('that is cut again and again, but brings something each time, does not slow down', async () => {
+  test('that breaks again and again, but delivers something each time, does not slow down', async () => {
     await started()
     for (let n = 0; n < 6; n += 1) {
       write('app', `role-${n}`)
@@ -184,7 +184,7 @@ describe('the watch', () => {
     expect(lines.map(({ attempt }) => attempt)).toEqual([1, 1, 1, 1, 1, 1])
   })
 
-  test('a server that ends every watch at once is not asked in a tight loop', async () => {
+  test('a server that ends every watch immediately is not called in a tight loop', async () => {
     await started()
     const before = api.requests.length
     for (let n = 0; n < 10; n += 1) {
@@ -198,7 +198,7 @@ describe('the watch', () => {
 })
 
 describe.each(['event', 'status'] as const)('410 Gone as %s', (goneAs) => {
-  test('leads to a new list; the old copy serves until it is complete', async () => {
+  test('causes a new list; the old copy is used until it is complete', async () => {
     api.watches.goneAs = goneAs
     for (let n = 0; n < 600; n += 1) write(`sa-${n}`, 'role-1')
     await started()
@@ -220,8 +220,8 @@ describe.each(['event', 'status'] as const)('410 Gone as %s', (goneAs) => {
   })
 })
 
-describe('an apiserver that is gone', () => {
-  test('leaves the copy; after its return everything that was missed is there', async () => {
+describe('an apiserver that becomes unreachable', () => {
+  test('keeps the copy; after it is back every missed change is applied', async () => {
     write('app', 'role-1')
     write('gone', 'role')
     await started()
@@ -240,7 +240,7 @@ describe('an apiserver that is gone', () => {
   })
 })
 
-test('stop ends the watch and asks for nothing more', async () => {
+test('stop ends the watch and sends no more requests', async () => {
   await started()
   const before = api.requests.length
   reflector.stop()

@@ -11,46 +11,46 @@ import {
   type WatchEvent,
 } from './kube-client.ts'
 
-/** A page of a list; what is in it is parsed whole, and takes ten times as much memory then. */
+/** A page of a list; it is parsed as a whole, and then takes ten times as much memory. */
 const PAGE = { objects: 500, bytes: 2 * 1024 * 1024 } as const
-/** The apiserver ends a watch after about this long; spread, so that replicas do not return in step. */
-const WATCH_SECONDS = { least: 300, spread: 300 } as const
+/** Duration of a watch; spread, so that replicas do not reconnect at the same time. */
+const WATCH_SECONDS = { min: 300, spread: 300 } as const
 const BACKOFF_MS = { first: 1000, cap: 30_000 } as const
 
 export interface ReflectorDeps<Kept> {
   readonly kube: KubeClient
-  /** Of the collection, such as `/api/v1/serviceaccounts`. */
+  /** Path of the collection, such as `/api/v1/serviceaccounts`. */
   readonly path: string
   readonly kind: string
-  /** Selectors, where not every object is wanted. */
+  /** Selectors, if not every object is needed. */
   readonly selector?: Query
   /** Whole objects instead of their metadata. */
   readonly whole?: boolean
-  /** What is kept of an object. */
+  /** Reduces an object to what is kept. */
   readonly keep: (object: KubeObject) => Kept
-  /** Bounds of one page of a list; default 500 objects, 2 MiB. An object that is over the page alone is still read. */
+  /** Limits of one page of a list; default 500 objects, 2 MiB. A single object over the limit is still read. */
   readonly page?: { readonly objects: number; readonly bytes: number }
-  /** Bounds what is kept of all objects together. */
+  /** Limits what is kept of all objects together. */
   readonly memory?: Memory<Kept>
-  /** Called after each change, and for each object of a new list; undefined: it is gone. */
+  /** Called after each change, and for each object of a new list; undefined if it was deleted. */
   readonly onChange?: (key: string, kept: Kept | undefined) => void
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
 }
 
-/** What tenants write may be more than there is memory for. */
+/** Limits memory, because tenants may write more than fits. */
 export interface Memory<Kept> {
   /** In any unit. */
   sizeOf(kept: Kept): number
   readonly max: number
-  /** Kept in the place of what does not fit; of size 0. */
-  readonly instead: Kept
+  /** Kept for an object that does not fit; of size 0. */
+  readonly placeholder: Kept
 }
 
 /**
- * A copy of one kind of object, kept by list and watch. While the apiserver is away the copy stays as
- * it was; a new list replaces it as a whole, so what was deleted meanwhile goes then.
+ * A copy of all objects of one kind, maintained by list and watch. While the apiserver is unreachable the copy stays
+ * unchanged; a new list replaces it completely, including objects that were deleted meanwhile.
  * Source: Kubernetes API concepts, "Efficient detection of changes", "410 Gone responses".
  */
 export class Reflector<Kept> {
@@ -65,7 +65,7 @@ export class Reflector<Kept> {
     this.#objects = new Copy(deps.memory)
   }
 
-  /** True from the first complete list on. */
+  /** True after the first complete list. */
   get ready(): boolean {
     return this.#ready
   }
@@ -98,7 +98,7 @@ export class Reflector<Kept> {
     }
   }
 
-  /** Runs once; after a failure waits and gives undefined. */
+  /** Runs the action once; after a failure it waits and returns undefined. */
   async #attempt<T>(action: () => Promise<T>): Promise<T | undefined> {
     const { clock, random, log, kind } = this.#deps
     try {
@@ -112,13 +112,13 @@ export class Reflector<Kept> {
         BACKOFF_MS.first * 2 ** Math.min(this.#failures, 6),
       )
       this.#failures += 1
-      log.warn({ kind, reason: messageOf(error), attempt: this.#failures }, 'list or watch failed')
+      log.warn({ kind, error: messageOf(error), attempt: this.#failures }, 'list or watch failed')
       await sleep(clock, ceilingMs * (0.5 + random() / 2))
       return undefined
     }
   }
 
-  /** Replaces the copy; gives the resourceVersion that a watch goes on from. */
+  /** Replaces the copy; returns the resourceVersion from which a watch continues. */
   async #list(): Promise<string> {
     const { keep, memory, page = PAGE } = this.#deps
     const fresh = new Copy(memory)
@@ -127,9 +127,9 @@ export class Reflector<Kept> {
       const { metadata, items } = await this.#page(position)
       for (const object of items ?? []) fresh.set(keyOf(object.metadata), keep(object))
       if (!metadata.continue) {
-        if (fresh.leftOut > 0) {
+        if (fresh.omitted > 0) {
           const { kind, log } = this.#deps
-          log.warn({ kind, objects: fresh.leftOut }, 'there is more than may be kept in memory')
+          log.warn({ kind, objects: fresh.omitted }, 'memory limit exceeded, objects omitted')
         }
         this.#replace(fresh)
         this.#ready = true
@@ -140,34 +140,34 @@ export class Reflector<Kept> {
     }
   }
 
-  /** One page; with fewer objects where it has too many bytes. */
+  /** Reads one page; with fewer objects if it has too many bytes. */
   async #page(position: Position): Promise<KubeList> {
     const { kube, path, selector = {}, whole = false, page = PAGE } = this.#deps
     for (;;) {
       const query: Record<string, string> = { ...selector, limit: String(position.limit) }
       if (position.continue !== undefined) query['continue'] = position.continue
-      // For one object the client's own bound holds.
+      // For a single object, the client's own limit applies.
       const maxBytes = position.limit === 1 ? undefined : page.bytes
       try {
         const list = whole ? kube.list : kube.listMetadata
         return await list(path, query, maxBytes)
       } catch (error) {
         if (!(error instanceof AnswerTooLargeError)) throw error
-        if (position.limit === 1) return this.#leaveOut(error)
+        if (position.limit === 1) return this.#omit(error)
         position.limit = Math.max(1, Math.floor(position.limit / 4))
       }
     }
   }
 
-  /** An object that is too large alone: the list goes on behind it. */
-  #leaveOut(error: AnswerTooLargeError): KubeList {
+  /** Skips an object that is too large on its own: the list continues after it. */
+  #omit(error: AnswerTooLargeError): KubeList {
     if (error.list === undefined) throw error
     const { kind, log } = this.#deps
-    log.warn({ kind, reason: error.message }, 'an object is too large and is left out')
+    log.warn({ kind, error: error.message }, 'object too large, omitted')
     return { metadata: error.list, items: null }
   }
 
-  /** Watches on and on; returns where only a new list can help. */
+  /** Watches until a new list is needed. */
   async #follow(resourceVersion: string): Promise<void> {
     const position = { resourceVersion, isGone: false }
     while (!this.#stop.signal.aborted && !position.isGone) {
@@ -177,7 +177,7 @@ export class Reflector<Kept> {
 
   async #watch(position: { resourceVersion: string; isGone: boolean }): Promise<void> {
     const { kube, path, selector = {}, whole = false, clock, random } = this.#deps
-    const seconds = Math.round(WATCH_SECONDS.least + WATCH_SECONDS.spread * random())
+    const seconds = Math.round(WATCH_SECONDS.min + WATCH_SECONDS.spread * random())
     const query = {
       ...selector,
       resourceVersion: position.resourceVersion,
@@ -189,7 +189,7 @@ export class Reflector<Kept> {
         position.isGone = true
         return
       }
-      this.#failures = 0 // it works, even where something cuts each watch after a while
+      this.#failures = 0 // it works, even if every watch is cut off after a while
       this.#apply(event)
       position.resourceVersion = event.object.metadata.resourceVersion ?? position.resourceVersion
     }
@@ -200,7 +200,7 @@ export class Reflector<Kept> {
       if (!(error instanceof KubeError) || error.status !== 410) throw error
       position.isGone = true
     }
-    // A server that ends every watch at once must not be asked in a tight loop.
+    // A server that ends every watch immediately must not be called in a tight loop.
     const lastedMs = clock.monotonic() - startedAt
     if (lastedMs < BACKOFF_MS.first) await sleep(clock, BACKOFF_MS.first - lastedMs)
   }
@@ -219,7 +219,7 @@ export class Reflector<Kept> {
     if (type === 'BOOKMARK') return
     if (type === 'TOO_LARGE') {
       const { kind, log } = this.#deps
-      log.warn({ kind, key }, 'an object is too large and is left out')
+      log.warn({ kind, key }, 'object too large, omitted')
     }
     const isGone = type === 'DELETED' || type === 'TOO_LARGE'
     const kept = isGone ? undefined : this.#deps.keep(object)
@@ -230,17 +230,17 @@ export class Reflector<Kept> {
 }
 
 interface Position {
-  /** Objects that are asked for. */
+  /** Number of requested objects. */
   limit: number
   continue: string | undefined
 }
 
-/** Objects by key, within a bound. */
+/** Objects by key, within a memory limit. */
 class Copy<Kept> extends Map<string, Kept> {
   readonly #memory: Memory<Kept> | undefined
   #size = 0
-  /** Objects that did not fit when they came. */
-  leftOut = 0
+  /** Number of objects that did not fit. */
+  omitted = 0
 
   constructor(memory: Memory<Kept> | undefined) {
     super()
@@ -254,8 +254,8 @@ class Copy<Kept> extends Map<string, Kept> {
     const size = memory.sizeOf(kept)
     const fits = this.#size + size <= memory.max
     if (fits) this.#size += size
-    else this.leftOut += 1
-    return super.set(key, fits ? kept : memory.instead)
+    else this.omitted += 1
+    return super.set(key, fits ? kept : memory.placeholder)
   }
 
   override delete(key: string): boolean {

@@ -10,7 +10,7 @@ export interface ReadCsr {
   readonly text: string
 }
 
-/** Undefined where it is none, or its signature is not by its own key. */
+/** Undefined if it is malformed or not signed with its own key. */
 export async function readCsr(pem: string): Promise<ReadCsr | undefined> {
   const words = ['req', '-noout', '-verify', '-pubkey', '-text']
   const child = spawn('openssl', words, { stdio: ['pipe', 'pipe', 'pipe'] })

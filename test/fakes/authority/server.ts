@@ -11,7 +11,7 @@ import {
 import { sleep, type Clock } from '../../../shared/base/clock.ts'
 import { closeAtOnce, listenOnLoopback } from '../loopback-server.ts'
 import { readCsr, type ReadCsr } from './csr.ts'
-import { createCa, issueLeaf, newKeyPair, type Ca, type Life } from './x509.ts'
+import { createCa, issueLeaf, newKeyPair, type Ca, type Validity } from './x509.ts'
 
 type AuthorityFault =
   /** A refusal such as 403 name-not-permitted, or 503 not-ready. */
@@ -37,7 +37,7 @@ type AuthorityFault =
 interface AuthorityCall {
   readonly jwt: string
   readonly status: number
-  /** DNS names in the request; undefined where it could not be read. */
+  /** DNS names in the request; undefined if it could not be read. */
   readonly dnsNames: readonly string[] | undefined
   readonly durationSeconds: number | undefined
 }
@@ -50,7 +50,7 @@ export interface TestAuthority {
   readonly calls: readonly AuthorityCall[]
   /** How often it was asked for its trust bundle alone, with what headers. */
   readonly bundleCalls: readonly IncomingHttpHeaders[]
-  /** Callers who left during the handshake, most of them because of the certificate. */
+  /** Clients that closed the connection during the handshake, most of them because of the certificate. */
   refusedHandshakes(): number
   /** From now on its answers hold these CAs; its own certificate stays. */
   giveTrustBundle(pem: string): void
@@ -80,16 +80,16 @@ const YEAR_MS = 365 * 86_400_000
 /** Starts an authority with CAs of its own on 127.0.0.1. */
 export async function startAuthority(options: AuthorityOptions): Promise<TestAuthority> {
   const nowMs = options.clock.now()
-  const life = { notBeforeMs: nowMs - YEAR_MS, notAfterMs: nowMs + YEAR_MS }
-  const root = createCa('test root', life)
-  let intermediate = createCa('test intermediate', life, root)
-  const stranger = createCa('test intermediate', life, createCa('test root', life))
+  const validity = { notBeforeMs: nowMs - YEAR_MS, notAfterMs: nowMs + YEAR_MS }
+  const root = createCa('test root', validity)
+  let intermediate = createCa('test intermediate', validity, root)
+  const stranger = createCa('test intermediate', validity, createCa('test root', validity))
   const calls: AuthorityCall[] = []
   const bundleCalls: IncomingHttpHeaders[] = []
   let trustBundle = root.certificate
   let refused = 0
   let fault: AuthorityFault | undefined
-  const server = createServer(servingBelow(intermediate, life), (request, response) => {
+  const server = createServer(servingBelow(intermediate, validity), (request, response) => {
     void answer(request, response, {
       ...options,
       intermediate: fault?.kind === 'wrong' && fault.what === 'ca' ? stranger : intermediate,
@@ -109,9 +109,9 @@ export async function startAuthority(options: AuthorityOptions): Promise<TestAut
     refusedHandshakes: () => refused,
     giveTrustBundle: (pem) => (trustBundle = pem),
     useNewRoot() {
-      const next = createCa('new root', life)
-      intermediate = createCa('new intermediate', life, next)
-      server.setSecureContext(servingBelow(intermediate, life))
+      const next = createCa('new root', validity)
+      intermediate = createCa('new intermediate', validity, next)
+      server.setSecureContext(servingBelow(intermediate, validity))
       return next.certificate
     },
     fault: (one) => (fault = one),
@@ -123,9 +123,12 @@ export async function startAuthority(options: AuthorityOptions): Promise<TestAut
 }
 
 /** A certificate for 127.0.0.1, and its key. */
-function servingBelow(issuer: Ca, life: Life): { readonly key: string; readonly cert: string } {
+function servingBelow(
+  issuer: Ca,
+  validity: Validity,
+): { readonly key: string; readonly cert: string } {
   const { publicKey, privateKey } = newKeyPair()
-  const leaf = issueLeaf({ ...life, issuer, publicKey, addresses: ['127.0.0.1'] })
+  const leaf = issueLeaf({ ...validity, issuer, publicKey, addresses: ['127.0.0.1'] })
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
   return { key, cert: leaf + issuer.certificate }
 }

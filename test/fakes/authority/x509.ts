@@ -25,12 +25,12 @@ export interface Ca {
   readonly certificate: string
 }
 
-export interface Life {
+export interface Validity {
   readonly notBeforeMs: number
   readonly notAfterMs: number
 }
 
-export interface LeafRequest extends Life {
+export interface LeafRequest extends Validity {
   readonly issuer: Ca
   readonly publicKey: KeyObject
   readonly dnsNames?: readonly string[]
@@ -46,8 +46,8 @@ export function newKeyPair(): { readonly publicKey: KeyObject; readonly privateK
   return generateKeyPairSync('ec', { namedCurve: 'P-256' })
 }
 
-/** A CA: a root where no issuer is given, else an intermediate that has none below it. */
-export function createCa(name: string, life: Life, issuer?: Ca): Ca {
+/** A CA: a root if no issuer is given, else an intermediate that has none below it. */
+export function createCa(name: string, validity: Validity, issuer?: Ca): Ca {
   const { publicKey, privateKey: key } = newKeyPair()
   const limits = issuer === undefined ? [] : [smallInteger(0)]
   const constraints = sequence(der(0x01, Buffer.of(0xff)), ...limits)
@@ -56,7 +56,7 @@ export function createCa(name: string, life: Life, issuer?: Ca): Ca {
     extension('2.5.29.15', der(0x03, Buffer.of(1, 0b0000_0110)), true), // keyCertSign, cRLSign
   ]
   const signer = issuer ?? { name, key }
-  return { name, key, certificate: signed(signer, name, { ...life, publicKey }, extensions) }
+  return { name, key, certificate: signed(signer, name, { ...validity, publicKey }, extensions) }
 }
 
 export function issueLeaf(request: LeafRequest): string {
@@ -72,7 +72,7 @@ export function issueLeaf(request: LeafRequest): string {
 function signed(
   issuer: Pick<Ca, 'name' | 'key'>,
   subject: string,
-  { notBeforeMs, notAfterMs, publicKey }: Life & { readonly publicKey: KeyObject },
+  { notBeforeMs, notAfterMs, publicKey }: Validity & { readonly publicKey: KeyObject },
   extensions: readonly Buffer[],
 ): string {
   const serial = randomBytes(16)

@@ -14,7 +14,7 @@ import type { XmlFields } from './xml.ts'
 export interface Role {
   readonly arn: string
   readonly trust: TrustPolicy
-  /** 3600–43200; 3600 where not given, as IAM has it. */
+  /** 3600–43200; 3600 if not given, as IAM has it. */
   readonly maxSessionDurationSeconds?: number
 }
 
@@ -24,7 +24,7 @@ export interface Account {
   readonly providers: readonly OidcProvider[]
   readonly roles: ReadonlyMap<string, Role>
   readonly sessions: Sessions
-  /** The longest life that it gives, whatever is asked for; undefined leaves lives alone. */
+  /** The longest lifetime that it grants, whatever is requested; undefined: no such limit. */
   readonly lifetimeSeconds: number | undefined
 }
 

@@ -44,7 +44,7 @@ describe('a fault', () => {
     expect(sts.calls.map((call) => call.outcome)).toEqual(['fault:http'])
   })
 
-  test('ends when it is taken away', async () => {
+  test('ends when it is removed', async () => {
     sts.fault({ kind: 'http', status: 503, code: 'ServiceUnavailable', message: 'busy' })
     expect((await post(FORM)).status).toBe(503)
     sts.fault(undefined)
@@ -52,7 +52,7 @@ describe('a fault', () => {
   })
 })
 
-test('garbage is a page that is no XML of STS', async () => {
+test('garbage is a page that is not XML of STS', async () => {
   sts.fault({ kind: 'garbage' })
   const response = await post(FORM)
   expect(response.status).toBe(200)
@@ -73,7 +73,7 @@ test('reset breaks the connection', async () => {
   await expect(post(FORM)).rejects.toThrow()
 })
 
-test('hang keeps the connection open without a word', async () => {
+test('hang keeps the connection open and sends nothing', async () => {
   sts.fault({ kind: 'hang' })
   const abort = new AbortController()
   const answer = post(FORM, { signal: abort.signal })
@@ -83,7 +83,7 @@ test('hang keeps the connection open without a word', async () => {
   await expect(answer).rejects.toThrow()
 })
 
-test('slow answers when the time of the clock has come', async () => {
+test('slow answers after the delay on the clock', async () => {
   sts.fault({ kind: 'slow', delayMs: 20_000 })
   const state = { answered: false }
   const answer = post(FORM).finally(() => {

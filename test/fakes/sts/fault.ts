@@ -15,14 +15,14 @@ export type Fault =
   | { readonly kind: 'hang' }
   /** A good answer, later; the delay is the clock's time. */
   | { readonly kind: 'slow'; readonly delayMs: number }
-  /** 200 with a page that is no answer of STS, as a captive portal gives it. */
+  /** 200 with a page that is not an answer of STS, as from a captive portal. */
   | { readonly kind: 'garbage' }
   /** The first half of a good answer, with a Content-Length that agrees. */
   | { readonly kind: 'truncated' }
   /** The connection breaks once the request is there. */
   | { readonly kind: 'reset' }
 
-/** True where the fault needs no decision of STS; the response is then taken care of. */
+/** True if the fault needs no decision of STS; the response is then taken care of. */
 export function answerWithoutThinking(fault: Fault, response: ServerResponse): boolean {
   switch (fault.kind) {
     case 'http':

@@ -20,7 +20,7 @@ export interface StsOptions {
   readonly issuers: readonly OidcProvider[]
   readonly roles: readonly Role[]
   /**
-   * The longest life that it gives, so that refreshes can be watched; DurationSeconds keeps its
+   * The longest lifetime that it grants, so that refreshes can be watched; DurationSeconds keeps its
    * bounds. The only liberty that this STS takes.
    */
   readonly lifetimeSeconds?: number
@@ -42,7 +42,7 @@ export interface Sts {
   /** `http://127.0.0.1:PORT`, or https. */
   readonly url: string
   readonly calls: readonly StsCall[]
-  /** @throws TrustPolicyError; an Error where there is no such role */
+  /** @throws TrustPolicyError; an Error if there is no such role */
   setTrust(roleArn: string, policy: TrustPolicy): void
   /** What goes wrong with each request from now on; undefined ends it. */
   fault(fault: Fault | undefined): void
@@ -63,7 +63,7 @@ interface Answer {
 const MAX_BODY_BYTES = 65_536
 const VERSION = '2011-06-15'
 
-/** @throws TrustPolicyError where a role's policy is none that IAM stores */
+/** @throws TrustPolicyError if IAM would not store the policy of a role */
 export async function startSts(options: StsOptions): Promise<Sts> {
   const roles = new Map(options.roles.map((role) => [role.arn, role]))
   for (const role of roles.values()) assertTrustPolicy(role.trust)
@@ -196,7 +196,7 @@ function recordOf(form: URLSearchParams): Omit<StsCall, 'outcome'> {
   }
 }
 
-/** Undefined where the body is too large. */
+/** Undefined if the body is too large. */
 async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = []
   let size = 0

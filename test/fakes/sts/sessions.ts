@@ -2,9 +2,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { RoleArn } from '../../../contract/role-arn.ts'
 import type { Clock } from '../../../shared/base/clock.ts'
-import { noteSecret } from '../../leak-check.ts'
+import { recordSecret } from '../../leak-check.ts'
 
-/** One set of temporary credentials and who they are. */
+/** One set of temporary credentials and their identity. */
 export interface Session {
   readonly accessKeyId: string
   readonly secretAccessKey: string
@@ -41,7 +41,7 @@ export function rememberSessions(clock: Clock): Sessions {
       }
       byAccessKeyId.set(session.accessKeyId, session)
       for (const secret of [session.accessKeyId, session.secretAccessKey, session.sessionToken]) {
-        noteSecret(secret)
+        recordSecret(secret)
       }
       return session
     },

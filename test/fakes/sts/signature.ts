@@ -34,7 +34,7 @@ const MESSAGES = {
 } as const
 
 /**
- * Who signed the request.
+ * Finds the credentials that signed the request.
  * Source: IAM, "Create a signed AWS API request".
  *
  * @throws Refusal with the code that STS has for what is wrong

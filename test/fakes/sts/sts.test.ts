@@ -120,7 +120,7 @@ afterEach(async () => {
 afterAll(() => issuer.close())
 
 describe('AssumeRoleWithWebIdentity', () => {
-  test('a trusted ServiceAccount gets credentials that end when they should', async () => {
+  test('a trusted ServiceAccount gets credentials with the requested lifetime', async () => {
     const beforeMs = Math.floor(realClock.now() / 1000) * 1000
     const answer = await assume({ durationSeconds: 1800 })
     expect(answer).toMatchObject({
@@ -134,12 +134,12 @@ describe('AssumeRoleWithWebIdentity', () => {
       Credentials: { AccessKeyId: expect.stringMatching(/^ASIA[A-Z2-7]{16}$/) },
     })
     expect(answer.Credentials?.SecretAccessKey).toHaveLength(40)
-    const lifeMs = answer.Credentials!.Expiration!.getTime() - beforeMs
-    expect(lifeMs).toBeGreaterThanOrEqual(1_800_000)
-    expect(lifeMs).toBeLessThanOrEqual(realClock.now() - beforeMs + 1_800_000)
+    const lifetimeMs = answer.Credentials!.Expiration!.getTime() - beforeMs
+    expect(lifetimeMs).toBeGreaterThanOrEqual(1_800_000)
+    expect(lifetimeMs).toBeLessThanOrEqual(realClock.now() - beforeMs + 1_800_000)
   })
 
-  test('a life is an hour unless said otherwise, and up to the maximum of the role', async () => {
+  test('a lifetime is an hour unless said otherwise, and up to the maximum of the role', async () => {
     await assume()
     await assume({ role: LONG_ROLE, durationSeconds: 7200 })
     expect(sts.calls).toEqual([
@@ -154,14 +154,14 @@ describe('AssumeRoleWithWebIdentity', () => {
     ])
   })
 
-  test('tokens of an old key and of a new one are both good', async () => {
+  test('tokens of the old key and of the new one are both accepted', async () => {
     const old = await mint()
     await issuer.rotateKey()
     await expect(assume({ token: old })).resolves.toBeDefined()
     await expect(assume()).resolves.toBeDefined()
   })
 
-  test('a shortened life is the only liberty', async () => {
+  test('a shortened lifetime is the only difference to STS', async () => {
     await sts.stop()
     sts = await startSts({
       clock,
@@ -192,7 +192,7 @@ describe('AssumeRoleWithWebIdentity refuses', () => {
     expect(await refusalOf(assume({ token: elsewhere }))).toEqual(denied)
   })
 
-  test('what the trust policy stops allowing', async () => {
+  test('what the trust policy no longer allows', async () => {
     await assume()
     trustWith({ Condition: {} })
     await assume()
@@ -219,15 +219,15 @@ describe('AssumeRoleWithWebIdentity refuses', () => {
   test.each<[string, Partial<TokenRequest>]>([
     ['an audience that the provider is not registered with', { audience: 'https://kubernetes' }],
     ['two audiences', { overrides: { aud: [AUDIENCE, 'other'] } }],
-    ['an issuer that nobody knows', { overrides: { iss: 'https://127.0.0.1:1' } }],
+    ['an unknown issuer', { overrides: { iss: 'https://127.0.0.1:1' } }],
     ['no subject', { overrides: { sub: undefined } }],
     ['no end', { overrides: { exp: undefined } }],
-    ['a beginning in the future', { overrides: { nbf: 4_102_444_800 } }],
+    ['a start in the future', { overrides: { nbf: 4_102_444_800 } }],
   ])('a token with %s', async (_what, request) => {
     expect(await refusalOf(assume({ token: await mint(request) }))).toEqual(invalidToken)
   })
 
-  test('a token that is none, was changed, or that another cluster signed', async () => {
+  test('a token that is malformed, changed, or signed by another cluster', async () => {
     expect(await refusalOf(assume({ token: 'none at all' }))).toEqual(invalidToken)
     const [header, , signature] = (await mint()).split('.')
     const [, payload] = (await mint({ serviceAccount: 'other' })).split('.')
@@ -261,15 +261,15 @@ describe('AssumeRoleWithWebIdentity refuses', () => {
 
   test.each<[string, Assume]>([
     ['a role ARN that is too short', { role: 'arn:aws:iam::1:r/x' }],
-    ['a role ARN that is none', { role: 'arn:aws:iam::1111222233334444:role/x' }],
+    ['a malformed role ARN', { role: 'arn:aws:iam::1111222233334444:role/x' }],
     ['a session name of one character', { sessionName: 'a' }],
     ['a session name of 65 characters', { sessionName: 'a'.repeat(65) }],
     ['a session name with a blank', { sessionName: 'team a' }],
     ['a token of 3 characters', { token: 'abc' }],
     ['a token of 20,001 characters', { token: 'a'.repeat(20_001) }],
-    ['a life below 900 s', { durationSeconds: 899 }],
-    ['a life above 12 h', { role: LONG_ROLE, durationSeconds: 43_201 }],
-    ['a life above the maximum of the role', { durationSeconds: 3601 }],
+    ['a lifetime below 900 s', { durationSeconds: 899 }],
+    ['a lifetime above 12 h', { role: LONG_ROLE, durationSeconds: 43_201 }],
+    ['a lifetime above the maximum of the role', { durationSeconds: 3601 }],
   ])('%s', async (_what, request) => {
     expect(await refusalOf(assume(request))).toEqual(validation)
   })
@@ -279,7 +279,7 @@ describe('GetCallerIdentity', () => {
   const whoAmI = (credentials: Credentials) =>
     client(credentials).send(new GetCallerIdentityCommand({}))
 
-  test('says who holds the credentials', async () => {
+  test('returns the identity of the credentials', async () => {
     expect(await whoAmI(await credentialsOf())).toMatchObject({
       Account: ACCOUNT,
       Arn: `arn:aws:sts::${ACCOUNT}:assumed-role/app/team-a.app`,

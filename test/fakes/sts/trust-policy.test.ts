@@ -93,7 +93,7 @@ describe('isTrusted', () => {
     expect(decide(Federated(`arn:aws${suffix}/below`))).toBe(false)
   })
 
-  test('a denial wins, where its condition holds', () => {
+  test('A denial wins if its condition holds', () => {
     const condition = { StringNotEquals: subject('other') }
     expect(decide(ALLOW, { ...ALLOW, Effect: 'Deny', Condition: condition })).toBe(false)
     const holdsNot = { StringEquals: subject('other') }
@@ -108,8 +108,8 @@ describe('isTrusted', () => {
 })
 
 test.each<[string, Partial<TrustStatement>]>([
-  ['an operator that is not known', { Condition: { StringEqualsIfExists: { a: 'b' } } }],
-  ['a principal that is no provider', { Principal: { Federated: 'cognito-identity' } }],
+  ['an unknown operator', { Condition: { StringEqualsIfExists: { a: 'b' } } }],
+  ['a principal that is not a provider', { Principal: { Federated: 'cognito-identity' } }],
 ])('a policy with %s is refused as a whole', (_what, wrong) => {
   const policy = { Version: '2012-10-17', Statement: { ...ALLOW, ...wrong } } as const
   expect(() => {

@@ -16,7 +16,7 @@ export interface TrustStatement {
 }
 
 /**
- * A trust policy as one gives it to IAM, as far as web identities need it.
+ * A trust policy as IAM accepts it, as far as web identities need it.
  * Source: IAM, "Creating a role for OpenID Connect federation" and "JSON policy elements".
  */
 export interface TrustPolicy {
@@ -27,7 +27,7 @@ export interface TrustPolicy {
 /** A document that IAM would not have stored, or that uses what this double does not know. */
 class TrustPolicyError extends NocredsError<'ERR_TRUST_POLICY'> {}
 
-/** Who asks: the values of the condition keys `<issuer>:sub` and `<issuer>:aud`. */
+/** The identity of a request: the values of the condition keys `<issuer>:sub` and `<issuer>:aud`. */
 export interface WebIdentity {
   /** The issuer without its scheme: how IAM names the provider. */
   readonly provider: string
@@ -37,7 +37,7 @@ export interface WebIdentity {
 
 type Operator = (value: string | undefined, wanted: readonly string[]) => boolean
 
-/** A negated operator is true where the key is missing, the others are false. */
+/** A negated operator is true if the key is missing, the others are false. */
 const OPERATORS: Readonly<Record<string, Operator>> = {
   StringEquals: (value, wanted) => value !== undefined && wanted.includes(value),
   StringNotEquals: (value, wanted) => value === undefined || !wanted.includes(value),
@@ -86,7 +86,10 @@ export function assertTrustPolicy(policy: TrustPolicy): void {
     const providers = listOf(statement.Principal.Federated)
     const wrong = providers.find((arn) => !/^arn:[a-z-]+:iam::\d{12}:oidc-provider\/.+$/.test(arn))
     if (wrong !== undefined) {
-      throw new TrustPolicyError('ERR_TRUST_POLICY', `${wrong} is no ARN of an IAM OIDC provider`)
+      throw new TrustPolicyError(
+        'ERR_TRUST_POLICY',
+        `${wrong} is not the ARN of an IAM OIDC provider`,
+      )
     }
     for (const operator of Object.keys(statement.Condition ?? {})) {
       if (Object.hasOwn(OPERATORS, operator)) continue
@@ -99,7 +102,7 @@ export function assertTrustPolicy(policy: TrustPolicy): void {
   }
 }
 
-/** True where some statement allows the identity and none denies it. */
+/** True if some statement allows the identity and none denies it. */
 export function isTrusted(policy: TrustPolicy, accountId: string, identity: WebIdentity): boolean {
   const matching = listOf(policy.Statement).filter((statement) =>
     concerns(statement, accountId, identity),

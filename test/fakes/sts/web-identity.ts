@@ -18,7 +18,7 @@ export interface OidcProvider {
   readonly url: string
   /** The CA that its certificate must come from, in PEM. */
   readonly caPem: string
-  /** Audiences that the provider is registered with; `sts.amazonaws.com` where not given. */
+  /** Audiences that the provider is registered with; `sts.amazonaws.com` if not given. */
   readonly clientIds?: readonly string[]
 }
 

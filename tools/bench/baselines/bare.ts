@@ -11,9 +11,9 @@ import { createServer } from 'node:https'
 import { DEFAULT_EXCHANGER_RESOURCES } from '../../../contract/exchanger-resources.ts'
 import { parseRoleArn } from '../../../contract/role-arn.ts'
 import { listen } from '../../../shared/base/server.ts'
+import { injectedContainer, injectedVolumes } from '../../../webhook/admit/inject/additions.ts'
 import { appSide } from '../../../webhook/admit/inject/deliveries.ts'
 import type { Injection } from '../../../webhook/admit/inject/injection.ts'
-import { ourSidecars, ourVolumes } from '../../../webhook/admit/inject/whole.ts'
 import { NAMESPACE, ROLE, SERVICE_ACCOUNT } from '../pod-review.ts'
 
 interface Named {
@@ -40,7 +40,7 @@ interface BareReview {
 
 const [certFile = '', keyFile = '', exchangerImage = ''] = process.argv.slice(2)
 const role = parseRoleArn(ROLE)
-if (role === undefined) throw new Error(`${ROLE} is no role`)
+if (role === undefined) throw new Error(`${ROLE} is not a role`)
 
 /** What the product works out for each pod; here it is the same for all, worked out once. */
 const INJECTION: Injection = {
@@ -69,13 +69,13 @@ const INJECTION: Injection = {
   exchangerImagePullPolicy: 'IfNotPresent',
   exchangerUser: 65532,
   meshProxies: [],
-  certificateDoor: 'authority',
+  certificateSource: 'authority',
   trustBundle: 'config-map',
   authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
 }
 const NO_POD = { metadata: {}, spec: { containers: [] } }
-const SIDECARS = ourSidecars(INJECTION, NO_POD)
-const VOLUMES = ourVolumes(INJECTION)
+const SIDECARS = [injectedContainer(INJECTION, NO_POD)]
+const VOLUMES = injectedVolumes(INJECTION)
 const APP = appSide(INJECTION, NO_POD)
 
 function patchOf({ spec }: BareReview['request']['object']): object[] {

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { bundle } from '../../build/programs.ts'
 import type { Section } from '../section.ts'
 import { median, spread } from '../statistics.ts'
+import { withHarness } from './harness.ts'
 import type { Loopback, LoopbackPod } from './loopback.ts'
-import { withStage } from './stage.ts'
 
 const GOAL = { medianMs: 350, ratio: 1.5 } as const
 const BARE = 'tools/bench/exchanger/bare-oneshot.ts'
@@ -25,7 +25,7 @@ interface Contestant {
  * turns; the first round warms the file cache and does not count.
  */
 export function measureFirstCredentials(rounds = 21): Promise<Section> {
-  return withStage(async ({ folder, loopback, exchanger }) => {
+  return withHarness(async ({ folder, loopback, exchanger }) => {
     await bundle(BARE, join(folder, 'bare.mjs'))
     const plainNode = { NODE_OPTIONS: '' }
     const contestants: ByName<Contestant> = {

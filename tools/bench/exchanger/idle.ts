@@ -1,18 +1,18 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { cpuMs, sleeps } from '../proc.ts'
 import type { Section } from '../section.ts'
+import { published, withSidecar, withHarness, type Harness } from './harness.ts'
 import type { Delivery } from './loopback.ts'
-import { published, withSidecar, withStage, type Stage } from './stage.ts'
 
 const GOAL = { cpuPercent: 0.05, secondsPerWakeUp: 10 } as const
 const SETTLE_MS = 3000
 const MINUTE_MS = 60_000
 
-/** A sidecar with credentials of an hour that nobody asks for: what it costs to be there. */
+/** An idle sidecar with credentials of an hour: what its presence costs. */
 export async function measureIdle(minutes = 10): Promise<Section> {
-  const idles = await withStage((stage) =>
+  const idles = await withHarness((harness) =>
     Promise.all(
-      (['process', 'endpoint'] as const).map((delivery) => idleOf(stage, delivery, minutes)),
+      (['process', 'endpoint'] as const).map((delivery) => idleOf(harness, delivery, minutes)),
     ),
   )
   const percent = Math.max(...idles.map((idle) => idle.cpuPercent))
@@ -32,8 +32,8 @@ export async function measureIdle(minutes = 10): Promise<Section> {
   }
 }
 
-function idleOf(stage: Stage, delivery: Delivery, minutes: number) {
-  return withSidecar(stage, { delivery }, async (sidecar) => {
+function idleOf(harness: Harness, delivery: Delivery, minutes: number) {
+  return withSidecar(harness, { delivery }, async (sidecar) => {
     await published(sidecar, { delivery }, 1)
     await pause(SETTLE_MS)
     const before = { ranMs: cpuMs(sidecar.pid), sleeps: sleeps(sidecar.pid) }

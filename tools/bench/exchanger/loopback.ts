@@ -18,7 +18,7 @@ import { imageEnv } from '../../build/image-env.ts'
 
 export type Delivery = 'process' | 'endpoint'
 
-/** What a sidecar keeps fresh: credentials where there is a delivery, a certificate, or both. */
+/** What a sidecar keeps fresh: credentials if there is a delivery, a certificate, or both. */
 export interface Kept {
   readonly delivery?: Delivery
   readonly certificate?: boolean
@@ -37,7 +37,7 @@ export interface Loopback {
   close(): Promise<void>
 }
 
-/** @param lifetimeSeconds of credentials and certificates; 3600 where not given */
+/** @param lifetimeSeconds of credentials and certificates; 3600 if not given */
 export async function startLoopback(lifetimeSeconds = 3600): Promise<Loopback> {
   const { roleArn, namespace, serviceAccount, audience, pod: name } = CONFIG
   const issuer = await startIssuer({ clock: realClock })

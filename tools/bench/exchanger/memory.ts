@@ -6,8 +6,8 @@ import { ENDPOINT } from '../../../contract/names.ts'
 import { anonymousMiB, childrenOf, proportionalAnonymousMiB } from '../proc.ts'
 import type { Section } from '../section.ts'
 import { slope } from '../statistics.ts'
+import { nameOf, published, withSidecar, withHarness } from './harness.ts'
 import type { Kept, LoopbackPod } from './loopback.ts'
-import { nameOf, published, withSidecar, withStage } from './stage.ts'
 
 const GOAL_MIB = { process: 10.5, endpoint: 12 } as const
 /** V8 takes memory by pages of 256 KiB: less than one of them in 100 refreshes is no growth. */
@@ -38,9 +38,9 @@ export function measureBothMemory(refreshes = 200): Promise<Section> {
 async function measureMemory(kept: Kept, refreshes: number): Promise<Section> {
   const atRest: number[] = []
   let proportional = NaN
-  await withStage(
-    (stage) =>
-      withSidecar(stage, kept, async (sidecar, pod) => {
+  await withHarness(
+    (harness) =>
+      withSidecar(harness, kept, async (sidecar, pod) => {
         while (atRest.length < refreshes) {
           await published(sidecar, kept, atRest.length + 1)
           if (kept.delivery === 'endpoint') await askOnce(pod)
@@ -66,7 +66,7 @@ async function measureMemory(kept: Kept, refreshes: number): Promise<Section> {
       `RssAnon of the process that stays; Pss_Anon ${proportional.toFixed(2)} MiB`,
       `at rest after refresh 1, ${middle} and ${refreshes}: ${mib(1)}, ${mib(middle)}, ${mib(refreshes)} MiB; most: ${Math.max(...atRest).toFixed(2)} MiB`,
       `growth is the slope of the last ${half.length} (least squares) times their number; less than ${NOISE_KIB} KiB, one page of V8's heap, is noise`,
-      `the real schedule with a life of ${LIFETIME_SECONDS} s, over TLS${kept.certificate === true ? '; certificates of a test authority' : ''}`,
+      `the real schedule with a lifetime of ${LIFETIME_SECONDS} s, over TLS${kept.certificate === true ? '; certificates of a test authority' : ''}`,
     ],
   }
 }

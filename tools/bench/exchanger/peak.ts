@@ -1,9 +1,9 @@
 import { start } from '../../../test/fakes/exchanger-pod.ts'
 import { anonymousMiB, childrenOf } from '../proc.ts'
 import type { Section } from '../section.ts'
+import { nameOf, published, withSidecar, withHarness, type Harness } from './harness.ts'
 import type { Kept } from './loopback.ts'
 import { LIFETIME_SECONDS } from './memory.ts'
-import { nameOf, published, withSidecar, withStage, type Stage } from './stage.ts'
 
 const GOAL_MIB = 48
 const LOOK_MS = 4
@@ -17,8 +17,8 @@ const KEPT: readonly Kept[] = [
 
 /** The most that resident process and exchange have together, and the gate beside them at the start. */
 export async function measurePeakMemory(refreshes = 20): Promise<Section> {
-  const peaks = await withStage(
-    (stage) => Promise.all(KEPT.map((kept) => peakOf(stage, kept, refreshes))),
+  const peaks = await withHarness(
+    (harness) => Promise.all(KEPT.map((kept) => peakOf(harness, kept, refreshes))),
     LIFETIME_SECONDS,
   )
   const most = Math.max(...peaks.map(({ together }) => together))
@@ -37,10 +37,10 @@ export async function measurePeakMemory(refreshes = 20): Promise<Section> {
   }
 }
 
-function peakOf(stage: Stage, kept: Kept, refreshes: number) {
+function peakOf(harness: Harness, kept: Kept, refreshes: number) {
   const most = { kept, together: 0, exchange: 0, withGate: 0 }
-  return withSidecar(stage, kept, async (sidecar, pod) => {
-    const gate = start(stage.exchanger, 'wait', pod.env)
+  return withSidecar(harness, kept, async (sidecar, pod) => {
+    const gate = start(harness.exchanger, 'wait', pod.env)
     const look = setInterval(() => {
       const exchange = childrenOf(sidecar.pid).map(anonymousOrNone)
       const both = exchange.reduce((sum, one) => sum + one, anonymousOrNone(sidecar.pid))

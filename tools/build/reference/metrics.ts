@@ -1,6 +1,6 @@
 import { createMetrics as metricsOfAuthority } from '../../../authority/metrics.ts'
 import { AUTHORITY } from '../../../contract/certificates.ts'
-import { WEBHOOK } from '../../../contract/names.ts'
+import { PROBES, WEBHOOK } from '../../../contract/names.ts'
 import { realClock } from '../../../shared/base/clock.ts'
 import { jsonLogger } from '../../../shared/base/log.ts'
 import { countRefusals, type RefusalReason } from '../../../shared/server/budget/refusals.ts'
@@ -19,11 +19,10 @@ const WHY_REFUSED: Readonly<Record<RefusalReason, string>> = {
 /** Values of labels that are not obvious. */
 const LABELS: Readonly<Record<string, string>> = {
   resource: '`pods`, `namespaces`',
-  decision: '`mutated`, `unchanged`, `denied`',
   reason: 'see [reasons](reasons.md); of `nocreds_connections_refused_total` see below',
   kind: '`ServiceAccount`, `Namespace`',
   result:
-    'of labels: `label-added`, `label-removed`, `failed`; of certificates: `issued`, `refused`, `failed`',
+    'of admission reviews: `mutated`, `unchanged`, `denied`; of Namespace labels: `label-added`, `label-removed`, `failed`; of certificates: `issued`, `refused`, `failed`',
   source: '`authority` (the sidecar asked) or `pod-certificate` (the kubelet asked)',
   certificate: '`root`, `intermediate`, `server`',
   server: '`admission`, `certificates` or `metrics`',
@@ -64,7 +63,7 @@ export function metricsPage(): string {
   )
   const authority = withRefusals(metricsOfAuthority(() => undefined).registry)
   const used = new Set([...webhook, ...authority].flatMap(({ labelNames = [] }) => labelNames))
-  const { metrics, live, ready } = WEBHOOK.probes
+  const { metrics, live, ready } = PROBES
   const port = (number: number): string =>
     `Port ${number}, plain HTTP: \`${metrics}\`, \`${live}\`, \`${ready}\`.`
   return [

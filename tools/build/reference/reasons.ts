@@ -22,7 +22,7 @@ const ADMITTED: Readonly<Record<Of<'admitted'>, string>> = {
   'operation-not-handled': 'the webhook changes nothing at this operation',
   'label-added': 'the Namespace is enabled now',
   'label-removed': 'the Namespace is not enabled any more',
-  'in-step': 'the label of the Namespace is right already',
+  'up-to-date': 'the label of the Namespace needs no change',
 }
 
 const DENIED: Readonly<Record<Of<'denied'>, Text>> = {
@@ -81,7 +81,7 @@ const DENIED: Readonly<Record<Of<'denied'>, Text>> = {
     fix: 'remove or rename it; the webhook adds the sidecar',
   },
   'reserved-name': {
-    means: 'a pod that is opted out, or asks for nothing, has a container or volume of nocreds',
+    means: 'a pod that is opted out, or requests nothing, has a container or volume of nocreds',
     fix: 'remove it. To restore a pod from a backup, first restore the annotations of its Namespace and ServiceAccount',
   },
   'review-too-large': {
@@ -134,7 +134,7 @@ const AUTHORITY: Readonly<Record<Refused, Text>> = {
     fix: 'use the token of the volume',
   },
   'pod-gone': {
-    means: 'the pod is deleted, has ended, or is another one of the same name',
+    means: 'the pod is deleted, has finished, or is another one of the same name',
     fix: 'nothing: it needs no certificate any more',
   },
   'pod-not-scheduled': {

@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers'
 import { TLSSocket } from 'node:tls'
 import { onLoopback } from './loopback.ts'
 
-const MOST_ROUNDS = 45
+const MAX_ROUNDS = 45
 
 interface Answer {
   /** What the server says, with the serial of the certificate that this client showed. */
@@ -51,7 +51,7 @@ console.log(`the server says: ${first.said}`)
 let latest = first
 let round = 0
 for (; latest.serial === first.serial || latest.said === first.said; round += 1) {
-  if (round === MOST_ROUNDS) throw new Error('the certificates were not renewed')
+  if (round === MAX_ROUNDS) throw new Error('the certificates were not renewed')
   await new Promise((resolve) => setTimeout(resolve, 1000))
   const onKept = await call(kept)
   if (onKept.socket !== first.socket) throw new Error('the kept connection was dropped')

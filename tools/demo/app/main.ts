@@ -5,12 +5,12 @@
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 
 const WANTED_SETS = 3
-const MOST_CALLS = 40
+const MAX_CALLS = 40
 
 const sts = new STSClient({})
 const seen = new Set<string>()
 
-for (let call = 0; call < MOST_CALLS && seen.size < WANTED_SETS; call += 1) {
+for (let call = 0; call < MAX_CALLS && seen.size < WANTED_SETS; call += 1) {
   const { Arn } = await sts.send(new GetCallerIdentityCommand({}))
   const { accessKeyId, expiration } = await sts.config.credentials()
   if (!seen.has(accessKeyId)) {

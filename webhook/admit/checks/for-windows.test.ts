@@ -29,12 +29,12 @@ const preferred = {
 }
 
 test.each<[string, object, boolean]>([
-  ['nothing said', {}, false],
+  ['no OS named', {}, false],
   ['os', { os: { name: 'windows' } }, true],
   ['label', { nodeSelector: { 'kubernetes.io/os': 'windows' } }, true],
   ['old label', { nodeSelector: { 'beta.kubernetes.io/os': 'windows' } }, true],
   ['label of Linux', { nodeSelector: { 'kubernetes.io/os': 'linux' } }, false],
-  ['os goes before labels', { os: { name: 'linux' }, ...required([OS]) }, false],
+  ['os takes precedence over labels', { os: { name: 'linux' }, ...required([OS]) }, false],
   ['affinity', required([OS]), true],
   ['affinity by the old label', required([label('beta.kubernetes.io/os')]), true],
   ['one expression of several', required([ZONE, OS]), true],

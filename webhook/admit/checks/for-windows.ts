@@ -1,10 +1,10 @@
 import { containersOf, type Pod } from '../pod.ts'
 
-/** The second one is what nodes bore before Kubernetes 1.14, and still bear. */
+/** The second one is the label from before Kubernetes 1.14, which nodes still have. */
 const OS_LABELS: readonly string[] = ['kubernetes.io/os', 'beta.kubernetes.io/os']
 
 /**
- * Whether a pod can run on Windows nodes only: it says so, or no other node would take it. A pod that says Linux is
+ * Whether a pod can run on Windows nodes only: it says so, or other nodes are excluded. A pod that says Linux is
  * for Linux. Source: Kubernetes, "Windows containers", and API reference, PodOS, NodeSelectorTerm.
  */
 export function isForWindows(pod: Pod): boolean {
@@ -17,7 +17,7 @@ function isSelected({ spec: { nodeSelector } }: Pod): boolean {
   return OS_LABELS.some((label) => nodeSelector?.[label] === 'windows')
 }
 
-/** One term suffices for a node, so each of them must want Windows. */
+/** A node needs to match one term only, so each term must require Windows. */
 function hasAffinity({ spec: { affinity } }: Pod): boolean {
   const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
   const terms = required?.nodeSelectorTerms ?? []

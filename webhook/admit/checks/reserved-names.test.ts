@@ -3,17 +3,17 @@ import fc from 'fast-check'
 import { anyPod } from '../../../test/fakes/arbitrary-pod.ts'
 import { SETTINGS } from '../../../test/fakes/webhook-settings.ts'
 import { decideByPodAlone, decidePod } from '../decide-pod.ts'
-import { OUR_VOLUME_NAMES } from '../inject/injection.ts'
+import { RESERVED_VOLUME_NAMES } from '../inject/injection.ts'
 import type { Pod } from '../pod.ts'
 import type { Verdict } from '../verdict.ts'
 
 const CONTAINER = { name: 'nocreds-exchanger', image: 'nocreds/exchanger:0.1.0' }
-const ours = fc.oneof(
+const reserved = fc.oneof(
   fc.constantFrom('containers', 'initContainers', 'ephemeralContainers').map((list) => ({
     list,
     item: CONTAINER,
   })),
-  fc.constantFrom(...OUR_VOLUME_NAMES).map((name) => ({ list: 'volumes', item: { name } })),
+  fc.constantFrom(...RESERVED_VOLUME_NAMES).map((name) => ({ list: 'volumes', item: { name } })),
   fc.constant({ list: 'volumes', item: { name: 'x', csi: { driver: 'csi.nocreds.dev' } } }),
 )
 
@@ -39,10 +39,10 @@ function decideWithoutRole(pod: Pod): Verdict {
   return decideByPodAlone(pod) ?? decidePod(facts, SETTINGS)
 }
 
-describe('names of ours on a pod that gets nothing', () => {
-  test('are denied in whatever list and place they stand', () => {
+describe('reserved names on a pod that gets nothing', () => {
+  test('are denied in every list and at every position', () => {
     fc.assert(
-      fc.property(anyPod, ours, fc.nat(9), (pod, { list, item }, at) => {
+      fc.property(anyPod, reserved, fc.nat(9), (pod, { list, item }, at) => {
         const bringing = withOne(pod, list, item, at)
         const denied = { decision: 'denied', reason: 'reserved-name', status: 403 }
         expect(decideWithoutRole(bringing)).toMatchObject(denied)
@@ -66,7 +66,7 @@ describe('names of ours on a pod that gets nothing', () => {
 
   test('a mirror pod runs already, whatever it brings', () => {
     fc.assert(
-      fc.property(anyPod, ours, (pod, { list, item }) => {
+      fc.property(anyPod, reserved, (pod, { list, item }) => {
         const annotations = { 'kubernetes.io/config.mirror': 'x', 'nocreds.dev/inject': 'false' }
         const mirror = withOne(
           { ...pod, metadata: { ...pod.metadata, annotations } },

@@ -67,7 +67,7 @@ const valueOf = ({ env }: Found, name: string): unknown =>
   env.find((one) => one.name === name)?.value
 
 describe('web-identity', () => {
-  test('asks the STS of the settings, and the regional one where there is a region', () => {
+  test('uses the STS of the settings, and the regional one if there is a region', () => {
     const found = admitted({ settings: { stsEndpoint: ENDPOINT, region: 'eu-central-1' } })
     expect(valueOf(found, 'AWS_ENDPOINT_URL_STS')).toBe(ENDPOINT)
     expect(valueOf(found, 'AWS_STS_REGIONAL_ENDPOINTS')).toBe('regional')
@@ -90,7 +90,7 @@ describe('web-identity', () => {
     expect(namesOf(empty)).not.toContain('AWS_STS_REGIONAL_ENDPOINTS')
   })
 
-  test('what the container says of both stays; another endpoint is a warning', () => {
+  test('variables of the container stay; another endpoint is a warning', () => {
     const env = [
       { name: 'AWS_STS_REGIONAL_ENDPOINTS', value: 'legacy' },
       { name: 'AWS_ENDPOINT_URL_STS', value: 'https://other.example.com' },
@@ -101,11 +101,13 @@ describe('web-identity', () => {
     })
     expect(found.env.slice(0, 2)).toEqual(env)
     expect(found.warnings).toEqual([
-      expect.stringContaining('AWS_ENDPOINT_URL_STS, which wins over the STS endpoint of nocreds'),
+      expect.stringContaining(
+        'AWS_ENDPOINT_URL_STS, which takes precedence over the STS endpoint of nocreds',
+      ),
     ])
   })
 
-  test('other deliveries get neither: the sidecar asks STS', () => {
+  test('other deliveries get neither: the sidecar calls STS', () => {
     const settings = { stsEndpoint: ENDPOINT, region: 'eu-central-1' }
     const names = namesOf(admitted({ settings, delivery: 'process' }))
     expect(names.filter((name) => name.includes('STS'))).toEqual([])
@@ -114,7 +116,7 @@ describe('web-identity', () => {
   test.each([
     ['another', { value: OTHER }],
     ['an empty one', { value: '' }],
-    ['one from elsewhere', { valueFrom: { secretKeyRef: { name: 'mine', key: 'role' } } }],
+    ['one with valueFrom', { valueFrom: { secretKeyRef: { name: 'mine', key: 'role' } } }],
     ['one that the kubelet puts together', { value: '$(PREFIX)/app' }],
   ])('a role of the container`s own, %s: nothing that goes with the token', (_what, from) => {
     const found = admitted({
@@ -129,16 +131,16 @@ describe('web-identity', () => {
     ])
     expect(found.mounts).toEqual([])
     expect(found.warnings).toEqual([
-      `nocreds: container app sets AWS_ROLE_ARN to another role or from elsewhere, so it gets no token, no mount and no session name; remove it to get ${ROLE}`,
+      `nocreds: container app sets AWS_ROLE_ARN to another role or with valueFrom, so it gets no token, no mount and no session name; remove it to get ${ROLE}`,
     ])
   })
 
-  test('the last of two counts, so both must be ours', () => {
+  test('the last of two counts, so both must be the injected role', () => {
     const env = [ROLE, OTHER].map((value) => ({ name: 'AWS_ROLE_ARN', value }))
     expect(admitted({ env }).mounts).toEqual([])
   })
 
-  test('the same role is no other', () => {
+  test('the same role is not another role', () => {
     const found = admitted({ env: [{ name: 'AWS_ROLE_ARN', value: ROLE }] })
     expect(found.mounts).toEqual(['nocreds-token'])
     expect(found.warnings).toEqual([])
@@ -148,7 +150,7 @@ describe('web-identity', () => {
     [{ stsProxy: 'http://proxy:3128' }, true],
     [{ stsCa: 'PEM' }, true],
     [{}, false],
-  ])('with %j is told that it gets neither: %s', (settings, isTold) => {
+  ])('with %j has a warning that it gets neither: %s', (settings, isTold) => {
     const { warnings } = admitted({ settings })
     expect(warnings).toHaveLength(isTold ? 1 : 0)
     if (isTold) expect(warnings[0]).toContain('gets neither the proxy nor the CA')
@@ -171,7 +173,7 @@ describe('region', () => {
     expect(found.warnings).toEqual([])
   })
 
-  test('that does not fit the role is a warning where it is annotated', () => {
+  test('that does not match the role is a warning if it is annotated', () => {
     const found = admitted({ region: 'us-gov-west-1', delivery: 'process' })
     expect(valueOf(found, 'AWS_REGION')).toBe('us-gov-west-1')
     expect(found.warnings).toEqual([
@@ -202,7 +204,7 @@ describe('region', () => {
         { name: 'AWS_DEFAULT_REGION', value: 'x-y' },
       ],
     ],
-    ['from elsewhere', [{ name: 'AWS_REGION', valueFrom: { configMapKeyRef: {} } }]],
+    ['with valueFrom', [{ name: 'AWS_REGION', valueFrom: { configMapKeyRef: {} } }]],
   ])('of the container`s own, %s: stays as it is', (_what, env) => {
     const found = admitted({ env, region: 'eu-central-1', delivery: 'process' })
     expect(found.env.filter(({ name }) => name.includes('REGION'))).toEqual(env)

@@ -1,4 +1,5 @@
 import type { WantedCertificate } from '../../../contract/annotations.ts'
+import type { CertificateSource } from '../../../contract/certificate-source.ts'
 import {
   AUTHORITY,
   AUTHORITY_VOLUME,
@@ -11,7 +12,7 @@ import {
 } from '../../../contract/certificates.ts'
 import { CERTIFICATE_DNS_NAMES } from '../../../contract/names.ts'
 import type { EnvVar, Volume, VolumeMount } from '../pod.ts'
-import { mountOf, type CertificateDoor, type TrustBundleSource } from './injection.ts'
+import { mountOf, type TrustBundleSource } from './injection.ts'
 
 /**
  * The CAs that peers accept, as a source of a projected volume.
@@ -27,7 +28,7 @@ function projected(name: string, ...sources: readonly object[]): Volume {
   return { name, projected: { defaultMode: 0o644, sources: [...sources] } }
 }
 
-/** By what the sidecar asks the authority, and knows it. */
+/** Token and trust bundle with which the sidecar calls the authority. */
 function authorityVolume(source: TrustBundleSource): Volume {
   const { name, files, tokenExpirationSeconds } = AUTHORITY_VOLUME
   const serviceAccountToken = {
@@ -38,13 +39,13 @@ function authorityVolume(source: TrustBundleSource): Volume {
   return projected(name, { serviceAccountToken }, trustBundleAs(files.trustBundle, source))
 }
 
-/** Where the sidecar publishes: in memory, so the key never is on a disk. */
+/** Where the sidecar publishes: in memory, so the key is never on a disk. */
 function publishedVolume(): Volume {
   return { name: TLS_VOLUME.name, emptyDir: { medium: 'Memory', sizeLimit: TLS_VOLUME.sizeLimit } }
 }
 
 /**
- * Key and certificate that the kubelet makes and asks for.
+ * Key and certificate that the kubelet generates and requests.
  * Source: Kubernetes API reference, PodCertificateProjection.
  */
 function kubeletVolume(
@@ -68,13 +69,13 @@ function kubeletVolume(
   )
 }
 
-/** Volumes of the door. */
+/** The volumes that this source needs. */
 export function certificateVolumes(
   certificate: WantedCertificate,
-  door: CertificateDoor,
+  source: CertificateSource,
   trustBundle: TrustBundleSource,
 ): readonly Volume[] {
-  return door === 'authority'
+  return source === 'authority'
     ? [authorityVolume(trustBundle), publishedVolume()]
     : [kubeletVolume(certificate, trustBundle)]
 }
@@ -88,9 +89,9 @@ export const CERTIFICATE_SIDECAR_MOUNTS: readonly VolumeMount[] = [
 const KUBELET_MOUNT = mountOf(TLS_VOLUME, 'read')
 const PUBLISHED_MOUNT = { ...KUBELET_MOUNT, subPath: TLS_VOLUME.publishedPath }
 
-/** What the app's containers mount; they see the same by both doors. */
-export function certificateMount(door: CertificateDoor): VolumeMount {
-  return door === 'authority' ? PUBLISHED_MOUNT : KUBELET_MOUNT
+/** What the app's containers mount; it looks the same for both sources. */
+export function certificateMount(source: CertificateSource): VolumeMount {
+  return source === 'authority' ? PUBLISHED_MOUNT : KUBELET_MOUNT
 }
 
 export const CERTIFICATE_ENV: EnvVar = { name: TLS_DIR_ENV, value: TLS_VOLUME.mountPath }

@@ -15,17 +15,17 @@ import {
   type SessionNameParts,
 } from '../../../contract/session-name.ts'
 import { nameOf, type Container, type EnvVar, type Pod, type VolumeMount } from '../pod.ts'
+import { appMounts } from './additions.ts'
 import { CERTIFICATE_ENV } from './certificate.ts'
+import { equalIgnoringNulls } from './equal.ts'
 import type { Injection } from './injection.ts'
-import { isSame } from './same.ts'
-import { appMounts } from './whole.ts'
 
 /** What the app's containers get: variables that the SDK's default chain and TLS servers read, and mounts. */
 export interface AppSide {
   readonly env: readonly EnvVar[]
-  /** Added together, and only where the container names no region itself. */
+  /** Added together, and only if the container sets no region itself. */
   readonly regionEnv: readonly EnvVar[]
-  /** Added where the container has a region, of its own or by regionEnv. */
+  /** Added if the container has a region, its own or that of regionEnv. */
   readonly regionalEnv: readonly EnvVar[]
   readonly mounts: readonly VolumeMount[]
 }
@@ -33,7 +33,7 @@ export interface AppSide {
 const inCredentials = (file: keyof typeof CREDENTIALS_FILES): string =>
   `${CREDENTIALS_VOLUME.mountPath}/${CREDENTIALS_FILES[file]}`
 
-/** Else an SDK that finds no credentials falls through to the role of the node. */
+/** Otherwise an SDK that finds no credentials falls back to the role of the node. */
 const NO_METADATA: EnvVar = { name: AWS_ENV.metadataDisabled, value: 'true' }
 
 /** The app's side of each delivery. Source: AWS SDKs and Tools Reference Guide, "Settings reference". */
@@ -46,7 +46,7 @@ export function appSide(injection: Injection, pod: Pod): AppSide {
   return {
     env: certificate === undefined ? forCredentials : [...forCredentials, CERTIFICATE_ENV],
     regionEnv: regionEnv(credentials?.region),
-    // SDKs from before 2022 ask the global STS, which is not reached everywhere.
+    // SDKs from before 2022 call the global STS, which is not reachable from everywhere.
     regionalEnv:
       credentials?.delivery === 'web-identity'
         ? [{ name: AWS_ENV.stsRegional, value: 'regional' }]
@@ -55,7 +55,7 @@ export function appSide(injection: Injection, pod: Pod): AppSide {
   }
 }
 
-/** What goes with the token. */
+/** Variables that belong to the token. */
 const WITH_TOKEN: readonly string[] = [
   AWS_ENV.roleArn,
   AWS_ENV.tokenFile,
@@ -65,13 +65,15 @@ const WITH_TOKEN: readonly string[] = [
 ]
 
 /**
- * True for a container that names a role of its own where the app holds the token: with ours it would assume a role
- * that the namespace did not permit. What `valueFrom` leads to nobody knows at admission, so it counts as another.
+ * True for a container that sets a role of its own with a delivery where the app holds the token: with the injected
+ * token it could assume a role that the namespace did not permit. A `valueFrom` is unknown at admission, so it counts as another role.
  */
 export function hasOtherRole({ env }: Container, app: AppSide): boolean {
-  const ours = app.env.find(({ name }) => name === AWS_ENV.roleArn)
-  if (ours === undefined) return false
-  return (env ?? []).some((one) => one.name === AWS_ENV.roleArn && !isSame(one, ours))
+  const injected = app.env.find(({ name }) => name === AWS_ENV.roleArn)
+  if (injected === undefined) return false
+  return (env ?? []).some(
+    (one) => one.name === AWS_ENV.roleArn && !equalIgnoringNulls(one, injected),
+  )
 }
 
 /** What this container gets: all of it, or, with a role of its own, nothing that goes with the token. */
@@ -123,7 +125,7 @@ function stsEndpointEnv({ stsEndpoint }: Injection): EnvVar[] {
 /** The apiserver appends 5 characters to a `generateName`, cutting that to 58 first. */
 const GENERATED = { suffix: 5, prefixMax: 58 } as const
 
-/** True where the session name needs a pod name that only the kubelet will know. */
+/** True if the session name needs a pod name that only the kubelet will know. */
 function waitsForPodName({ sessionName }: WantedCredentials, pod: Pod): boolean {
   return sessionName.includes('{pod}') && !pod.metadata.name
 }
@@ -144,7 +146,7 @@ function sessionNameEnv(wanted: WantedCredentials, injection: Injection, pod: Po
 
 /**
  * How many characters too long a web-identity session name would be with the generated pod name; 0
- * where it fits. Nothing can cut it once the kubelet has filled it in.
+ * if it fits. Nothing can shorten it once the kubelet has filled it in.
  */
 export function sessionNameExcess(injection: Injection, pod: Pod): number {
   const { credentials } = injection.request

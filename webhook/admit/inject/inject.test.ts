@@ -6,7 +6,7 @@ import { DEFAULT_EXCHANGER_RESOURCES } from '../../../contract/exchanger-resourc
 import { parseRoleArn } from '../../../contract/role-arn.ts'
 import { DELIVERIES } from '../../../contract/values.ts'
 import { anyPod } from '../../../test/fakes/arbitrary-pod.ts'
-import { servable } from '../checks/servable.ts'
+import { denyUnservable } from '../checks/deny-unservable.ts'
 import { diff } from '../json-patch.ts'
 import type { Container, Pod } from '../pod.ts'
 import { inject } from './inject.ts'
@@ -16,7 +16,7 @@ const anyInjection: fc.Arbitrary<Injection> = fc
   .record({
     delivery: fc.constantFrom(...DELIVERIES, undefined),
     dnsNames: fc.constantFrom(undefined, [], ['web.team-a', 'www.example.com']),
-    certificateDoor: fc.constantFrom('authority' as const, 'pod-certificate' as const),
+    certificateSource: fc.constantFrom('authority' as const, 'pod-certificate' as const),
     trustBundle: fc.constantFrom(...TRUST_BUNDLE_SOURCES),
     region: fc.constantFrom(undefined, 'eu-central-1'),
     skipContainers: fc.constantFrom<string[][]>([], ['a'], ['b', 'c']),
@@ -28,7 +28,7 @@ const anyInjection: fc.Arbitrary<Injection> = fc
       delivery,
       dnsNames,
       region,
-      certificateDoor,
+      certificateSource,
       trustBundle,
       skipContainers,
       exchangerUser,
@@ -50,7 +50,7 @@ const anyInjection: fc.Arbitrary<Injection> = fc
           skipContainers,
           exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
         },
-        certificateDoor,
+        certificateSource,
         trustBundle,
         authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
         namespace: 'team-a',
@@ -125,7 +125,7 @@ function leaves(value: unknown, path = ''): string[] {
 }
 
 describe('inject', () => {
-  test('is idempotent: a second pass gives the same pod, by reference', () => {
+  test('is idempotent: a second pass returns the same pod, by reference', () => {
     fc.assert(
       fc.property(anyPod, anyInjection, (pod, injection) => {
         const once = inject(pod, injection)
@@ -134,10 +134,10 @@ describe('inject', () => {
     )
   })
 
-  test('gives a pod that the checks take for ours', () => {
+  test('returns a pod that passes the checks', () => {
     fc.assert(
       fc.property(anyPod, anyInjection, (pod, injection) => {
-        expect(servable(inject(pod, injection), injection)).toBeUndefined()
+        expect(denyUnservable(inject(pod, injection), injection)).toBeUndefined()
       }),
     )
   })
@@ -148,7 +148,7 @@ describe('inject', () => {
         const injected = inject(pod, injection)
         for (const trustBundle of TRUST_BUNDLE_SOURCES) {
           const other = { ...injection, trustBundle }
-          expect(servable(injected, other)).toBeUndefined()
+          expect(denyUnservable(injected, other)).toBeUndefined()
           expect(inject(injected, other)).toBe(injected)
         }
       }),
@@ -161,7 +161,7 @@ describe('inject', () => {
         const turn = (before: Pod): Pod => inject(copy(other(before)), injection)
         const once = turn(inject(pod, injection))
         expect(copy(turn(once))).toEqual(copy(once))
-        expect(servable(copy(other(once)), injection)).toBeUndefined()
+        expect(denyUnservable(copy(other(once)), injection)).toBeUndefined()
         const sidecar = once.spec.initContainers?.find(({ name }) => name === 'nocreds-exchanger')
         expect(JSON.stringify(sidecar ?? '')).not.toContain('EVIL')
       }),
@@ -180,7 +180,7 @@ describe('inject', () => {
     )
   })
 
-  test('only adds: every field that was there is there still, unknown ones too', () => {
+  test('only adds: every existing field is kept, including unknown ones', () => {
     const withoutIndices = (all: string[]): string[] =>
       all.map((leaf) => leaf.replaceAll(/\/\d+(?=[/=])/g, '/*')).sort()
     fc.assert(

@@ -1,17 +1,17 @@
 import { AWS_ENV, INJECTED_ROLE, PREFIX } from '../../../contract/names.ts'
 import type { Container, EnvVar, Pod, Volume, VolumeMount } from '../pod.ts'
+import { isInjectedVolume, injectedContainer, injectedVolumes } from './additions.ts'
 import { appSide, sideOf, type AppSide } from './deliveries.ts'
 import type { Injection } from './injection.ts'
 import { placed } from './mesh.ts'
 import { repaired } from './repaired.ts'
-import { isOurVolume, ourSidecars, ourVolumes } from './whole.ts'
 
 /**
- * The pod with all that nocreds gives it. Pure and idempotent: what is already there is not added
+ * The pod with everything that nocreds injects. Pure and idempotent: what is already there is not added
  * again, and a pod that has everything is returned as it is, by reference.
  *
- * Expects a pod that passed the checks. Volumes of our names, and the init container of our name, are put back as
- * they are to be: other webhooks change what they find, and restored pods have what an older version wrote.
+ * Expects a pod that passed the checks. Volumes and the init container with reserved names are restored to what
+ * nocreds injects: other webhooks change them, and pods from a backup have what an older version wrote.
  */
 export function inject(pod: Pod, injection: Injection): Pod {
   const app = appSide(injection, pod)
@@ -19,24 +19,24 @@ export function inject(pod: Pod, injection: Injection): Pod {
   const serve = (container: Container): Container =>
     skipped.includes(container.name) ? container : withAppSide(container, app)
 
-  const [ours] = ourSidecars(injection, pod)
+  const injected = injectedContainer(injection, pod)
   const initContainers = (pod.spec.initContainers ?? []).map((container) =>
-    ours?.name === container.name ? repaired(container, ours, injection) : serve(container),
+    injected?.name === container.name ? repaired(container, injected, injection) : serve(container),
   )
   const kept = keepList(pod.spec.initContainers, initContainers)
   return keepIfEqual(pod, {
     metadata: keepIfEqual(pod.metadata, { annotations: withMarks(pod, injection) }),
     spec: keepIfEqual(pod.spec, {
-      volumes: withOurVolumes(pod.spec.volumes, injection),
-      initContainers: ours === undefined ? kept : placed(kept, ours, injection.meshProxies),
+      volumes: withInjectedVolumes(pod.spec.volumes, injection),
+      initContainers: injected === undefined ? kept : placed(kept, injected, injection.meshProxies),
       containers: keepList(pod.spec.containers, pod.spec.containers.map(serve)),
     }),
   })
 }
 
 /**
- * What the guard goes by: the role, and the delivery where the app itself holds the token. A pod without a
- * role bears no mark, not even one that a user wrote.
+ * What the guard checks against: the role, and the delivery if the app itself holds the token. A pod without a
+ * role has no such annotation, not even one that a user wrote.
  */
 function withMarks(
   { metadata }: Pod,
@@ -51,7 +51,7 @@ function withMarks(
   return keepIfEqual(metadata.annotations ?? {}, marks)
 }
 
-/** Only the webhook writes the mark of the injected role; one that a user wrote is taken away. */
+/** Only the webhook writes the mark of the injected role; one that a user wrote is removed. */
 export function withoutMark(
   annotations: Pod['metadata']['annotations'],
 ): Pod['metadata']['annotations'] {
@@ -86,33 +86,33 @@ function withAppEnv(env: Container['env'], app: AppSide): Container['env'] {
 
 const REGION_NAMES: readonly string[] = [AWS_ENV.region, AWS_ENV.defaultRegion]
 
-/** An empty one, as charts have it by default, names none. */
+/** An empty value, the default of many charts, does not count. */
 function namesRegion({ name, value, valueFrom }: EnvVar): boolean {
   return REGION_NAMES.includes(name) && (Boolean(value) || Boolean(valueFrom))
 }
 
-/** The variables with those of `region` in the place of empty ones; the same list without such. */
+/** The variables, with empty ones replaced by those of `region`; the same list if none is empty. */
 function withoutEmpty(env: readonly EnvVar[], region: readonly EnvVar[]): readonly EnvVar[] {
   const inPlace = (one: EnvVar): EnvVar => region.find(({ name }) => name === one.name) ?? one
   return env.some((one) => inPlace(one) !== one) ? env.map(inPlace) : env
 }
 
-/** Volumes of our names are what we write, whatever they were. */
-function withOurVolumes(
+/** Volumes with reserved names are replaced by the injected ones. */
+function withInjectedVolumes(
   list: readonly Volume[] | null | undefined,
   injection: Injection,
 ): readonly Volume[] | null | undefined {
-  const ours = ourVolumes(injection)
+  const injected = injectedVolumes(injection)
   const present = list ?? []
   const kept = present.map((volume) => {
-    const our = ours.find(({ name }) => name === volume.name)
-    return our === undefined || isOurVolume(volume, injection) ? volume : our
+    const wanted = injected.find(({ name }) => name === volume.name)
+    return wanted === undefined || isInjectedVolume(volume, injection) ? volume : wanted
   })
-  const missing = ours.filter((one) => !present.some(({ name }) => name === one.name))
+  const missing = injected.filter((one) => !present.some(({ name }) => name === one.name))
   return missing.length === 0 ? keepList(list, kept) : [...kept, ...missing]
 }
 
-/** The old list where every element is the old one. */
+/** The old list if every element is unchanged. */
 function keepList<T>(
   before: readonly T[] | null | undefined,
   after: readonly T[],
@@ -120,7 +120,7 @@ function keepList<T>(
   return before?.every((element, index) => element === after[index]) === false ? after : before
 }
 
-/** The object with the changes, or the object itself where they change nothing. */
+/** The object with the changes, or the object itself if they change nothing. */
 function keepIfEqual<T extends object>(
   object: T,
   changes: { readonly [Key in keyof T]?: unknown },

@@ -3,24 +3,19 @@ import type {
   WantedCertificate,
   WantedCredentials,
 } from '../../../contract/annotations.ts'
+import type { CertificateSource } from '../../../contract/certificate-source.ts'
 import { AUTHORITY_VOLUME, TLS_VOLUME } from '../../../contract/certificates.ts'
 import type { PullPolicy } from '../../../contract/image.ts'
 import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
 import type { ExchangerUser } from '../../../contract/values.ts'
 import type { VolumeMount } from '../pod.ts'
 
-/**
- * By which door certificates come: the sidecar asks nocreds' authority, or the kubelet asks for one by
- * a PodCertificateRequest.
- */
-export type CertificateDoor = 'authority' | 'pod-certificate'
-
-/** Of which kind is the object that volumes take the trust bundle from. */
+/** The kind of object from which volumes take the trust bundle. */
 export const TRUST_BUNDLE_SOURCES = ['config-map', 'cluster-trust-bundle'] as const
 export type TrustBundleSource = (typeof TRUST_BUNDLE_SOURCES)[number]
 
-/** Names that are ours alone: a pod that uses one for something else is not served. */
-export const OUR_VOLUME_NAMES: readonly string[] = [
+/** Names reserved for nocreds: a pod that uses one for something else is denied. */
+export const RESERVED_VOLUME_NAMES: readonly string[] = [
   TOKEN_VOLUME.name,
   CREDENTIALS_VOLUME.name,
   AUTHORITY_VOLUME.name,
@@ -30,18 +25,18 @@ export const OUR_VOLUME_NAMES: readonly string[] = [
 /** The flags that decide what is injected. */
 export interface InjectionSettings {
   readonly exchangerImage: string
-  /** Further images that a sidecar that is in place may have, such as the former one. */
+  /** Further images that an existing sidecar may have, such as the former one. */
   readonly exchangerImages: readonly string[]
   readonly exchangerImagePullPolicy: PullPolicy
   readonly exchangerUser: ExchangerUser
   /** Names of mesh proxies: the sidecar starts behind one that is a native sidecar. */
   readonly meshProxies: readonly string[]
   readonly stsEndpoint: string | undefined
-  /** How sidecars reach STS, as they stand in the settings. */
+  /** How sidecars reach STS, as written in the settings. */
   readonly stsProxy: string | undefined
   readonly stsNoProxy: string | undefined
   readonly stsCa: string | undefined
-  readonly certificateDoor: CertificateDoor
+  readonly certificateSource: CertificateSource
   readonly trustBundle: TrustBundleSource
   /** Base URL of the authority. */
   readonly authorityUrl: string
@@ -54,17 +49,17 @@ export interface Injection extends InjectionSettings {
   readonly serviceAccount: string
 }
 
-/** What the sidecar does: all that neither the SDK (web-identity) nor the kubelet does by itself. */
+/** What the sidecar does: everything that neither the SDK (web-identity) nor the kubelet does. */
 export interface SidecarTasks {
   readonly credentials: WantedCredentials | undefined
   readonly certificate: WantedCertificate | undefined
 }
 
-/** Undefined where the pod needs no sidecar. */
-export function sidecarTasks({ request, certificateDoor }: Injection): SidecarTasks | undefined {
+/** Undefined if the pod needs no sidecar. */
+export function sidecarTasks({ request, certificateSource }: Injection): SidecarTasks | undefined {
   const credentials =
     request.credentials?.delivery === 'web-identity' ? undefined : request.credentials
-  const certificate = certificateDoor === 'authority' ? request.certificate : undefined
+  const certificate = certificateSource === 'authority' ? request.certificate : undefined
   if (credentials === undefined && certificate === undefined) return undefined
   return { credentials, certificate }
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type { Container } from '../pod.ts'
 import { placed } from './mesh.ts'
 
-const OURS: Container = { name: 'nocreds-exchanger', restartPolicy: 'Always' }
+const SIDECAR: Container = { name: 'nocreds-exchanger', restartPolicy: 'Always' }
 const PROXIES = ['istio-proxy', 'mine']
 
 /** `name+`: a native sidecar. */
@@ -31,7 +31,7 @@ describe('the place of the sidecar', () => {
     ['late nocreds-exchanger+', 'late nocreds-exchanger'],
   ])('%j becomes %j', (before, after) => {
     expect(
-      placed(containers(before), OURS, PROXIES)
+      placed(containers(before), SIDECAR, PROXIES)
         ?.map(({ name }) => name)
         .join(' '),
     ).toBe(after)
@@ -41,14 +41,14 @@ describe('the place of the sidecar', () => {
     const others = fc.shuffledSubarray(containers('a b istio-proxy+ mine+ c+'))
     fc.assert(
       fc.property(others, fc.option(fc.nat(5)), (list, at) => {
-        const before = at === null ? list : list.toSpliced(at, 0, OURS)
-        const once = placed(before, OURS, PROXIES)!
-        expect(placed(once, OURS, PROXIES)).toBe(once)
-        expect(once.filter((one) => one !== OURS)).toEqual(list)
-        const ours = once.indexOf(OURS)
-        expect(ours).toBeGreaterThanOrEqual(0)
+        const before = at === null ? list : list.toSpliced(at, 0, SIDECAR)
+        const once = placed(before, SIDECAR, PROXIES)!
+        expect(placed(once, SIDECAR, PROXIES)).toBe(once)
+        expect(once.filter((one) => one !== SIDECAR)).toEqual(list)
+        const place = once.indexOf(SIDECAR)
+        expect(place).toBeGreaterThanOrEqual(0)
         for (const proxy of once.filter(({ name }) => PROXIES.includes(name))) {
-          expect(once.indexOf(proxy)).toBeLessThan(ours)
+          expect(once.indexOf(proxy)).toBeLessThan(place)
         }
       }),
     )

@@ -3,29 +3,29 @@ import type { Container, Pod } from '../pod.ts'
 import { sidecarTasks, type Injection } from './injection.ts'
 
 /**
- * Service meshes: where a mesh redirects the traffic of a pod before any container runs (by a CNI plugin), nothing
- * reaches the network until the mesh's proxy is up. So our sidecar starts right behind a proxy that is a native
- * sidecar, and first where there is none.
+ * Service meshes: if a mesh redirects the traffic of a pod before any container runs (by a CNI plugin), nothing
+ * reaches the network until the mesh's proxy is up. So the sidecar of nocreds starts directly after a proxy that is a native
+ * sidecar, and first if there is none.
  */
 
 /**
- * The init containers with our sidecar in its place. One that is there already stays where it is, unless it stands before
- * a proxy: a mesh whose webhook ran after ours.
+ * The init containers with the sidecar at its place. An existing one keeps its place, unless that is before a proxy:
+ * then the webhook of the mesh ran after that of nocreds.
  */
 export function placed(
   list: readonly Container[] | null | undefined,
-  ours: Container,
+  injected: Container,
   meshProxies: readonly string[],
 ): readonly Container[] | null | undefined {
   const present = list ?? []
-  if (present.length === 0) return [ours]
+  if (present.length === 0) return [injected]
   const proxy = present.findLastIndex((one) => isNativeProxy(one, meshProxies))
-  const at = present.findIndex(({ name }) => name === ours.name)
+  const at = present.findIndex(({ name }) => name === injected.name)
   if (at > proxy) return list
   const found = present[at]
   const others = found === undefined ? present : present.toSpliced(at, 1)
-  // Once ours is taken out from before the proxy, that stands one place further on.
-  return others.toSpliced(found === undefined ? proxy + 1 : proxy, 0, found ?? ours)
+  // Removing the sidecar from before the proxy moves the proxy one place forward.
+  return others.toSpliced(found === undefined ? proxy + 1 : proxy, 0, found ?? injected)
 }
 
 function isNativeProxy(
@@ -35,7 +35,7 @@ function isNativeProxy(
   return restartPolicy === 'Always' && meshProxies.includes(name)
 }
 
-/** Init containers of the meshes themselves, which want no credentials. */
+/** Init containers of the meshes themselves, which need no credentials. */
 const VALIDATORS = ['istio-validation', 'linkerd-network-validator']
 const MESH_INIT = [...VALIDATORS, 'istio-init', 'linkerd-init']
 
@@ -53,8 +53,8 @@ export function meshWarnings(pod: Pod, injection: Injection): string[] {
 }
 
 /**
- * A proxy that is an ordinary container, behind a CNI plugin (which the mesh's validator shows): the plugin leads our
- * sidecar to a proxy that starts only after it.
+ * A proxy that is an ordinary container, behind a CNI plugin (which the mesh's validator shows): the plugin redirects
+ * the sidecar's traffic to a proxy that starts only after it.
  */
 function unreachableWarning(pod: Pod, injection: Injection): string[] {
   const init = pod.spec.initContainers ?? []
@@ -69,11 +69,11 @@ function unreachableWarning(pod: Pod, injection: Injection): string[] {
     ([, key]) => `${key}: ${JSON.stringify(ports.join(','))}`,
   )
   return [
-    `nocreds: ${EXCHANGER.container} starts before ${proxy}, to which the CNI plugin of the mesh leads its calls, so that the pod would not start; annotate the pod with ${keys.join(' or ')}, or have the mesh inject ${proxy} as a native sidecar`,
+    `nocreds: ${EXCHANGER.container} starts before ${proxy}, to which the CNI plugin of the mesh redirects its calls, so the pod would not start; annotate the pod with ${keys.join(' or ')}, or have the mesh inject ${proxy} as a native sidecar`,
   ]
 }
 
-/** The ports that our sidecar calls. */
+/** The ports that the sidecar calls. */
 function portsOf(injection: Injection): string[] {
   const tasks = sidecarTasks(injection)
   const urls = [
@@ -85,7 +85,7 @@ function portsOf(injection: Injection): string[] {
   ]
 }
 
-/** Whether an annotation names the port, by itself or in a range. */
+/** Whether an annotation names the port, alone or in a range. */
 function isExcluded({ metadata: { annotations } }: Pod, port: string): boolean {
   return Object.values(EXCLUDE_PORTS).some((key) =>
     (annotations?.[key] ?? '').split(',').some((part) => {
@@ -95,7 +95,7 @@ function isExcluded({ metadata: { annotations } }: Pod, port: string): boolean {
   )
 }
 
-/** Init containers that wait for nothing of ours, because they stand before the proxy that we wait for. */
+/** Init containers that do not wait for the sidecar, because they start before the proxy that it waits for. */
 function earlyWarnings(pod: Pod, { meshProxies, request }: Injection): string[] {
   const init = pod.spec.initContainers ?? []
   const proxy = init.findLastIndex((one) => isNativeProxy(one, meshProxies))
@@ -106,6 +106,6 @@ function earlyWarnings(pod: Pod, { meshProxies, request }: Injection): string[] 
     .filter(isServed)
     .map(
       ({ name }) =>
-        `nocreds: init container ${name} starts before ${EXCHANGER.container}, which waits for ${init[proxy]?.name ?? ''}, so it finds no credentials; put it behind that proxy, or name it in nocreds.dev/skip-containers`,
+        `nocreds: init container ${name} starts before ${EXCHANGER.container}, which waits for ${init[proxy]?.name ?? ''}, so it finds no credentials; put it after that proxy, or name it in nocreds.dev/skip-containers`,
     )
 }

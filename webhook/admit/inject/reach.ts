@@ -1,6 +1,6 @@
 /**
- * What others may add to the sidecar without reaching what it does. The guard draws the same line, in CEL; a
- * test holds the patterns and names of both against each other.
+ * What others may add to the sidecar because it cannot affect what it does. The guard has the same rules, in CEL; a
+ * test compares the patterns and names of both.
  */
 
 /** What ld.so, glibc, OpenSSL and Node read before the program starts. Source: ld.so(8), glibc's unsecvars.h. */
@@ -12,12 +12,12 @@ export const LOADER_VARIABLES = {
   ],
 } as const
 
-/** The exchanger's own; one that the webhook does not write is never harmless. */
+/** Prefix of the exchanger's own variables; one that the webhook does not write is never harmless. */
 export const OWN_VARIABLES = 'NOCREDS_'
 
 const LOADER = new RegExp(LOADER_VARIABLES.pattern)
 
-/** True for a variable that somebody else may give the sidecar. */
+/** True for a variable that others may add to the sidecar. */
 export function isHarmlessVariable(name: string): boolean {
   const names: readonly string[] = LOADER_VARIABLES.names
   return !name.startsWith(OWN_VARIABLES) && !LOADER.test(name) && !names.includes(name)
@@ -26,7 +26,7 @@ export function isHarmlessVariable(name: string): boolean {
 /** A path in its shortest form; any other could mean another one. */
 export const PLAIN_PATH = { whole: '^(/[^/]+)+/?$', dots: '/[.]{1,2}(/|$)' } as const
 
-/** At or below these, and at what is above them, is the program, Node, libraries, or what the exchanger reads. */
+/** At, below or above these are the program, Node, libraries, and what the exchanger reads. */
 export const COVERED_PATHS = [
   '^/(nocreds|node_modules|usr|lib[^/]*|bin|sbin|nodejs|proc|dev)(/|$)',
   '^/(var/)?run/secrets/nocreds[.]dev(/|$)',
@@ -41,7 +41,7 @@ export const ETC_PATHS = {
 
 const matches = (pattern: string, path: string): boolean => new RegExp(pattern).test(path)
 
-/** True for a path where somebody else may mount a volume of theirs. */
+/** True for a path where others may mount their own volume. */
 export function isHarmlessPath(path: string): boolean {
   if (!matches(PLAIN_PATH.whole, path) || matches(PLAIN_PATH.dots, path)) return false
   if (COVERED_PATHS.some((pattern) => matches(pattern, path))) return false

@@ -4,10 +4,10 @@ import { DEFAULT_EXCHANGER_RESOURCES } from '../../../contract/exchanger-resourc
 import { parseRoleArn } from '../../../contract/role-arn.ts'
 import { SETTINGS } from '../../../test/fakes/webhook-settings.ts'
 import type { Container } from '../pod.ts'
+import { injectedContainer } from './additions.ts'
 import type { Injection } from './injection.ts'
-import { putBack, repaired } from './repaired.ts'
+import { repairedParts, repaired } from './repaired.ts'
 import { formsOf } from './resources.ts'
-import { ourSidecars } from './whole.ts'
 
 const DIGEST = `@sha256:${'a'.repeat(64)}`
 const OTHER_DIGEST = `@sha256:${'b'.repeat(64)}`
@@ -34,28 +34,28 @@ const INJECTION: Injection = {
   },
 }
 
-function ours(injection: Injection = INJECTION): Container {
-  return ourSidecars(injection, NO_POD)[0]!
+function injected(injection: Injection = INJECTION): Container {
+  return injectedContainer(injection, NO_POD)!
 }
 
-/** Our container with a few fields changed, and put back. */
+/** The injected container with a few fields changed, and repaired. */
 function after(changes: object, settings: Partial<Injection> = {}): Container {
   const injection = { ...INJECTION, ...settings }
-  const our = ours(injection)
-  const result = repaired({ ...our, ...changes }, our, injection)
-  expect(repaired(result, our, injection)).toBe(result)
+  const expected = injected(injection)
+  const result = repaired({ ...expected, ...changes }, expected, injection)
+  expect(repaired(result, expected, injection)).toBe(result)
   return result
 }
 
-const withEnv = (...more: object[]): object => ({ env: [...ours().env!, ...more] })
+const withEnv = (...more: object[]): object => ({ env: [...injected().env!, ...more] })
 const withMount = (...more: object[]): object => ({
-  volumeMounts: [...ours().volumeMounts!, ...more],
+  volumeMounts: [...injected().volumeMounts!, ...more],
 })
 
-test('ours stays as it is, by reference', () => {
-  const our = ours()
-  const found = { ...our, args: null, env: our.env!.map((one) => ({ ...one })) }
-  expect(repaired(found, our, INJECTION)).toBe(found)
+test('the injected container stays as it is, by reference', () => {
+  const expected = injected()
+  const found = { ...expected, args: null, env: expected.env!.map((one) => ({ ...one })) }
+  expect(repaired(found, expected, INJECTION)).toBe(found)
 })
 
 describe('image', () => {
@@ -76,7 +76,7 @@ describe('image', () => {
 
   test.each([
     ['another probe', { startupProbe: { exec: { command: ['test', '-e', '/x'] } } }],
-    ['another variable of ours', withEnv({ name: 'NOCREDS_OLD', value: 'x' })],
+    ['an unknown variable of nocreds', withEnv({ name: 'NOCREDS_OLD', value: 'x' })],
     ['another hook', { lifecycle: {} }],
   ])(
     'the former one in a container of a former version, by %s, is the present one',
@@ -115,24 +115,24 @@ describe('variables', () => {
     ['NOCREDS_STS_ENDPOINT', 'https://thief.example'],
     ['NOCREDS_UNKNOWN', 'x'],
   ])('%s is gone', (name, value) => {
-    expect(after(withEnv({ name, value }))).toEqual(ours())
-    expect(after({ env: [{ name, value }, ...ours().env!] })).toEqual(ours())
+    expect(after(withEnv({ name, value }))).toEqual(injected())
+    expect(after({ env: [{ name, value }, ...injected().env!] })).toEqual(injected())
   })
 
   test.each(['HTTPS_PROXY', 'AWS_REGION', 'CORP_SITE', 'KUBERNETES_SERVICE_HOST', 'path'])(
-    '%s stays, where it stood',
+    '%s stays, in its place',
     (name) => {
-      const env = [{ name, value: 'x' }, ...ours().env!]
-      expect(after({ env })).toEqual({ ...ours(), env })
+      const env = [{ name, value: 'x' }, ...injected().env!]
+      expect(after({ env })).toEqual({ ...injected(), env })
     },
   )
 
-  test('ours have their value again, once', () => {
-    const changed = ours().env!.map((one) => ({ ...one, value: 'https://thief.example' }))
-    expect(after({ env: changed })).toEqual(ours())
-    expect(after({ env: [...ours().env!, ...changed] })).toEqual(ours())
-    expect(after({ env: null })).toEqual(ours())
-    expect(after({ env: ours().env!.slice(3) }).env).toHaveLength(ours().env!.length)
+  test('injected ones get their value again, once', () => {
+    const changed = injected().env!.map((one) => ({ ...one, value: 'https://thief.example' }))
+    expect(after({ env: changed })).toEqual(injected())
+    expect(after({ env: [...injected().env!, ...changed] })).toEqual(injected())
+    expect(after({ env: null })).toEqual(injected())
+    expect(after({ env: injected().env!.slice(3) }).env).toHaveLength(injected().env!.length)
   })
 })
 
@@ -143,26 +143,26 @@ describe('mounts', () => {
     ...['//nocreds', '/./nocreds', '/tmp/../nocreds', 'nocreds', '/node_modules'],
     ...['/var/run/secrets/nocreds.dev/token/', '/run/secrets/nocreds.dev/aws/config'],
   ])('at %s is gone', (mountPath) => {
-    expect(after(withMount({ name: 'mine', mountPath }))).toEqual(ours())
+    expect(after(withMount({ name: 'mine', mountPath }))).toEqual(injected())
   })
 
-  test('of our volumes elsewhere, or of others at our paths, are gone', () => {
-    const [token, credentials] = ours().volumeMounts!
-    expect(after(withMount({ ...token, mountPath: '/data' }))).toEqual(ours())
-    expect(after(withMount({ name: 'nocreds-tls', mountPath: '/data' }))).toEqual(ours())
+  test('of injected volumes elsewhere, or of others at reserved paths, are removed', () => {
+    const [token, credentials] = injected().volumeMounts!
+    expect(after(withMount({ ...token, mountPath: '/data' }))).toEqual(injected())
+    expect(after(withMount({ name: 'nocreds-tls', mountPath: '/data' }))).toEqual(injected())
     const swapped = [
       { ...token!, name: 'mine' },
       { ...credentials!, readOnly: true },
     ]
-    expect(after({ volumeMounts: swapped })).toEqual(ours())
-    expect(after(withMount({ ...token!, readOnly: false }))).toEqual(ours())
+    expect(after({ volumeMounts: swapped })).toEqual(injected())
+    expect(after(withMount({ ...token!, readOnly: false }))).toEqual(injected())
   })
 
   test.each(['/data', '/tmp', '/etc/ssl/certs', '/var/run/secrets/kubernetes.io/serviceaccount'])(
     'at %s stays',
     (mountPath) => {
       const changes = withMount({ name: 'mine', mountPath })
-      expect(after(changes)).toEqual({ ...ours(), ...changes })
+      expect(after(changes)).toEqual({ ...injected(), ...changes })
     },
   )
 })
@@ -175,19 +175,19 @@ describe('resources', () => {
     [{ claims: [{ name: 'dev' }], limits: { cpu: '1' } }, 'go'],
   ])('%j of others: they %s', (resources, outcome) => {
     expect(after({ resources }).resources).toEqual(
-      outcome === 'stay' ? resources : ours().resources,
+      outcome === 'stay' ? resources : injected().resources,
     )
   })
 
-  test('those that we wrote while the pod was another one become those of this pod', () => {
+  test('those expected for an earlier form of the pod become those of this one', () => {
     for (const resources of formsOf(DEFAULT_EXCHANGER_RESOURCES)) {
-      expect(after({ resources })).toEqual(ours())
+      expect(after({ resources })).toEqual(injected())
     }
   })
 })
 
 describe('securityContext', () => {
-  const context = ours()['securityContext'] as Record<string, unknown>
+  const context = injected()['securityContext'] as Record<string, unknown>
   test.each<object>([
     { privileged: true },
     { allowPrivilegeEscalation: true },
@@ -201,8 +201,8 @@ describe('securityContext', () => {
     { procMount: 'Unmasked' },
     { future: true },
     { constructor: 'x' },
-  ])('%j is put back', (change) => {
-    expect(after({ securityContext: { ...context, ...change } })).toEqual(ours())
+  ])('%j is repaired', (change) => {
+    expect(after({ securityContext: { ...context, ...change } })).toEqual(injected())
   })
 
   test.each([
@@ -215,14 +215,14 @@ describe('securityContext', () => {
     expect(after({ securityContext })['securityContext']).toEqual(securityContext)
   })
 
-  test('where the platform says the user, any but root stays', () => {
+  test('if the platform sets the user, any but root stays', () => {
     const settings = { exchangerUser: 'platform' } as const
     const without = Object.fromEntries(
       Object.entries(context).filter(
         ([field]) => !field.startsWith('runAs') || field === 'runAsNonRoot',
       ),
     )
-    expect(ours({ ...INJECTION, ...settings })['securityContext']).toEqual(without)
+    expect(injected({ ...INJECTION, ...settings })['securityContext']).toEqual(without)
     const user = (runAsUser: unknown, runAsGroup: unknown): unknown =>
       after({ securityContext: { ...context, runAsUser, runAsGroup } }, settings)['securityContext']
     expect(user(1_000_680_000, 0)).toEqual({ ...context, runAsUser: 1_000_680_000, runAsGroup: 0 })
@@ -231,38 +231,38 @@ describe('securityContext', () => {
   })
 })
 
-test('any other field that is added, changed or missing is put back, and named', () => {
-  const our = ours()
+test('any other field that is added, changed or missing is repaired, and named', () => {
+  const expected = injected()
   const free = ['env', 'volumeMounts', 'resources', 'resizePolicy']
-  const changed = Object.keys(our).filter((field) => !free.includes(field))
+  const changed = Object.keys(expected).filter((field) => !free.includes(field))
   const added = fc
     .oneof(fc.string(), fc.constantFrom('constructor', 'toString', 'envFrom', 'ports', 'stdin'))
-    .filter((field) => !(field in our) && !free.includes(field) && field !== '__proto__')
+    .filter((field) => !(field in expected) && !free.includes(field) && field !== '__proto__')
   const value = fc.oneof(fc.constant('x'), fc.constant(false), fc.constant({}), fc.constant([]))
   fc.assert(
     fc.property(fc.oneof(added, fc.constantFrom(...changed)), value, (field, one) => {
-      expect(after({ [field]: one })).toEqual(our)
-      const found = { ...our, [field]: one }
-      expect(putBack(found, repaired(found, our, INJECTION))).toEqual([field])
+      expect(after({ [field]: one })).toEqual(expected)
+      const found = { ...expected, [field]: one }
+      expect(repairedParts(found, repaired(found, expected, INJECTION))).toEqual([field])
     }),
   )
-  for (const field of changed) expect(after({ [field]: undefined })).toEqual(our)
+  for (const field of changed) expect(after({ [field]: undefined })).toEqual(expected)
 })
 
-test('a lost restartPolicy is there again', () => {
+test('a lost restartPolicy is restored', () => {
   expect(after({ restartPolicy: undefined }).restartPolicy).toBe('Always')
 })
 
-test('what was put back is named, without values', () => {
-  const our = ours()
+test('what was repaired is named, without values', () => {
+  const expected = injected()
   const found = {
-    ...our,
+    ...expected,
     ...withEnv({ name: 'NODE_OPTIONS', value: 'secret' }),
     ...withMount({ name: 'mine', mountPath: '/usr' }),
     resources: { claims: [{ name: 'dev' }] },
     args: ['secret'],
   }
-  expect(putBack(found, repaired(found, our, INJECTION))).toEqual([
+  expect(repairedParts(found, repaired(found, expected, INJECTION))).toEqual([
     'variable NODE_OPTIONS',
     'mount /usr',
     'args',

@@ -1,33 +1,35 @@
 import { digestOf, isSameImage } from '../../../contract/image.ts'
 import type { Container, EnvVar, VolumeMount } from '../pod.ts'
-import { OUR_VOLUME_NAMES, type Injection } from './injection.ts'
+import { equalIgnoringNulls } from './equal.ts'
+import { RESERVED_VOLUME_NAMES, type Injection } from './injection.ts'
 import { isHarmlessPath, isHarmlessVariable, OWN_VARIABLES } from './reach.ts'
 import { formsOf } from './resources.ts'
-import { isSame } from './same.ts'
 
 /**
- * A container of our name as it is to be: what others added stays where it cannot reach what the exchanger does
- * (reach.ts), everything else is as we write it, by whatever hand: another webhook, a person, an older version.
- * Idempotent; a container with nothing to put back is returned as it is, by reference.
+ * The sidecar, repaired: additions that cannot affect what the exchanger does (reach.ts) stay, everything else is as
+ * nocreds writes it, even if another webhook, a person or an older version changed it.
+ * Idempotent; a container with nothing to repair is returned as it is, by reference.
  *
- * @param ours the container that we would write
+ * @param injected the container as nocreds writes it
  */
-export function repaired(found: Container, ours: Container, injection: Injection): Container {
+export function repaired(found: Container, injected: Container, injection: Injection): Container {
   const entries: [string, unknown][] = []
   let isChanged = false
-  for (const field of new Set([...Object.keys(found), ...Object.keys(ours)])) {
+  for (const field of new Set([...Object.keys(found), ...Object.keys(injected)])) {
     const theirs = ownField(found, field)
     const rule = RULES.get(field)
     const value =
-      rule === undefined ? sameOr(theirs, ownField(ours, field)) : rule(found, ours, injection)
+      rule === undefined
+        ? sameOr(theirs, ownField(injected, field))
+        : rule(found, injected, injection)
     if (value !== theirs) isChanged = true
     if (value !== undefined) entries.push([field, value])
   }
   return isChanged ? (Object.fromEntries(entries) as Container) : found
 }
 
-/** What was put back, for the eyes of people: fields, variables by name, mounts by path; no values. */
-export function putBack(found: Container, after: Container): readonly string[] {
+/** What was repaired, for messages: fields, variables by name, mounts by path; no values. */
+export function repairedParts(found: Container, after: Container): readonly string[] {
   const fields = new Set([...Object.keys(found), ...Object.keys(after)])
   return [...fields].flatMap((field) => {
     if (ownField(found, field) === ownField(after, field) || field === 'resources') return []
@@ -42,44 +44,44 @@ export function putBack(found: Container, after: Container): readonly string[] {
   })
 }
 
-/** The value of a field of the object itself: nobody's field is called `constructor`. */
+/** The value of a field of the object itself: never an inherited one such as `constructor`. */
 function ownField(of: object, field: string): unknown {
   return Object.hasOwn(of, field) ? (of as Readonly<Record<string, unknown>>)[field] : undefined
 }
 
-function sameOr(theirs: unknown, ours: unknown): unknown {
-  return isSame(theirs ?? undefined, ours ?? undefined) ? theirs : ours
+function sameOr(theirs: unknown, injected: unknown): unknown {
+  return equalIgnoringNulls(theirs ?? undefined, injected ?? undefined) ? theirs : injected
 }
 
-type Rule = (found: Container, ours: Container, injection: Injection) => unknown
+type Rule = (found: Container, injected: Container, injection: Injection) => unknown
 
-/** The fields of which others may change something without gaining anything. */
+/** The fields in which others may make harmless changes. */
 const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['image', imageOf],
   [
     'imagePullPolicy',
     // A tag can be another image at each pull; a digest cannot.
-    (found, ours, injection) =>
-      digestOf(imageOf(found, ours, injection) ?? '') === undefined
-        ? ours.imagePullPolicy
-        : (found.imagePullPolicy ?? ours.imagePullPolicy),
+    (found, injected, injection) =>
+      digestOf(imageOf(found, injected, injection) ?? '') === undefined
+        ? injected.imagePullPolicy
+        : (found.imagePullPolicy ?? injected.imagePullPolicy),
   ],
   [
     'env',
-    (found, ours) =>
-      merged(found.env, ours.env, {
+    (found, injected) =>
+      merged(found.env, injected.env, {
         keyOf: ({ name }) => name,
         mayStay: ({ name }) => isHarmlessVariable(name),
       }),
   ],
   [
     'volumeMounts',
-    // The apiserver's own token, mounted into every container that it sees for the first time, is one that may stay.
-    (found, ours) =>
-      merged(found.volumeMounts, ours.volumeMounts, {
+    // The apiserver's own token, mounted into every container that it sees for the first time, is one of those that may stay.
+    (found, injected) =>
+      merged(found.volumeMounts, injected.volumeMounts, {
         keyOf: ({ mountPath }) => mountPath,
         mayStay: ({ name, mountPath }) =>
-          !OUR_VOLUME_NAMES.includes(name) && isHarmlessPath(mountPath),
+          !RESERVED_VOLUME_NAMES.includes(name) && isHarmlessPath(mountPath),
       }),
   ],
   ['resources', resourcesOf],
@@ -88,40 +90,44 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
 ])
 
 /**
- * Another image of the settings, such as the name that a mirror gave it, stays where the container is otherwise of this
- * version. The former image in a container that a former version wrote does not: it may not know what we write now.
+ * Another image of the settings, such as the name that a mirror gave it, stays if the container is otherwise of this
+ * version. The former image in a container of a former version does not: it may not support what this one writes.
  */
 function imageOf(
   found: Container,
-  ours: Container,
+  injected: Container,
   { exchangerImages }: Injection,
 ): Container['image'] {
   const image = found.image ?? ''
-  if (isSameImage(image, ours.image ?? '')) return image
+  if (isSameImage(image, injected.image ?? '')) return image
   const isNamed = exchangerImages.some((one) => isSameImage(image, one))
-  return isNamed && isOfThisVersion(found, ours) ? image : ours.image
+  return isNamed && isOfThisVersion(found, injected) ? image : injected.image
 }
 
-function isOfThisVersion(found: Container, ours: Container): boolean {
+function isOfThisVersion(found: Container, injected: Container): boolean {
   const own = found.env?.filter(({ name }) => name.startsWith(OWN_VARIABLES))
   return (
-    isSame(own, ours.env) &&
+    equalIgnoringNulls(own, injected.env) &&
     ['command', 'lifecycle', 'startupProbe'].every((field) =>
-      isSame(ownField(found, field), ownField(ours, field)),
+      equalIgnoringNulls(ownField(found, field), ownField(injected, field)),
     )
   )
 }
 
 /** Quotas and recommenders change requests and limits; a claim brings a device, and files with it. */
-function resourcesOf({ resources }: Container, ours: Container, { request }: Injection): unknown {
-  if ((resources?.claims ?? []).length > 0) return ours.resources
-  const isOurs = formsOf(request.exchangerResources).some((form) =>
-    isSame(resources ?? {}, form ?? {}),
+function resourcesOf(
+  { resources }: Container,
+  injected: Container,
+  { request }: Injection,
+): unknown {
+  if ((resources?.claims ?? []).length > 0) return injected.resources
+  const isAsInjected = formsOf(request.exchangerResources).some((form) =>
+    equalIgnoringNulls(resources ?? {}, form ?? {}),
   )
-  return isOurs ? sameOr(resources, ours.resources) : resources
+  return isAsInjected ? sameOr(resources, injected.resources) : resources
 }
 
-/** Fields by which platforms confine a container further, or that say what holds anyway. */
+/** Fields by which platforms confine a container further, or that state what already holds. */
 const HARMLESS_SECURITY: Readonly<Record<string, (value: unknown) => boolean>> = {
   privileged: (value) => value === false,
   procMount: (value) => value === 'Default',
@@ -131,7 +137,7 @@ const HARMLESS_SECURITY: Readonly<Record<string, (value: unknown) => boolean>> =
 
 function securityContextOf(
   found: Container,
-  ours: Container,
+  injected: Container,
   { exchangerUser }: Injection,
 ): unknown {
   const theirs = fieldsOf(ownField(found, 'securityContext'))
@@ -142,7 +148,7 @@ function securityContextOf(
   })
   const wanted = {
     ...Object.fromEntries(harmless),
-    ...fieldsOf(ownField(ours, 'securityContext')),
+    ...fieldsOf(ownField(injected, 'securityContext')),
   }
   const capabilities = fieldsOf(theirs['capabilities'])
   const dropsAll = listOf(capabilities['drop']).includes('ALL')
@@ -166,22 +172,22 @@ function listOf(value: unknown): readonly unknown[] {
 
 interface Merging<T> {
   readonly keyOf: (one: T) => string
-  /** Whether an element that we do not write stays. */
+  /** Whether an element that nocreds does not write stays. */
   readonly mayStay: (one: T) => boolean
 }
 
-/** The list with each of ours once and as we write it; the list itself where that changes nothing. */
+/** The list with each injected element once, as nocreds writes it; the list itself if that changes nothing. */
 function merged<T extends EnvVar | VolumeMount>(
   found: readonly T[] | null | undefined,
-  ours: readonly T[] | null | undefined,
+  injected: readonly T[] | null | undefined,
   { keyOf, mayStay }: Merging<T>,
 ): readonly T[] | null | undefined {
-  const wanted = new Map((ours ?? []).map((one) => [keyOf(one), one]))
+  const wanted = new Map((injected ?? []).map((one) => [keyOf(one), one]))
   const kept: T[] = []
   for (const one of found ?? []) {
-    const our = wanted.get(keyOf(one))
-    if (our !== undefined) kept.push(isSame(one, our) ? one : our)
-    else if (mayStay(one) && !(ours ?? []).some((other) => keyOf(other) === keyOf(one)))
+    const asInjected = wanted.get(keyOf(one))
+    if (asInjected !== undefined) kept.push(equalIgnoringNulls(one, asInjected) ? one : asInjected)
+    else if (mayStay(one) && !(injected ?? []).some((other) => keyOf(other) === keyOf(one)))
       kept.push(one)
     wanted.delete(keyOf(one))
   }

@@ -68,7 +68,7 @@ describe('the resources of the sidecar', () => {
       podOf([undefined], { resources: { requests: {} } }),
       DEFAULT_FORM,
     ],
-    ['what is no quantity', podOf([both('x', 'y')]), DEFAULT_FORM],
+    ['not a quantity', podOf([both('x', 'y')]), DEFAULT_FORM],
     ['no container', podOf([]), DEFAULT_FORM],
   ])('%s', (_, pod, resources) => {
     expect(sidecarResources(DEFAULT_EXCHANGER_RESOURCES, pod)).toEqual(resources)

@@ -1,4 +1,4 @@
-import { LEAST_LIMITS, type ExchangerResources } from '../../../contract/exchanger-resources.ts'
+import { MIN_LIMITS, type ExchangerResources } from '../../../contract/exchanger-resources.ts'
 import { EXCHANGER } from '../../../contract/names.ts'
 import { largerOf, nanosOf } from '../../../contract/quantity.ts'
 import { containersOf, type Container, type Pod, type Resources } from '../pod.ts'
@@ -11,8 +11,8 @@ const DECISIVE = ['cpu', 'memory'] as const
  *
  * - A pod with resources of its own (`spec.resources`) gets none: they hold for all its containers, and the
  *   apiserver refuses containers that want more than they say.
- * - A Guaranteed pod stays one, so that it keeps its exclusive CPUs: requests are limits.
- * - All others get what is wanted.
+ * - A Guaranteed pod stays one, so that it keeps its exclusive CPUs: requests equal limits.
+ * - All others get what is configured.
  */
 export function sidecarResources(wanted: ExchangerResources, pod: Pod): Resources | undefined {
   if (hasResources(pod)) return undefined
@@ -40,7 +40,7 @@ function nested(wanted: ExchangerResources, kind: 'requests' | 'limits'): Resour
   return Object.keys(values).length === 0 ? {} : { [kind]: values }
 }
 
-/** Every form that the sidecar's resources may have been given, for whatever pod. */
+/** Every form that the sidecar's resources can have, for any pod. */
 export function formsOf(wanted: ExchangerResources): readonly (Resources | undefined)[] {
   return [undefined, asWanted(wanted), guaranteed(wanted)]
 }
@@ -69,13 +69,13 @@ function isEven({ resources }: Container): boolean {
   })
 }
 
-/** The limits, or the requests where there are none, but enough to start. */
+/** The limits, or else the requests, but enough to start. */
 function guaranteed(wanted: ExchangerResources): Resources {
   const { requests, limits } = asWanted(wanted)
   const equal = Object.fromEntries(
     DECISIVE.map((name) => [
       name,
-      wanted[`limits.${name}`] ?? largerOf(wanted[`requests.${name}`] ?? '0', LEAST_LIMITS[name]),
+      wanted[`limits.${name}`] ?? largerOf(wanted[`requests.${name}`] ?? '0', MIN_LIMITS[name]),
     ]),
   )
   return { requests: { ...requests, ...equal }, limits: { ...limits, ...equal } }

@@ -7,7 +7,7 @@ describe('an expression that seems to mean something else is warned about', () =
     ['a glob for everything', 'arn:aws:iam::111122223333:role/*', 'as in a glob'],
     ['a list', 'arn:aws:iam::1:role/a, arn:aws:iam::1:role/b', 'white space'],
     ['a list by lines', 'arn:aws:iam::1:role/a\narn:aws:iam::1:role/b', 'white space'],
-    ['a list in JSON', '["reader"]', 'list in JSON'],
+    ['a list in JSON', '["reader"]', 'JSON list'],
     ['a short name', 'reportingdb-reader', 'matches no role ARN'],
     ['a path', '/team-a/.*', 'matches no role ARN'],
     ['short names', 'reader|writer', 'matches no role ARN'],

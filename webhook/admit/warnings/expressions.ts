@@ -1,23 +1,23 @@
 import { PERMITTED_ROLES } from '../../../contract/names.ts'
-import { quoted } from '../said.ts'
+import { quoted } from '../wording.ts'
 
-/** What no expression for role ARNs means on purpose, and what is most likely meant. */
+/** Unlikely to be intended in an expression for role ARNs, and what was probably meant. */
 const MISTAKES: readonly (readonly [RegExp, string])[] = [
-  [/\s/, 'it has white space inside, which no role ARN has; separate alternatives by |'],
+  [/\s/, 'it has white space inside, which role ARNs never have; separate alternatives by |'],
   [
     /(?<!\\)[/:]\*/,
     'in an expression, /* means any number of slashes; as in a glob, anything is .*, as in role/team-a/.*',
   ],
-  [/^\[\s*"/, 'it is no expression but a list in JSON; separate alternatives by |'],
+  [/^\[\s*"/, 'it is a JSON list, not an expression; separate alternatives by |'],
 ]
 
-/** Characters that mean more than themselves at their place, or make those before them optional. */
+/** The literal prefix: no special characters, and none made optional by what follows. */
 const LITERAL = /^(?:[\w/:=,@-](?![*?{]))+/
 const BEGIN = 'arn:aws'
 
 /**
- * About a valid expression for roles that can match no role ARN, or other ones than it seems, as where globs, lists
- * or short names of other injectors are taken along. It may still be meant so, so it is not refused.
+ * Warns of a valid expression for roles that matches no role ARN, or others than intended, such as globs, lists and
+ * short names from other injectors. It may still be intended, so it is not refused.
  */
 export function expressionWarnings(expression: string | undefined): readonly string[] {
   const text = expression?.trim() ?? ''
@@ -27,7 +27,7 @@ export function expressionWarnings(expression: string | undefined): readonly str
   return why === undefined ? [] : [`nocreds: ${PERMITTED_ROLES} is ${quoted(text)}: ${why}`]
 }
 
-/** Only where the alternatives are plain to see. */
+/** Only if the alternatives are easy to tell apart. */
 function whyNeverAnArn(text: string): string | undefined {
   const alternatives = /[()[\]\\]/.test(text) ? [text] : text.split('|')
   const never = alternatives.find(

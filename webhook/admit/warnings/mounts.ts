@@ -3,28 +3,28 @@ import type { AppSide } from '../inject/deliveries.ts'
 import { canonicalPath, isAtOrBelow } from '../paths.ts'
 import type { Container, EnvVar, Pod, VolumeMount } from '../pod.ts'
 
-/** Mounts that stand in our way, or in the way of what the person who mounts them wants. */
+/** Mounts that conflict with those of nocreds, or do not have the intended effect. */
 export function mountWarnings(
   { name, env, volumeMounts }: Container,
   app: AppSide,
   pod: Pod,
 ): string[] {
-  const isOurs = ({ name: one, value }: EnvVar): boolean =>
-    app.env.some((ours) => ours.name === one && ours.value === value)
+  const isInjected = ({ name: one, value }: EnvVar): boolean =>
+    app.env.some((injected) => injected.name === one && injected.value === value)
   const readsNoKeys = (): boolean =>
-    app.env.some((ours) => ours.name === AWS_ENV.credentialsFile) &&
-    (env ?? []).every((one) => one.name !== AWS_ENV.credentialsFile || isOurs(one))
+    app.env.some((injected) => injected.name === AWS_ENV.credentialsFile) &&
+    (env ?? []).every((one) => one.name !== AWS_ENV.credentialsFile || isInjected(one))
   const at = (mount: VolumeMount): string =>
     `nocreds: container ${name} mounts ${mount.name} at ${mount.mountPath}`
   const warnings: string[] = []
   for (const mount of volumeMounts ?? []) {
     if (isAtOrBelow(SECRETS, mount.mountPath) && isReadOnly(mount, pod)) {
       warnings.push(
-        `${at(mount)}, read-only and above the folder of nocreds, which cannot be made there, so that the container does not start; mount it elsewhere`,
+        `${at(mount)}, read-only and above the folder of nocreds, which cannot be created there, so the container does not start; mount it elsewhere`,
       )
     } else if (isOfKeys(mount.mountPath) && readsNoKeys()) {
       warnings.push(
-        `${at(mount)}, but keys in a credentials file would win over nocreds, so that it is not read; to have it read all the same, set ${AWS_ENV.credentialsFile} of the container to it`,
+        `${at(mount)}, but keys in a credentials file would take precedence over nocreds, so it is not read; if it must be read, set ${AWS_ENV.credentialsFile} of the container to it`,
       )
     }
   }

@@ -7,7 +7,7 @@ type Annotations = Readonly<Record<string, string>>
 const has = (annotations: Annotations | null | undefined, key: string): boolean =>
   annotations !== null && annotations !== undefined && Object.hasOwn(annotations, key)
 
-/** About annotations of other injectors, which nocreds does not read; people who migrate leave them behind. */
+/** Warnings about annotations of other injectors, often left behind by a migration, which nocreds does not read. */
 export function peerWarnings(
   pod: Pod,
   serviceAccount: Annotations,
@@ -18,12 +18,12 @@ export function peerWarnings(
   return [
     ...(has(serviceAccount, EKS_ROLE)
       ? [
-          `nocreds: ServiceAccount ${accountName} has ${EKS_ROLE}, which nocreds does not read; ${hasRole ? 'take it away, or the webhook of EKS, where it runs, gives the pod a token as well' : `write ${ROLE_ARN} instead`}`,
+          `nocreds: ServiceAccount ${accountName} has ${EKS_ROLE}, which nocreds does not read; ${hasRole ? 'remove it, or the webhook of EKS, if installed, adds its own token to the pod' : `write ${ROLE_ARN} instead`}`,
         ]
       : []),
     ...(has(ofPod, KIAM_ROLE)
       ? [
-          `nocreds: the pod has ${KIAM_ROLE}, which nocreds does not read; ${hasRole ? 'take it away' : `write ${ROLE_ARN}, with the full ARN, on its ServiceAccount instead`}`,
+          `nocreds: the pod has ${KIAM_ROLE}, which nocreds does not read; ${hasRole ? 'remove it' : `write ${ROLE_ARN}, with the full ARN, on its ServiceAccount instead`}`,
         ]
       : []),
     ...(has(ofPod, EKS_SKIPPED)
@@ -38,6 +38,6 @@ export function peerWarnings(
 export function peerWarningsOf({ metadata }: Namespace): readonly string[] {
   return OF_NAMESPACES.filter((key) => has(metadata.annotations, key)).map(
     (key) =>
-      `nocreds: the Namespace has ${key}, which nocreds does not read; ${PERMITTED_ROLES} says what it permits, by an expression for whole role ARNs`,
+      `nocreds: the Namespace has ${key}, which nocreds does not read; ${PERMITTED_ROLES} sets what it permits, as an expression for whole role ARNs`,
   )
 }

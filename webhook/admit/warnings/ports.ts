@@ -2,7 +2,7 @@ import { ENDPOINT, PREFIX } from '../../../contract/names.ts'
 import type { Injection } from '../inject/injection.ts'
 import type { Container } from '../pod.ts'
 
-/** The exchanger listens in the network of the pod, which has each port once. */
+/** The exchanger and the containers share the ports of the pod. */
 export function portWarnings({ name, ports }: Container, { request }: Injection): string[] {
   if (request.credentials?.delivery !== 'endpoint' || !Array.isArray(ports)) return []
   const isTaken = ports.some(

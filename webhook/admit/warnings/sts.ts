@@ -2,14 +2,14 @@ import { PREFIX } from '../../../contract/names.ts'
 import { defaultRegionOf, partitionOf } from '../../../contract/role-arn.ts'
 import type { Injection } from '../inject/injection.ts'
 
-/** What leads this pod elsewhere than to the STS that its role is known to. */
+/** Settings with which this pod does not reach the STS that knows its role. */
 export function stsWarnings({ request: { credentials }, stsProxy, stsCa }: Injection): string[] {
   if (credentials === undefined) return []
   const { region, role, delivery } = credentials
   const warnings: string[] = []
   if (region !== undefined && partitionOf(region) !== role.partition) {
     warnings.push(
-      `nocreds: ${PREFIX}region is ${region}, which is in partition ${partitionOf(region)}, but the role is in ${role.partition}: STS there does not know it; use a region such as ${defaultRegionOf(role)}, or remove it`,
+      `nocreds: ${PREFIX}region is ${region}, which is in partition ${partitionOf(region)}, but the role is in ${role.partition}: STS in that region does not know it; use a region such as ${defaultRegionOf(role)}, or remove it`,
     )
   }
   if (delivery === 'web-identity' && (stsProxy !== undefined || stsCa !== undefined)) {

@@ -1,11 +1,11 @@
 import { TLS_DIR_ENV } from '../../../contract/certificates.ts'
 import { AWS_ENV, CONFLICTING_ENV } from '../../../contract/names.ts'
 import { appSide, hasOtherRole, type AppSide } from '../inject/deliveries.ts'
+import { equalIgnoringNulls } from '../inject/equal.ts'
 import type { Injection } from '../inject/injection.ts'
-import { isSame } from '../inject/same.ts'
 import type { Container, EnvVar, Pod } from '../pod.ts'
 
-/** Variables of a container that stand in the way of what it would get. */
+/** Variables of a container that conflict with what it would get. */
 export function variableWarnings(
   container: Container,
   { app, injection, pod }: { app: AppSide; injection: Injection; pod: Pod },
@@ -19,7 +19,7 @@ export function variableWarnings(
 
 function otherRoleWarning({ name }: Container, { request }: Injection): string {
   const role = request.credentials?.role.arn ?? ''
-  return `nocreds: container ${name} sets ${AWS_ENV.roleArn} to another role or from elsewhere, so it gets no token, no mount and no session name; remove it to get ${role}`
+  return `nocreds: container ${name} sets ${AWS_ENV.roleArn} to another role or with valueFrom, so it gets no token, no mount and no session name; remove it to get ${role}`
 }
 
 const LOSERS: Readonly<Record<string, string>> = {
@@ -27,12 +27,12 @@ const LOSERS: Readonly<Record<string, string>> = {
   [AWS_ENV.stsEndpoint]: 'STS endpoint',
 }
 
-/** As it was before it had its name: another webhook may give it one between two passes. */
+/** The pod without its name: another webhook may set one between two passes. */
 function unnamed(pod: Pod): Pod {
   return { ...pod, metadata: { ...pod.metadata, name: undefined } }
 }
 
-/** @param inTheWay by name; those count that are also `inAnyForm` of what we set */
+/** @param inTheWay names; only those count that are also in `inAnyForm`, for every name of the pod */
 function envWarnings(
   { name }: Container,
   inTheWay: readonly string[],
@@ -44,20 +44,20 @@ function envWarnings(
     .filter((one) => lasting.includes(one))
     .map(
       (one) =>
-        `nocreds: container ${name} sets ${one}, which wins over the ${LOSERS[one] ?? 'credentials'} of nocreds; remove it`,
+        `nocreds: container ${name} sets ${one}, which takes precedence over the ${LOSERS[one] ?? 'credentials'} of nocreds; remove it`,
     )
 }
 
-/** A variable that we set ourselves is in the way only where the container gives it another value. */
+/** A variable that nocreds sets conflicts only if the container sets it to another value. */
 function variablesInTheWay(
   { env }: Container,
   app: AppSide,
   conflicting: readonly string[],
 ): string[] {
   const standsInTheWay = (variable: EnvVar): boolean => {
-    const ours = app.env.find((one) => one.name === variable.name)
-    if (ours === undefined) return conflicting.includes(variable.name)
-    return variable.name !== AWS_ENV.metadataDisabled && !isSame(variable, ours)
+    const injected = app.env.find((one) => one.name === variable.name)
+    if (injected === undefined) return conflicting.includes(variable.name)
+    return variable.name !== AWS_ENV.metadataDisabled && !equalIgnoringNulls(variable, injected)
   }
   return (env ?? []).filter(standsInTheWay).map(({ name }) => name)
 }

@@ -6,14 +6,14 @@ import { containersOf, type Pod } from '../pod.ts'
 import { dnsWarnings } from './dns.ts'
 import { mountWarnings } from './mounts.ts'
 import { portWarnings } from './ports.ts'
-import { putBackWarnings } from './put-back.ts'
+import { repairWarnings } from './repairs.ts'
 import { stsWarnings } from './sts.ts'
 import { variableWarnings } from './variables.ts'
 import { skipWarnings } from './without-effect.ts'
 
 /**
- * What the person who applies the pod should know: variables of their own that stand in the way, and
- * names that no container has. The apiserver hands these on to `kubectl`.
+ * What the person who applies the pod should know: conflicting variables, mounts and ports,
+ * and names that no container has. The apiserver passes these on to `kubectl`.
  */
 export function warningsFor(pod: Pod, injection: Injection): string[] {
   const app = appSide(injection, pod)
@@ -30,7 +30,7 @@ export function warningsFor(pod: Pod, injection: Injection): string[] {
     ...dnsWarnings(pod, injection),
     ...(served.length === 0 ? [] : stsWarnings(injection)),
     ...skipWarnings(pod, skipped),
-    ...putBackWarnings(pod, injection),
+    ...repairWarnings(pod, injection),
     ...meshWarnings(pod, injection),
   ]
 }

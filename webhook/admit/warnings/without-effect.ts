@@ -1,9 +1,9 @@
 import { EXCHANGER, PREFIX } from '../../../contract/names.ts'
 import { containersOf, type Pod } from '../pod.ts'
 
-/** About annotations that change nothing, because no certificate is asked for. */
+/** Warns of annotations without effect, because no certificate is requested. */
 export function warningWithoutEffect(keys: readonly string[]): string {
-  return `nocreds: ${keys.join(' and ')} without ${PREFIX}certificate: "true" gives no certificate`
+  return `nocreds: ${keys.join(' and ')} without ${PREFIX}certificate: "true" has no effect`
 }
 
 export function skipWarnings(pod: Pod, skipped: readonly string[]): string[] {

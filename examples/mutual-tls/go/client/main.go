@@ -27,7 +27,7 @@ func (c *client) renewed(dir *tlsdir.Dir, serverID string) (*client, error) {
 	if err != nil || now == c.generation {
 		return c, err
 	}
-	c.CloseIdleConnections() // calls under way go on
+	c.CloseIdleConnections() // calls under way continue
 	config := &tls.Config{
 		MinVersion:   tls.VersionTLS12,
 		Certificates: []tls.Certificate{now.Pair},

@@ -31,7 +31,7 @@ func main() {
 			Certificates:           []tls.Certificate{now.Pair},
 			ClientAuth:             tls.RequireAndVerifyClientCert,
 			ClientCAs:              now.CAs,
-			SessionTicketsDisabled: true, // each connection is checked anew
+			SessionTicketsDisabled: true, // each connection is checked again
 			VerifyConnection: func(peer tls.ConnectionState) error {
 				id := tlsdir.IDOf(peer.PeerCertificates[0])
 				if id == "" || !slices.Contains(allowed, id) {

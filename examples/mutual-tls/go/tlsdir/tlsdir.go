@@ -1,4 +1,4 @@
-// Package tlsdir reads key, certificate and CAs of $NOCREDS_TLS_DIR, and reads them anew once they were renewed.
+// Package tlsdir reads key, certificate and CAs of $NOCREDS_TLS_DIR, and reads them again after each renewal.
 package tlsdir
 
 import (
@@ -27,7 +27,7 @@ type Dir struct {
 // New is for a folder such as $NOCREDS_TLS_DIR.
 func New(path string) *Dir { return &Dir{path: path} }
 
-// Current gives the present generation: the same pointer until there is a new one. What cannot be read
+// Current returns the current generation: the same pointer until there is a new one. What cannot be read
 // leaves the one before in place.
 func (d *Dir) Current() (*Generation, error) {
 	d.mutex.Lock()
@@ -46,7 +46,7 @@ func (d *Dir) Current() (*Generation, error) {
 	return d.current, nil
 }
 
-// IDOf is the SPIFFE id of a certificate, its one URI; empty where it has none or several.
+// IDOf is the SPIFFE id of a certificate, its one URI; empty if it has none or several.
 func IDOf(certificate *x509.Certificate) string {
 	if len(certificate.URIs) != 1 {
 		return ""

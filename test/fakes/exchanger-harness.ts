@@ -10,10 +10,10 @@ import { collectingLog, CONFIG, type LogLine } from './exchanger-samples.ts'
 /** What one exchange does. */
 export type Behaviour<Thing = CredentialDocument> = (signal: AbortSignal) => Promise<Thing>
 
-export interface Stage<Thing = CredentialDocument> {
+export interface Harness<Thing = CredentialDocument> {
   readonly refresher: Refresher<Thing>
   readonly lines: LogLine[]
-  /** Times of the exchanges, in milliseconds since the stage was set. */
+  /** Times of the exchanges, in milliseconds since the harness was set. */
   readonly exchangesAtMs: number[]
   /** What was published, with how much was left then by the published Expiration of the one before. */
   readonly published: {
@@ -32,22 +32,25 @@ export interface Stage<Thing = CredentialDocument> {
   onWrite: () => void
 }
 
-export interface StageOptions<Thing = CredentialDocument> {
+export interface HarnessOptions<Thing = CredentialDocument> {
   readonly clock: Clock
   readonly random: Random
   /** The behaviour of the n-th exchange, from 0. */
   readonly behaviour: (index: number) => Behaviour<Thing>
   /** What an earlier process left. */
   readonly found?: Thing
-  /** Version of the token at start; `token-1` where not given. */
+  /** Version of the token at start; `token-1` if not given. */
   readonly token?: string | undefined
 }
 
-export function setStage(options: StageOptions): Stage {
-  return setStageFor(CREDENTIALS, options)
+export function createHarness(options: HarnessOptions): Harness {
+  return createHarnessFor(CREDENTIALS, options)
 }
 
-export function setStageFor<Thing>(kind: Renewable<Thing>, options: StageOptions<Thing>): Stage<Thing> {
+export function createHarnessFor<Thing>(
+  kind: Renewable<Thing>,
+  options: HarnessOptions<Thing>,
+): Harness<Thing> {
   const { clock, random, behaviour, found } = options
   const startMs = clock.monotonic()
   const { log, lines } = collectingLog()
@@ -55,9 +58,10 @@ export function setStageFor<Thing>(kind: Renewable<Thing>, options: StageOptions
   const store: Store<Thing> = {
     current: () => current,
     publish(document) {
-      stage.onWrite()
-      const lastLeftMs = current === undefined ? undefined : kind.expiresAtMsOf(current) - clock.now()
-      stage.published.push({ document, lastLeftMs })
+      harness.onWrite()
+      const lastLeftMs =
+        current === undefined ? undefined : kind.expiresAtMsOf(current) - clock.now()
+      harness.published.push({ document, lastLeftMs })
       current = document
       return Promise.resolve()
     },
@@ -75,24 +79,24 @@ export function setStageFor<Thing>(kind: Renewable<Thing>, options: StageOptions
     store,
     log,
     async exchange(signal) {
-      const index = stage.exchangesAtMs.push(clock.monotonic() - startMs) - 1
-      stage.underWay += 1
-      stage.mostUnderWay = Math.max(stage.mostUnderWay, stage.underWay)
+      const index = harness.exchangesAtMs.push(clock.monotonic() - startMs) - 1
+      harness.underWay += 1
+      harness.mostUnderWay = Math.max(harness.mostUnderWay, harness.underWay)
       // One that is given up has its process killed, so it is under way no more.
-      signal.addEventListener('abort', () => (stage.underWay -= 1), { once: true })
+      signal.addEventListener('abort', () => (harness.underWay -= 1), { once: true })
       try {
         return await behaviour(index)(signal)
       } finally {
-        if (!signal.aborted) stage.underWay -= 1
+        if (!signal.aborted) harness.underWay -= 1
       }
     },
     tokenVersion() {
-      stage.looks += 1
-      return Promise.resolve(stage.token)
+      harness.looks += 1
+      return Promise.resolve(harness.token)
     },
     onGiveUp: (error) => gaveUp.push(error),
   })
-  const stage: Stage<Thing> = {
+  const harness: Harness<Thing> = {
     refresher,
     lines,
     exchangesAtMs: [],
@@ -105,7 +109,7 @@ export function setStageFor<Thing>(kind: Renewable<Thing>, options: StageOptions
     token: 'token' in options ? options.token : 'token-1',
     onWrite: () => undefined,
   }
-  return stage
+  return harness
 }
 
 export function fails(failureClass: FailureClass, code = 'SomeCode'): Behaviour<never> {

@@ -1,22 +1,23 @@
+import type { CertificateSource } from '../../contract/certificate-source.ts'
 import { sleep, type Clock } from '../../shared/base/clock.ts'
 import { messageOf } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import type { KubeClient, KubeObject } from '../../shared/server/kube/kube-client.ts'
 import { isServed } from '../../shared/server/kube/served.ts'
-import type { CertificateDoor, TrustBundleSource } from '../admit/inject/injection.ts'
+import type { TrustBundleSource } from '../admit/inject/injection.ts'
 
-/** Between two questions to an apiserver that does not answer. */
-const AGAIN_MS = 2000
+/** Between two requests to an apiserver that does not answer. */
+const RETRY_MS = 2000
 
 const NODES = '/api/v1/nodes'
 
-/** Nodes in one page of a list; their objects are large, and all but the version is dropped. */
+/** Nodes in one page of a list; their objects are large, and only the version is kept. */
 const PAGE = 100
 
 /** An older kubelet whose gate is off never starts a pod with such a volume. */
 const OLDEST_KUBELET = { major: 1, minor: 37 } as const
 
-interface DoorDeps {
+interface SourceDeps {
   /** Undefined in standalone mode. */
   readonly kube: KubeClient | undefined
   readonly clock: Clock
@@ -24,39 +25,39 @@ interface DoorDeps {
 }
 
 /**
- * By which door certificates come. `auto` asks the apiserver, again and again until it answers: a guess
- * would give pods of one cluster certificates of two doors.
+ * Where certificates come from. `auto` asks the apiserver until it answers: after a guess, pods of one
+ * cluster could have certificates from two sources.
  */
-export async function findCertificateDoor(
-  wanted: CertificateDoor | 'auto',
-  deps: DoorDeps,
-): Promise<CertificateDoor> {
+export async function findCertificateSource(
+  wanted: CertificateSource | 'auto',
+  deps: SourceDeps,
+): Promise<CertificateSource> {
   if (wanted !== 'auto') return wanted
   const usable = await isUsable('podcertificaterequests', deps)
   return usable ? 'pod-certificate' : 'authority'
 }
 
-/** From which object volumes take the trust bundle; `auto` asks as {@link findCertificateDoor} does. */
+/** From which object volumes take the trust bundle; `auto` works as {@link findCertificateSource} does. */
 export async function findTrustBundle(
   wanted: TrustBundleSource | 'auto',
-  deps: DoorDeps,
+  deps: SourceDeps,
 ): Promise<TrustBundleSource> {
   if (wanted !== 'auto') return wanted
   const usable = await isUsable('clustertrustbundles', deps)
   return usable ? 'cluster-trust-bundle' : 'config-map'
 }
 
-/** Whether pods may use what needs this resource: the apiserver serves it and every kubelet knows it. */
-async function isUsable(resource: string, { kube, clock, log }: DoorDeps): Promise<boolean> {
+/** True if pods can use what needs this resource: the apiserver serves it and every kubelet knows it. */
+async function isUsable(resource: string, { kube, clock, log }: SourceDeps): Promise<boolean> {
   if (kube === undefined) return false
   for (;;) {
     try {
       const why = await whyNotUsable(resource, kube)
-      log.info({ resource, used: why === undefined, why }, 'asked what the cluster can do')
+      log.info({ resource, used: why === undefined, why }, 'cluster capability checked')
       return why === undefined
     } catch (error) {
-      log.warn({ error: messageOf(error) }, 'cannot ask the apiserver for API groups and nodes')
-      await sleep(clock, AGAIN_MS)
+      log.warn({ error: messageOf(error) }, 'check of API groups and nodes failed')
+      await sleep(clock, RETRY_MS)
     }
   }
 }
@@ -74,7 +75,7 @@ interface OldNode {
   readonly version: string
 }
 
-/** The first node whose kubelet is too old, or says no version. */
+/** The first node whose kubelet is too old, or whose version is unknown. */
 async function findOldNode(kube: KubeClient): Promise<OldNode | undefined> {
   let query: Record<string, string> = { limit: String(PAGE) }
   for (;;) {

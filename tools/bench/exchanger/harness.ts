@@ -7,7 +7,7 @@ import { start, type Running } from '../../../test/fakes/exchanger-pod.ts'
 import { bundlePrograms } from '../../build/programs.ts'
 import { startLoopback, type Kept, type Loopback, type LoopbackPod } from './loopback.ts'
 
-export interface Stage {
+export interface Harness {
   /** Gone afterwards. */
   readonly folder: string
   readonly loopback: Loopback
@@ -15,9 +15,9 @@ export interface Stage {
   readonly exchanger: string
 }
 
-/** @param lifetimeSeconds of credentials and certificates; 3600 where not given */
-export async function withStage<T>(
-  measure: (stage: Stage) => Promise<T>,
+/** @param lifetimeSeconds of credentials and certificates; 3600 if not given */
+export async function withHarness<T>(
+  measure: (harness: Harness) => Promise<T>,
   lifetimeSeconds?: number,
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'nocreds-bench-'))
@@ -33,7 +33,7 @@ export async function withStage<T>(
 
 /** Runs a sidecar as long as the action takes. */
 export async function withSidecar<T>(
-  { loopback, exchanger }: Stage,
+  { loopback, exchanger }: Harness,
   kept: Kept,
   action: (sidecar: Running, pod: LoopbackPod) => Promise<T>,
 ): Promise<T> {

@@ -10,7 +10,7 @@ import { ApiserverStore } from '../../test/fakes/apiserver-store.ts'
 import { eventually } from '../../test/fakes/eventually.ts'
 import { seededRandom, VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { createSelfManagedSource } from './self-managed.ts'
-import type { CertificateSource } from './source.ts'
+import type { ServingCertificateSource } from './source.ts'
 
 const SECRET = '/api/v1/namespaces/nocreds-system/secrets/nocreds-webhook-tls'
 const CONFIGURATION = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/nocreds'
@@ -28,7 +28,7 @@ const OUTAGE = { everyMs: 3_550_000, lastsMs: 900_000 }
 /** Apiservers learn of a new caBundle by a watch, one sooner than the other: up to 30 s later. */
 const LAG_STEPS = 3
 
-let replicas: CertificateSource[] = []
+let replicas: ServingCertificateSource[] = []
 
 afterEach(() => {
   for (const replica of replicas) replica.stop()
@@ -41,7 +41,7 @@ function newStore(): ApiserverStore {
   return store
 }
 
-function newReplica(kube: KubeClient, clock: VirtualClock): CertificateSource {
+function newReplica(kube: KubeClient, clock: VirtualClock): ServingCertificateSource {
   return createSelfManagedSource({
     ...LIVES,
     kube,
@@ -96,7 +96,7 @@ function isTrusted(leafPem: string, bundlePem: string, nowMs: number): boolean {
 }
 
 /** Three replicas, of which the last is cut off from the apiserver at times. */
-function newReplicas(store: ApiserverStore, clock: VirtualClock): CertificateSource[] {
+function newReplicas(store: ApiserverStore, clock: VirtualClock): ServingCertificateSource[] {
   const random = seededRandom(1)
   const startMs = clock.now()
   const travel = (): Promise<void> => sleep(clock, random() * TRAVEL_MS)
@@ -118,7 +118,7 @@ test('at every moment every replica serves what the published caBundle trusts', 
   const leaves = new Set<string>()
   for (let step = 0; step < RUN_MS / STEP_MS; step += 1) {
     await clock.advance(STEP_MS)
-    // At rest each waits for one timer; one that issues takes real time, but none of the clock's.
+    // When idle each waits for one timer; issuing takes real time, but no time of the clock.
     await eventually(() => clock.pending === replicas.length)
     bundles.push(publishedBundle(store))
     const known = bundles.slice(-1 - LAG_STEPS).filter((bundlePem) => bundlePem !== '')

@@ -49,7 +49,7 @@ export interface WebhookOptions {
   readonly tlsFlags?: readonly string[]
 }
 
-export class Stage {
+export class Harness {
   readonly folder: string
   readonly tlsFiles: readonly [cert: string, key: string]
   readonly #caPem: string
@@ -63,18 +63,18 @@ export class Stage {
   }
 
   /** Runs the measurement; afterwards every process has ended and the folder is gone. */
-  static async with<T>(measure: (stage: Stage) => Promise<T>): Promise<T> {
+  static async with<T>(measure: (harness: Harness) => Promise<T>): Promise<T> {
     const folder = await mkdtemp(join(tmpdir(), 'nocreds-bench-'))
     const { caPem, certPem, keyPem } = await throwawayCertificate(['127.0.0.1'])
-    const stage = new Stage(folder, caPem)
+    const harness = new Harness(folder, caPem)
     try {
-      await writeFile(stage.tlsFiles[0], certPem)
-      await writeFile(stage.tlsFiles[1], keyPem, { mode: 0o600 })
+      await writeFile(harness.tlsFiles[0], certPem)
+      await writeFile(harness.tlsFiles[1], keyPem, { mode: 0o600 })
       const objects = OBJECTS.map((one) => JSON.stringify(one)) // JSON is YAML
       await writeFile(join(folder, 'objects.yaml'), objects.join('\n---\n'))
-      return await measure(stage)
+      return await measure(harness)
     } finally {
-      await Promise.all(stage.#running.map((running) => running.stop()))
+      await Promise.all(harness.#running.map((running) => running.stop()))
       await rm(folder, { recursive: true })
     }
   }
@@ -122,7 +122,7 @@ export class Stage {
     return this.#keep(await startNode({ args, logFile, ready: portInLog(logFile) }))
   }
 
-  /** A kubeconfig for an apiserver with this stage's certificate. */
+  /** A kubeconfig for an apiserver with this harness's certificate. */
   async kubeConfig({ port }: Pick<Running, 'port'>): Promise<string> {
     const file = join(this.folder, 'kubeconfig')
     const cluster = {

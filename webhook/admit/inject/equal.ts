@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 
-/** Deep equality where a field that is null or undefined counts as absent. */
-export function isSame(one: unknown, other: unknown): boolean {
+/** Deep equality in which a field that is null or undefined counts as absent. */
+export function equalIgnoringNulls(one: unknown, other: unknown): boolean {
   return isDeepStrictEqual(withoutNulls(one), withoutNulls(other))
 }
 

@@ -8,40 +8,40 @@ import { isNamespaced } from '../../../contract/session-name.ts'
 import { DEFAULT_PERMITTED_DELIVERIES, partsOf } from '../../../contract/values.ts'
 import { permission } from '../../../shared/server/permission.ts'
 import type { Pod } from '../pod.ts'
-import { CHANGED_BY, quoted, shownExpression } from '../said.ts'
 import { denied, type Denied } from '../verdict.ts'
-import { deniedName, type NameSettings } from './permitted-names.ts'
+import { CHANGED_BY, quoted, describeExpression } from '../wording.ts'
+import { denyUnpermittedNames, type NameSettings } from './deny-unpermitted-names.ts'
 
-/** The namespace of a pod, as far as it permits something. */
+/** The namespace of a pod, with what it permits. */
 export interface PermittingNamespace {
   readonly namespace: string
-  /** Undefined where the apiserver knows no such Namespace. */
+  /** Undefined if the apiserver knows no such Namespace. */
   readonly namespaceAnnotations: Readonly<Record<string, string>> | undefined
 }
 
-/** Who asks, and the namespace that permits. */
+/** The pod, and the namespace that permits. */
 export interface PermissionFacts extends PermittingNamespace {
   readonly pod: Pod
 }
 
 /**
- * Whether the namespace permits all that is asked for: the role first, then how it is delivered and under
- * which session name, then the names of the certificate.
+ * Denies unless the namespace permits everything requested: first the role, then its delivery and
+ * session name, then the names of the certificate.
  */
-export function permitted(
+export function denyUnpermitted(
   facts: PermissionFacts,
   request: InjectionRequest,
   settings: NameSettings,
 ): Denied | undefined {
   return (
-    deniedRole(facts, request) ??
-    deniedDelivery(facts, request) ??
-    deniedSessionName(facts, request) ??
-    deniedName(facts, request, settings)
+    denyRole(facts, request) ??
+    denyDelivery(facts, request) ??
+    denySessionName(facts, request) ??
+    denyUnpermittedNames(facts, request, settings)
   )
 }
 
-function deniedRole(
+function denyRole(
   { namespace, namespaceAnnotations }: PermittingNamespace,
   { credentials }: InjectionRequest,
 ): Denied | undefined {
@@ -52,16 +52,16 @@ function deniedRole(
   if (permits.valid && permits.permits(arn)) return undefined
   return denied(
     'role-not-permitted',
-    `namespace "${namespace}" does not permit role ${arn}: ${PERMITTED_ROLES} is ${shownExpression(expression, permits)}; ${CHANGED_BY}`,
+    `namespace "${namespace}" does not permit role ${arn}: ${PERMITTED_ROLES} is ${describeExpression(expression, permits)}; ${CHANGED_BY}`,
     arn,
   )
 }
 
 /**
- * The token for STS is worth every role that trusts the ServiceAccount, so an app holds it only where the
- * Namespace says so. A part of the annotation that is not a delivery permits nothing.
+ * The token for STS is worth every role that trusts the ServiceAccount, so an app holds it only if the
+ * Namespace permits that. A part of the annotation that is not a delivery permits nothing.
  */
-function deniedDelivery(
+function denyDelivery(
   { namespace, namespaceAnnotations, pod }: PermissionFacts,
   { credentials }: InjectionRequest,
 ): Denied | undefined {
@@ -87,13 +87,13 @@ function deniedDelivery(
   )
 }
 
-/** Whether processes of one container see those of another, and so read their files by /proc. */
+/** True if processes of one container see those of another, and so can read their files through /proc. */
 function sharesProcesses({ spec }: Pod): boolean {
   return spec.shareProcessNamespace === true
 }
 
-/** Else one team's sessions could bear another's name in CloudTrail and in `aws:userid`. */
-function deniedSessionName(
+/** Otherwise one team's sessions could use another team's name in CloudTrail and `aws:userid`. */
+function denySessionName(
   { namespace, namespaceAnnotations }: PermittingNamespace,
   { credentials }: InjectionRequest,
 ): Denied | undefined {
@@ -104,7 +104,7 @@ function deniedSessionName(
   if (permits.valid && permits.permits(sessionName)) return undefined
   return denied(
     'session-name-not-permitted',
-    `namespace "${namespace}" does not permit session name ${quoted(sessionName)}: it is neither {namespace} nor begins with {namespace}., and ${PERMITTED_SESSION_NAMES} is ${shownExpression(expression, permits)}; ${CHANGED_BY}`,
+    `namespace "${namespace}" does not permit session name ${quoted(sessionName)}: it is neither {namespace} nor begins with {namespace}., and ${PERMITTED_SESSION_NAMES} is ${describeExpression(expression, permits)}; ${CHANGED_BY}`,
     role.arn,
   )
 }

@@ -1,41 +1,41 @@
 import type { Container, Pod, Volume, VolumeMount } from '../pod.ts'
 import { certificateMount, certificateVolumes } from './certificate.ts'
 import { credentialsMount, credentialsVolumes } from './credentials.ts'
+import { equalIgnoringNulls } from './equal.ts'
 import { sidecarTasks, TRUST_BUNDLE_SOURCES, type Injection } from './injection.ts'
-import { isSame } from './same.ts'
 import { sidecar } from './sidecar.ts'
 
 /** The volumes that the pod gets. */
-export function ourVolumes({ request, certificateDoor, trustBundle }: Injection): Volume[] {
+export function injectedVolumes({ request, certificateSource, trustBundle }: Injection): Volume[] {
   const { credentials, certificate } = request
   return [
     ...(credentials === undefined ? [] : credentialsVolumes(credentials)),
     ...(certificate === undefined
       ? []
-      : certificateVolumes(certificate, certificateDoor, trustBundle)),
+      : certificateVolumes(certificate, certificateSource, trustBundle)),
   ]
 }
 
 /** While replicas with different flags run, one may have put in the other source of the trust bundle. */
-export function isOurVolume(volume: Volume, injection: Injection): boolean {
+export function isInjectedVolume(volume: Volume, injection: Injection): boolean {
   return TRUST_BUNDLE_SOURCES.some((trustBundle) =>
-    ourVolumes({ ...injection, trustBundle }).some(
-      (one) => one.name === volume.name && isSame(volume, one),
+    injectedVolumes({ ...injection, trustBundle }).some(
+      (one) => one.name === volume.name && equalIgnoringNulls(volume, one),
     ),
   )
 }
 
-/** The sidecar that the pod gets, or none. */
-export function ourSidecars(injection: Injection, pod: Pod): Container[] {
+/** The sidecar that the pod gets; undefined if it needs none. */
+export function injectedContainer(injection: Injection, pod: Pod): Container | undefined {
   const tasks = sidecarTasks(injection)
-  return tasks === undefined ? [] : [sidecar(tasks, injection, pod)]
+  return tasks && sidecar(tasks, injection, pod)
 }
 
 /** What the app's containers mount. */
-export function appMounts({ request, certificateDoor }: Injection): VolumeMount[] {
+export function appMounts({ request, certificateSource }: Injection): VolumeMount[] {
   const { credentials, certificate } = request
   return [
     ...(credentials === undefined ? [] : [credentialsMount(credentials)]),
-    ...(certificate === undefined ? [] : [certificateMount(certificateDoor)]),
+    ...(certificate === undefined ? [] : [certificateMount(certificateSource)]),
   ]
 }

@@ -13,7 +13,7 @@ import { csrPem } from './csr.ts'
 import { eventually } from './eventually.ts'
 
 export interface Ask {
-  /** The body, as text or to be JSON; a good one where none is given. */
+  /** The body, as text or to be JSON; a good one if none is given. */
   readonly body?: unknown
   readonly token?: string
   readonly path?: string
@@ -46,7 +46,7 @@ export async function soon(assertion: () => void): Promise<void> {
   })
 }
 
-export class AuthorityStage {
+export class AuthorityHarness {
   readonly api: FakeApiserver
   /** What was logged, oldest first. */
   lines: LogFields[] = []
@@ -56,8 +56,8 @@ export class AuthorityStage {
     this.api = api
   }
 
-  static async open(): Promise<AuthorityStage> {
-    return new AuthorityStage(await authorityCluster())
+  static async open(): Promise<AuthorityHarness> {
+    return new AuthorityHarness(await authorityCluster())
   }
 
   /** A replica that is ready. */
@@ -91,7 +91,7 @@ export class AuthorityStage {
     return Buffer.from(data['ca.crt'] ?? '', 'base64').toString()
   }
 
-  /** @param seen called with the answer; never, where the request breaks off */
+  /** @param seen called with the answer; never, if the request breaks off */
   request(
     { port }: RunningServers,
     asked: Ask,

@@ -14,10 +14,10 @@ const CLUSTER = join(import.meta.dirname, 'cluster')
 
 export const ROLE = 'arn:aws:iam::111122223333:role/team-a/app'
 const SUBJECT = 'system:serviceaccount:team-a:app'
-/** Short, so that refreshes can be watched; real lives are half an hour at least. */
+/** Short, so that refreshes can be watched; real lifetimes are half an hour at least. */
 const LIFETIME_SECONDS = 12
 
-export interface World {
+export interface Environment {
   readonly issuer: Issuer
   readonly sts: Sts
   readonly authority: Authority
@@ -34,7 +34,7 @@ export interface Webhook {
 }
 
 /** Starts everything; `folder` is the demo's own. */
-export async function startWorld(folder: string): Promise<World> {
+export async function startEnvironment(folder: string): Promise<Environment> {
   const issuer = await startIssuer({ clock: realClock })
   const policyFor = (subject: string): ReturnType<typeof trustPolicy> =>
     trustPolicy({
@@ -94,7 +94,7 @@ async function startWebhook(
     '--default-region': 'eu-central-1',
     '--sts-endpoint': stsUrl,
     '--sts-http': 'accepted', // the STS of the demo is on loopback
-    '--certificate-door': 'authority',
+    '--certificate-source': 'authority',
     '--authority-url': authorityUrl,
   }
   const child = startProgram('webhook', flags)

@@ -25,7 +25,7 @@ const nothing = (): void => undefined
 const SILENT: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing }
 
 /** A pod's whole request: TLS from the start, three questions to an apiserver on loopback, the answer. */
-export async function measureDoor(): Promise<Section> {
+export async function measureHttps(): Promise<Section> {
   const api = await authorityCluster()
   const config = parseFlags(['--port', '0', '--metrics-port', '0'])
   const deps = { clock: realClock, random: Math.random, log: SILENT, kube: kubeOf(api) }
@@ -43,7 +43,7 @@ export async function measureDoor(): Promise<Section> {
   const p50s = rounds.map(median)
   const p99s = rounds.map((one) => quantile(one, 0.99))
   return {
-    title: 'The HTTPS door',
+    title: 'Requests over HTTPS',
     goal: `p99 under ${GOAL_P99_MS} ms, ${AT_ONCE} pods at once`,
     measured: `p50 ${spread(p50s, 1)} ms, p99 ${spread(p99s, 1)} ms`,
     verdict: median(p99s) < GOAL_P99_MS ? 'reached' : 'missed',
@@ -54,12 +54,12 @@ export async function measureDoor(): Promise<Section> {
   }
 }
 
-async function latenciesMs(act: () => Promise<void>): Promise<number[]> {
+async function latenciesMs(action: () => Promise<void>): Promise<number[]> {
   const latencies: number[] = []
   const worker = async (): Promise<void> => {
     while (latencies.length < REQUESTS) {
       const startedAt = performance.now()
-      await act()
+      await action()
       latencies.push(performance.now() - startedAt)
     }
   }

@@ -8,7 +8,7 @@ import {
   type Query,
 } from '../../shared/server/kube/kube-client.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
-import { findCertificateDoor, findTrustBundle } from './certificate-door.ts'
+import { findCertificateSource, findTrustBundle } from './certificate-source.ts'
 
 type Answer = KubeObject | undefined | KubeError
 
@@ -71,7 +71,7 @@ const SERVED = resources('podcertificaterequests', 'clustertrustbundles')
 const OTHERS = resources('certificatesigningrequests')
 
 const FINDERS = [
-  ['the door', findCertificateDoor, 'pod-certificate', 'authority'],
+  ['the source', findCertificateSource, 'pod-certificate', 'authority'],
   ['the trust bundle', findTrustBundle, 'cluster-trust-bundle', 'config-map'],
 ] as const
 

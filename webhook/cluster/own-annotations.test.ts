@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { AnnotationError, ANNOTATIONS, readAnnotations } from '../../contract/annotations.ts'
 import { PREFIX } from '../../contract/names.ts'
 import { permission } from '../../shared/server/permission.ts'
-import { keepOurs, sizeOf } from './our-annotations.ts'
+import { keepOwnAnnotations, sizeOf } from './own-annotations.ts'
 
 const KEYS = Object.keys(ANNOTATIONS.ServiceAccount)
 
@@ -34,7 +34,9 @@ describe('what is kept of the annotations', () => {
         const annotations = Object.fromEntries(entries.map(([k, text]) => [PREFIX + k, text]))
         // A value that is in bounds by blanks alone, which count for a list, is out of bounds now.
         fc.pre(entries.every(([k, text]) => text.length <= 16_384 || !isListInBounds(k, text)))
-        expect(outcome({ ...keepOurs(annotations).annotations })).toBe(outcome(annotations))
+        expect(outcome({ ...keepOwnAnnotations(annotations).annotations })).toBe(
+          outcome(annotations),
+        )
       }),
     )
   })
@@ -45,9 +47,9 @@ describe('what is kept of the annotations', () => {
     const many = Object.fromEntries(
       Array.from({ length: 5000 }, (_, n) => [`${PREFIX}made-up-${n}`, 'x'.repeat(40)]),
     )
-    expect(sizeOf(keepOurs(all))).toBeLessThan(8000)
-    expect(sizeOf(keepOurs(many))).toBeLessThan(1000)
-    expect(keepOurs({ 'example.com/other': huge })).toEqual({ annotations: {} })
+    expect(sizeOf(keepOwnAnnotations(all))).toBeLessThan(8000)
+    expect(sizeOf(keepOwnAnnotations(many))).toBeLessThan(1000)
+    expect(keepOwnAnnotations({ 'example.com/other': huge })).toEqual({ annotations: {} })
   })
 
   test('does not hold the text that it was cut from', () => {
@@ -61,7 +63,9 @@ describe('what is kept of the annotations', () => {
     const before = heapUsed()
     for (let n = 0; n < 400; n += 1) {
       const text = Buffer.alloc(250_000, 97 + (n % 26)).toString('latin1')
-      kept.push(keepOurs({ [`${PREFIX}role-arn`]: text, [`${PREFIX}permitted-roles`]: text }))
+      kept.push(
+        keepOwnAnnotations({ [`${PREFIX}role-arn`]: text, [`${PREFIX}permitted-roles`]: text }),
+      )
     }
     // 400 texts are 95 MiB; what is kept of them 400 × 17 KiB.
     expect(heapUsed() - before).toBeLessThan(20 * 1024 * 1024)
@@ -70,7 +74,7 @@ describe('what is kept of the annotations', () => {
 
   test.each(['permitted-roles', 'permitted-dns-names'])('%s stays what it means', (key) => {
     const kept = (text: string): string =>
-      keepOurs({ [PREFIX + key]: text }).annotations[PREFIX + key] ?? ''
+      keepOwnAnnotations({ [PREFIX + key]: text }).annotations[PREFIX + key] ?? ''
     const padded = `${' '.repeat(20_000)}a|b${' '.repeat(20_000)}`
     expect(kept(padded)).toBe('a|b')
     const long = `${'a|'.repeat(20_000)}b`
@@ -86,13 +90,13 @@ function isListInBounds(key: string, text: string): boolean {
 describe("the annotation of EKS's own injector", () => {
   const eks = { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::111122223333:role/x'.repeat(1000) }
 
-  test('is known to be there, and costs nothing', () => {
-    expect(keepOurs(eks).annotations).toEqual({ 'eks.amazonaws.com/role-arn': '' })
-    expect(keepOurs({ ...eks })).toBe(keepOurs(eks))
+  test('is known to exist, and takes no memory', () => {
+    expect(keepOwnAnnotations(eks).annotations).toEqual({ 'eks.amazonaws.com/role-arn': '' })
+    expect(keepOwnAnnotations({ ...eks })).toBe(keepOwnAnnotations(eks))
   })
 
-  test('stands beside ours', () => {
-    expect(keepOurs({ ...eks, 'nocreds.dev/delivery': 'process' }).annotations).toEqual({
+  test('is kept beside those of nocreds', () => {
+    expect(keepOwnAnnotations({ ...eks, 'nocreds.dev/delivery': 'process' }).annotations).toEqual({
       'eks.amazonaws.com/role-arn': '',
       'nocreds.dev/delivery': 'process',
     })

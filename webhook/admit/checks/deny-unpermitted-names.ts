@@ -3,11 +3,11 @@ import { POD_PLACEHOLDER } from '../../../contract/dns-names.ts'
 import { PERMITTED_DNS_NAMES } from '../../../contract/names.ts'
 import { nameDecision, type NameContext } from '../../../shared/server/dns-name-decision.ts'
 import { permission } from '../../../shared/server/permission.ts'
-import { CHANGED_BY, shownExpression } from '../said.ts'
 import { denied, type Denied } from '../verdict.ts'
-import type { PermissionFacts } from './permitted.ts'
+import { CHANGED_BY, describeExpression } from '../wording.ts'
+import type { PermissionFacts } from './deny-unpermitted.ts'
 
-/** The flags that say which names are the cluster's and the authority's. */
+/** The flags that define the names of the cluster and of the authority. */
 export interface NameSettings {
   /** Such as `cluster.local`. */
   readonly clusterDomain: string
@@ -15,8 +15,8 @@ export interface NameSettings {
   readonly authorityUrl: string
 }
 
-/** The names of the certificate, by the function that the authority asks once more. */
-export function deniedName(
+/** Denies names of the certificate, by the same function with which the authority decides again. */
+export function denyUnpermittedNames(
   { pod, namespace, namespaceAnnotations }: PermissionFacts,
   { credentials, certificate }: InjectionRequest,
   { clusterDomain, authorityUrl }: NameSettings,
@@ -49,6 +49,6 @@ function whyNotPermitted(name: string, { namespace, podName, expression }: NameC
   if (podName === undefined && name.includes(POD_PLACEHOLDER)) {
     return `${notOwn}, and ${POD_PLACEHOLDER} in any other name needs a pod whose name is not generated`
   }
-  const is = shownExpression(expression, permission(expression))
+  const is = describeExpression(expression, permission(expression))
   return `${notOwn}, and ${PERMITTED_DNS_NAMES} is ${is}; ${CHANGED_BY}`
 }
