@@ -29,7 +29,10 @@ const COMMON: BuildOptions = {
   mainFields: ['module', 'main'], // ES modules, of which esbuild leaves out what is not used
   logLevel: 'warning',
   plugins: [LAZY_BUILTINS],
-  alias: { '@aws-sdk/credential-provider-node': './exchanger/credentials/no-credentials.ts' },
+  alias: {
+    '@aws-sdk/credential-provider-node': './exchanger/credentials/no-credentials.ts',
+    '@grpc/proto-loader': './driver/csi/no-proto-loader.ts',
+  },
 }
 
 /**
