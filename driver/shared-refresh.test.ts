@@ -3,7 +3,7 @@ import type { CredentialDocument } from '../contract/credentials.ts'
 import type { Store } from '../exchanger/publish/store.ts'
 import { CREDENTIALS } from '../exchanger/sidecar/renewable.ts'
 import { collectingLog, documentEnding } from '../test/fakes/exchanger-samples.ts'
-import { fails, type Behaviour } from '../test/fakes/exchanger-stage.ts'
+import { fails, type Behaviour } from '../test/fakes/exchanger-harness.ts'
 import { VirtualClock } from '../test/fakes/virtual-clock.ts'
 import { SharedRefresh } from './shared-refresh.ts'
 

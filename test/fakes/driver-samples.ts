@@ -1,7 +1,7 @@
 /** Test double: what a kubelet sends to a CSI driver for one pod. Never shipped. */
 import type { NodePublishRequest } from '../../driver/csi/methods.ts'
 import type { Pod } from '../../driver/pod-tokens.ts'
-import { noteSecret } from '../leak-check.ts'
+import { recordSecret } from '../leak-check.ts'
 import { uidOf } from './issuer.ts'
 
 export const PODS_FOLDER = '/var/lib/kubelet/pods'
@@ -20,7 +20,7 @@ export const TOKENS_KEY = `${VOLUME_INFO}serviceAccount.tokens`
 export function unsignedToken(claims: unknown): string {
   const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
   const jwt = `${part({ alg: 'RS256' })}.${part(claims)}.c2lnbmF0dXJl`
-  noteSecret(jwt)
+  recordSecret(jwt)
   return jwt
 }
 
