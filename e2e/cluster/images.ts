@@ -18,15 +18,10 @@ export async function buildAndLoadImages(host: Host): Promise<void> {
   const { progress } = host
   const docker = await withBuilder(host)
   for (const target of TARGETS)
-    await progress.step(`docker build of ${IMAGES[target]}`, () =>
-      dockerBuild(docker, REPOSITORY, [
-        ...BUILD_FLAGS,
-        '--target',
-        target,
-        '--tag',
-        IMAGES[target],
-      ]),
-    )
+    await progress.step(`docker build of ${IMAGES[target]}`, () => {
+      const what = ['--target', target, '--tag', IMAGES[target]]
+      return dockerBuild(docker, REPOSITORY, [...BUILD_FLAGS, ...what])
+    })
   await progress.step(`docker build of ${IMAGES.appJavascript}`, () => buildJavascriptApp(docker))
   const { appJavascript, node, versitygw } = IMAGES
   const images = [...TARGETS.map((target) => IMAGES[target]), appJavascript, node, versitygw]

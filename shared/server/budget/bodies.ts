@@ -195,7 +195,7 @@ class Reading implements Member, Body {
     if (first) head.push(Buffer.from(first.subarray(0, Math.min(size, HEAD_BYTES))))
     const refuse = (): void => {
       const begin = Buffer.concat(head).toString('utf8', 0, HEAD_BYTES)
-      const why = `the body is larger than ${kept} bytes, which is the most allowed`
+      const why = `the body is larger than ${kept} bytes, the maximum`
       this.#fail('ERR_BODY_TOO_LARGE', why, begin)
     }
     const skip = (more: Buffer): void => {
