@@ -19,24 +19,24 @@ export interface KubeletToken {
   readonly expiresAtMs: number
 }
 
-export interface SharedRefreshDeps<Thing> {
-  readonly renewable: Renewable<Thing>
+export interface SharedRefreshDeps<Item> {
+  readonly renewable: Renewable<Item>
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
   /** What is wanted for whom, as messages say it after "no": `exchange of arn:… for ServiceAccount team-a/app`. */
   readonly wanted: string
   /** One exchange of the token, which ends when the signal says so. @throws SidecarError */
-  readonly exchange: (token: KubeletToken, signal: AbortSignal) => Promise<Thing>
-  /** A pod's folder could not be written; it has the former thing, or none. */
+  readonly exchange: (token: KubeletToken, signal: AbortSignal) => Promise<Item>
+  /** A pod's folder could not be written; it has the former item, or none. */
   readonly onUnwritten: (uid: string, error: unknown) => void
 }
 
-/** A pod that is to have the thing. */
-export interface Member<Thing> {
+/** A pod that is to have the item. */
+export interface Member<Item> {
   /** Uid of the pod. */
   readonly uid: string
-  readonly store: Store<Thing>
+  readonly store: Store<Item>
   readonly token: KubeletToken
 }
 
@@ -46,25 +46,25 @@ interface Waiting {
 }
 
 /**
- * One thing, credentials or a certificate, for all pods of this node that want the same: one exchange serves them
- * all, and each has it in its own folder. Schedule, last good thing and withdrawal are those of the sidecar.
+ * One item, credentials or a certificate, for all pods of this node that want the same: one exchange serves them
+ * all, and each has it in its own folder. Schedule, last good item and withdrawal are those of the sidecar.
  *
  * What an earlier process left in a pod's folder stays that pod's own. It tells when to exchange again, and nothing
  * more: no other pod gets it.
  */
-export class SharedRefresh<Thing> {
-  readonly #deps: SharedRefreshDeps<Thing>
+export class SharedRefresh<Item> {
+  readonly #deps: SharedRefreshDeps<Item>
   /** Folders by the uid of the pod. */
-  readonly #members = new Map<string, Store<Thing>>()
+  readonly #members = new Map<string, Store<Item>>()
   readonly #waiting = new Map<string, Waiting>()
   /** That that expires last: the tokens of pods that are gone expire soon. */
   #token: KubeletToken | undefined
   /** From an exchange that this process made. */
-  #own: Thing | undefined
-  #refresher: Refresher<Thing> | undefined
+  #own: Item | undefined
+  #refresher: Refresher<Item> | undefined
   #refusal: { readonly error: SidecarError; readonly untilMs: number } | undefined
 
-  constructor(deps: SharedRefreshDeps<Thing>) {
+  constructor(deps: SharedRefreshDeps<Item>) {
     this.#deps = deps
   }
 
@@ -74,12 +74,12 @@ export class SharedRefresh<Thing> {
   }
 
   /**
-   * Gives a pod the thing and keeps it fresh in the pod's folder. Resolves once it is there; called again for
+   * Gives a pod the item and keeps it fresh in the pod's folder. Resolves once it is there; called again for
    * the same pod it takes the newer token and writes what is missing.
    *
    * @throws SidecarError if STS refuses, or gives none within 30 s; the pod is then no member
    */
-  async join({ uid, store, token }: Member<Thing>): Promise<void> {
+  async join({ uid, store, token }: Member<Item>): Promise<void> {
     this.#members.set(uid, store)
     if (isNewer(token, this.#token)) this.#token = token
     if (this.#own !== undefined) {
@@ -100,6 +100,19 @@ export class SharedRefresh<Thing> {
     await this.#first(uid)
   }
 
+  /** Changes what each pod has, without another exchange. Failures are those of {@link join}'s writing. */
+  async amend(change: (item: Item) => Item): Promise<void> {
+    if (this.#own !== undefined) this.#own = change(this.#own)
+    const own = this.#own
+    const each = [...this.#members].map(([uid, store]) => {
+      const item = own ?? store.current()
+      return item === undefined
+        ? undefined
+        : this.#publishTo(uid, store, own === undefined ? change(item) : own)
+    })
+    await Promise.allSettled(each)
+  }
+
   /** Forgets the pod; the last one that leaves ends the refreshing. */
   leave(uid: string): void {
     this.#members.delete(uid)
@@ -117,7 +130,7 @@ export class SharedRefresh<Thing> {
     this.#token = undefined
   }
 
-  /** The first thing of a pod that has none: now, not when that of the others is due. */
+  /** The first item of a pod that has none: now, not when that of the others is due. */
   #first(uid: string): Promise<void> {
     const { clock } = this.#deps
     const first = new Promise<void>((resolve, reject) => {
@@ -142,7 +155,7 @@ export class SharedRefresh<Thing> {
     return first
   }
 
-  #refreshInTime(found: Thing): void {
+  #refreshInTime(found: Item): void {
     const { renewable, clock, random } = this.#deps
     const goodForMs = Math.max(1, renewable.expiresAtMsOf(found) - clock.now())
     this.#refresher?.bringForward(renewable.resumeDelayMs(found, goodForMs, random))
@@ -168,7 +181,7 @@ export class SharedRefresh<Thing> {
     this.#refresher.start()
   }
 
-  async #exchange(signal: AbortSignal): Promise<Thing> {
+  async #exchange(signal: AbortSignal): Promise<Item> {
     try {
       if (this.#token === undefined) throw this.#error('TokenMissing', 'there is no token')
       return await this.#deps.exchange(this.#token, signal)
@@ -180,22 +193,22 @@ export class SharedRefresh<Thing> {
   }
 
   /** What the refresher publishes into: the folders of all pods. */
-  #everyFolder(): Store<Thing> {
+  #everyFolder(): Store<Item> {
     return {
       current: () => this.#own ?? this.#found(),
-      publish: async (thing) => {
-        this.#own = thing
-        const each = [...this.#members].map(([uid, store]) => this.#publishTo(uid, store, thing))
+      publish: async (item) => {
+        this.#own = item
+        const each = [...this.#members].map(([uid, store]) => this.#publishTo(uid, store, item))
         await Promise.allSettled(each)
       },
-      withdraw: async (thing) => {
-        if (this.#own === thing) this.#own = undefined
+      withdraw: async (item) => {
+        if (this.#own === item) this.#own = undefined
         const { renewable } = this.#deps
         const each = [...this.#members.values()].map(async (store) => {
           const present = store.current()
           const isExpired =
             present !== undefined &&
-            renewable.expiresAtMsOf(present) <= renewable.expiresAtMsOf(thing)
+            renewable.expiresAtMsOf(present) <= renewable.expiresAtMsOf(item)
           if (isExpired) await store.withdraw(present)
         })
         await Promise.all(each)
@@ -204,7 +217,7 @@ export class SharedRefresh<Thing> {
   }
 
   /** Of what an earlier process left, that which ends first. */
-  #found(): Thing | undefined {
+  #found(): Item | undefined {
     const { renewable } = this.#deps
     const found = [...this.#members.values()].flatMap((store) => store.current() ?? [])
     return found.toSorted(
@@ -213,9 +226,9 @@ export class SharedRefresh<Thing> {
   }
 
   /** One pod's folder that cannot be written is that pod's trouble alone. */
-  async #publishTo(uid: string, store: Store<Thing>, thing: Thing): Promise<void> {
+  async #publishTo(uid: string, store: Store<Item>, item: Item): Promise<void> {
     try {
-      if (store.current() !== thing) await store.publish(thing)
+      if (store.current() !== item) await store.publish(item)
       this.#settle(uid, ({ resolve }) => {
         resolve()
       })

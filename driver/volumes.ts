@@ -1,80 +1,85 @@
 import type { CertificateDocument } from '../contract/certificate-document.ts'
 import type { CredentialDocument } from '../contract/credentials.ts'
-import { DRIVER_VOLUME, fromAttributes, type DriverRequest } from '../contract/driver-volume.ts'
-import type { Store } from '../exchanger/publish/store.ts'
+import {
+  DRIVER_VOLUME,
+  fromAttributes,
+  type DriverCertificate,
+  type DriverCredentials,
+  type DriverRequest,
+} from '../contract/driver-volume.ts'
 import { createMutex } from '../exchanger/mutex.ts'
 import { codeOf, messageOf } from '../shared/base/errors.ts'
 import type { Logger } from '../shared/base/log.ts'
 import type { NodePublishRequest, NodeUnpublishRequest } from './csi/methods.ts'
 import type { PublishHandler } from './csi/server.ts'
 import { DriverError } from './errors.ts'
-import type { Pod, PodToken } from './pod-tokens.ts'
+import { Keeper } from './keeper.ts'
+import type { Metrics } from './metrics.ts'
 import {
   checkPublishRequest,
   checkUnpublishRequest,
   type PublishRequest,
 } from './publish-request.ts'
-import { Registry } from './registry.ts'
-import type { SharedRefresh } from './shared-refresh.ts'
+import type { Source } from './sources/source.ts'
 import type { Target } from './target.ts'
-
-/** Where one kind of thing comes from, for pods that want it by `Wanted`. */
-export interface Source<Wanted, Thing> {
-  /** Audience of the token that is exchanged. */
-  audienceOf(wanted: Wanted): string
-  /** The same for all pods that may share one exchange. */
-  keyOf(pod: Pod, wanted: Wanted): string
-  make(pod: Pod, wanted: Wanted): SharedRefresh<Thing>
-  /** The pod's folder. Waits until the kubelet has prepared it. @throws DriverError */
-  openStore(pod: Pod): Promise<Store<Thing>>
-}
 
 export interface VolumesDeps {
   /** `<kubelet>/pods`, as the kubelet spells it in target paths. */
   readonly podsFolder: string
-  readonly credentials: Source<NonNullable<DriverRequest['credentials']>, CredentialDocument>
-  readonly certificates: Source<NonNullable<DriverRequest['certificate']>, CertificateDocument>
+  readonly credentials: Source<DriverCredentials, CredentialDocument>
+  readonly certificates: Source<DriverCertificate, CertificateDocument>
   /** The folders that kubelets look for once a volume is published; always empty. */
   readonly targets: {
     exists(target: Target): Promise<boolean>
     make(target: Target): Promise<void>
     remove(target: Target): Promise<void>
   }
+  readonly metrics: Pick<Metrics, 'countPublish'>
   readonly log: Logger
 }
 
 /** The volumes of this node's pods: what each asks for is made, kept fresh, and forgotten with the pod. */
 export class Volumes implements PublishHandler {
   readonly #deps: VolumesDeps
-  readonly #credentials = new Kept<NonNullable<DriverRequest['credentials']>, CredentialDocument>()
-  readonly #certificates = new Kept<
-    NonNullable<DriverRequest['certificate']>,
-    CertificateDocument
-  >()
+  readonly #credentials: Keeper<DriverCredentials, CredentialDocument>
+  readonly #certificates: Keeper<DriverCertificate, CertificateDocument>
   /** One call at a time for each pod; by uid. */
-  readonly #queues = new Map<
-    string,
-    { readonly inTurn: ReturnType<typeof createMutex>; calls: number }
-  >()
+  readonly #calls = new Map<string, { readonly exclusive: Exclusive; count: number }>()
 
   constructor(deps: VolumesDeps) {
     this.#deps = deps
+    const onUnwritten = this.#noteUnwritten.bind(this)
+    this.#credentials = new Keeper(deps.credentials, onUnwritten)
+    this.#certificates = new Keeper(deps.certificates, onUnwritten)
+  }
+
+  /** How many pods are served. */
+  get size(): number {
+    return new Set([...this.#credentials.uids(), ...this.#certificates.uids()]).size
   }
 
   /**
-   * Called at the start of a pod, and every minute or two from then on. Once a pod was served no call fails any more:
+   * Called at the start of a pod, and every minute or two from then on. Once a pod was served, a failure is only logged:
    * older kubelets would delete the mount of a running pod.
+   *
+   * @throws NocredsError with the reason, which the pod's events show
    */
-  async publish(raw: NodePublishRequest): Promise<void> {
-    const request = checkPublishRequest(raw, this.#deps.podsFolder)
-    requireOwnName(request.target)
-    const wanted = fromAttributes(request.attributes)
-    await this.#inTurn(request.pod.uid, () => this.#publish(request, wanted))
+  async publish(raw: NodePublishRequest, signal: AbortSignal): Promise<void> {
+    const { metrics, podsFolder } = this.#deps
+    try {
+      const request = checkPublishRequest(raw, podsFolder)
+      requireOwnName(request.target)
+      const wanted = fromAttributes(request.attributes)
+      await this.#exclusively(request.pod.uid, () => this.#publish(request, wanted, signal))
+    } catch (error) {
+      metrics.countPublish('failed', codeOf(error) ?? 'InternalError')
+      throw error
+    }
   }
 
   async unpublish(raw: NodeUnpublishRequest): Promise<void> {
     const target = checkUnpublishRequest(raw, this.#deps.podsFolder)
-    await this.#inTurn(target.podUid, async () => {
+    await this.#exclusively(target.podUid, async () => {
       if (target.volume === DRIVER_VOLUME.name) this.forget(target.podUid)
       await this.#deps.targets.remove(target)
     })
@@ -86,90 +91,65 @@ export class Volumes implements PublishHandler {
     this.#certificates.leave(uid)
   }
 
+  /** Gives the pods with a certificate another trust bundle. */
+  replaceTrustBundle(trustBundle: string): Promise<void> {
+    return this.#certificates.amend((document) => ({ ...document, trustBundle }))
+  }
+
   stop(): void {
     this.#credentials.stop()
     this.#certificates.stop()
   }
 
-  async #publish({ pod, target, tokens }: PublishRequest, wanted: DriverRequest): Promise<void> {
-    const { targets, log, credentials, certificates } = this.#deps
+  async #publish(
+    { pod, target, tokens }: PublishRequest,
+    wanted: DriverRequest,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { targets, log, metrics } = this.#deps
     const { uid, name, namespace, serviceAccount } = pod
     const fields = { pod: name, namespace, serviceAccount, uid }
     const wasServed = await targets.exists(target)
     try {
-      await settled([
-        this.#credentials.give(pod, wanted.credentials, tokens, credentials),
-        this.#certificates.give(pod, wanted.certificate, tokens, certificates),
+      await allSettled([
+        this.#credentials.give(pod, wanted.credentials, { tokens, signal }),
+        this.#certificates.give(pod, wanted.certificate, { tokens, signal }),
       ])
-      if (wasServed) return
-      await targets.make(target)
+      if (!wasServed) await targets.make(target)
     } catch (error) {
       const failure = { ...fields, code: codeOf(error), error: messageOf(error) }
-      if (wasServed) {
-        log.warn(failure, 'republish failed; the pod keeps what it has')
-        return
+      if (!wasServed) {
+        this.forget(uid)
+        log.warn(failure, 'publish failed')
+        throw error
       }
-      this.forget(uid)
-      log.warn(failure, 'publish failed')
-      throw error
+      log.warn(failure, 'republish failed; the pod keeps what it has')
     }
-    log.info({ ...fields, role: wanted.credentials?.roleArn }, 'volume published')
+    metrics.countPublish('ok', wasServed ? 'republished' : 'published')
+    if (!wasServed) log.info({ ...fields, role: wanted.credentials?.roleArn }, 'volume published')
   }
 
-  async #inTurn(uid: string, action: () => Promise<void>): Promise<void> {
-    const entry = this.#queues.get(uid) ?? { inTurn: createMutex(), calls: 0 }
-    this.#queues.set(uid, entry)
-    entry.calls += 1
+  /** A pod that is gone without an unpublish has no folder any more. */
+  #noteUnwritten(uid: string, error: unknown): void {
+    const code = codeOf(error)
+    this.#deps.log.warn({ uid, code, error: messageOf(error) }, 'volume not written')
+    if (code === 'ERR_VOLUME_NOT_READY') this.forget(uid)
+  }
+
+  async #exclusively(uid: string, action: () => Promise<void>): Promise<void> {
+    const entry = this.#calls.get(uid) ?? { exclusive: createMutex(), count: 0 }
+    this.#calls.set(uid, entry)
+    entry.count += 1
     try {
-      await entry.inTurn(action)
+      await entry.exclusive(action)
     } finally {
-      entry.calls -= 1
-      if (entry.calls === 0) this.#queues.delete(uid)
+      entry.count -= 1
+      if (entry.count === 0) this.#calls.delete(uid)
     }
   }
 }
 
-/** One kind of thing, and the folders that it is published in. */
-class Kept<Wanted, Thing> {
-  readonly #registry = new Registry<Thing>()
-  readonly #stores = new Map<string, Store<Thing>>()
-
-  async give(
-    pod: Pod,
-    wanted: Wanted | undefined,
-    tokens: ReadonlyMap<string, PodToken>,
-    source: Source<Wanted, Thing>,
-  ): Promise<void> {
-    if (wanted === undefined) return
-    const token = tokenFor(source.audienceOf(wanted), tokens)
-    const store = this.#stores.get(pod.uid) ?? (await source.openStore(pod))
-    this.#stores.set(pod.uid, store)
-    const member = { uid: pod.uid, store, token }
-    await this.#registry.join(source.keyOf(pod, wanted), member, () => source.make(pod, wanted))
-  }
-
-  leave(uid: string): void {
-    this.#registry.leave(uid)
-    this.#stores.delete(uid)
-  }
-
-  stop(): void {
-    this.#registry.stop()
-  }
-}
-
-function tokenFor(audience: string, tokens: ReadonlyMap<string, PodToken>): PodToken {
-  const token = tokens.get(audience)
-  if (token !== undefined) return token
-  const sent = [...tokens.keys()].join(', ')
-  throw new DriverError(
-    'ERR_AUDIENCE',
-    `the kubelet sent no token for the audience ${audience}, but for ${sent}`,
-    {
-      hint: `CSIDriver ${DRIVER_VOLUME.driver} must request it in tokenRequests, or the pod takes the sidecar (nocreds.dev/exchanger: sidecar)`,
-    },
-  )
-}
+type Exclusive = ReturnType<typeof createMutex>
 
 /** The webhook writes one volume a pod, of this name. */
 function requireOwnName({ volume }: Target): void {
@@ -179,7 +159,7 @@ function requireOwnName({ volume }: Target): void {
   })
 }
 
-/** Waits for all of them, so that nothing goes on behind an answer, and then fails as the first one that did. */
-async function settled(all: readonly Promise<void>[]): Promise<void> {
+/** Waits for all of them, so that nothing continues behind an answer, and then fails as the first one that did. */
+async function allSettled(all: readonly Promise<void>[]): Promise<void> {
   for (const one of await Promise.allSettled(all)) if (one.status === 'rejected') throw one.reason
 }

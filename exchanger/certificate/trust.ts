@@ -31,8 +31,15 @@ export async function readTrustBundle(
   throw failure(task, 'transient', 'PublishedUnreadable', text)
 }
 
-async function readMounted(task: Task<CertificateConfig>): Promise<string> {
-  const file = join(task.config.authorityFolder, AUTHORITY_VOLUME.files.trustBundle)
+function readMounted(task: Task<CertificateConfig>): Promise<string> {
+  return readTrustBundleFile(
+    task,
+    join(task.config.authorityFolder, AUTHORITY_VOLUME.files.trustBundle),
+  )
+}
+
+/** The mounted trust bundle: PEM with one certificate at least. @throws SidecarError */
+export async function readTrustBundleFile(task: Task, file: string): Promise<string> {
   let text: string | undefined
   try {
     text = await readIfPresent(file, CERTIFICATE_LIMITS.answerBytes)

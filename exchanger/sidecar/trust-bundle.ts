@@ -4,7 +4,6 @@ import { codeOf, messageOf } from '../../shared/base/errors.ts'
 import { readIfPresent } from '../../shared/base/files.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { certificatesIn } from '../../shared/x509/pem.ts'
-import type { TlsFolder } from '../publish/tls-folder.ts'
 import { deadlineIn, remainingMs, type Deadline } from './deadline.ts'
 import { versionOf } from './task.ts'
 
@@ -15,6 +14,13 @@ const MAX_WAIT_MS = 300_000
 /** Time limit of one query. */
 const QUERY_MS = 30_000
 
+/** Where the trust bundle is published. */
+export interface TrustBundleStore {
+  /** Undefined if nothing is published. */
+  current(): { readonly trustBundle: string } | undefined
+  replaceTrustBundle(pem: string): Promise<void>
+}
+
 export interface TrustBundleDeps {
   readonly clock: Clock
   readonly random: Random
@@ -22,7 +28,7 @@ export interface TrustBundleDeps {
   readonly file: string
   /** Fetches the trust bundle from the authority, over a connection that is verified by the published one. */
   readonly fetch: (signal: AbortSignal) => Promise<string>
-  readonly store: Pick<TlsFolder, 'current' | 'replaceTrustBundle'>
+  readonly store: TrustBundleStore
   readonly log: Logger
 }
 
@@ -84,7 +90,7 @@ async function poll(
 }
 
 /** True if the file has the same certificates as what is published, or none. */
-async function isSame(file: string, store: Pick<TlsFolder, 'current'>): Promise<boolean> {
+async function isSame(file: string, store: Pick<TrustBundleStore, 'current'>): Promise<boolean> {
   const mounted = certificatesIn((await readIfPresent(file, CERTIFICATE_LIMITS.answerBytes)) ?? '')
   return mounted === '' || mounted === certificatesIn(store.current()?.trustBundle ?? '')
 }

@@ -1,0 +1,96 @@
+import type { Store } from '../exchanger/publish/store.ts'
+import { DRIVER_VOLUME } from '../contract/driver-volume.ts'
+import { DriverError } from './errors.ts'
+import type { Pod, PodToken } from './pod-tokens.ts'
+import type { Member, SharedRefresh } from './shared-refresh.ts'
+import type { Source } from './sources/source.ts'
+
+/** What a call of the kubelet brings along. */
+export interface Call {
+  readonly tokens: ReadonlyMap<string, PodToken>
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal
+}
+
+/** Keeps one kind of item fresh for all pods of this node; those that may share one do. */
+export class Keeper<Wanted, Item> {
+  readonly #source: Source<Wanted, Item>
+  readonly #onUnwritten: (uid: string, error: unknown) => void
+  readonly #shared = new Map<string, SharedRefresh<Item>>()
+  /** By the uid of the pod: its folder, and under which key it shares. */
+  readonly #pods = new Map<string, { readonly store: Store<Item>; readonly key: string }>()
+
+  /** @param onUnwritten called with the uid of a pod whose folder could not be written */
+  constructor(source: Source<Wanted, Item>, onUnwritten: (uid: string, error: unknown) => void) {
+    this.#source = source
+    this.#onUnwritten = onUnwritten
+  }
+
+  /** The uids of the pods that have the item. */
+  uids(): Iterable<string> {
+    return this.#pods.keys()
+  }
+
+  /**
+   * Gives the pod what it wants, if it wants any; resolves once it is in the pod's folder.
+   *
+   * @throws DriverError, or SidecarError if the exchange fails; the pod then has to be given it again
+   */
+  async give(pod: Pod, wanted: Wanted | undefined, { tokens, signal }: Call): Promise<void> {
+    if (wanted === undefined) return
+    const source = this.#source
+    const token = tokenFor(source.audienceOf(wanted), tokens)
+    const key = source.keyOf(pod, wanted)
+    const known = this.#pods.get(pod.uid)
+    const store = known?.store ?? (await source.openStore(pod, signal))
+    if (known !== undefined && known.key !== key) this.leave(pod.uid)
+    this.#pods.set(pod.uid, { store, key })
+    const member: Member<Item> = { uid: pod.uid, store, token }
+    await this.#sharedFor(key, () => source.make(pod, wanted, this.#onUnwritten)).join(member)
+  }
+
+  /** Changes what every pod has, without an exchange. */
+  async amend(change: (item: Item) => Item): Promise<void> {
+    await Promise.all([...this.#shared.values()].map((shared) => shared.amend(change)))
+  }
+
+  /** Forgets the pod; does nothing for one that is not known. */
+  leave(uid: string): void {
+    const known = this.#pods.get(uid)
+    if (known === undefined) return
+    this.#pods.delete(uid)
+    this.#shared.get(known.key)?.leave(uid)
+    this.#removeIdle()
+  }
+
+  stop(): void {
+    for (const shared of this.#shared.values()) shared.stop()
+    this.#shared.clear()
+    this.#pods.clear()
+  }
+
+  #sharedFor(key: string, make: () => SharedRefresh<Item>): SharedRefresh<Item> {
+    this.#removeIdle()
+    const shared = this.#shared.get(key) ?? make()
+    this.#shared.set(key, shared)
+    return shared
+  }
+
+  /** A refusal is remembered for a moment without a pod. */
+  #removeIdle(): void {
+    for (const [key, shared] of this.#shared) if (shared.isIdle) this.#shared.delete(key)
+  }
+}
+
+function tokenFor(audience: string, tokens: ReadonlyMap<string, PodToken>): PodToken {
+  const token = tokens.get(audience)
+  if (token !== undefined) return token
+  const sent = [...tokens.keys()].join(', ')
+  throw new DriverError(
+    'ERR_AUDIENCE',
+    `the kubelet sent no token for the audience ${audience}, but for ${sent}`,
+    {
+      hint: `CSIDriver ${DRIVER_VOLUME.driver} must request it in tokenRequests, or the pod takes the sidecar (nocreds.dev/exchanger: sidecar)`,
+    },
+  )
+}

@@ -1,0 +1,54 @@
+import type { Store } from '../../exchanger/publish/store.ts'
+import type { Clock, Random } from '../../shared/base/clock.ts'
+import type { Logger } from '../../shared/base/log.ts'
+import type { VolumeSettings } from '../files/volume.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Pod } from '../pod-tokens.ts'
+import type { SharedRefresh, SharedRefreshDeps } from '../shared-refresh.ts'
+
+/** Where one kind of item comes from. */
+export interface Source<Wanted, Item> {
+  /** Audience of the token that is exchanged. */
+  audienceOf(wanted: Wanted): string
+  /** The same for all pods that may share one exchange. */
+  keyOf(pod: Pod, wanted: Wanted): string
+  /** For the pods with one key, made for the first of them. */
+  make(
+    pod: Pod,
+    wanted: Wanted,
+    onUnwritten: SharedRefreshDeps<Item>['onUnwritten'],
+  ): SharedRefresh<Item>
+  /** The pod's folder. Waits until the kubelet has prepared it. @throws DriverError */
+  openStore(pod: Pod, signal: AbortSignal): Promise<Store<Item>>
+}
+
+export interface SourceDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly volumes: VolumeSettings
+}
+
+/** Logs with the pod's namespace and ServiceAccount in every line. */
+export function logOf(
+  log: Logger,
+  { namespace, serviceAccount }: Pod,
+  more: Readonly<Record<string, string>> = {},
+): Logger {
+  const base = { namespace, serviceAccount, ...more }
+  return {
+    debug: (fields, msg) => {
+      log.debug({ ...base, ...fields }, msg)
+    },
+    info: (fields, msg) => {
+      log.info({ ...base, ...fields }, msg)
+    },
+    warn: (fields, msg) => {
+      log.warn({ ...base, ...fields }, msg)
+    },
+    error: (fields, msg) => {
+      log.error({ ...base, ...fields }, msg)
+    },
+  }
+}
