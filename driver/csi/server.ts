@@ -6,7 +6,7 @@ import { METHODS, type NodePublishRequest, type NodeUnpublishRequest } from './m
 import { listenOnSocket } from './socket.ts'
 
 /** What a driver does for the kubelet. Both are called again and again for one volume. */
-export interface PublishHandler {
+interface PublishHandler {
   /** @throws NocredsError whose message the pod's events show */
   publish(request: NodePublishRequest, signal: AbortSignal): Promise<void>
   /** @throws NocredsError */

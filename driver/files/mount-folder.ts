@@ -1,7 +1,6 @@
-import { codeOf } from '../../shared/base/errors.ts'
 import type { Target } from '../target.ts'
 import { ensureInside, openInside, removeInside, within } from './folder.ts'
-import type { VolumeSettings } from './volume.ts'
+import { unlessGone, type VolumeSettings } from './volume.ts'
 
 /** What the kubelet mounts into the pod for the CSI volume: nothing is in it. */
 const MOUNT = { name: 'mount', mode: 0o755 } as const
@@ -20,14 +19,12 @@ export function makeMountFolder(target: Target, settings: VolumeSettings): Promi
 }
 
 /** Removes it again; does nothing if there is none. @throws DriverError if something is in it */
-export async function removeMountFolder(target: Target, settings: VolumeSettings): Promise<void> {
-  try {
-    await within(settings.podsFolder, namesOf(target), settings, (folder) =>
+export function removeMountFolder(target: Target, settings: VolumeSettings): Promise<void> {
+  return unlessGone(
+    within(settings.podsFolder, namesOf(target), settings, (folder) =>
       removeInside(folder, MOUNT.name),
-    )
-  } catch (error) {
-    if (codeOf(error) !== 'ERR_VOLUME_NOT_READY') throw error // the folder around it is gone, too
-  }
+    ),
+  )
 }
 
 function namesOf({ podUid, volume }: Target): string[] {
