@@ -23,6 +23,7 @@ const OWNERS_OF = {
     'shared/server/budget/refusals.ts',
     'webhook/serve/metrics.ts',
     'authority/metrics.ts',
+    'driver/metrics.ts',
   ],
   express: ['shared/server/ops-server.ts'],
   jose: ['exchanger/credentials/token.ts'],

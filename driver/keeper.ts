@@ -1,5 +1,5 @@
-import type { Store } from '../exchanger/publish/store.ts'
 import { DRIVER_VOLUME } from '../contract/driver-volume.ts'
+import type { Store } from '../exchanger/publish/store.ts'
 import { DriverError } from './errors.ts'
 import type { Pod, PodToken } from './pod-tokens.ts'
 import type { Member, SharedRefresh } from './shared-refresh.ts'

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
-import { codeOf } from '../shared/base/errors.ts'
 import type { Clock } from '../shared/base/clock.ts'
+import { codeOf } from '../shared/base/errors.ts'
 
 /** What is exchanged for a token. */
 export type Exchanged = 'credentials' | 'certificate'

@@ -104,11 +104,10 @@ export class SharedRefresh<Item> {
   async amend(change: (item: Item) => Item): Promise<void> {
     if (this.#own !== undefined) this.#own = change(this.#own)
     const own = this.#own
-    const each = [...this.#members].map(([uid, store]) => {
-      const item = own ?? store.current()
-      return item === undefined
-        ? undefined
-        : this.#publishTo(uid, store, own === undefined ? change(item) : own)
+    const each = [...this.#members].map(async ([uid, store]) => {
+      const found = store.current()
+      const item = own ?? (found === undefined ? undefined : change(found))
+      if (item !== undefined) await this.#publishTo(uid, store, item)
     })
     await Promise.allSettled(each)
   }

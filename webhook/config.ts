@@ -4,13 +4,12 @@ import { DEFAULT_CLUSTER_DOMAIN } from '../contract/dns-names.ts'
 import { DEFAULT_EXCHANGER_RESOURCES, exchangerResources } from '../contract/exchanger-resources.ts'
 import { PULL_POLICIES } from '../contract/image.ts'
 import { DEFAULT_AUDIENCE, DEFAULT_MESH_PROXIES, EXCHANGER, WEBHOOK } from '../contract/names.ts'
-import { caBundle, noProxy } from '../contract/sts-route.ts'
 import * as values from '../contract/values.ts'
 import { UsageError } from '../shared/base/errors.ts'
 import { LOG_LEVELS } from '../shared/base/log.ts'
 import { flag, port, readFlags, text, usageOf, type Config } from '../shared/server/flags.ts'
+import { refuseContradictoryStsFlags, STS_FLAGS } from '../shared/server/sts-flags.ts'
 import { TRUST_BUNDLE_SOURCES } from './admit/inject/injection.ts'
-import { refuseUnusableRoute } from './sts-route.ts'
 
 const DAY_SECONDS = 86_400
 
@@ -88,20 +87,7 @@ export const FLAGS = {
     default: DEFAULT_AUDIENCE,
     help: 'token audience if no annotation names one',
   }),
-  'sts-endpoint': flag(values.httpUrl, {
-    help: 'STS to use instead of the regional one of AWS (VPC endpoint, other STS)',
-  }),
-  'sts-http': flag(values.oneOf('refused', 'accepted'), {
-    default: 'refused',
-    help: 'whether --sts-endpoint may be http: tokens and credentials are then sent in clear text',
-  }),
-  'sts-proxy': flag(values.proxyUrl, {
-    help: 'proxy through which sidecars reach STS (CONNECT); not used for an http --sts-endpoint and the authority',
-  }),
-  'sts-no-proxy': flag(noProxy, { help: 'hosts that sidecars reach without --sts-proxy' }),
-  'sts-ca': flag(caBundle, {
-    help: 'PEM, not a file: CAs that verify STS and an https --sts-proxy, instead of the public ones',
-  }),
+  ...STS_FLAGS,
   'accept-cluster-audience': flag(values.flag, {
     default: 'false',
     help: "true: serve even if the apiserver's own audience is guarded, so that every pod has a token for it",
@@ -143,17 +129,7 @@ export function parseFlags(argv: readonly string[]): WebhookConfig {
 
 /** Checks flags that are allowed only together. */
 function refuseContradictions(config: WebhookConfig): void {
-  const endpoint = config['sts-endpoint']
-  if (endpoint?.startsWith('http:') === true && config['sts-http'] !== 'accepted') {
-    throw new UsageError(
-      `--sts-endpoint is ${JSON.stringify(endpoint)}, over which tokens and credentials are sent in clear text; allowed: an https URL, or --sts-http accepted (stsHttp of nocreds-settings)`,
-    )
-  }
-  refuseUnusableRoute({
-    proxy: config['sts-proxy'],
-    noProxy: config['sts-no-proxy'],
-    ca: config['sts-ca'],
-  })
+  refuseContradictoryStsFlags(config)
   const files = config.tls === 'files'
   for (const name of ['tls-cert', 'tls-key'] as const) {
     if (files && config[name] === undefined) {

@@ -16,7 +16,7 @@ export interface CallLimits {
 }
 
 /** Answers one method. The signal is aborted when nobody waits for the answer any more. */
-export type Answer<Request extends Fields, Response extends Fields> = (
+type Answer<Request extends Fields, Response extends Fields> = (
   request: Message<Request>,
   signal: AbortSignal,
 ) => Message<Response> | Promise<Message<Response>>

@@ -30,7 +30,7 @@ export interface DriverServerOptions {
   readonly isReady: () => boolean
   readonly clock: Clock
   readonly log: Logger
-  /** Default: 32 calls at once, 100 s each. */
+  /** Default: 256 calls at once, 100 s each. */
   readonly limits?: CallLimits
 }
 
@@ -42,7 +42,7 @@ export interface DriverServer {
 }
 
 /** The kubelet itself waits 120 s. */
-const LIMITS: CallLimits = { maxConcurrent: 32, timeoutMs: 100_000 }
+const LIMITS: CallLimits = { maxConcurrent: 256, timeoutMs: 100_000 }
 /** Tokens are by far the largest part of a request, with some 2 KiB each. */
 const MAX_MESSAGE_BYTES = 262_144
 const CLOSE_MS = 5000

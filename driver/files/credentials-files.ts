@@ -8,7 +8,7 @@ import {
 import { CREDENTIALS_FILES, CREDENTIALS_VOLUME } from '../../contract/names.ts'
 import { readEntry, removeEntry, removeTemporaries, writeEntry } from './file.ts'
 import type { Folder } from './folder.ts'
-import { inVolume, type Volume, type VolumeSettings } from './volume.ts'
+import { inVolume, unlessGone, type Volume, type VolumeSettings } from './volume.ts'
 
 /** Apps run as any user. */
 const MODE = 0o644
@@ -58,9 +58,15 @@ export function readCredentials(
   })
 }
 
-/** Takes the document away; the config file stays, so that SDKs ask again. @throws DriverError */
+/**
+ * Takes the document away; the config file stays, so that SDKs ask again. Does nothing if the volume is gone.
+ *
+ * @throws DriverError
+ */
 export function withdrawCredentials(volume: Volume, settings: VolumeSettings): Promise<void> {
-  return inVolume(volume, settings, (folder) => removeEntry(folder, CREDENTIALS_FILES.document))
+  return unlessGone(
+    inVolume(volume, settings, (folder) => removeEntry(folder, CREDENTIALS_FILES.document)),
+  )
 }
 
 function read(

@@ -45,7 +45,7 @@ export function entry(folder: Folder, name: string): string {
  * @throws DriverError ERR_VOLUME_OCCUPIED for a link, a file or a folder of someone else;
  *   ERR_VOLUME_NOT_READY if there is nothing of this name
  */
-export function openFolder(path: string, rules: FolderRules): Promise<Folder> {
+function openFolder(path: string, rules: FolderRules): Promise<Folder> {
   return openChecked(path, path, rules)
 }
 
@@ -138,7 +138,7 @@ export async function namesIn(folder: Folder, max: number): Promise<string[]> {
 }
 
 /** Something that is not ours has a name that is; nothing of it is touched. */
-export function occupied(path: string, what: string): DriverError {
+function occupied(path: string, what: string): DriverError {
   return new DriverError(
     'ERR_VOLUME_OCCUPIED',
     `${path} ${what}, so nocreds neither uses nor removes it`,

@@ -15,7 +15,7 @@ import {
 import { codeOf } from '../../shared/base/errors.ts'
 import { readEntry, removeEntry, removeTemporaries, writeEntry, writeLink } from './file.ts'
 import { ensureInside, entry, namesIn, openInside, removeInside, type Folder } from './folder.ts'
-import { inVolume, type Volume, type VolumeSettings } from './volume.ts'
+import { inVolume, unlessGone, type Volume, type VolumeSettings } from './volume.ts'
 
 const FOLDER_MODE = 0o755
 const FILE_MODE = 0o644
@@ -79,14 +79,21 @@ export function readCertificate(
   })
 }
 
-/** Takes it away: the links first, so that nothing leads into a void for long. @throws DriverError */
+/**
+ * Takes it away: the links first, so that nothing leads into a void for long. Does nothing if the volume
+ * is gone.
+ *
+ * @throws DriverError
+ */
 export function withdrawCertificate(volume: Volume, settings: VolumeSettings): Promise<void> {
-  return inPublished(volume, settings, async (published) => {
-    for (const name of [...LINKS, CURRENT]) await removeEntry(published, name)
-    for (const number of await generationsIn(published)) {
-      await removeGeneration(published, number, settings)
-    }
-  })
+  return unlessGone(
+    inPublished(volume, settings, async (published) => {
+      for (const name of [...LINKS, CURRENT]) await removeEntry(published, name)
+      for (const number of await generationsIn(published)) {
+        await removeGeneration(published, number, settings)
+      }
+    }),
+  )
 }
 
 /** Opens the folder in the volume that all of it is in. */

@@ -69,6 +69,15 @@ export function inVolume<T>(
   })
 }
 
+/** For what is to be removed: does nothing if the kubelet has removed its folder already. */
+export async function unlessGone(removal: Promise<void>): Promise<void> {
+  try {
+    await removal
+  } catch (error) {
+    if (codeOf(error) !== 'ERR_VOLUME_NOT_READY') throw error
+  }
+}
+
 /**
  * Waits until the kubelet has prepared the volume: it mounts it, sets group and modes of all that is in
  * it, and then writes a file `ready` elsewhere. What is written before that loses its modes.

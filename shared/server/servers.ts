@@ -43,6 +43,10 @@ export interface OpenServers {
   readonly recordRefusal: RecordRefusal
   /** Starts the main server. @throws Node's error if the port is taken */
   serve(main: HttpsServer, serving: Serving): Promise<RunningServers>
+  /** For a program that clients reach otherwise, such as by a socket. */
+  serveElsewhere(
+    serving: Pick<Serving, 'fields'> & { readonly stop: () => Promise<void> },
+  ): Omit<RunningServers, 'port'>
   /** Closes without a main server. */
   close(): Promise<void>
 }
@@ -62,6 +66,20 @@ export async function openServers(options: ServersOptions): Promise<OpenServers>
   return {
     recordRefusal,
     close: () => closeServers([ops], clock),
+    serveElsewhere({ fields = {}, stop }) {
+      state.listening = true
+      log.info({ metricsPort, ...fields }, `${program} listening`)
+      return {
+        metricsPort,
+        isReady,
+        async stop() {
+          state.draining = true
+          log.info({}, `${program} draining`)
+          await stop()
+          await closeServers([ops], clock)
+        },
+      }
+    },
     async serve(main, { drains = true, fields = {}, ...serving }) {
       const port = await listenOnManySockets(main, serving.port)
       state.listening = true

@@ -26,7 +26,7 @@ export interface DriverKubeletOptions {
 }
 
 /** What a driver says of itself. */
-export interface DriverInfo {
+interface DriverInfo {
   readonly type: string
   readonly name: string
   readonly endpoint: string
@@ -34,7 +34,7 @@ export interface DriverInfo {
 }
 
 /** One publish; the same again is a republish. */
-export interface Publish {
+interface Publish {
   /** Name of the CSI volume. */
   readonly volume: string
   readonly attributes: Readonly<Record<string, string>>
@@ -60,7 +60,7 @@ export interface DriverKubelet {
   call(path: string, request?: object): Promise<unknown>
 }
 
-export interface PodVolumes {
+interface PodVolumes {
   /** Name of the emptyDir. */
   readonly emptyDir: string
   readonly csi: string

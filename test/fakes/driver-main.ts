@@ -20,7 +20,10 @@ import { jsonLogger } from '../../shared/base/log.ts'
 
 const [kubelet = '', driver = ''] = process.argv.slice(2)
 const podsFolder = join(kubelet, 'pods')
-const log = jsonLogger((line) => process.stdout.write(line), realClock.now)
+const log = jsonLogger(
+  (line) => process.stdout.write(line),
+  () => realClock.now(),
+)
 
 process.umask(0)
 const settings: VolumeSettings = {

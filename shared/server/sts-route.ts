@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { BlockList, isIP } from 'node:net'
-import { noProxyEntries } from '../contract/sts-route.ts'
-import { messageOf, UsageError } from '../shared/base/errors.ts'
-import { splitPem } from '../shared/x509/pem.ts'
+import { noProxyEntries } from '../../contract/sts-route.ts'
+import { messageOf, UsageError } from '../base/errors.ts'
+import { splitPem } from '../x509/pem.ts'
 
 /** How sidecars reach STS, by the flags. */
 interface StsRoute {
