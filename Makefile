@@ -4,8 +4,8 @@ SHELL := /bin/bash
 
 # npm writes this file last, so it is the mark of a complete installation.
 INSTALLED := node_modules/.package-lock.json
-SOURCES := $(shell find shared contract webhook authority exchanger tools/build -name '*.ts' -not -name '*.test.ts' 2>/dev/null)
-BUNDLES := dist/webhook.mjs dist/authority.mjs dist/exchanger.mjs dist/exchange.mjs dist/certificate.mjs
+SOURCES := $(shell find shared contract webhook authority exchanger driver tools/build -name '*.ts' -not -name '*.test.ts' 2>/dev/null)
+BUNDLES := dist/webhook.mjs dist/authority.mjs dist/exchanger.mjs dist/exchange.mjs dist/certificate.mjs dist/driver.mjs
 
 SEED ?= 1
 

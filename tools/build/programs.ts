@@ -45,6 +45,7 @@ const PROGRAMS = {
   'exchanger.mjs': 'exchanger/main.ts',
   'exchange.mjs': 'exchanger/credentials/main.ts',
   'certificate.mjs': 'exchanger/certificate/main.ts',
+  'driver.mjs': 'driver/main.ts',
 } as const
 
 export type Program = keyof typeof PROGRAMS

@@ -1,0 +1,148 @@
+/** Test double: a node with a kubelet, a driver that runs on it as a program, an issuer and an STS. Never shipped. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseCredentialDocument, type CredentialDocument } from '../../contract/credentials.ts'
+import { DRIVER_VOLUME, toAttributes, type DriverRequest } from '../../contract/driver-volume.ts'
+import { CREDENTIALS_FILES, CREDENTIALS_VOLUME, CSI_DRIVER } from '../../contract/names.ts'
+import type { Pod } from '../../driver/pod-tokens.ts'
+import { realClock } from '../../shared/base/clock.ts'
+import { recordOutput } from '../leak-check.ts'
+import { makeKubeletFolders, startDriverKubelet, type DriverKubelet } from './driver-kubelet.ts'
+import { makeMemoryFolder, removeFolder } from './driver-volumes.ts'
+import type { LogLine } from './exchanger-samples.ts'
+import { startIssuer, uidOf, type Issuer } from './issuer.ts'
+import { startSts, type Sts } from './sts/server.ts'
+import { trustPolicy } from './sts/trust-policy.ts'
+
+const AUDIENCE = 'sts.amazonaws.com'
+export const ROLE = 'arn:aws:iam::111122223333:role/app'
+
+export const CREDENTIALS_ONLY: DriverRequest = {
+  credentials: {
+    roleArn: ROLE,
+    sessionDurationSeconds: 3600,
+    sessionName: '{namespace}.{serviceaccount}',
+    audience: AUDIENCE,
+    region: 'eu-central-1',
+  },
+  certificate: undefined,
+}
+
+export interface DriverNodeOptions {
+  /** Default: the newest. */
+  readonly release?: '1.30' | '1.37'
+  /** Longest lifetime that STS grants. */
+  readonly lifetimeSeconds?: number
+  /** The bundle of driver-main.ts. */
+  readonly program: string
+}
+
+export interface DriverNode {
+  readonly kubelet: DriverKubelet
+  readonly sts: Sts
+  readonly issuer: Issuer
+  readonly lines: LogLine[]
+  readonly driver: () => ChildProcess
+  /** Starts the driver, after {@link DriverNode.endDriver}. Resolves once it is registered. */
+  startDriver(): Promise<void>
+  endDriver(signal: NodeJS.Signals): Promise<number | null>
+  /** Makes the pod's folders and publishes its volume, as a kubelet does when a pod starts. */
+  startPod(pod: Pod, wanted?: DriverRequest): Promise<void>
+  /** What a kubelet does every minute or two. */
+  republish(pod: Pod, wanted?: DriverRequest): Promise<void>
+  stopPod(pod: Pod): Promise<void>
+  credentialsOf(pod: Pod): Promise<CredentialDocument>
+  close(): Promise<void>
+}
+
+/** A pod with the uid that the issuer's tokens have. */
+export function podNamed(name: string, serviceAccount = 'app', namespace = 'team-a'): Pod {
+  return { uid: uidOf('pod', `${namespace}/${name}`), name, namespace, serviceAccount }
+}
+
+export async function startDriverNode({
+  release = '1.37',
+  lifetimeSeconds,
+  program,
+}: DriverNodeOptions): Promise<DriverNode> {
+  const issuer = await startIssuer({ clock: realClock })
+  const subject = 'system:serviceaccount:team-a:*'
+  const accountId = '111122223333'
+  const trust = trustPolicy({ issuer: issuer.url, subject, audience: AUDIENCE, accountId })
+  const sts = await startSts({
+    clock: realClock,
+    issuers: [issuer],
+    roles: [{ arn: ROLE, trust }],
+    ...(lifetimeSeconds === undefined ? {} : { lifetimeSeconds }),
+  })
+  const folder = await makeMemoryFolder()
+  await makeKubeletFolders(folder, CSI_DRIVER)
+  const kubelet = startDriverKubelet({ folder, driver: CSI_DRIVER, release })
+  const lines: LogLine[] = []
+  let driver: ChildProcess
+  const node: DriverNode = {
+    kubelet,
+    sts,
+    issuer,
+    lines,
+    driver: () => driver,
+    async startDriver() {
+      driver = spawn(process.execPath, [program, ...flagsFor(folder, sts.url)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      driver.stdout?.setEncoding('utf8').on('data', (text: string) => {
+        recordOutput(text)
+        for (const line of text.trimEnd().split('\n')) lines.push(JSON.parse(line) as LogLine)
+      })
+      await kubelet.register()
+    },
+    async endDriver(signal) {
+      const closed = once(driver, 'close')
+      driver.kill(signal)
+      return ((await closed) as [number | null])[0]
+    },
+    async startPod(pod, wanted) {
+      const emptyDir = CREDENTIALS_VOLUME.name
+      await kubelet.preparePod(pod, { emptyDir, csi: DRIVER_VOLUME.name })
+      await node.republish(pod, wanted)
+    },
+    async republish(pod, wanted = CREDENTIALS_ONLY) {
+      const { namespace, serviceAccount, name } = pod
+      const token = await issuer.mintToken({
+        ...{ namespace, serviceAccount, pod: name, audience: AUDIENCE },
+        expiresInSeconds: 3600,
+      })
+      await kubelet.publish(pod, {
+        volume: DRIVER_VOLUME.name,
+        attributes: toAttributes(wanted),
+        tokens: { [AUDIENCE]: token },
+      })
+    },
+    async stopPod(pod) {
+      await kubelet.unpublish(pod, DRIVER_VOLUME.name)
+      await kubelet.removePod(pod)
+    },
+    async credentialsOf({ uid }) {
+      const volumes = join(kubelet.podsFolder, uid, 'volumes/kubernetes.io~empty-dir')
+      const file = join(volumes, CREDENTIALS_VOLUME.name, CREDENTIALS_FILES.document)
+      return parseCredentialDocument(await readFile(file, 'utf8'))
+    },
+    async close() {
+      if (driver.exitCode === null && driver.signalCode === null) await node.endDriver('SIGKILL')
+      await sts.stop()
+      await issuer.close()
+      await removeFolder(folder)
+    },
+  }
+  await node.startDriver()
+  return node
+}
+
+function flagsFor(folder: string, stsUrl: string): string[] {
+  return [
+    ...['--node', 'node-1', '--kubelet-folder', folder, '--metrics-port', '0'],
+    ...['--sts-endpoint', stsUrl, '--sts-http', 'accepted'],
+  ]
+}
