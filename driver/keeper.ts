@@ -10,6 +10,8 @@ export interface Call {
   readonly tokens: ReadonlyMap<string, PodToken>
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal
+  /** The pod runs already. */
+  readonly isServed: boolean
 }
 
 /** Keeps one kind of item fresh for all pods of this node; those that may share one do. */
@@ -36,7 +38,11 @@ export class Keeper<Wanted, Item> {
    *
    * @throws DriverError, or SidecarError if the exchange fails; the pod then has to be given it again
    */
-  async give(pod: Pod, wanted: Wanted | undefined, { tokens, signal }: Call): Promise<void> {
+  async give(
+    pod: Pod,
+    wanted: Wanted | undefined,
+    { tokens, signal, isServed }: Call,
+  ): Promise<void> {
     if (wanted === undefined) return
     const source = this.#source
     const token = tokenFor(source.audienceOf(wanted), tokens)
@@ -45,7 +51,7 @@ export class Keeper<Wanted, Item> {
     const store = known?.store ?? (await source.openStore(pod, signal))
     if (known !== undefined && known.key !== key) this.leave(pod.uid)
     this.#pods.set(pod.uid, { store, key })
-    const member: Member<Item> = { uid: pod.uid, store, token }
+    const member: Member<Item> = { uid: pod.uid, store, token, isServed }
     await this.#sharedFor(key, () => source.make(pod, wanted, this.#onUnwritten)).join(member)
   }
 

@@ -53,8 +53,8 @@ function harness(behaviour: (index: number) => Behaviour) {
     },
     onUnwritten: (uid) => unwritten.push(uid),
   })
-  const join = (uid: string, store: Folder, jwt = 'token'): Promise<unknown> =>
-    shared.join({ uid, store, token: { jwt, expiresAtMs: clock.now() + HOUR } }).then(
+  const join = (uid: string, store: Folder, jwt = 'token', isServed = false): Promise<unknown> =>
+    shared.join({ uid, store, token: { jwt, expiresAtMs: clock.now() + HOUR }, isServed }).then(
       () => 'joined',
       (error: unknown) => error,
     )
@@ -68,84 +68,84 @@ const gives =
 
 describe('pods that want the same', () => {
   test('share one exchange, however many they are', async () => {
-    const play = harness(() => gives(() => play.clock))
+    const run = harness(() => gives(() => run.clock))
     const folders = Array.from({ length: 100 }, () => folder())
-    const joined = Promise.all(folders.map((store, index) => play.join(`pod-${index}`, store)))
-    await play.clock.settle()
+    const joined = Promise.all(folders.map((store, index) => run.join(`pod-${index}`, store)))
+    await run.clock.settle()
     expect(new Set(await joined)).toEqual(new Set(['joined']))
-    expect(play.exchangesAtMs).toEqual([0])
+    expect(run.exchangesAtMs).toEqual([0])
     expect(folders.every(({ written }) => written.length === 1)).toBe(true)
-    await play.clock.advance(40 * MINUTE)
-    expect(play.exchangesAtMs).toHaveLength(2)
+    await run.clock.advance(40 * MINUTE)
+    expect(run.exchangesAtMs).toHaveLength(2)
     expect(folders.every(({ written }) => written.length === 2)).toBe(true)
   })
 
   test('one that comes later gets what is there', async () => {
-    const play = harness(() => gives(() => play.clock))
-    const first = play.join('one', folder())
-    await play.clock.settle()
+    const run = harness(() => gives(() => run.clock))
+    const first = run.join('one', folder())
+    await run.clock.settle()
     await first
-    expect(await play.join('other', folder())).toBe('joined')
-    expect(play.exchangesAtMs).toHaveLength(1)
+    expect(await run.join('other', folder())).toBe('joined')
+    expect(run.exchangesAtMs).toHaveLength(1)
   })
 
   test('the token that expires last is exchanged', async () => {
-    const play = harness(() => gives(() => play.clock))
-    void play.join('one', folder(), 'early')
-    await play.clock.settle()
-    await play.clock.advance(MINUTE)
-    await play.join('one', folder(), 'late')
-    await play.clock.advance(40 * MINUTE)
-    expect(play.tokens).toEqual(['early', 'late'])
+    const run = harness(() => gives(() => run.clock))
+    void run.join('one', folder(), 'early')
+    await run.clock.settle()
+    await run.clock.advance(MINUTE)
+    await run.join('one', folder(), 'late')
+    await run.clock.advance(40 * MINUTE)
+    expect(run.tokens).toEqual(['early', 'late'])
   })
 
   test('the last one that leaves ends everything', async () => {
-    const play = harness(() => gives(() => play.clock))
-    void play.join('one', folder())
-    await play.clock.settle()
-    play.shared.leave('one')
-    expect(play.shared.isIdle).toBe(true)
-    expect(play.clock.pending).toBe(0)
+    const run = harness(() => gives(() => run.clock))
+    void run.join('one', folder())
+    await run.clock.settle()
+    run.shared.leave('one')
+    expect(run.shared.isIdle).toBe(true)
+    expect(run.clock.pending).toBe(0)
   })
 
   test('a folder that is full is the trouble of its pod alone', async () => {
-    const play = harness(() => gives(() => play.clock))
+    const run = harness(() => gives(() => run.clock))
     const full = folder()
     full.isFull = true
-    const joined = [play.join('full', full), play.join('other', folder())]
-    await play.clock.settle()
+    const joined = [run.join('full', full), run.join('other', folder())]
+    await run.clock.settle()
     expect(await Promise.all(joined)).toEqual([
       expect.objectContaining({ code: 'ENOSPC' }),
       'joined',
     ])
-    expect(play.unwritten).toEqual(['full'])
+    expect(run.unwritten).toEqual(['full'])
     full.isFull = false
-    expect(await play.join('full', full)).toBe('joined')
-    expect(play.exchangesAtMs).toHaveLength(1)
+    expect(await run.join('full', full)).toBe('joined')
+    expect(run.exchangesAtMs).toHaveLength(1)
   })
 })
 
 describe('without credentials', () => {
   test('a refusal is told at once, and remembered for 10 s', async () => {
-    const play = harness(() => fails('refused', 'AccessDenied'))
-    const first = play.join('one', folder())
-    await play.clock.settle()
+    const run = harness(() => fails('refused', 'AccessDenied'))
+    const first = run.join('one', folder())
+    await run.clock.settle()
     expect(await first).toMatchObject({ code: 'AccessDenied' })
-    expect(await play.join('one', folder())).toMatchObject({ code: 'AccessDenied' })
-    expect(play.exchangesAtMs).toHaveLength(1)
-    expect(play.shared.isIdle).toBe(false)
-    await play.clock.advance(10_000)
-    expect(play.shared.isIdle).toBe(true)
-    const again = play.join('one', folder())
-    await play.clock.settle()
+    expect(await run.join('one', folder())).toMatchObject({ code: 'AccessDenied' })
+    expect(run.exchangesAtMs).toHaveLength(1)
+    expect(run.shared.isIdle).toBe(false)
+    await run.clock.advance(10_000)
+    expect(run.shared.isIdle).toBe(true)
+    const again = run.join('one', folder())
+    await run.clock.settle()
     expect(await again).toMatchObject({ code: 'AccessDenied' })
-    expect(play.exchangesAtMs).toHaveLength(2)
+    expect(run.exchangesAtMs).toHaveLength(2)
   })
 
   test('an outage is waited for, 30 s at most', async () => {
-    const play = harness((index) => (index < 3 ? fails('transient') : gives(() => play.clock)))
-    const joined = play.join('one', folder())
-    await play.clock.advance(20_000)
+    const run = harness((index) => (index < 3 ? fails('transient') : gives(() => run.clock)))
+    const joined = run.join('one', folder())
+    await run.clock.advance(20_000)
     expect(await joined).toBe('joined')
     const down = harness(() => fails('transient', 'ECONNREFUSED'))
     const refused = down.join('one', folder())
@@ -155,7 +155,7 @@ describe('without credentials', () => {
   })
 
   test('an exchange that hangs is given up', async () => {
-    const play = harness(
+    const run = harness(
       () => (signal) =>
         new Promise((_, reject) => {
           signal.addEventListener('abort', () => {
@@ -163,8 +163,8 @@ describe('without credentials', () => {
           })
         }),
     )
-    const joined = play.join('one', folder())
-    await play.clock.advance(31_000)
+    const joined = run.join('one', folder())
+    await run.clock.advance(31_000)
     expect(await joined).toMatchObject({ code: 'ExchangeTimeout' })
   })
 })
@@ -174,53 +174,62 @@ describe('after a restart of the driver', () => {
     documentEnding(clock.now() + leftMs, keyId)
 
   test('what stands in the folders is kept, and replaced in its own time', async () => {
-    const play = harness(() => gives(() => play.clock))
-    const one = folder(found(play.clock, 50 * MINUTE, 'LEFT'))
-    expect(await play.join('one', one)).toBe('joined')
-    await play.clock.advance(MINUTE)
-    expect(play.exchangesAtMs).toEqual([])
-    await play.clock.advance(40 * MINUTE)
+    const run = harness(() => gives(() => run.clock))
+    const one = folder(found(run.clock, 50 * MINUTE, 'LEFT'))
+    expect(await run.join('one', one)).toBe('joined')
+    await run.clock.advance(MINUTE)
+    expect(run.exchangesAtMs).toEqual([])
+    await run.clock.advance(40 * MINUTE)
     expect(one.written.length).toBeGreaterThan(0)
   })
 
   test('no other pod gets it', async () => {
-    const play = harness(() => gives(() => play.clock))
-    expect(await play.join('one', folder(found(play.clock, 50 * MINUTE, 'PLANTED')))).toBe('joined')
+    const run = harness(() => gives(() => run.clock))
+    expect(await run.join('one', folder(found(run.clock, 50 * MINUTE, 'PLANTED')))).toBe('joined')
     const other = folder()
-    const joined = play.join('other', other)
-    await play.clock.settle()
+    const joined = run.join('other', other)
+    await run.clock.settle()
     expect(await joined).toBe('joined')
     expect(other.written.map(({ AccessKeyId }) => AccessKeyId)).toEqual(['KEY-1'])
   })
 
   test('a new pod is told of a refusal while the others keep what they have', async () => {
-    const play = harness(() => fails('refused', 'AccessDenied'))
-    const one = folder(found(play.clock, 50 * MINUTE, 'LEFT'))
-    await play.join('one', one)
-    const other = play.join('other', folder())
-    await play.clock.settle()
+    const run = harness(() => fails('refused', 'AccessDenied'))
+    const one = folder(found(run.clock, 50 * MINUTE, 'LEFT'))
+    await run.join('one', one)
+    const other = run.join('other', folder())
+    await run.clock.settle()
     expect(await other).toMatchObject({ code: 'AccessDenied' })
     expect(one.current()).toMatchObject({ AccessKeyId: 'LEFT' })
-    await play.clock.advance(HOUR)
+    await run.clock.advance(HOUR)
     expect(one.current()).toBeUndefined()
   })
 
   test('the pod whose credentials expire first decides when', async () => {
-    const play = harness(() => gives(() => play.clock))
-    await play.join('one', folder(found(play.clock, 11 * HOUR, 'LATE')))
-    await play.join('other', folder(found(play.clock, 20 * MINUTE, 'SOON')))
-    await play.clock.advance(10 * MINUTE)
-    expect(play.exchangesAtMs).toHaveLength(1)
+    const run = harness(() => gives(() => run.clock))
+    await run.join('one', folder(found(run.clock, 11 * HOUR, 'LATE')))
+    await run.join('other', folder(found(run.clock, 20 * MINUTE, 'SOON')))
+    await run.clock.advance(10 * MINUTE)
+    expect(run.exchangesAtMs).toHaveLength(1)
   })
 })
 
+test('nobody waits for a pod that runs already, and it gets what comes', async () => {
+  const run = harness((index) => (index < 2 ? fails('transient') : gives(() => run.clock)))
+  const store = folder()
+  expect(await run.join('one', store, 'token', true)).toBe('joined')
+  expect(store.written).toEqual([])
+  await run.clock.advance(20_000)
+  expect(store.written).toHaveLength(1)
+})
+
 test('credentials that STS does not renew are withdrawn from every folder when they expire', async () => {
-  const clock = (): VirtualClock => play.clock
-  const play = harness((index) => (index === 0 ? gives(clock) : fails('transient')))
+  const clock = (): VirtualClock => run.clock
+  const run = harness((index) => (index === 0 ? gives(clock) : fails('transient')))
   const folders = [folder(), folder()]
-  const joined = folders.map((store, index) => play.join(`pod-${index}`, store))
-  await play.clock.settle()
+  const joined = folders.map((store, index) => run.join(`pod-${index}`, store))
+  await run.clock.settle()
   await Promise.all(joined)
-  await play.clock.advance(HOUR)
+  await run.clock.advance(HOUR)
   expect(folders.map((store) => store.current())).toEqual([undefined, undefined])
 })

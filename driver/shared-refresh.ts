@@ -38,6 +38,8 @@ export interface Member<Item> {
   readonly uid: string
   readonly store: Store<Item>
   readonly token: KubeletToken
+  /** The pod runs already: it gets the item when there is one, and nobody waits for that. */
+  readonly isServed: boolean
 }
 
 interface Waiting {
@@ -79,7 +81,7 @@ export class SharedRefresh<Item> {
    *
    * @throws SidecarError if STS refuses, or gives none within 30 s; the pod is then no member
    */
-  async join({ uid, store, token }: Member<Item>): Promise<void> {
+  async join({ uid, store, token, isServed }: Member<Item>): Promise<void> {
     this.#members.set(uid, store)
     if (isNewer(token, this.#token)) this.#token = token
     if (this.#own !== undefined) {
@@ -93,6 +95,10 @@ export class SharedRefresh<Item> {
       return
     }
     const refusal = this.#remembered()
+    if (isServed) {
+      if (refusal === undefined) this.#hurry()
+      return
+    }
     if (refusal !== undefined) {
       this.#members.delete(uid)
       throw refusal
@@ -148,10 +154,14 @@ export class SharedRefresh<Item> {
         },
       })
     })
+    this.#hurry()
+    return first
+  }
+
+  #hurry(): void {
     this.#keepFresh()
     const failed = this.#refresher?.lastFailure !== undefined
     this.#refresher?.bringForward(failed ? HURRIED_RETRY_MS : 0)
-    return first
   }
 
   #refreshInTime(found: Item): void {

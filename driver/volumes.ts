@@ -109,24 +109,25 @@ export class Volumes implements PublishHandler {
     const { targets, log, metrics } = this.#deps
     const { uid, name, namespace, serviceAccount } = pod
     const fields = { pod: name, namespace, serviceAccount, uid }
-    const wasServed = await targets.exists(target)
+    const isServed = await targets.exists(target)
+    const call = { tokens, signal, isServed }
     try {
       await allSettled([
-        this.#credentials.give(pod, wanted.credentials, { tokens, signal }),
-        this.#certificates.give(pod, wanted.certificate, { tokens, signal }),
+        this.#credentials.give(pod, wanted.credentials, call),
+        this.#certificates.give(pod, wanted.certificate, call),
       ])
-      if (!wasServed) await targets.make(target)
+      if (!isServed) await targets.make(target)
     } catch (error) {
       const failure = { ...fields, code: codeOf(error), error: messageOf(error) }
-      if (!wasServed) {
+      if (!isServed) {
         this.forget(uid)
         log.warn(failure, 'publish failed')
         throw error
       }
       log.warn(failure, 'republish failed; the pod keeps what it has')
     }
-    metrics.countPublish('ok', wasServed ? 'republished' : 'published')
-    if (!wasServed) log.info({ ...fields, role: wanted.credentials?.roleArn }, 'volume published')
+    metrics.countPublish('ok', isServed ? 'republished' : 'published')
+    if (!isServed) log.info({ ...fields, role: wanted.credentials?.roleArn }, 'volume published')
   }
 
   /** A pod that is gone without an unpublish has no folder any more. */
