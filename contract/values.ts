@@ -115,13 +115,14 @@ export const images: ValueKind<readonly string[]> = {
 
 /** Names of containers, separated by commas. */
 export const containerNames: ValueKind<readonly string[]> = {
-  allowed: 'at most 20 container names separated by commas',
+  allowed: 'at most 20 container names separated by commas, or none',
   parse(value) {
+    if (value.trim() === 'none') return [] // an empty value means the default
     const names = partsOf(value)
     const isName = (one: string): boolean => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(one)
     return names.length <= 20 && names.every(isName) ? names : undefined
   },
-  format: (names) => names.join(','),
+  format: (names) => (names.length === 0 ? 'none' : names.join(',')),
 }
 
 /** Uid and gid of the sidecar; `platform`: what Kubernetes or its platform gives it. */

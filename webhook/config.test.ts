@@ -13,6 +13,14 @@ function thrownBySync(action: () => unknown): unknown {
   }
 }
 
+test('no mesh proxy at all is said by none; an empty value is the default', () => {
+  expect(parseFlags([...REQUIRED, '--mesh-proxies', 'none'])['mesh-proxies']).toEqual([])
+  expect(parseFlags([...REQUIRED, '--mesh-proxies', ''])['mesh-proxies']).toEqual([
+    'istio-proxy',
+    'linkerd-proxy',
+  ])
+})
+
 describe('parseFlags', () => {
   test('fills in the defaults', () => {
     expect(parseFlags(REQUIRED)).toMatchObject({
