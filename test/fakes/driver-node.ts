@@ -15,6 +15,7 @@ import type { LogLine } from './exchanger-samples.ts'
 import { startIssuer, uidOf, type Issuer } from './issuer.ts'
 import { startSts, type Sts } from './sts/server.ts'
 import { trustPolicy } from './sts/trust-policy.ts'
+import { throwawayCertificate } from './throwaway-certificate.ts'
 
 const AUDIENCE = 'sts.amazonaws.com'
 export const ROLE = 'arn:aws:iam::111122223333:role/app'
@@ -37,6 +38,10 @@ export interface DriverNodeOptions {
   readonly lifetimeSeconds?: number
   /** The bundle of driver-main.ts. */
   readonly program: string
+  /** Flags of Node, as the image has them. */
+  readonly nodeFlags?: readonly string[]
+  /** Whether STS is reached by TLS; default: no. */
+  readonly tls?: boolean
 }
 
 export interface DriverNode {
@@ -66,16 +71,20 @@ export async function startDriverNode({
   release = '1.37',
   lifetimeSeconds,
   program,
+  nodeFlags = [],
+  tls = false,
 }: DriverNodeOptions): Promise<DriverNode> {
   const issuer = await startIssuer({ clock: realClock })
   const subject = 'system:serviceaccount:team-a:*'
   const accountId = '111122223333'
   const trust = trustPolicy({ issuer: issuer.url, subject, audience: AUDIENCE, accountId })
+  const certificate = tls ? await throwawayCertificate(['127.0.0.1']) : undefined
   const sts = await startSts({
     clock: realClock,
     issuers: [issuer],
     roles: [{ arn: ROLE, trust }],
     ...(lifetimeSeconds === undefined ? {} : { lifetimeSeconds }),
+    ...(certificate === undefined ? {} : { tls: certificate }),
   })
   const folder = await makeMemoryFolder()
   await makeKubeletFolders(folder, CSI_DRIVER)
@@ -89,7 +98,8 @@ export async function startDriverNode({
     lines,
     driver: () => driver,
     async startDriver() {
-      driver = spawn(process.execPath, [program, ...flagsFor(folder, sts.url)], {
+      const flags = flagsFor(folder, sts.url, certificate?.caPem)
+      driver = spawn(process.execPath, [...nodeFlags, program, ...flags], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       driver.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -140,9 +150,10 @@ export async function startDriverNode({
   return node
 }
 
-function flagsFor(folder: string, stsUrl: string): string[] {
+function flagsFor(folder: string, stsUrl: string, stsCa?: string): string[] {
   return [
     ...['--node', 'node-1', '--kubelet-folder', folder, '--metrics-port', '0'],
     ...['--sts-endpoint', stsUrl, '--sts-http', 'accepted'],
+    ...(stsCa === undefined ? [] : ['--sts-ca', stsCa]),
   ]
 }
