@@ -39,7 +39,7 @@ export interface RotatingSecretOptions<State, Step extends string, Active> exten
 /** A Secret that is read regularly, and what is made of it. */
 export interface RotatingSecret<Active> {
   /** Undefined until the first check that succeeds. */
-  current(): Active | undefined
+  readonly current: () => Active | undefined
   /** Calls the listener with each one that differs from the one before. */
   onChange(listener: (active: Active) => void): void
   /** Resolves with the first one. */

@@ -61,7 +61,7 @@ export function metricsPage(): string {
     metricsOfWebhook({ cacheObjects: () => ({}), certificateExpiresAtMs: () => undefined })
       .registry,
   )
-  const authority = withRefusals(metricsOfAuthority(() => undefined).registry)
+  const authority = withRefusals(metricsOfAuthority({ expiries: () => undefined }).registry)
   const used = new Set([...webhook, ...authority].flatMap(({ labelNames = [] }) => labelNames))
   const { metrics, live, ready } = PROBES
   const port = (number: number): string =>
