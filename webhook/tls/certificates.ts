@@ -112,7 +112,7 @@ function unsigned(nowMs: number, lifetimeSeconds: number, serial: string): forge
   return certificate
 }
 
-/** Where tbsCertificate has the key: after version, serial, algorithm, issuer, validity, subject. */
+/** Index of the key in tbsCertificate: after version, serial, algorithm, issuer, validity, subject. */
 const SPKI_INDEX = 6
 
 /**
