@@ -2,18 +2,17 @@ import type { CertificateSource } from '../contract/certificate-source.ts'
 import type { Clock } from '../shared/base/clock.ts'
 import { codeOf, messageOf } from '../shared/base/errors.ts'
 import type { Logger } from '../shared/base/log.ts'
-import { issueLeaf, type Leaf } from '../shared/x509/certificate.ts'
-import type { ActiveCa } from './ca/manager.ts'
 import type { ReadCsr } from './csr.ts'
 import type { Cluster } from './identity/apiserver.ts'
 import { requireRunning, type Identity } from './identity/identity.ts'
 import type { Metrics } from './metrics.ts'
 import { requirePermitted, type PolicySettings } from './policy/policy.ts'
 import { Refusal } from './refusal.ts'
+import type { Signed, Signer } from './signer.ts'
 
 export interface IssueDeps {
   readonly cluster: Cluster
-  readonly current: () => ActiveCa | undefined
+  readonly signer: Signer
   readonly names: PolicySettings
   readonly clock: Clock
   readonly log: Logger
@@ -30,8 +29,7 @@ export interface IssueRequest {
   readonly lifetimeSeconds: number
 }
 
-export interface Issued extends Leaf {
-  readonly bundlePem: string
+export interface Issued extends Signed {
   readonly uri: string
   readonly dnsNames: readonly string[]
 }
@@ -46,12 +44,9 @@ export async function issue(request: IssueRequest, deps: IssueDeps): Promise<Iss
   requireRunning(identity, pod)
   const { key, dnsNames, uris } = readCsr(pod)
   const uri = requirePermitted({ identity, dnsNames, uris }, namespace, deps.names)
-  const ca = deps.current()
-  if (ca === undefined) throw new Refusal('not-ready', 'the authority has no CA yet')
   const nowMs = deps.clock.now()
-  const leaf = issueLeaf({ issuer: ca.issuer, key, dnsNames, uri, nowMs, lifetimeSeconds })
-  if (leaf.notAfterMs <= nowMs) throw new Refusal('not-ready', 'the CA has expired')
-  return { ...leaf, bundlePem: ca.bundlePem, uri, dnsNames }
+  const signed = await deps.signer.issue({ key, dnsNames, uri, nowMs, lifetimeSeconds })
+  return { ...signed, uri, dnsNames }
 }
 
 /** Logs one line for each certificate: its owner, its names and its expiry. */

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
 import type { CertificateSource } from '../contract/certificate-source.ts'
-import type { ActiveCa } from './ca/manager.ts'
+import type { Signer } from './signer.ts'
 
 /** Seconds: three calls to the apiserver and two signatures, up to their time limits. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3, 10]
@@ -12,7 +12,7 @@ export interface Metrics {
   observe(source: CertificateSource, seconds: number): void
 }
 
-export function createMetrics(current: () => ActiveCa | undefined): Metrics {
+export function createMetrics({ expiries }: Pick<Signer, 'expiries'>): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const requests = new Counter({
@@ -34,12 +34,9 @@ export function createMetrics(current: () => ActiveCa | undefined): Metrics {
     labelNames: ['certificate'],
     registers,
     collect() {
-      const ca = current()
-      if (ca === undefined) return
-      this.set({ certificate: 'root' }, ca.rootExpiresAtMs / 1000)
-      const intermediateMs = ca.issuer.certificate.validToDate.getTime()
-      this.set({ certificate: 'intermediate' }, intermediateMs / 1000)
-      this.set({ certificate: 'server' }, ca.server.expiresAtMs / 1000)
+      for (const [certificate, ms] of Object.entries(expiries() ?? {})) {
+        this.set({ certificate }, ms / 1000)
+      }
     },
   })
   return {

@@ -5,6 +5,7 @@ import type { KubeClient } from '../shared/server/kube/kube-client.ts'
 import { openServers, type RunningServers } from '../shared/server/servers.ts'
 import { createCaManager, type CaManager } from './ca/manager.ts'
 import { serverNames } from './ca/own-certificate.ts'
+import { createCaSigner } from './ca/signer.ts'
 import type { AuthorityConfig } from './config.ts'
 import { createAuthorityServer } from './http/server.ts'
 import { createCluster } from './identity/apiserver.ts'
@@ -33,15 +34,16 @@ export async function startAuthority(
 ): Promise<RunningServers> {
   const { clock, log, kube } = deps
   const manager = createManager(config, deps)
-  const current = manager.current.bind(manager)
-  const metrics = createMetrics(current)
-  const bundlePem = (): string | undefined => current()?.bundlePem
+  const { current } = manager
+  const signer = createCaSigner(current)
+  const metrics = createMetrics(signer)
+  const { bundlePem } = signer
   const bundles = createBundleWriter({ ...deps, bundlePem })
   const clusterBundle = createClusterBundleWriter({ ...deps, bundlePem })
   const issueDeps = {
     ...deps,
     cluster: createCluster(kube),
-    current,
+    signer,
     names: namesOf(config),
     maxLifetimeSeconds: config['max-lifetime-seconds'],
     metrics,

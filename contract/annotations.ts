@@ -1,11 +1,12 @@
 import { NocredsError } from '../shared/base/errors.ts'
 import { DEFAULT_CERTIFICATE_SECONDS } from './certificates.ts'
+import { deliveries, delivery, type Delivery } from './delivery.ts'
 import { excessOf, exchangerResources, type ExchangerResources } from './exchanger-resources.ts'
 import { EXCHANGER_RESOURCES, PREFIX } from './names.ts'
 import { defaultRegionOf, parseRoleArn, partitionOf, type RoleArn } from './role-arn.ts'
 import { DEFAULT_SESSION_NAME } from './session-name.ts'
 import * as values from './values.ts'
-import type { Delivery, ValueKind } from './values.ts'
+import type { ValueKind } from './values.ts'
 
 const anyText: ValueKind<string> = {
   allowed: 'any text',
@@ -21,7 +22,7 @@ const containerList: ValueKind<readonly string[]> = {
 
 const ON_SERVICE_ACCOUNT = {
   'role-arn': values.roleArn,
-  delivery: values.delivery,
+  delivery,
   'session-duration': values.sessionDurationSeconds,
   'session-name': values.sessionName,
   audience: values.audience,
@@ -38,7 +39,7 @@ export const ANNOTATIONS = {
   Namespace: {
     'permitted-roles': anyText,
     'permitted-dns-names': anyText,
-    'permitted-deliveries': values.deliveries,
+    'permitted-deliveries': deliveries,
     'permitted-session-names': anyText,
   },
   ServiceAccount: ON_SERVICE_ACCOUNT,

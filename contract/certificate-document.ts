@@ -1,7 +1,7 @@
 import { NocredsError } from '../shared/base/errors.ts'
 import { CERTIFICATE_LIMITS } from './certificates.ts'
 
-/** A key with its certificate: what the child process `certificate` returns to the resident process. */
+/** A key with its certificate: what the child process `certificate` returns to the sidecar process. */
 export interface CertificateDocument {
   /** PKCS #8, PEM. The secret. */
   readonly key: string
@@ -9,7 +9,7 @@ export interface CertificateDocument {
   readonly certificate: string
   /** The CAs that peers accept; PEM. */
   readonly trustBundle: string
-  /** ISO 8601, of the leaf; given separately so that the resident process needs no X.509 parser. */
+  /** ISO 8601, of the leaf; given separately so that the sidecar process needs no X.509 parser. */
   readonly notBefore: string
   readonly notAfter: string
 }

@@ -2,7 +2,7 @@ import { NocredsError } from '../shared/base/errors.ts'
 
 /**
  * The credential document: what `credential_process` prints, and what the child process
- * `exchange` returns to the resident process.
+ * `exchange` returns to the sidecar process.
  * Source: AWS SDKs and Tools Reference Guide, "Process credential provider".
  */
 export interface CredentialDocument {

@@ -1,4 +1,5 @@
 import { AUTHORITY_VOLUME, TLS_VOLUME } from './certificates.ts'
+import { SIDECAR_DELIVERIES, type SidecarDelivery } from './delivery.ts'
 import { ExchangerEnvError, namesOf, read, write, type EnvTable, type EnvVar } from './env-table.ts'
 import { CREDENTIALS_VOLUME, EXCHANGER, TOKEN_VOLUME } from './names.ts'
 import { caBundle, noProxy } from './sts-route.ts'
@@ -36,7 +37,7 @@ export interface ExchangeConfig extends Workload {
 
 /** What an exchanger must know to keep AWS credentials fresh. The webhook writes it as env, the exchanger reads it back. */
 export interface CredentialsConfig extends ExchangeConfig, InSidecar {
-  readonly delivery: 'process' | 'endpoint'
+  readonly delivery: SidecarDelivery
   readonly tokenFile: string
   readonly credentialsFolder: string
 }
@@ -90,7 +91,7 @@ const COMMON: EnvTable<InSidecar> = {
 /** THE schema of what an exchange needs. */
 const CREDENTIALS: EnvTable<Omit<CredentialsConfig, keyof InSidecar>> = {
   roleArn: { name: 'NOCREDS_ROLE_ARN', kind: values.roleArn },
-  delivery: { name: 'NOCREDS_DELIVERY', kind: values.oneOf('process', 'endpoint') },
+  delivery: { name: 'NOCREDS_DELIVERY', kind: values.oneOf(...SIDECAR_DELIVERIES) },
   sessionDurationSeconds: {
     name: 'NOCREDS_SESSION_DURATION_SECONDS',
     kind: values.sessionDurationSeconds,

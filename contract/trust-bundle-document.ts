@@ -3,7 +3,7 @@ import { jsonObject } from '../shared/base/json.ts'
 import { certificatesIn } from '../shared/x509/pem.ts'
 import { CERTIFICATE_LIMITS } from './certificates.ts'
 
-/** The child process' trust bundle for the resident process: PEM, and JSON escapes of its line breaks. */
+/** The child process' trust bundle for the sidecar process: PEM, and JSON escapes of its line breaks. */
 export const TRUST_BUNDLE_DOCUMENT_MAX_BYTES = CERTIFICATE_LIMITS.answerBytes * 2
 
 /** One line of JSON. @param pem of the CAs */

@@ -17,6 +17,8 @@ export interface ValueKind<T> {
 }
 
 /** Texts that are taken as they are. */
+// Kinds that a program does not use stay out of its bundle.
+// @__NO_SIDE_EFFECTS__
 export function text(
   allowed: string,
   isAllowed: (text: string) => boolean,
@@ -37,6 +39,7 @@ export function quoted({ isSecret }: Pick<ValueKind<unknown>, 'isSecret'>, text:
     : JSON.stringify(text)
 }
 
+// @__NO_SIDE_EFFECTS__
 export function oneOf<const T extends string>(...values: readonly T[]): ValueKind<T> {
   return {
     allowed: `one of ${values.join(', ')}`,
@@ -46,6 +49,7 @@ export function oneOf<const T extends string>(...values: readonly T[]): ValueKin
 }
 
 /** Whole seconds in plain decimal digits, both bounds inclusive. */
+// @__NO_SIDE_EFFECTS__
 export function seconds(min: number, max: number): ValueKind<number> {
   return {
     allowed: `whole seconds from ${min} to ${max}`,
@@ -57,25 +61,6 @@ export function seconds(min: number, max: number): ValueKind<number> {
     format: String,
   }
 }
-
-export const DELIVERIES = ['process', 'endpoint', 'web-identity'] as const
-export type Delivery = (typeof DELIVERIES)[number]
-
-/** How the credentials reach the app. */
-export const delivery: ValueKind<Delivery> = oneOf(...DELIVERIES)
-
-/** Deliveries separated by commas; a blank text is an empty list. */
-export const deliveries: ValueKind<readonly Delivery[]> = {
-  allowed: `deliveries separated by commas: ${DELIVERIES.join(', ')}`,
-  parse(value) {
-    const parsed = partsOf(value).map((part) => delivery.parse(part))
-    return parsed.every((one) => one !== undefined) ? parsed : undefined
-  },
-  format: (all) => all.join(','),
-}
-
-/** What pods may use if the Namespace does not say: the deliveries with which the app does not hold the token. */
-export const DEFAULT_PERMITTED_DELIVERIES: readonly Delivery[] = ['process', 'endpoint']
 
 export const roleArn = text(ROLE_ARN_ALLOWED, (value) => parseRoleArn(value) !== undefined)
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals'
 import { FLAGS as AUTHORITY_FLAGS } from '../authority/config.ts'
 import { ANNOTATIONS } from '../contract/annotations.ts'
 import { AUTHORITY } from '../contract/certificates.ts'
+import { DELIVERIES, DELIVERY_NAMES } from '../contract/delivery.ts'
 import { AWS_ENV, CONFLICTING_ENV, INJECTION_LABEL, PREFIX } from '../contract/names.ts'
 import { FLAGS as WEBHOOK_FLAGS } from '../webhook/config.ts'
 import { blocksIn, chapterOf, HAND_WRITTEN, PAGES, read, REPOSITORY } from './pages.test-data.ts'
@@ -44,6 +45,19 @@ function whyBroken(page: string, link: string): string | undefined {
   if (anchor === undefined || anchorsOf(target).includes(anchor)) return undefined
   return `${link}: no heading #${anchor} in ${target}`
 }
+
+test('the page of deliveries has each of them, with the variables of its app', () => {
+  const text = read('docs/deliveries.md')
+  const first = text.slice(
+    text.indexOf('| delivery |'),
+    text.indexOf('\n\n', text.indexOf('| delivery |')),
+  )
+  const rows = first.split('\n').slice(2)
+  expect(rows.map((row) => /`([^`]+)`/.exec(row)?.[1])).toEqual(DELIVERY_NAMES)
+  DELIVERY_NAMES.forEach((delivery, index) => {
+    for (const key of DELIVERIES[delivery].appEnv) expect(rows[index]).toContain(AWS_ENV[key])
+  })
+})
 
 describe('links', () => {
   test.each(PAGES)('%s links only to files and headings that are there', (page) => {

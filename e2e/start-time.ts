@@ -4,6 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { SidecarDelivery } from '../contract/delivery.ts'
 import { realClock, sleep } from '../shared/base/clock.ts'
 import { median, spread } from '../tools/bench/statistics.ts'
 import {
@@ -22,7 +23,7 @@ const CASES = {
   'without nocreds': { 'nocreds.dev/inject': 'false' },
   process: { 'nocreds.dev/delivery': 'process' },
   endpoint: { 'nocreds.dev/delivery': 'endpoint' },
-} satisfies Readonly<Record<string, Readonly<Record<string, string>>>>
+} satisfies Readonly<Record<'without nocreds' | SidecarDelivery, Readonly<Record<string, string>>>>
 type Case = keyof typeof CASES
 
 /** Milliseconds from the creation of a pod to the first action of its app, which says what time it is. */

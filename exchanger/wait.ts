@@ -1,5 +1,6 @@
 import { notAfterOf } from '../contract/certificate-document.ts'
 import { expirationOf } from '../contract/credentials.ts'
+import { rowOf } from '../contract/delivery.ts'
 import type {
   CertificateConfig,
   CredentialsConfig,
@@ -70,7 +71,8 @@ async function missingCredentials(
   const isAvailable =
     document !== undefined &&
     expirationOf(document) > clock.now() &&
-    (delivery === 'process' || (await readAuthorization(credentialsFolder)) !== undefined)
+    (!rowOf(delivery).files.includes('authorization') ||
+      (await readAuthorization(credentialsFolder)) !== undefined)
   return isAvailable ? undefined : `credentials of ${nameOf(config)}`
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { DELIVERY_NAMES } from '../contract/delivery.ts'
 import { CASE_FILES, objectOf, policyOf, type GuardCase } from '../e2e/support/guard-cases.ts'
 import { at, documentsIn, INSTALLED, MANIFESTS } from './manifests.test-data.ts'
 
@@ -34,9 +35,7 @@ const settings = z
   .partial()
 /** Pods as the webhook writes them. */
 const golden = z.enum([
-  'process',
-  'endpoint',
-  'web-identity',
+  ...DELIVERY_NAMES,
   'certificate',
   'certificate-and-role',
   'certificate-and-web-identity',

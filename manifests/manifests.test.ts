@@ -7,6 +7,7 @@ import {
   TLS_VOLUME,
   TRUST_BUNDLE,
 } from '../contract/certificates.ts'
+import { SIDECAR_DELIVERIES, TOKEN_DELIVERIES } from '../contract/delivery.ts'
 import { CERTIFICATE_IN_POD, CREDENTIALS_IN_POD, toEnv } from '../contract/exchanger-env.ts'
 import { exchangerResources } from '../contract/exchanger-resources.ts'
 import {
@@ -150,6 +151,12 @@ describe('names of the contract', () => {
     ).map(({ name }) => name)
     // The guard knows each of them, and so do the pods of an older webhook.
     expect(found(/NOCREDS_[A-Z_]*[A-Z]/g)).toEqual(env.sort())
+  })
+
+  test('deliveries: the guard knows those with a sidecar, and those where the app holds the token', () => {
+    const [, names = ''] = /'NOCREDS_DELIVERY': \[([^\]]*)\]/.exec(TEXT) ?? []
+    expect(names.split(', ')).toEqual(SIDECAR_DELIVERIES.map((name) => `'${name}'`))
+    expect(found(/(?<=delivery'\]\.orValue\(''\) == ')[^']*/g)).toEqual(TOKEN_DELIVERIES)
   })
 
   test('volumes, container and objects: no other name starts with nocreds-', () => {

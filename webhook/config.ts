@@ -1,5 +1,6 @@
-import { CERTIFICATE_SOURCES } from '../contract/certificate-source.ts'
+import { CERTIFICATE_SOURCE_NAMES } from '../contract/certificate-source.ts'
 import { AUTHORITY } from '../contract/certificates.ts'
+import { delivery, TOKEN_DELIVERIES } from '../contract/delivery.ts'
 import { DEFAULT_CLUSTER_DOMAIN } from '../contract/dns-names.ts'
 import { DEFAULT_EXCHANGER_RESOURCES, exchangerResources } from '../contract/exchanger-resources.ts'
 import { PULL_POLICIES } from '../contract/image.ts'
@@ -79,9 +80,9 @@ export const FLAGS = {
   'default-region': flag(values.region, {
     help: 'region if no annotation names one, for roles of its partition',
   }),
-  'default-delivery': flag(values.delivery, {
+  'default-delivery': flag(delivery, {
     default: 'process',
-    help: 'delivery if no annotation names one; web-identity is denied in namespaces that do not permit it',
+    help: `delivery if no annotation names one; ${TOKEN_DELIVERIES.join(' and ')} is denied in namespaces that do not permit it`,
   }),
   audience: flag(values.audience, {
     default: DEFAULT_AUDIENCE,
@@ -92,7 +93,7 @@ export const FLAGS = {
     default: 'false',
     help: "true: serve even if the apiserver's own audience is guarded, so that every pod has a token for it",
   }),
-  'certificate-source': flag(values.oneOf('auto', ...CERTIFICATE_SOURCES), {
+  'certificate-source': flag(values.oneOf('auto', ...CERTIFICATE_SOURCE_NAMES), {
     default: 'auto',
     help: 'where certificates come from: authority: the sidecar asks the authority of nocreds; pod-certificate: the kubelet does, by PodCertificateRequests; auto, decided at start: pod-certificate if the apiserver serves these and every node is 1.37 or newer',
   }),

@@ -1,4 +1,5 @@
 import { AUTHORITY } from '../contract/certificates.ts'
+import { appHoldsToken } from '../contract/delivery.ts'
 import { PERMITTED_DELIVERIES } from '../contract/names.ts'
 import type { Logger } from '../shared/base/log.ts'
 import { ownAudiences } from './cluster/own-audience.ts'
@@ -37,9 +38,10 @@ export async function isClusterAudienceGuarded(
 
 /** Warns if the default delivery needs more than the flag. */
 export function warnOfDefaultDelivery(config: WebhookConfig, log: Logger): void {
-  if (config['default-delivery'] !== 'web-identity') return
+  const delivery = config['default-delivery']
+  if (!appHoldsToken(delivery)) return
   log.warn(
-    { delivery: config['default-delivery'] },
-    `--default-delivery web-identity is denied in every namespace whose ${PERMITTED_DELIVERIES} does not have it`,
+    { delivery },
+    `--default-delivery ${delivery} is denied in every namespace whose ${PERMITTED_DELIVERIES} does not have it`,
   )
 }

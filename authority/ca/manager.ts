@@ -1,7 +1,8 @@
-import { sleepUnless, type Clock } from '../../shared/base/clock.ts'
-import { messageOf, NocredsError } from '../../shared/base/errors.ts'
+import type { Clock } from '../../shared/base/clock.ts'
+import { NocredsError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import type { KubeClient } from '../../shared/server/kube/kube-client.ts'
+import { createRotatingSecret, type RotatingSecret } from '../../shared/server/rotating-secret.ts'
 import type { Issuer } from '../../shared/x509/certificate.ts'
 import {
   previousCaOf,
@@ -11,8 +12,7 @@ import {
   type OwnRequest,
 } from './own-certificate.ts'
 import { applyStep, nextStep, type RotationPolicy } from './rotation.ts'
-import { readStoredCa } from './secret-store.ts'
-import { bundleOf, readState, type CaState, type ReadState } from './state.ts'
+import { bundleOf, CA_KEYS, readState, type CaState, type ReadState } from './state.ts'
 
 export interface CaManagerOptions {
   readonly kube: KubeClient
@@ -38,98 +38,31 @@ export interface ActiveCa {
   readonly previous: PreviousCa | undefined
 }
 
-export interface CaManager {
-  current(): ActiveCa | undefined
-  /** Calls the listener with each CA that differs from the one before. */
-  onChange(listener: (ca: ActiveCa) => void): void
-  /** Resolves with the first CA. */
-  start(): Promise<ActiveCa>
-  /** Reads the Secret now, in addition to the regular checks. @throws NocredsError */
-  check(): Promise<void>
-  stop(): void
-}
+export type CaManager = RotatingSecret<ActiveCa>
 
-/** How often the Secret is read. */
-const CHECK_MS = 60_000
-/** Several checks fit into the overlap, so that each replica has seen a step before the next one. */
-const CHECKS_PER_OVERLAP = 5
-/** Interval after a failed check. */
-const RETRY_MS = 2000
-const MAX_STEPS_PER_CHECK = 5
-
-/**
- * Manages the CA in one Secret that the replicas share. The first replica to write wins, so there is no
- * leader election. While the apiserver is unreachable, the active CA keeps signing.
- */
+/** Manages the CA in one Secret that the replicas share; what fails leaves the active CA in use. */
 export function createCaManager(options: CaManagerOptions): CaManager {
-  const { clock, log, policy } = options
-  const checkMs = Math.min(CHECK_MS, policy.overlapMs / CHECKS_PER_OVERLAP)
-  const listeners: ((ca: ActiveCa) => void)[] = []
-  const first = Promise.withResolvers<ActiveCa>()
-  const stopping = new AbortController()
-  let current: ActiveCa | undefined
+  const { kube, path, policy, clock, log } = options
   let seenRootsPem = ''
-
-  const check = async (): Promise<void> => {
-    const state = await ensureState(options, seenRootsPem)
-    seenRootsPem = state.rootsPem
-    const next = await activeCaOf(state, current, options)
-    if (next === current) return
-    current = next
-    first.resolve(next)
-    for (const listener of listeners) listener(next)
-    log.info({ intermediateExpiresAt: next.issuer.certificate.validTo }, 'CA loaded')
-  }
-  const run = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      let pauseMs = checkMs
-      try {
-        await check()
-      } catch (error) {
-        pauseMs = Math.min(RETRY_MS, checkMs)
-        log.warn({ error: messageOf(error) }, 'CA sync failed')
-      }
-      await sleepUnless(clock, pauseMs, stopping.signal)
-    }
-  }
-
-  return {
-    current: () => current,
-    onChange(listener) {
-      listeners.push(listener)
+  return createRotatingSecret({
+    kube,
+    path,
+    keys: CA_KEYS,
+    overlapMs: policy.overlapMs,
+    clock,
+    log,
+    messages: { applied: 'CA rotation step applied', failed: 'CA sync failed' },
+    nextStep: (state: CaState | undefined, nowMs) =>
+      nextStep(state, { nowMs, seenRootsPem }, policy),
+    applyStep: (step, state, nowMs) => applyStep(step, state, { nowMs, seenRootsPem }, policy),
+    activate(state, before: ActiveCa | undefined) {
+      seenRootsPem = state.rootsPem
+      return activeCaOf(state, before, options)
     },
-    start() {
-      void run()
-      return first.promise
+    onActivated({ issuer }) {
+      log.info({ intermediateExpiresAt: issuer.certificate.validTo }, 'CA loaded')
     },
-    check,
-    stop() {
-      stopping.abort()
-    },
-  }
-}
-
-/** Reads the Secret and applies the steps that are due; if another replica wrote first, its state is used. */
-async function ensureState(
-  { kube, path, policy, clock, log }: CaManagerOptions,
-  seenRootsPem: string,
-): Promise<CaState> {
-  for (let step = 0; step < MAX_STEPS_PER_CHECK; step += 1) {
-    const stored = await readStoredCa(kube, path)
-    const observation = { nowMs: clock.now(), seenRootsPem }
-    const due = nextStep(stored.state, observation, policy)
-    if (due === 'up-to-date') {
-      if (stored.state !== undefined) return stored.state
-      continue
-    }
-    const next = await applyStep(due, stored.state, observation, policy)
-    const wrote = await stored.replace(next)
-    log.info({ step: due, wrote }, 'CA rotation step applied')
-  }
-  throw new NocredsError(
-    'ERR_ROTATION_UNSTABLE',
-    `rotation did not converge in ${MAX_STEPS_PER_CHECK} steps; check the replicas' clocks for skew`,
-  )
+  })
 }
 
 /** Returns `before` itself as long as nothing changed and the server's certificate is not due for renewal. */

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { messageOf, NocredsError } from '../../shared/base/errors.ts'
+import type { SecretKeys } from '../../shared/server/shared-secret.ts'
 import { loadIssuer, type Issuer } from '../../shared/x509/certificate.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
 
@@ -17,6 +18,17 @@ export interface CaState {
   readonly previousPem: string
   /** ISO 8601, or empty. */
   readonly previousUntil: string
+}
+
+/** Keys of the Secret's data; SECURITY.md says which ones an operator with an own CA fills in. */
+export const CA_KEYS: SecretKeys<CaState> = {
+  rootsPem: 'ca.crt',
+  chainPem: 'ca-signing.crt',
+  keyPem: 'ca-signing.key',
+  rootCertPem: 'root.crt',
+  rootKeyPem: 'root.key',
+  previousPem: 'previous.crt',
+  previousUntil: 'previous-until',
 }
 
 /** The parsed state. Everything that is issued from it chains to one of its roots. */

@@ -109,9 +109,9 @@ function isForTrustBundle({ url, method }: IncomingMessage): boolean {
 }
 
 /** Public and served from memory, so it costs no more than the connection, which is limited. @throws Refusal */
-function trustBundle({ current }: ServerDeps): Promise<TrustBundleAnswer> {
-  const ca = current()
-  if (ca !== undefined) return Promise.resolve({ trustBundle: ca.bundlePem })
+function trustBundle({ signer }: ServerDeps): Promise<TrustBundleAnswer> {
+  const trustBundle = signer.bundlePem()
+  if (trustBundle !== undefined) return Promise.resolve({ trustBundle })
   return Promise.reject(new Refusal('not-ready', 'the authority has no CA yet'))
 }
 

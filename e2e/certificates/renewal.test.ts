@@ -4,7 +4,7 @@
  */
 import { X509Certificate } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { CA_KEYS } from '../../authority/ca/secret-store.ts'
+import { CA_KEYS } from '../../authority/ca/state.ts'
 import type { CaState } from '../../authority/ca/state.ts'
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { realClock, sleep } from '../../shared/base/clock.ts'

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { DELIVERIES, type Delivery } from '../../contract/values.ts'
+import { DELIVERY_NAMES, type Delivery } from '../../contract/delivery.ts'
 import {
   loadMatrixImages,
   MATRIX_APPS,
@@ -23,7 +23,7 @@ import { REPOSITORY } from '../versions.ts'
 
 /** Images without a shell have no way to run a credential_process. */
 const deliveriesOf = (app: MatrixApp): readonly Delivery[] =>
-  app === 'go' ? DELIVERIES.filter((delivery) => delivery !== 'process') : DELIVERIES
+  app === 'go' ? DELIVERY_NAMES.filter((delivery) => delivery !== 'process') : DELIVERY_NAMES
 const CASES = MATRIX_APPS.flatMap((app) => deliveriesOf(app).map((delivery) => ({ app, delivery })))
 
 const OBJECTS = ['s3:PutObject', 's3:GetObject']
@@ -45,7 +45,7 @@ describe('every SDK finds the role by its default chain', () => {
     await loadMatrixImages(suite.host)
     const other = `${suite.prefix}-other`
     await suite.aws.createBucket(other)
-    for (const delivery of DELIVERIES) {
+    for (const delivery of DELIVERY_NAMES) {
       const annotations = { 'nocreds.dev/delivery': delivery }
       const team = await createTeam(suite, delivery, { annotations })
       await suite.aws.createBucket(team.namespace)

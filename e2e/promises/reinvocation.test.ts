@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { DELIVERIES } from '../../contract/values.ts'
+import { DELIVERY_NAMES } from '../../contract/delivery.ts'
 import { startPeerWebhook, type PeerWebhook } from '../support/peer-webhook.ts'
 import {
   closeSuite,
@@ -31,7 +31,7 @@ afterAll(async () => {
   await closeSuite(suite)
 }, 60_000)
 
-test.each(DELIVERIES)(
+test.each(DELIVERY_NAMES)(
   'a container that another webhook adds after the first call has credentials: %s',
   async (delivery) => {
     const annotations = { 'nocreds.dev/delivery': delivery }

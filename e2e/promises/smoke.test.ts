@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { DELIVERIES } from '../../contract/values.ts'
+import { DELIVERY_NAMES } from '../../contract/delivery.ts'
 import { ACCOUNT, awsAdmin, STS_ENDPOINT, type AwsAdmin } from '../cluster/aws.ts'
 import { hostOf } from '../support/host.ts'
 import { kubectlOf } from '../support/kubectl.ts'
@@ -41,11 +41,11 @@ describe('annotate, apply, credentials', () => {
     aws = await awsAdmin(host)
   })
   afterAll(async () => {
-    const namespaces = DELIVERIES.map((delivery) => `${prefix}-${delivery}`)
+    const namespaces = DELIVERY_NAMES.map((delivery) => `${prefix}-${delivery}`)
     await kubectl(['delete', 'namespace', '--wait=false', '--ignore-not-found', ...namespaces])
   })
 
-  test.each(DELIVERIES)('by %s: the SDK of an app pod is the role', async (delivery) => {
+  test.each(DELIVERY_NAMES)('by %s: the SDK of an app pod is the role', async (delivery) => {
     const namespace = `${prefix}-${delivery}`
     const role = await aws.createRole(namespace, `${namespace}:app`)
     await kubectl.apply({

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { SIDECAR_DELIVERIES } from '../../contract/delivery.ts'
 import { STS_ENDPOINT } from '../cluster/aws.ts'
 import { restartKubelet, tokenDigest } from '../support/node.ts'
 import { appBesideOwnSts, ownSts, type OwnSts } from '../support/own-sts.ts'
@@ -13,7 +14,6 @@ import { IMAGES } from '../versions.ts'
 /** Half of it, 20 s, is long for an exchange on a busy machine, and two refreshes come within a minute. */
 const LIFETIME_SECONDS = 40
 const PORT = 8080
-const DELIVERIES = ['process', 'endpoint'] as const
 
 interface Answer {
   readonly account?: string
@@ -30,7 +30,7 @@ beforeAll(async () => {
   suite = await openSuite('refresh')
   team = await createTeam(suite, 'team')
   sts = await startShortLivedSts(`${suite.prefix}-sts`)
-  for (const delivery of DELIVERIES) {
+  for (const delivery of SIDECAR_DELIVERIES) {
     const annotations = { 'nocreds.dev/delivery': delivery }
     await suite.kubectl.apply({
       apiVersion: 'v1',
@@ -96,7 +96,7 @@ function expectNoneFailed(answers: readonly Answer[]): void {
 }
 
 test('the SDK continues over two refreshes', async () => {
-  for (const pod of DELIVERIES) {
+  for (const pod of SIDECAR_DELIVERIES) {
     const answers = await askedWith(pod, 3)
     expectNoneFailed(answers)
     // One client asked all along, far more often than its credentials changed.
@@ -106,7 +106,7 @@ test('the SDK continues over two refreshes', async () => {
 
 test('the kubelet replaces the token: the next exchange presents the new one', async () => {
   const tokens = (): Promise<string[]> =>
-    Promise.all(DELIVERIES.map((pod) => tokenDigest(suite, team.namespace, pod)))
+    Promise.all(SIDECAR_DELIVERIES.map((pod) => tokenDigest(suite, team.namespace, pod)))
   const traded = async (): Promise<string[]> =>
     (await suite.kubectl(['logs', 'sts', '--namespace', `${suite.prefix}-sts`])).split('\n')
   const old = await tokens()
@@ -121,7 +121,7 @@ test('the kubelet replaces the token: the next exchange presents the new one', a
     const seen = await traded()
     return renewed.every((digest) => seen.includes(digest)) ? true : undefined
   })
-  for (const pod of DELIVERIES) {
+  for (const pod of SIDECAR_DELIVERIES) {
     const before = (await answersTo(pod)).length
     const answers = await waitFor(`${pod} to ask with what the token gave`, 60_000, async () => {
       const now = await answersTo(pod)

@@ -2,16 +2,21 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { applyPatch, type Operation } from 'rfc6902'
 import { parse, parseAllDocuments } from 'yaml'
+import type { Delivery } from '../../contract/delivery.ts'
 import { REPOSITORY } from '../versions.ts'
 import { largest } from './largest-pod.ts'
 
 const CASES = join(REPOSITORY, 'manifests', 'guard', 'cases')
 const GOLDENS = join(REPOSITORY, 'webhook', 'admit', 'testdata')
-/** Files of the pods as the webhook writes them, by the name that cases use. */
-const GOLDEN = {
+/** Of each delivery alone. */
+const GOLDEN_OF_DELIVERY: Readonly<Record<Delivery, string>> = {
   process: 'plain',
   endpoint: 'endpoint',
   'web-identity': 'web-identity',
+}
+/** Files of the pods as the webhook writes them, by the name that cases use. */
+const GOLDEN = {
+  ...GOLDEN_OF_DELIVERY,
   certificate: 'certificate',
   'certificate-and-role': 'certificate-and-role',
   'certificate-and-web-identity': 'certificate-and-web-identity',

@@ -4,7 +4,7 @@
  * to no pod refuses connections, and one whose pods were replaced may lead to those that have gone. So after each
  * rollout, restart and scaling the suite waits for what is here.
  */
-import { CA_KEYS } from '../../authority/ca/secret-store.ts'
+import { CA_KEYS } from '../../authority/ca/state.ts'
 import { AUTHORITY } from '../../contract/certificates.ts'
 import { realClock, sleep, type Clock } from '../../shared/base/clock.ts'
 import { messageOf } from '../../shared/base/errors.ts'

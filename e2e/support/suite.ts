@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { DELIVERIES } from '../../contract/values.ts'
+import { DELIVERY_NAMES } from '../../contract/delivery.ts'
 import { ACCOUNT, awsAdmin, S3_ENDPOINT, STS_ENDPOINT, type AwsAdmin } from '../cluster/aws.ts'
 import { IMAGES } from '../versions.ts'
 import { hostOf, type Host } from './host.ts'
@@ -61,7 +61,7 @@ export interface TeamOptions {
 export async function createTeam(
   { kubectl, aws, prefix }: Suite,
   name: string,
-  { labels = {}, annotations = {}, trusts = 'app', deliveries = DELIVERIES }: TeamOptions = {},
+  { labels = {}, annotations = {}, trusts = 'app', deliveries = DELIVERY_NAMES }: TeamOptions = {},
 ): Promise<Team> {
   const namespace = `${prefix}-${name}`
   const role = await aws.createRole(namespace, `${namespace}:${trusts}`)

@@ -25,21 +25,21 @@ interface Play extends Harness<CertificateDocument> {
 }
 
 /** Starts a refresher whose requests follow `behaviour`; `gives` issues for an hour. */
-async function play(
+async function run(
   behaviour: (n: number, gives: Answers, clock: VirtualClock) => Answers,
   options: Partial<HarnessOptions<CertificateDocument>> = {},
   clock = new VirtualClock(undefined, 2),
 ): Promise<Play> {
   const gives: Answers = () => Promise.resolve(certificateIssued(clock.now(), HOUR))
-  const stage = createHarnessFor(CERTIFICATE, {
+  const harness = createHarnessFor(CERTIFICATE, {
     clock,
     random: () => 0.5,
     behaviour: (n) => behaviour(n, gives, clock),
     ...options,
   })
-  stage.refresher.start()
+  harness.refresher.start()
   await clock.settle()
-  return Object.assign(stage, { clock })
+  return Object.assign(harness, { clock })
 }
 
 const down = fails('transient')
@@ -47,9 +47,9 @@ const refuses = fails('refused', 'name-not-permitted')
 
 describe('a certificate', () => {
   test('is renewed in the middle between 35 % and 45 % of its lifetime, for a random value of 0.5', async () => {
-    const stage = await play((_n, gives) => gives)
-    await stage.clock.advance(2 * HOUR)
-    expect(stage.exchangesAtMs).toEqual([0, 24, 48, 72, 96, 120].map((n) => n * MINUTE))
+    const harness = await run((_n, gives) => gives)
+    await harness.clock.advance(2 * HOUR)
+    expect(harness.exchangesAtMs).toEqual([0, 24, 48, 72, 96, 120].map((n) => n * MINUTE))
   })
 
   test('survives an authority that is down for half a lifetime, whenever that begins', async () => {
@@ -58,7 +58,7 @@ describe('a certificate', () => {
         const fromMs = minute * MINUTE
         const clock = new VirtualClock(undefined, 1)
         const startMs = clock.now() + 1
-        const stage = await play(
+        const harness = await run(
           (_n, gives) => (signal) => {
             const atMs = clock.now() - startMs
             const isDown = atMs >= fromMs && atMs < fromMs + HOUR / 2
@@ -69,10 +69,10 @@ describe('a certificate', () => {
         )
         for (let step = 0; step < 4 * 60; step += 1) {
           await clock.advance(MINUTE)
-          expect(stage.current()).toBeDefined()
+          expect(harness.current()).toBeDefined()
         }
-        expect(stage.lines.filter(({ msg }) => msg.includes('withdrawn'))).toEqual([])
-        stage.refresher.stop()
+        expect(harness.lines.filter(({ msg }) => msg.includes('withdrawn'))).toEqual([])
+        harness.refresher.stop()
       }),
       { numRuns: 40 },
     )
@@ -80,26 +80,26 @@ describe('a certificate', () => {
 
   test('is removed exactly at its notAfter, and published again when the authority is back', async () => {
     let isUp = false
-    const stage = await play((n, gives) => (n === 0 || isUp ? gives : down))
-    await stage.clock.advance(HOUR - 1)
-    expect(stage.current()).toBeDefined()
-    await stage.clock.advance(1)
-    expect(stage.current()).toBeUndefined()
-    expect(stage.lines.map(({ msg }) => msg)).toContain('certificate expired and removed')
-    expect(stage.gaveUp).toEqual([])
+    const harness = await run((n, gives) => (n === 0 || isUp ? gives : down))
+    await harness.clock.advance(HOUR - 1)
+    expect(harness.current()).toBeDefined()
+    await harness.clock.advance(1)
+    expect(harness.current()).toBeUndefined()
+    expect(harness.lines.map(({ msg }) => msg)).toContain('certificate expired and removed')
+    expect(harness.gaveUp).toEqual([])
     isUp = true
-    await stage.clock.advance(3 * MINUTE)
-    expect(stage.current()).toBeDefined()
+    await harness.clock.advance(3 * MINUTE)
+    expect(harness.current()).toBeDefined()
   })
 
   test('the first one refused gives up at once, a later one never', async () => {
-    const first = await play(() => refuses)
+    const first = await run(() => refuses)
     expect(first.gaveUp).toMatchObject([{ code: 'name-not-permitted' }])
     expect(first.lines.map(({ msg }) => msg)).toEqual([
       'certificate request failed',
       'no initial certificate; giving up',
     ])
-    const later = await play((n, gives) => (n === 0 ? gives : refuses))
+    const later = await run((n, gives) => (n === 0 ? gives : refuses))
     await later.clock.advance(3 * HOUR)
     expect(later.gaveUp).toEqual([])
     expect(later.exchangesAtMs.length).toBeGreaterThan(20)
@@ -108,20 +108,20 @@ describe('a certificate', () => {
   test('of an earlier process keeps its schedule', async () => {
     const clock = new VirtualClock(undefined, 2)
     const found = certificateIssued(clock.now() - 20 * MINUTE, HOUR, 'FOUND')
-    const stage = await play((_n, gives) => gives, { found }, clock)
-    expect(stage.refresher.isGateClosed).toBe(false)
-    expect(stage.exchangesAtMs).toEqual([])
+    const harness = await run((_n, gives) => gives, { found }, clock)
+    expect(harness.refresher.isGateClosed).toBe(false)
+    expect(harness.exchangesAtMs).toEqual([])
     await clock.advance(4 * MINUTE)
-    expect(stage.exchangesAtMs).toEqual([4 * MINUTE])
+    expect(harness.exchangesAtMs).toEqual([4 * MINUTE])
     const old = certificateIssued(clock.now() - 50 * MINUTE, HOUR, 'FOUND')
-    const late = await play(() => down, { found: old }, clock)
+    const late = await run(() => down, { found: old }, clock)
     expect(late.exchangesAtMs).toEqual([0])
     expect(late.current()).toBe(old)
   })
 
   test('of an authority whose clock is far off is not requested without a delay', async () => {
     const shifted = (ms: number): Promise<Play> =>
-      play((_n, _gives, clock) => () => {
+      run((_n, _gives, clock) => () => {
         return Promise.resolve(certificateIssued(clock.now() + ms, HOUR))
       })
     const behind = await shifted(-50 * MINUTE)
@@ -151,7 +151,7 @@ test('whatever the authority does, an expired certificate is never published or 
       async (answers, moves, seed) => {
         const clock = new VirtualClock(undefined, 1)
         const found = certificateIssued(clock.now(), HOUR, 'FOUND')
-        const stage = await play(
+        const harness = await run(
           (n) => async (signal) => {
             const { kind, lifeSeconds, delayMs } = answers[n % answers.length]!
             if (kind === 'never') return new Promise(() => undefined)
@@ -166,11 +166,11 @@ test('whatever the authority does, an expired certificate is never published or 
           await clock.advance(advanceMs)
           clock.jumpWall(jumpMs)
           await clock.advance(30 * SECOND) // the longest sleep
-          const document = stage.current()
+          const document = harness.current()
           if (document !== undefined) expect(notAfterOf(document)).toBeGreaterThan(clock.now())
         }
-        expect(stage.mostUnderWay).toBeLessThanOrEqual(1)
-        stage.refresher.stop()
+        expect(harness.mostUnderWay).toBeLessThanOrEqual(1)
+        harness.refresher.stop()
       },
     ),
     { numRuns: 100 },

@@ -1,3 +1,4 @@
+import { DELIVERIES, type SidecarDelivery } from '../../contract/delivery.ts'
 import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { ensureFolder } from '../../shared/base/files.ts'
 import type { Logger } from '../../shared/base/log.ts'
@@ -21,7 +22,7 @@ export async function openCredentials(
   log.info({ pod: config.pod, delivery: config.delivery }, 'exchanger started')
   await ensureFolder(config.credentialsFolder)
   const store = await openStore(config.credentialsFolder, clock.now())
-  const endpoint = await prepareDelivery(config, deps, log, store)
+  const endpoint = await PREPARE[DELIVERIES[config.delivery].sidecar](config, deps, log, store)
   const wanted = exchangeOf(config)
   const refresher = new Refresher({
     renewable: CREDENTIALS,
@@ -37,27 +38,33 @@ export async function openCredentials(
   return { wanted, refresher, close: () => endpoint?.close() }
 }
 
-/** Prepares everything that an app needs except the credentials themselves. */
-async function prepareDelivery(
-  { delivery, credentialsFolder }: CredentialsConfig,
-  { clock, randomBytes, endpointPort, releaseMemory }: TaskDeps,
+type Prepare = (
+  config: CredentialsConfig,
+  deps: TaskDeps,
   log: Logger,
   store: CredentialStore,
-): Promise<Endpoint | undefined> {
-  if (delivery === 'process') {
+) => Promise<Endpoint | undefined>
+
+/** Prepares everything that an app needs except the credentials themselves. */
+const PREPARE: Readonly<Record<(typeof DELIVERIES)[SidecarDelivery]['sidecar'], Prepare>> = {
+  async files({ credentialsFolder }) {
     await writeConfigFile(credentialsFolder)
     return undefined
-  }
-  // HTTP and cryptography are not loaded if files are sufficient.
-  const { startEndpoint } = await import('../publish/endpoint.ts')
-  const authorization = await ensureAuthorization(credentialsFolder, randomBytes)
-  const endpoint = await startEndpoint({
-    port: endpointPort,
-    authorization,
-    current: () => store.current(),
-    now: () => clock.now(),
-    onBurstEnd: releaseMemory,
-  })
-  log.info({ port: endpoint.port }, 'endpoint listening')
-  return endpoint
+  },
+
+  async endpoint({ credentialsFolder }, deps, log, store) {
+    const { clock, randomBytes, endpointPort, releaseMemory } = deps
+    // HTTP and cryptography are not loaded if files are sufficient.
+    const { startEndpoint } = await import('../publish/endpoint.ts')
+    const authorization = await ensureAuthorization(credentialsFolder, randomBytes)
+    const endpoint = await startEndpoint({
+      port: endpointPort,
+      authorization,
+      current: () => store.current(),
+      now: () => clock.now(),
+      onBurstEnd: releaseMemory,
+    })
+    log.info({ port: endpoint.port }, 'endpoint listening')
+    return endpoint
+  },
 }

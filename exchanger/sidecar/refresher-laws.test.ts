@@ -52,20 +52,20 @@ function behaviourOf(answer: Answer, clock: VirtualClock, keyId: string): Behavi
   }
 }
 
-function stageOf(
+function harnessOf(
   answers: readonly Answer[],
   seed: number,
   isOpen: boolean,
 ): [Harness, VirtualClock] {
   const clock = new VirtualClock(undefined, 1)
-  const stage = createHarness({
+  const harness = createHarness({
     clock,
     random: seededRandom(seed),
     behaviour: (n) => behaviourOf(answers[n % answers.length]!, clock, `KEY-${n}`),
     ...(isOpen ? { found: documentEnding(clock.now() + 20 * MINUTE, 'FOUND') } : {}),
   })
-  stage.refresher.start()
-  return [stage, clock]
+  harness.refresher.start()
+  return [harness, clock]
 }
 
 const seed = fc.integer()
@@ -83,18 +83,18 @@ describe('whatever STS does', () => {
         seed,
         fc.boolean(),
         async (answers, advancesMs, random, isOpen) => {
-          const [stage, clock] = stageOf(answers, random, isOpen)
+          const [harness, clock] = harnessOf(answers, random, isOpen)
           for (const ms of advancesMs) {
             await clock.advance(ms)
-            const document = stage.current()
+            const document = harness.current()
             if (document !== undefined) expect(expirationOf(document)).toBeGreaterThan(clock.now())
           }
-          expect(stage.mostUnderWay).toBeLessThanOrEqual(1)
-          const numbers = stage.published.map(({ document }) =>
+          expect(harness.mostUnderWay).toBeLessThanOrEqual(1)
+          const numbers = harness.published.map(({ document }) =>
             Number(document.AccessKeyId.slice(4)),
           )
           expect(numbers).toEqual([...numbers].sort((a, b) => a - b))
-          stage.refresher.stop()
+          harness.refresher.stop()
         },
       ),
       { numRuns: 150 },
@@ -112,15 +112,15 @@ describe('whatever STS does', () => {
         fc.array(jump, { minLength: 5, maxLength: 15 }),
         seed,
         async (answers, jumps, random) => {
-          const [stage, clock] = stageOf(answers, random, true)
+          const [harness, clock] = harnessOf(answers, random, true)
           for (const { advanceMs, jumpMs } of jumps) {
             await clock.advance(advanceMs)
             clock.jumpWall(jumpMs)
             await clock.advance(30 * SECOND) // the longest sleep
-            const document = stage.current()
+            const document = harness.current()
             if (document !== undefined) expect(expirationOf(document)).toBeGreaterThan(clock.now())
           }
-          stage.refresher.stop()
+          harness.refresher.stop()
         },
       ),
       { numRuns: 100 },
@@ -144,17 +144,17 @@ describe('while STS is reachable and grants lifetimes of 30 minutes or more', ()
         fc.array(fc.integer({ min: 1, max: 20 * MINUTE }), { minLength: 10, maxLength: 40 }),
         seed,
         async (answers, advancesMs, random) => {
-          const [stage, clock] = stageOf(answers, random, false)
+          const [harness, clock] = harnessOf(answers, random, false)
           await clock.advance(30 * SECOND)
           for (const ms of advancesMs) {
             await clock.advance(ms)
-            const left = expirationOf(stage.current()!) - clock.now()
+            const left = expirationOf(harness.current()!) - clock.now()
             expect(left).toBeGreaterThan(15 * MINUTE)
           }
-          for (const { lastLeftMs } of stage.published.slice(1)) {
+          for (const { lastLeftMs } of harness.published.slice(1)) {
             expect(lastLeftMs).toBeGreaterThan(15 * MINUTE)
           }
-          stage.refresher.stop()
+          harness.refresher.stop()
         },
       ),
       { numRuns: 150 },

@@ -54,8 +54,8 @@ const LINGER_MS = 60_000
 
 /**
  * Waits to be stopped after the termination message is written. The message makes the gate fail, and the kubelet then
- * stops the container. If the process exited automatically, a busy node could briefly count it as running with its
- * gate passed, and start the app without credentials. If nothing stops it, it exits after a minute.
+ * stops the container. If the process exited without being stopped, a busy node could briefly count it as running with
+ * its gate passed, and start the app without credentials. If nothing stops it, it exits after a minute.
  */
 export function untilStopped(clock: Clock, signal: AbortSignal): Promise<void> {
   return sleepUnless(clock, LINGER_MS, signal)

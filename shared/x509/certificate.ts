@@ -3,7 +3,6 @@ import {
   createPrivateKey,
   createPublicKey,
   generateKeyPair,
-  randomBytes,
   sign,
   X509Certificate,
   type KeyObject,
@@ -14,6 +13,7 @@ import { BACKDATED_MS } from './lifetime.ts'
 import { OID } from './oids.ts'
 import { splitPem, toPem } from './pem.ts'
 import { elementsOf, readDer } from './read-der.ts'
+import { randomSerial } from './serial.ts'
 
 /** A CA that signs: its certificate first, then its chain up to the root. */
 export interface Issuer {
@@ -250,11 +250,4 @@ function keyIdOf(key: KeyObject): Buffer {
   const spki = readDer(key.export({ format: 'der', type: 'spki' }))
   const bits = elementsOf(spki.content)[1]?.content.subarray(1) ?? Buffer.alloc(0)
   return createHash('sha256').update(bits).digest().subarray(0, 20)
-}
-
-/** 126 random bits below 01, so that it is positive and always 128 bits long (RFC 5280, 4.1.2.2). */
-function randomSerial(): Buffer {
-  const bytes = randomBytes(16)
-  bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40
-  return bytes
 }

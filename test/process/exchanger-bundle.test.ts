@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { bundlePrograms, type Bundle } from '../../tools/build/programs.ts'
 
-/** There is one resident process per pod, and it starts twice: once as the sidecar, once as its gate. */
+/** There is one sidecar process per pod, and it starts twice: once as the sidecar, once as its gate. */
 const RESIDENT_MAX_BYTES = 40 * 1024
 
 /** The exchange starts again for each refresh, and reads all of it. */
@@ -26,7 +26,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-test('resident process and certificate contain no package: no SDK, no schema library, nothing else', () => {
+test('sidecar process and certificate contain no package: no SDK, no schema library, nothing else', () => {
   expect(resident.inputs).toContain('exchanger/sidecar/refresher.ts')
   const foreign = /node_modules|^(?!exchanger|contract|shared\/(?:base|x509)\/)/
   for (const { inputs } of [resident, certificate]) {

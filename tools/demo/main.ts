@@ -7,6 +7,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DELIVERY_NAMES } from '../../contract/delivery.ts'
 import { messageOf } from '../../shared/base/errors.ts'
 import { bundleExchanger } from '../../test/fakes/exchanger-programs.ts'
 import { admit } from './admission.ts'
@@ -17,7 +18,6 @@ import { podFor, type Pod } from './pod.ts'
 import { step, say, showDiff } from './show.ts'
 
 const LIMIT_MS = 55_000
-const DELIVERIES = ['process', 'endpoint', 'web-identity'] as const
 
 async function scenario(environment: Environment, folder: string, runs: PodRun[]): Promise<void> {
   const stsUrl = environment.sts.url
@@ -39,7 +39,7 @@ async function scenario(environment: Environment, folder: string, runs: PodRun[]
 
   step('The admitted pods run, one for each delivery; credentials are valid for 12 s here')
   await Promise.all(
-    DELIVERIES.map(async (delivery) => {
+    DELIVERY_NAMES.map(async (delivery) => {
       const pod = await admitted(
         environment,
         await podFor(`app-${delivery}`, 'app', { delivery, stsUrl }),

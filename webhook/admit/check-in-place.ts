@@ -10,6 +10,9 @@ type Fits = (value: unknown) => boolean
  * has hundreds of objects, and every pod creation of the cluster waits for this. Only a value that
  * does not fit goes through zod, which says why.
  *
+ * Measured side by side (20 pairs of rounds of 0.7 s, twice, on two busy cores): with zod alone the webhook admits 8 % and
+ * 11 % fewer pods, and a review takes 9 % and 10 % more CPU.
+ *
  * For schemas that check and do not change: loose objects, records, arrays, texts, and the like.
  *
  * @throws Error for a schema with anything else in it

@@ -6,6 +6,9 @@ export interface Annotated {
 /**
  * The result of a lookup; undefined: there is no such object. A promise only if the apiserver is called; it
  * may reject with a NocredsError, ERR_APISERVER_UNREACHABLE: the same request may succeed later.
+ *
+ * That it is no promise is how answer.ts knows that a decision does not wait: then a large body may be decided, and no
+ * deadline is needed. It is not for speed: awaiting everywhere admitted as many pods in 40 pairs of rounds.
  */
 type LookupResult = Annotated | undefined | Promise<Annotated | undefined>
 

@@ -1,7 +1,8 @@
-import { createHash, createPublicKey, generateKeyPair, randomBytes, sign } from 'node:crypto'
+import { createHash, createPublicKey, generateKeyPair, sign } from 'node:crypto'
 import { promisify } from 'node:util'
 import forge from 'node-forge'
 import { BACKDATED_MS } from '../../shared/x509/lifetime.ts'
+import { randomSerial } from '../../shared/x509/serial.ts'
 
 /**
  * The one file that uses node-forge: to build certificates and to parse the CA that issues them. Keys,
@@ -33,7 +34,7 @@ const generate = promisify(generateKeyPair)
 
 /** A self-signed CA that can sign leaves and nothing below them (RFC 5280, pathLenConstraint 0). */
 export async function createCa({ nowMs, lifetimeSeconds }: CaRequest): Promise<Issued> {
-  const serial = randomSerial()
+  const serial = randomSerial().toString('hex')
   const keyPem = await newCaKey()
   const certificate = unsigned(nowMs, lifetimeSeconds, serial)
   certificate.publicKey = rsaPublicKeyOf(keyPem)
@@ -59,7 +60,7 @@ export async function issueLeaf(request: LeafRequest): Promise<Issued> {
   const issuer = forge.pki.certificateFromPem(ca.certPem)
   const keyPem = await newLeafKey()
   const spki = createPublicKey(keyPem).export({ type: 'spki', format: 'der' })
-  const certificate = unsigned(nowMs, lifetimeSeconds, randomSerial())
+  const certificate = unsigned(nowMs, lifetimeSeconds, randomSerial().toString('hex'))
   certificate.publicKey = issuer.publicKey // a placeholder until it is signed
   if (certificate.validity.notAfter > issuer.validity.notAfter) {
     certificate.validity.notAfter = issuer.validity.notAfter
@@ -111,7 +112,7 @@ function unsigned(nowMs: number, lifetimeSeconds: number, serial: string): forge
   return certificate
 }
 
-/** Where tbsCertificate has the key: after version, serial, algorithm, issuer, validity, subject. */
+/** Index of the key in tbsCertificate: after version, serial, algorithm, issuer, validity, subject. */
 const SPKI_INDEX = 6
 
 /**
@@ -151,11 +152,4 @@ function keyIdOf(spki: Buffer): string {
 function octets(content: string): forge.asn1.Asn1 {
   const { Class, Type, create } = forge.asn1
   return create(Class.UNIVERSAL, Type.OCTETSTRING, false, content)
-}
-
-/** 126 random bits below 01, so that it is positive and always 128 bits long (RFC 5280, 4.1.2.2). */
-function randomSerial(): string {
-  const bytes = randomBytes(16)
-  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40
-  return bytes.toString('hex')
 }

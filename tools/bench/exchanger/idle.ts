@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { SIDECAR_DELIVERIES, type SidecarDelivery } from '../../../contract/delivery.ts'
 import { cpuMs, sleeps } from '../proc.ts'
 import type { Section } from '../section.ts'
 import { published, withSidecar, withHarness, type Harness } from './harness.ts'
-import type { Delivery } from './loopback.ts'
 
 const GOAL = { cpuPercent: 0.05, secondsPerWakeUp: 10 } as const
 const SETTLE_MS = 3000
@@ -11,9 +11,7 @@ const MINUTE_MS = 60_000
 /** An idle sidecar with credentials of an hour: what its presence costs. */
 export async function measureIdle(minutes = 10): Promise<Section> {
   const idles = await withHarness((harness) =>
-    Promise.all(
-      (['process', 'endpoint'] as const).map((delivery) => idleOf(harness, delivery, minutes)),
-    ),
+    Promise.all(SIDECAR_DELIVERIES.map((delivery) => idleOf(harness, delivery, minutes))),
   )
   const percent = Math.max(...idles.map((idle) => idle.cpuPercent))
   const seconds = Math.min(...idles.map((idle) => idle.secondsPerWakeUp))
@@ -32,7 +30,7 @@ export async function measureIdle(minutes = 10): Promise<Section> {
   }
 }
 
-function idleOf(harness: Harness, delivery: Delivery, minutes: number) {
+function idleOf(harness: Harness, delivery: SidecarDelivery, minutes: number) {
   return withSidecar(harness, { delivery }, async (sidecar) => {
     await published(sidecar, { delivery }, 1)
     await pause(SETTLE_MS)

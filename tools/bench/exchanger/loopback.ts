@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createServer, type Server } from 'node:tls'
 import { AUTHORITY } from '../../../contract/certificates.ts'
+import type { SidecarDelivery } from '../../../contract/delivery.ts'
 import { realClock } from '../../../shared/base/clock.ts'
 import { listen } from '../../../shared/base/server.ts'
 import { startAuthority } from '../../../test/fakes/authority/server.ts'
@@ -16,11 +17,9 @@ import { trustPolicy } from '../../../test/fakes/sts/trust-policy.ts'
 import { throwawayCertificate } from '../../../test/fakes/throwaway-certificate.ts'
 import { imageEnv } from '../../build/image-env.ts'
 
-export type Delivery = 'process' | 'endpoint'
-
 /** What a sidecar keeps fresh: credentials if there is a delivery, a certificate, or both. */
 export interface Kept {
-  readonly delivery?: Delivery
+  readonly delivery?: SidecarDelivery
   readonly certificate?: boolean
 }
 

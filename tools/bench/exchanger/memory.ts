@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { SidecarDelivery } from '../../../contract/delivery.ts'
 import { ENDPOINT } from '../../../contract/names.ts'
 import { anonymousMiB, childrenOf, proportionalAnonymousMiB } from '../proc.ts'
 import type { Section } from '../section.ts'
@@ -9,7 +10,7 @@ import { slope } from '../statistics.ts'
 import { nameOf, published, withSidecar, withHarness } from './harness.ts'
 import type { Kept, LoopbackPod } from './loopback.ts'
 
-const GOAL_MIB = { process: 10.5, endpoint: 12 } as const
+const GOAL_MIB: Readonly<Record<SidecarDelivery, number>> = { process: 10.5, endpoint: 12 }
 /** V8 takes memory by pages of 256 KiB: less than one of them in 100 refreshes is no growth. */
 const NOISE_KIB = 256
 /** What is this short-lived is replaced by the real schedule every two seconds. */

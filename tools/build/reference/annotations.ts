@@ -1,8 +1,9 @@
 import { ANNOTATIONS } from '../../../contract/annotations.ts'
 import { DEFAULT_CERTIFICATE_SECONDS } from '../../../contract/certificates.ts'
+import { DEFAULT_PERMITTED_DELIVERIES } from '../../../contract/delivery.ts'
 import { INJECTION_LABEL, PREFIX } from '../../../contract/names.ts'
 import { DEFAULT_SESSION_NAME } from '../../../contract/session-name.ts'
-import { DEFAULT_PERMITTED_DELIVERIES, type ValueKind } from '../../../contract/values.ts'
+import type { ValueKind } from '../../../contract/values.ts'
 import { code, header, section, table } from './markdown.ts'
 
 type Key = {

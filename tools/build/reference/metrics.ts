@@ -1,4 +1,8 @@
 import { createMetrics as metricsOfAuthority } from '../../../authority/metrics.ts'
+import {
+  CERTIFICATE_SOURCE_NAMES,
+  CERTIFICATE_SOURCES,
+} from '../../../contract/certificate-source.ts'
 import { AUTHORITY } from '../../../contract/certificates.ts'
 import { PROBES, WEBHOOK } from '../../../contract/names.ts'
 import { realClock } from '../../../shared/base/clock.ts'
@@ -23,7 +27,9 @@ const LABELS: Readonly<Record<string, string>> = {
   kind: '`ServiceAccount`, `Namespace`',
   result:
     'of admission reviews: `mutated`, `unchanged`, `denied`; of Namespace labels: `label-added`, `label-removed`, `failed`; of certificates: `issued`, `refused`, `failed`',
-  source: '`authority` (the sidecar asked) or `pod-certificate` (the kubelet asked)',
+  source: CERTIFICATE_SOURCE_NAMES.map(
+    (source) => `${code(source)} (the ${CERTIFICATE_SOURCES[source].requestedBy} asked)`,
+  ).join(' or '),
   certificate: '`root`, `intermediate`, `server`',
   server: '`admission`, `certificates` or `metrics`',
 }
@@ -61,7 +67,7 @@ export function metricsPage(): string {
     metricsOfWebhook({ cacheObjects: () => ({}), certificateExpiresAtMs: () => undefined })
       .registry,
   )
-  const authority = withRefusals(metricsOfAuthority(() => undefined).registry)
+  const authority = withRefusals(metricsOfAuthority({ expiries: () => undefined }).registry)
   const used = new Set([...webhook, ...authority].flatMap(({ labelNames = [] }) => labelNames))
   const { metrics, live, ready } = PROBES
   const port = (number: number): string =>

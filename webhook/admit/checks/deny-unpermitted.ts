@@ -1,11 +1,12 @@
 import type { InjectionRequest } from '../../../contract/annotations.ts'
+import { DEFAULT_PERMITTED_DELIVERIES, TOKEN_DELIVERIES } from '../../../contract/delivery.ts'
 import {
   PERMITTED_DELIVERIES,
   PERMITTED_ROLES,
   PERMITTED_SESSION_NAMES,
 } from '../../../contract/names.ts'
 import { isNamespaced } from '../../../contract/session-name.ts'
-import { DEFAULT_PERMITTED_DELIVERIES, partsOf } from '../../../contract/values.ts'
+import { partsOf } from '../../../contract/values.ts'
 import { permission } from '../../../shared/server/permission.ts'
 import type { Pod } from '../pod.ts'
 import { denied, type Denied } from '../verdict.ts'
@@ -71,10 +72,10 @@ function denyDelivery(
   const deliveries: readonly string[] =
     text === undefined ? DEFAULT_PERMITTED_DELIVERIES : partsOf(text)
   const isPermitted = deliveries.includes(delivery)
-  if (isPermitted && (!sharesProcesses(pod) || deliveries.includes('web-identity')))
-    return undefined
+  const isTokenPermitted = TOKEN_DELIVERIES.some((one) => deliveries.includes(one))
+  if (isPermitted && (!sharesProcesses(pod) || isTokenPermitted)) return undefined
   const what = isPermitted
-    ? 'delivery web-identity, and with shareProcessNamespace the other containers can read the token of the sidecar'
+    ? `delivery ${TOKEN_DELIVERIES.join(' or ')}, and with shareProcessNamespace the other containers can read the token of the sidecar`
     : `delivery ${delivery}`
   const is =
     text === undefined

@@ -1,3 +1,4 @@
+import { DELIVERIES } from '../../../contract/delivery.ts'
 import { CSI_DRIVER, EXCHANGER, SECRETS } from '../../../contract/names.ts'
 import { appMounts, injectedVolumes } from '../inject/additions.ts'
 import { sessionNameExcess } from '../inject/deliveries.ts'
@@ -51,11 +52,12 @@ function denyWindows(pod: Pod): Denied | undefined {
 }
 
 function denyEndpointWithHostNetwork(pod: Pod, { request }: Injection): Denied | undefined {
-  if (request.credentials?.delivery !== 'endpoint' || pod.spec.hostNetwork !== true)
-    return undefined
+  const delivery = request.credentials?.delivery
+  if (delivery === undefined || !DELIVERIES[delivery].needsOwnLoopback) return undefined
+  if (pod.spec.hostNetwork !== true) return undefined
   return denied(
     'endpoint-with-host-network',
-    'delivery "endpoint" serves on loopback, which a pod with hostNetwork shares with its node; use nocreds.dev/delivery: process',
+    `delivery "${delivery}" serves on loopback, which a pod with hostNetwork shares with its node; use nocreds.dev/delivery: process`,
   )
 }
 

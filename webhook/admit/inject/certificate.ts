@@ -1,5 +1,9 @@
 import type { WantedCertificate } from '../../../contract/annotations.ts'
-import type { CertificateSource } from '../../../contract/certificate-source.ts'
+import {
+  CERTIFICATE_SOURCE_NAMES,
+  CERTIFICATE_SOURCES,
+  type CertificateSource,
+} from '../../../contract/certificate-source.ts'
 import {
   AUTHORITY,
   AUTHORITY_VOLUME,
@@ -69,15 +73,23 @@ function kubeletVolume(
   )
 }
 
+const VOLUMES_FOR = {
+  sidecar: (_certificate: WantedCertificate, trustBundle: TrustBundleSource): Volume[] => [
+    authorityVolume(trustBundle),
+    publishedVolume(),
+  ],
+  kubelet: (certificate: WantedCertificate, trustBundle: TrustBundleSource): Volume[] => [
+    kubeletVolume(certificate, trustBundle),
+  ],
+}
+
 /** The volumes that this source needs. */
 export function certificateVolumes(
   certificate: WantedCertificate,
   source: CertificateSource,
   trustBundle: TrustBundleSource,
 ): readonly Volume[] {
-  return source === 'authority'
-    ? [authorityVolume(trustBundle), publishedVolume()]
-    : [kubeletVolume(certificate, trustBundle)]
+  return VOLUMES_FOR[CERTIFICATE_SOURCES[source].requestedBy](certificate, trustBundle)
 }
 
 /** What the sidecar mounts for a certificate. */
@@ -86,12 +98,19 @@ export const CERTIFICATE_SIDECAR_MOUNTS: readonly VolumeMount[] = [
   mountOf(TLS_VOLUME, 'write'),
 ]
 
-const KUBELET_MOUNT = mountOf(TLS_VOLUME, 'read')
-const PUBLISHED_MOUNT = { ...KUBELET_MOUNT, subPath: TLS_VOLUME.publishedPath }
+function appMountOf(source: CertificateSource): VolumeMount {
+  const mount = mountOf(TLS_VOLUME, 'read')
+  const { appSubPath } = CERTIFICATE_SOURCES[source]
+  return appSubPath === undefined ? mount : { ...mount, subPath: appSubPath }
+}
+
+const APP_MOUNTS = Object.fromEntries(
+  CERTIFICATE_SOURCE_NAMES.map((source) => [source, appMountOf(source)]),
+) as Readonly<Record<CertificateSource, VolumeMount>>
 
 /** What the app's containers mount; it looks the same for both sources. */
 export function certificateMount(source: CertificateSource): VolumeMount {
-  return source === 'authority' ? PUBLISHED_MOUNT : KUBELET_MOUNT
+  return APP_MOUNTS[source]
 }
 
 export const CERTIFICATE_ENV: EnvVar = { name: TLS_DIR_ENV, value: TLS_VOLUME.mountPath }

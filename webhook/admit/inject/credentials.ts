@@ -1,4 +1,5 @@
 import type { WantedCredentials } from '../../../contract/annotations.ts'
+import { DELIVERIES, hasSidecar } from '../../../contract/delivery.ts'
 import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
 import type { Volume, VolumeMount } from '../pod.ts'
 import { mountOf } from './injection.ts'
@@ -42,13 +43,15 @@ export const CREDENTIALS_SIDECAR_MOUNTS: readonly VolumeMount[] = [
   mountOf(CREDENTIALS_VOLUME, 'write'),
 ]
 
-/** Volumes of the delivery; web-identity needs only the token. */
+/** Volumes of the delivery; without a sidecar, nothing is published. */
 export function credentialsVolumes(credentials: WantedCredentials): Volume[] {
   const token = tokenVolume(credentials)
-  return credentials.delivery === 'web-identity' ? [token] : [token, credentialsVolume()]
+  return hasSidecar(credentials.delivery) ? [token, credentialsVolume()] : [token]
 }
+
+const APP_MOUNTS = { token: TOKEN_MOUNT, credentials: CREDENTIALS_MOUNT } as const
 
 /** What the app's containers mount for credentials. */
 export function credentialsMount({ delivery }: WantedCredentials): VolumeMount {
-  return delivery === 'web-identity' ? TOKEN_MOUNT : CREDENTIALS_MOUNT
+  return APP_MOUNTS[DELIVERIES[delivery].appMount]
 }

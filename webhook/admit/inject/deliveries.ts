@@ -1,4 +1,10 @@
 import type { WantedCredentials } from '../../../contract/annotations.ts'
+import {
+  appHoldsToken,
+  DELIVERIES,
+  TOKEN_DELIVERIES,
+  type Delivery,
+} from '../../../contract/delivery.ts'
 import { literalEnvValue } from '../../../contract/env-table.ts'
 import { POD_NAME_ENV } from '../../../contract/exchanger-env.ts'
 import {
@@ -48,7 +54,7 @@ export function appSide(injection: Injection, pod: Pod): AppSide {
     regionEnv: regionEnv(credentials?.region),
     // SDKs from before 2022 call the global STS, which is not reachable from everywhere.
     regionalEnv:
-      credentials?.delivery === 'web-identity'
+      credentials !== undefined && appHoldsToken(credentials.delivery)
         ? [{ name: AWS_ENV.stsRegional, value: 'regional' }]
         : [],
     mounts: appMounts(injection),
@@ -57,10 +63,7 @@ export function appSide(injection: Injection, pod: Pod): AppSide {
 
 /** Variables that belong to the token. */
 const WITH_TOKEN: readonly string[] = [
-  AWS_ENV.roleArn,
-  AWS_ENV.tokenFile,
-  AWS_ENV.sessionName,
-  AWS_ENV.stsEndpoint,
+  ...TOKEN_DELIVERIES.flatMap((delivery) => DELIVERIES[delivery].appEnv.map((key) => AWS_ENV[key])),
   POD_NAME_ENV.name,
 ]
 
@@ -95,13 +98,16 @@ function regionEnv(region: string | undefined): EnvVar[] {
   ]
 }
 
-const ENV_OF = {
-  process: (): EnvVar[] => [
+type AppEnv = (wanted: WantedCredentials, injection: Injection, pod: Pod) => EnvVar[]
+
+/** The values of what the table of contract/delivery.ts names. */
+const ENV_OF: Readonly<Record<Delivery, AppEnv>> = {
+  process: () => [
     { name: AWS_ENV.configFile, value: inCredentials('config') },
     { name: AWS_ENV.credentialsFile, value: inCredentials('noKeys') },
   ],
 
-  endpoint: (): EnvVar[] => [
+  endpoint: () => [
     {
       name: AWS_ENV.containerUri,
       value: `http://${ENDPOINT.host}:${ENDPOINT.port}${ENDPOINT.path}`,
@@ -109,7 +115,7 @@ const ENV_OF = {
     { name: AWS_ENV.containerTokenFile, value: inCredentials('authorization') },
   ],
 
-  'web-identity': (wanted: WantedCredentials, injection: Injection, pod: Pod): EnvVar[] => [
+  'web-identity': (wanted, injection, pod) => [
     { name: AWS_ENV.roleArn, value: literalEnvValue(wanted.role.arn) },
     { name: AWS_ENV.tokenFile, value: TOKEN_VOLUME.file },
     ...sessionNameEnv(wanted, injection, pod),
@@ -145,12 +151,13 @@ function sessionNameEnv(wanted: WantedCredentials, injection: Injection, pod: Po
 }
 
 /**
- * How many characters too long a web-identity session name would be with the generated pod name; 0
+ * How many characters too long the session name that the app uses would be with the generated pod name; 0
  * if it fits. Nothing can shorten it once the kubelet has filled it in.
  */
 export function sessionNameExcess(injection: Injection, pod: Pod): number {
   const { credentials } = injection.request
-  if (credentials?.delivery !== 'web-identity' || !waitsForPodName(credentials, pod)) return 0
+  if (credentials === undefined || !appHoldsToken(credentials.delivery)) return 0
+  if (!waitsForPodName(credentials, pod)) return 0
   const podNameLength = Math.min(nameOf(pod).length, GENERATED.prefixMax) + GENERATED.suffix
   const rendered = fillIn(credentials.sessionName, partsWith('-'.repeat(podNameLength), injection))
   return Math.max(0, rendered.length - SESSION_NAME_LENGTH.max)

@@ -2,9 +2,9 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { applyPatch } from 'rfc6902'
 import type { WantedCredentials } from '../../../contract/annotations.ts'
+import { DELIVERY_NAMES } from '../../../contract/delivery.ts'
 import { DEFAULT_EXCHANGER_RESOURCES } from '../../../contract/exchanger-resources.ts'
 import { parseRoleArn } from '../../../contract/role-arn.ts'
-import { DELIVERIES } from '../../../contract/values.ts'
 import { anyPod } from '../../../test/fakes/arbitrary-pod.ts'
 import { denyUnservable } from '../checks/deny-unservable.ts'
 import { diff } from '../json-patch.ts'
@@ -14,7 +14,7 @@ import { TRUST_BUNDLE_SOURCES, type Injection } from './injection.ts'
 
 const anyInjection: fc.Arbitrary<Injection> = fc
   .record({
-    delivery: fc.constantFrom(...DELIVERIES, undefined),
+    delivery: fc.constantFrom(...DELIVERY_NAMES, undefined),
     dnsNames: fc.constantFrom(undefined, [], ['web.team-a', 'www.example.com']),
     certificateSource: fc.constantFrom('authority' as const, 'pod-certificate' as const),
     trustBundle: fc.constantFrom(...TRUST_BUNDLE_SOURCES),

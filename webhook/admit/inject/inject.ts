@@ -1,3 +1,4 @@
+import { appHoldsToken } from '../../../contract/delivery.ts'
 import { AWS_ENV, INJECTED_ROLE, PREFIX } from '../../../contract/names.ts'
 import type { Container, EnvVar, Pod, Volume, VolumeMount } from '../pod.ts'
 import { isInjectedVolume, injectedContainer, injectedVolumes } from './additions.ts'
@@ -46,7 +47,7 @@ function withMarks(
   const { role, delivery } = credentials
   const marks = {
     [INJECTED_ROLE]: role.arn,
-    ...(delivery === 'web-identity' ? { [`${PREFIX}delivery`]: delivery } : {}),
+    ...(appHoldsToken(delivery) ? { [`${PREFIX}delivery`]: delivery } : {}),
   }
   return keepIfEqual(metadata.annotations ?? {}, marks)
 }

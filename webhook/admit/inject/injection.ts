@@ -3,8 +3,12 @@ import type {
   WantedCertificate,
   WantedCredentials,
 } from '../../../contract/annotations.ts'
-import type { CertificateSource } from '../../../contract/certificate-source.ts'
+import {
+  CERTIFICATE_SOURCES,
+  type CertificateSource,
+} from '../../../contract/certificate-source.ts'
 import { AUTHORITY_VOLUME, TLS_VOLUME } from '../../../contract/certificates.ts'
+import { hasSidecar, type SidecarDelivery } from '../../../contract/delivery.ts'
 import type { PullPolicy } from '../../../contract/image.ts'
 import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
 import type { ExchangerUser } from '../../../contract/values.ts'
@@ -49,19 +53,27 @@ export interface Injection extends InjectionSettings {
   readonly serviceAccount: string
 }
 
-/** What the sidecar does: everything that neither the SDK (web-identity) nor the kubelet does. */
+type SidecarCredentials = WantedCredentials & { readonly delivery: SidecarDelivery }
+
+/** What the sidecar does: everything that neither the SDK nor the kubelet does. */
 export interface SidecarTasks {
-  readonly credentials: WantedCredentials | undefined
+  readonly credentials: SidecarCredentials | undefined
   readonly certificate: WantedCertificate | undefined
 }
 
 /** Undefined if the pod needs no sidecar. */
 export function sidecarTasks({ request, certificateSource }: Injection): SidecarTasks | undefined {
-  const credentials =
-    request.credentials?.delivery === 'web-identity' ? undefined : request.credentials
-  const certificate = certificateSource === 'authority' ? request.certificate : undefined
+  const credentials = isForSidecar(request.credentials) ? request.credentials : undefined
+  const { requestedBy } = CERTIFICATE_SOURCES[certificateSource]
+  const certificate = requestedBy === 'sidecar' ? request.certificate : undefined
   if (credentials === undefined && certificate === undefined) return undefined
   return { credentials, certificate }
+}
+
+function isForSidecar(
+  credentials: WantedCredentials | undefined,
+): credentials is SidecarCredentials {
+  return credentials !== undefined && hasSidecar(credentials.delivery)
 }
 
 /** Where a volume is mounted; the sidecar may write some of them. */

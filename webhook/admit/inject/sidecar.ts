@@ -61,7 +61,7 @@ function sidecarEnv({ credentials, certificate }: SidecarTasks, injection: Injec
     ...workload,
     ...CREDENTIALS_IN_POD,
     roleArn: credentials.role.arn,
-    delivery: credentials.delivery === 'endpoint' ? ('endpoint' as const) : ('process' as const),
+    delivery: credentials.delivery,
     sessionDurationSeconds: credentials.sessionDurationSeconds,
     sessionName: credentials.sessionName,
     audience: credentials.audience,

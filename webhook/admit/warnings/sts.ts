@@ -1,3 +1,4 @@
+import { appHoldsToken } from '../../../contract/delivery.ts'
 import { PREFIX } from '../../../contract/names.ts'
 import { defaultRegionOf, partitionOf } from '../../../contract/role-arn.ts'
 import type { Injection } from '../inject/injection.ts'
@@ -12,9 +13,9 @@ export function stsWarnings({ request: { credentials }, stsProxy, stsCa }: Injec
       `nocreds: ${PREFIX}region is ${region}, which is in partition ${partitionOf(region)}, but the role is in ${role.partition}: STS in that region does not know it; use a region such as ${defaultRegionOf(role)}, or remove it`,
     )
   }
-  if (delivery === 'web-identity' && (stsProxy !== undefined || stsCa !== undefined)) {
+  if (appHoldsToken(delivery) && (stsProxy !== undefined || stsCa !== undefined)) {
     warnings.push(
-      `nocreds: with delivery web-identity the app calls STS itself, and gets neither the proxy nor the CA of the cluster's settings; give it its own (HTTPS_PROXY, AWS_CA_BUNDLE), or use ${PREFIX}delivery: process`,
+      `nocreds: with delivery ${delivery} the app calls STS itself, and gets neither the proxy nor the CA of the cluster's settings; give it its own (HTTPS_PROXY, AWS_CA_BUNDLE), or use ${PREFIX}delivery: process`,
     )
   }
   return warnings
