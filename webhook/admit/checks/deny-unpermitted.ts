@@ -63,7 +63,7 @@ function denyRole(
  */
 function denyDelivery(
   { namespace, namespaceAnnotations, pod }: PermissionFacts,
-  { credentials }: InjectionRequest,
+  { credentials, exchanger }: InjectionRequest,
 ): Denied | undefined {
   if (credentials === undefined) return undefined
   const { delivery, role } = credentials
@@ -71,8 +71,8 @@ function denyDelivery(
   const deliveries: readonly string[] =
     text === undefined ? DEFAULT_PERMITTED_DELIVERIES : partsOf(text)
   const isPermitted = deliveries.includes(delivery)
-  if (isPermitted && (!sharesProcesses(pod) || deliveries.includes('web-identity')))
-    return undefined
+  const isTokenReadable = exchanger === 'sidecar' && sharesProcesses(pod)
+  if (isPermitted && (!isTokenReadable || deliveries.includes('web-identity'))) return undefined
   const what = isPermitted
     ? 'delivery web-identity, and with shareProcessNamespace the other containers can read the token of the sidecar'
     : `delivery ${delivery}`

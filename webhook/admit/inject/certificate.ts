@@ -12,7 +12,7 @@ import {
 } from '../../../contract/certificates.ts'
 import { CERTIFICATE_DNS_NAMES } from '../../../contract/names.ts'
 import type { EnvVar, Volume, VolumeMount } from '../pod.ts'
-import { mountOf, type TrustBundleSource } from './injection.ts'
+import { mountOf, type Injection, type TrustBundleSource } from './injection.ts'
 
 /**
  * The CAs that peers accept, as a source of a projected volume.
@@ -69,15 +69,15 @@ function kubeletVolume(
   )
 }
 
-/** The volumes that this source needs. */
+/** The volumes that this source needs; the driver brings its own token and trust bundle. */
 export function certificateVolumes(
   certificate: WantedCertificate,
-  source: CertificateSource,
-  trustBundle: TrustBundleSource,
+  { certificateSource, trustBundle, request: { exchanger } }: Injection,
 ): readonly Volume[] {
-  return source === 'authority'
-    ? [authorityVolume(trustBundle), publishedVolume()]
-    : [kubeletVolume(certificate, trustBundle)]
+  if (certificateSource !== 'authority') return [kubeletVolume(certificate, trustBundle)]
+  return exchanger === 'driver'
+    ? [publishedVolume()]
+    : [authorityVolume(trustBundle), publishedVolume()]
 }
 
 /** What the sidecar mounts for a certificate. */

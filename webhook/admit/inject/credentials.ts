@@ -1,4 +1,5 @@
 import type { WantedCredentials } from '../../../contract/annotations.ts'
+import type { Exchanger } from '../../../contract/exchangers.ts'
 import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
 import type { Volume, VolumeMount } from '../pod.ts'
 import { mountOf } from './injection.ts'
@@ -42,8 +43,9 @@ export const CREDENTIALS_SIDECAR_MOUNTS: readonly VolumeMount[] = [
   mountOf(CREDENTIALS_VOLUME, 'write'),
 ]
 
-/** Volumes of the delivery; web-identity needs only the token. */
-export function credentialsVolumes(credentials: WantedCredentials): Volume[] {
+/** Volumes of the delivery; web-identity needs only the token, and with the driver there is none in the pod. */
+export function credentialsVolumes(credentials: WantedCredentials, exchanger: Exchanger): Volume[] {
+  if (exchanger === 'driver') return [credentialsVolume()]
   const token = tokenVolume(credentials)
   return credentials.delivery === 'web-identity' ? [token] : [token, credentialsVolume()]
 }

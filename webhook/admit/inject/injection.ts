@@ -5,6 +5,8 @@ import type {
 } from '../../../contract/annotations.ts'
 import type { CertificateSource } from '../../../contract/certificate-source.ts'
 import { AUTHORITY_VOLUME, TLS_VOLUME } from '../../../contract/certificates.ts'
+import { DRIVER_VOLUME } from '../../../contract/driver-volume.ts'
+import type { Exchanger } from '../../../contract/exchangers.ts'
 import type { PullPolicy } from '../../../contract/image.ts'
 import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
 import type { ExchangerUser } from '../../../contract/values.ts'
@@ -20,6 +22,7 @@ export const RESERVED_VOLUME_NAMES: readonly string[] = [
   CREDENTIALS_VOLUME.name,
   AUTHORITY_VOLUME.name,
   TLS_VOLUME.name,
+  DRIVER_VOLUME.name,
 ]
 
 /** The flags that decide what is injected. */
@@ -49,14 +52,27 @@ export interface Injection extends InjectionSettings {
   readonly serviceAccount: string
 }
 
-/** What the sidecar does: everything that neither the SDK (web-identity) nor the kubelet does. */
-export interface SidecarTasks {
+/** What the pod's exchanger does: everything that neither the SDK (web-identity) nor the kubelet does. */
+export interface Tasks {
   readonly credentials: WantedCredentials | undefined
   readonly certificate: WantedCertificate | undefined
 }
 
 /** Undefined if the pod needs no sidecar. */
-export function sidecarTasks({ request, certificateSource }: Injection): SidecarTasks | undefined {
+export function sidecarTasks(injection: Injection): Tasks | undefined {
+  return tasksOf('sidecar', injection)
+}
+
+/** Undefined if the pod needs nothing of the driver. */
+export function driverTasks(injection: Injection): Tasks | undefined {
+  return tasksOf('driver', injection)
+}
+
+function tasksOf(
+  exchanger: Exchanger,
+  { request, certificateSource }: Injection,
+): Tasks | undefined {
+  if (request.exchanger !== exchanger) return undefined
   const credentials =
     request.credentials?.delivery === 'web-identity' ? undefined : request.credentials
   const certificate = certificateSource === 'authority' ? request.certificate : undefined
