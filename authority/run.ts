@@ -36,7 +36,11 @@ export async function startAuthority(
   const current = manager.current.bind(manager)
   const metrics = createMetrics(current)
   const bundlePem = (): string | undefined => current()?.bundlePem
-  const bundles = createBundleWriter({ ...deps, bundlePem })
+  const bundles = createBundleWriter({
+    ...deps,
+    bundlePem,
+    driverNamespace: config['driver-namespace'],
+  })
   const clusterBundle = createClusterBundleWriter({ ...deps, bundlePem })
   const issueDeps = {
     ...deps,
