@@ -1,6 +1,6 @@
 import { AUTHORITY } from '../contract/certificates.ts'
-import { DRIVER } from '../contract/driver.ts'
 import { DEFAULT_CLUSTER_DOMAIN, isDnsName } from '../contract/dns-names.ts'
+import { DRIVER } from '../contract/driver.ts'
 import * as values from '../contract/values.ts'
 import type { ValueKind } from '../contract/values.ts'
 import { UsageError } from '../shared/base/errors.ts'

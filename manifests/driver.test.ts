@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { afterAll, describe, expect, test } from '@jest/globals'
+import * as authority from '../authority/config.ts'
 import { AUTHORITY, TRUST_BUNDLE } from '../contract/certificates.ts'
 import { DRIVER } from '../contract/driver.ts'
 import { CSI_DRIVER, DEFAULT_AUDIENCE, INJECTION_LABEL, PROBES } from '../contract/names.ts'
-import * as authority from '../authority/config.ts'
 import {
   at,
   HAS_KUBECTL,
