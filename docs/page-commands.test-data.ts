@@ -22,7 +22,7 @@ const RESTART: RunBy = {
   by: 'e2e/faults/install.test.ts',
   as: "run('docs/operations.md', 'Change a setting')",
 }
-const IMAGES: RunBy = { by: 'e2e/cluster/images.ts', as: "'--target', target" }
+const IMAGES: RunBy = { by: 'e2e/cluster/images.ts', as: "'--target'," }
 const OPENSSL: RunBy = {
   by: 'docs/page-commands.test.ts',
   as: "chapterOf('docs/install.md', 'Authenticate the apiserver to the webhook')",
