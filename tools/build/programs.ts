@@ -42,6 +42,7 @@ const COMMON: BuildOptions = {
 const PROGRAMS = {
   'webhook.mjs': 'webhook/main.ts',
   'authority.mjs': 'authority/main.ts',
+  'driver.mjs': 'driver/main.ts',
   'exchanger.mjs': 'exchanger/main.ts',
   'exchange.mjs': 'exchanger/credentials/main.ts',
   'certificate.mjs': 'exchanger/certificate/main.ts',
