@@ -113,7 +113,7 @@ async function leaveAlone(isLeft: boolean): Promise<void> {
   const label = { matchLabels: { [INJECTION]: 'enabled' } }
   const expressions = isLeft ? ELSEWHERE.matchExpressions : []
   const key = 'kubernetes.io/metadata.name'
-  const notOfTheWebhook = { key, operator: 'NotIn', values: ['nocreds-system'] }
+  const notOfTheWebhook = { key, operator: 'NotIn', values: ['nocreds-system', 'nocreds-driver'] }
   const patch = [
     {
       op: 'replace',
