@@ -1,6 +1,7 @@
 # docker build --target webhook   -t nocreds/webhook:0.1.0   .
 # docker build --target authority -t nocreds/authority:0.1.0 .
 # docker build --target exchanger -t nocreds/exchanger:0.1.0 .
+# docker build --target driver    -t nocreds/driver:0.1.0    .
 #
 # RUNTIME_IMAGE may be any image with Node 24: programs, hook and probe need nothing else, no shell either.
 # NODE_IMAGE is pinned by digest, so a build is the same whatever the tag names by then. Another one:
@@ -20,6 +21,7 @@ COPY contract contract
 COPY webhook webhook
 COPY authority authority
 COPY exchanger exchanger
+COPY driver driver
 RUN node tools/build/bundle.ts
 
 FROM ${RUNTIME_IMAGE} AS runtime
@@ -39,6 +41,12 @@ ENTRYPOINT ["node", "--max-semi-space-size=8", "--max-old-space-size=160", "/noc
 FROM runtime AS authority
 COPY --from=build /src/dist/authority.mjs /nocreds/
 ENTRYPOINT ["node", "--max-semi-space-size=8", "--max-old-space-size=160", "/nocreds/authority.mjs"]
+
+FROM runtime AS driver
+# Its DaemonSet makes it root, without any capability.
+COPY --from=build /src/dist/driver.mjs /nocreds/
+# Garbage of a publish is short-lived: small spaces keep the process below 48 MiB.
+ENTRYPOINT ["node", "--max-semi-space-size=1", "--max-old-space-size=64", "/nocreds/driver.mjs"]
 
 FROM runtime AS exchanger
 # There is one in every pod, so it keeps few helper threads, and one heap for all of them. None of this

@@ -1,5 +1,6 @@
 import { AUTHORITY } from '../contract/certificates.ts'
 import { DEFAULT_CLUSTER_DOMAIN, isDnsName } from '../contract/dns-names.ts'
+import { DRIVER } from '../contract/driver.ts'
 import * as values from '../contract/values.ts'
 import type { ValueKind } from '../contract/values.ts'
 import { UsageError } from '../shared/base/errors.ts'
@@ -53,6 +54,10 @@ export const FLAGS = {
   }),
   'extra-server-name': flag(dnsName, {
     help: "additional name in the authority's own certificate, if --authority-url of the webhook is not the Service; never issued to workloads",
+  }),
+  'driver-namespace': flag(values.objectName, {
+    default: DRIVER.namespace,
+    help: 'namespace of the driver, which gets the trust bundle without being enabled; another one needs a change of the guard (nocreds-control-parts-authority)',
   }),
   port: flag(port, { default: AUTHORITY.port, help: 'port for requests of pods (TLS)' }),
   'metrics-port': flag(port, {

@@ -38,7 +38,8 @@ export async function startAuthority(
   const signer = createCaSigner(current)
   const metrics = createMetrics(signer)
   const { bundlePem } = signer
-  const bundles = createBundleWriter({ ...deps, bundlePem })
+  const driverNamespace = config['driver-namespace']
+  const bundles = createBundleWriter({ ...deps, bundlePem, driverNamespace })
   const clusterBundle = createClusterBundleWriter({ ...deps, bundlePem })
   const issueDeps = {
     ...deps,

@@ -1,8 +1,10 @@
 import { NocredsError } from '../shared/base/errors.ts'
-import { DEFAULT_CERTIFICATE_SECONDS } from './certificates.ts'
+import type { CertificateSource } from './certificate-source.ts'
+import { AUTHORITY, DEFAULT_CERTIFICATE_SECONDS } from './certificates.ts'
 import { deliveries, delivery, type Delivery } from './delivery.ts'
 import { excessOf, exchangerResources, type ExchangerResources } from './exchanger-resources.ts'
-import { EXCHANGER_RESOURCES, PREFIX } from './names.ts'
+import { exchanger, EXCHANGERS, unservedByDriver, type Exchanger } from './exchangers.ts'
+import { EXCHANGER_ANNOTATION, EXCHANGER_RESOURCES, PREFIX } from './names.ts'
 import { defaultRegionOf, parseRoleArn, partitionOf, type RoleArn } from './role-arn.ts'
 import { DEFAULT_SESSION_NAME } from './session-name.ts'
 import * as values from './values.ts'
@@ -31,6 +33,7 @@ const ON_SERVICE_ACCOUNT = {
   certificate: values.flag,
   'certificate-duration': values.certificateDurationSeconds,
   'certificate-dns-names': values.dnsNames,
+  exchanger,
   'exchanger-resources': exchangerResources,
 }
 
@@ -41,6 +44,7 @@ export const ANNOTATIONS = {
     'permitted-dns-names': anyText,
     'permitted-deliveries': deliveries,
     'permitted-session-names': anyText,
+    exchanger,
   },
   ServiceAccount: ON_SERVICE_ACCOUNT,
   Pod: {
@@ -60,9 +64,12 @@ type ReadOf<Table> = {
 export type ServiceAccountAnnotations = ReadOf<(typeof ANNOTATIONS)['ServiceAccount']>
 export type PodAnnotations = ReadOf<(typeof ANNOTATIONS)['Pod']>
 
-/** An annotation under the prefix of nocreds that is unknown or out of bounds; the message says what is allowed. */
+/**
+ * An annotation under the prefix of nocreds that is unknown, out of bounds or in conflict with another one; the message
+ * says what is allowed.
+ */
 export class AnnotationError extends NocredsError<
-  'ERR_ANNOTATION_UNKNOWN' | 'ERR_ANNOTATION_OUT_OF_BOUNDS'
+  'ERR_ANNOTATION_UNKNOWN' | 'ERR_ANNOTATION_OUT_OF_BOUNDS' | 'ERR_ANNOTATION_CONFLICT'
 > {}
 
 /** The value in quotes, cut if long, so that a hostile one cannot fill the event log. */
@@ -132,6 +139,8 @@ export interface WantedCertificate {
 export interface InjectionRequest {
   readonly credentials: WantedCredentials | undefined
   readonly certificate: WantedCertificate | undefined
+  /** Exchanges the token, and asks the authority for the certificate. */
+  readonly exchanger: Exchanger
   /** Names of containers that get nothing. */
   readonly skipContainers: readonly string[]
   /** Requests and limits of the sidecar, unless those of the pod itself decide. */
@@ -143,6 +152,10 @@ export interface InjectionDefaults {
   readonly audience: string
   readonly delivery: Delivery
   readonly region: string | undefined
+  readonly exchanger: Exchanger
+  /** Audiences of the tokens that the CSIDriver requests. */
+  readonly driverAudiences: readonly string[]
+  readonly certificateSource: CertificateSource
   readonly exchangerResources: ExchangerResources
 }
 
@@ -161,10 +174,12 @@ export interface InjectionDefaults {
  * | certificate          | Pod > ServiceAccount > "false"     |
  * | certificate duration | Pod > ServiceAccount > 3600        |
  * | certificate names    | Pod > ServiceAccount > none        |
+ * | exchanger            | Pod > ServiceAccount > Namespace > flag |
  * | skipped containers   | Pod                                |
  * | sidecar's resources  | Pod > ServiceAccount, above flag   |
  *
- * @throws AnnotationError if the sidecar's resources contradict those of the flag
+ * @throws AnnotationError if the sidecar's resources contradict those of the flag, or if Pod or ServiceAccount requests
+ *   the driver for what it does not do
  */
 export function resolveRequest(
   pod: PodAnnotations,
@@ -178,9 +193,42 @@ export function resolveRequest(
   return {
     credentials,
     certificate,
+    exchanger: exchangerOf(either, { credentials, certificate }, defaults),
     skipContainers: either['skip-containers'] ?? [],
     exchangerResources: resourcesOf(either, defaults),
   }
+}
+
+/**
+ * A pod that must have the driver and cannot is refused; one for which others chose the driver, its Namespace or the
+ * flag, has the sidecar then.
+ */
+function exchangerOf(
+  either: ServiceAccountAnnotations,
+  { credentials, certificate }: Pick<InjectionRequest, 'credentials' | 'certificate'>,
+  defaults: InjectionDefaults,
+): Exchanger {
+  const wanted = either.exchanger ?? defaults.exchanger
+  if (wanted !== 'driver') return wanted
+  const asksAuthority = certificate !== undefined && defaults.certificateSource === 'authority'
+  const audiences = [
+    ...(credentials === undefined ? [] : [credentials.audience]),
+    ...(asksAuthority ? [AUTHORITY.audience] : []),
+  ]
+  const needs = { delivery: credentials?.delivery, audiences }
+  const unserved = unservedByDriver(needs, defaults.driverAudiences)
+  if (unserved === undefined) return wanted
+  const isOfFlag = unserved.what === 'delivery' && either.delivery === undefined
+  if (either.exchanger === undefined || isOfFlag) return 'sidecar'
+  const { what, value, allowed } = unserved
+  const instead =
+    what === 'delivery'
+      ? `the driver serves ${allowed.join(', ')} only`
+      : `the driver gets tokens for ${allowed.join(', ')} only (driverAudiences of nocreds-settings)`
+  throw new AnnotationError(
+    'ERR_ANNOTATION_CONFLICT',
+    `annotation ${EXCHANGER_ANNOTATION} is driver, but ${what} is ${quoted(value)}: ${instead}; set ${EXCHANGER_ANNOTATION}: sidecar, or use another ${what}`,
+  )
 }
 
 function resourcesOf(
@@ -245,4 +293,15 @@ export function annotationsWithoutEffect(
   return OF_CERTIFICATES.filter(
     (key) => pod[key] !== undefined || serviceAccount[key] !== undefined,
   ).map((key) => PREFIX + key)
+}
+
+/** Annotations that configure something which the exchanger of the pod does not have. */
+export function annotationsWithoutExchanger(
+  used: Exchanger,
+  pod: PodAnnotations,
+  serviceAccount: ServiceAccountAnnotations,
+): readonly string[] {
+  return EXCHANGERS[used].withoutEffect
+    .filter((key) => pod[key] !== undefined || serviceAccount[key] !== undefined)
+    .map((key) => PREFIX + key)
 }

@@ -32,6 +32,9 @@ const DEFAULTS: InjectionDefaults = {
   audience: 'flag',
   delivery: 'process',
   region: undefined,
+  exchanger: 'sidecar',
+  driverAudiences: ['flag', 'nocreds.dev/authority'],
+  certificateSource: 'authority',
   exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
 }
 
@@ -205,6 +208,7 @@ describe('annotations', () => {
     expect(resolveRequest({}, account, defaults)).toEqual({
       credentials: undefined,
       certificate: { durationSeconds: 3600, dnsNames: ['web'] },
+      exchanger: 'sidecar',
       skipContainers: [],
       exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
     })

@@ -67,6 +67,9 @@ const DEFAULTS: InjectionDefaults = {
   audience: 'a',
   delivery: 'process',
   region: undefined,
+  exchanger: 'sidecar',
+  driverAudiences: ['a'],
+  certificateSource: 'authority',
   exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
 }
 

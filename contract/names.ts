@@ -24,10 +24,13 @@ export const PERMITTED_DELIVERIES = `${PREFIX}permitted-deliveries`
 /** An RE2 expression over session name templates, beyond those that begin with the namespace. */
 export const PERMITTED_SESSION_NAMES = `${PREFIX}permitted-session-names`
 
+/** What serves the pod: the sidecar, or the driver of its node; see exchangers.ts. */
+export const EXCHANGER_ANNOTATION = `${PREFIX}exchanger`
+
 /** Requests and limits of the sidecar. */
 export const EXCHANGER_RESOURCES = `${PREFIX}exchanger-resources`
 
-/** Driver of CSI volumes, reserved for nocreds. */
+/** CSI driver of nocreds; only the webhook writes its volumes. */
 export const CSI_DRIVER = 'csi.nocreds.dev'
 
 /** Written by the webhook only, on Pods: the role ARN that the pod was admitted with. */

@@ -139,6 +139,17 @@ export const audience = text('1–253 printable ASCII characters without blanks'
   /^[\x21-\x7e]{1,253}$/.test(value),
 )
 
+/** Audiences of tokens, separated by blanks or line breaks. */
+export const audiences: ValueKind<readonly string[]> = {
+  allowed:
+    'audiences separated by blanks or line breaks, each of at most 253 printable ASCII characters',
+  parse(value) {
+    const all = value.split(/\s+/).filter((one) => one !== '')
+    return all.length > 0 && all.every((one) => audience.parse(one) !== undefined) ? all : undefined
+  },
+  format: (all) => all.join(' '),
+}
+
 /** Names that SDKs accept as a region and turn into another host; the app would get them as its region, too. */
 const PSEUDO_REGION = /^(?:aws|s3)-|(?:^|-)(?:fips|global|dualstack)(?:-|$)/
 /** Of an availability or local zone, `us-east-1a`. */

@@ -1,4 +1,5 @@
 import { AUTHORITY, AUTHORITY_VOLUME } from '../contract/certificates.ts'
+import { DRIVER } from '../contract/driver.ts'
 import * as values from '../contract/values.ts'
 import { LOG_LEVELS } from '../shared/base/log.ts'
 import { flag, port, readFlags, usageOf, type Config } from '../shared/server/flags.ts'
@@ -27,7 +28,7 @@ export const FLAGS = {
     help: 'CAs that verify the authority for the first request: the mounted trust bundle, PEM',
   }),
   'metrics-port': flag(port, {
-    default: 9092,
+    default: DRIVER.metricsPort,
     help: 'port of metrics and probes (plain HTTP); no metric names a role, a namespace or a pod',
   }),
   'log-level': flag(values.oneOf(...LOG_LEVELS), {

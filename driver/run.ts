@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { DRIVER } from '../contract/driver.ts'
 import { CSI_DRIVER } from '../contract/names.ts'
 import {
   RESPONSE_MS,
@@ -126,8 +127,8 @@ function createTrust(config: DriverConfig, deps: DriverDeps): AuthorityTrust {
     ...deps,
     file: config['trust-bundle-file'],
     requester: {
-      namespace: 'nocreds-driver',
-      serviceAccount: 'nocreds-driver',
+      namespace: DRIVER.namespace,
+      serviceAccount: DRIVER.name,
       pod: config.node,
       authorityUrl: config['authority-url'],
       durationSeconds: 0, // it asks for no certificate of its own

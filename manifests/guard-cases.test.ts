@@ -43,6 +43,10 @@ const golden = z.enum([
   'certificate-dns-names',
   'certificate-dns-names-by-kubelet',
   'largest',
+  'driver',
+  'driver-certificate',
+  'driver-certificate-and-role',
+  'largest-driver',
 ])
 const impersonated = z.strictObject({ user: z.string(), groups: z.array(z.string()) })
 const caseSchema = z.strictObject({

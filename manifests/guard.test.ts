@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { AUTHORITY, AUTHORITY_VOLUME, TLS_VOLUME } from '../contract/certificates.ts'
+import { DRIVER_ATTRIBUTES, DRIVER_VOLUME } from '../contract/driver-volume.ts'
 import {
   CREDENTIALS_VOLUME,
   DEFAULT_AUDIENCE,
@@ -53,9 +54,16 @@ describe('where the policies apply', () => {
 test('constants in CEL are those of the contract', () => {
   const text = JSON.stringify(policies)
   const volumes = [TOKEN_VOLUME, CREDENTIALS_VOLUME, AUTHORITY_VOLUME, TLS_VOLUME]
-  const names = `[${volumes.map(({ name }) => `'${name}'`).join(', ')}]`
-  for (const policy of ['nocreds-pods', 'nocreds-reserved-names', 'nocreds-pod-updates'])
-    expect(JSON.stringify(installed('ValidatingAdmissionPolicy', policy))).toContain(names)
+  const listed = (all: readonly { name: string }[]): string =>
+    `[${all.map(({ name }) => `'${name}'`).join(', ')}]`
+  const textOfPolicy = (name: string): string =>
+    JSON.stringify(installed('ValidatingAdmissionPolicy', name))
+  expect(textOfPolicy('nocreds-pods')).toContain(listed(volumes))
+  for (const policy of ['nocreds-reserved-names', 'nocreds-pod-updates'])
+    expect(textOfPolicy(policy)).toContain(listed([...volumes, DRIVER_VOLUME]))
+  const ofDriver = textOfPolicy('nocreds-driver-volumes')
+  for (const constant of Object.values(DRIVER_VOLUME)) expect(ofDriver).toContain(`'${constant}'`)
+  for (const attribute of DRIVER_ATTRIBUTES) expect(ofDriver).toContain(`'${attribute}'`)
   for (const account of [AUTHORITY.service, 'nocreds-webhook'])
     expect(text).toContain(`'system:serviceaccount:${AUTHORITY.namespace}:${account}'`)
   const { authorityUrl, audience } = variablesOf(

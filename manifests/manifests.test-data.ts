@@ -29,6 +29,11 @@ export const FILES: readonly string[] = globSync('{base,authority,guard,overlays
   .filter((file) => !file.startsWith('guard/cases/'))
   .sort()
 
+/** Those of the driver, which is installed apart. */
+export const DRIVER_FILES: readonly string[] = globSync('driver/**/*.yaml', {
+  cwd: MANIFESTS,
+}).sort()
+
 export function textOf(file: string): string {
   return readFileSync(join(MANIFESTS, file), 'utf8')
 }
@@ -36,9 +41,12 @@ export function textOf(file: string): string {
 /** What `kubectl apply -f manifests/install.yaml` applies. */
 export const INSTALLED: readonly Manifest[] = documentsIn(textOf('install.yaml'))
 
+/** What `kubectl apply -f manifests/install-driver.yaml` applies besides. */
+export const INSTALLED_DRIVER: readonly Manifest[] = documentsIn(textOf('install-driver.yaml'))
+
 /** The only installed object of a kind and name. */
-export function installed(kind: string, name: string): Manifest {
-  const found = INSTALLED.filter((one) => one.kind === kind && one.metadata.name === name)
+export function installed(kind: string, name: string, among = INSTALLED): Manifest {
+  const found = among.filter((one) => one.kind === kind && one.metadata.name === name)
   const [only] = found
   if (only === undefined || found.length > 1) throw new Error(`${found.length} of ${kind} ${name}`)
   return only

@@ -8,6 +8,8 @@ import {
   TRUST_BUNDLE,
 } from '../contract/certificates.ts'
 import { SIDECAR_DELIVERIES, TOKEN_DELIVERIES } from '../contract/delivery.ts'
+import { DRIVER_VOLUME } from '../contract/driver-volume.ts'
+import { DRIVER } from '../contract/driver.ts'
 import { CERTIFICATE_IN_POD, CREDENTIALS_IN_POD, toEnv } from '../contract/exchanger-env.ts'
 import { exchangerResources } from '../contract/exchanger-resources.ts'
 import {
@@ -91,7 +93,7 @@ describe('names of the contract', () => {
   test('paths in a pod', () => {
     expect(found(/\/var\/run\/secrets\/nocreds\.dev\/[\w/.-]+/g)).toEqual(
       [
-        ...[TOKEN_VOLUME, CREDENTIALS_VOLUME, AUTHORITY_VOLUME, TLS_VOLUME].map(
+        ...[TOKEN_VOLUME, CREDENTIALS_VOLUME, AUTHORITY_VOLUME, TLS_VOLUME, DRIVER_VOLUME].map(
           ({ mountPath }) => mountPath,
         ),
         TOKEN_VOLUME.file,
@@ -166,7 +168,7 @@ describe('names of the contract', () => {
     const ofClientCa = ['nocreds-client-ca', 'nocreds-webhook-client-ca']
     const volumes = [TOKEN_VOLUME, CREDENTIALS_VOLUME, AUTHORITY_VOLUME, TLS_VOLUME]
     const reserved = [TRUST_BUNDLE.configMap, EXCHANGER.container]
-    const contract = [...volumes.map(({ name }) => name), ...reserved]
+    const contract = [...volumes.map(({ name }) => name), ...reserved, DRIVER_VOLUME.name]
     const used = found(/(?<![\w/])nocreds-[\w-]*\w/g)
     expect([...objects, ...ofOverlays, ...ofCertManager, ...ofClientCa, ...contract]).toEqual(
       expect.arrayContaining(used),
@@ -348,7 +350,11 @@ describe('webhook configuration', () => {
     expect(at(pods, 'namespaceSelector')).toEqual({
       matchLabels: { [INJECTION_LABEL.key]: INJECTION_LABEL.value },
       matchExpressions: [
-        { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['nocreds-system'] },
+        {
+          key: 'kubernetes.io/metadata.name',
+          operator: 'NotIn',
+          values: ['nocreds-system', DRIVER.namespace],
+        },
       ],
     })
   })

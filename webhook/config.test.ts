@@ -30,6 +30,8 @@ describe('parseFlags', () => {
       'metrics-port': 9090,
       audience: 'sts.amazonaws.com',
       'default-delivery': 'process',
+      'default-exchanger': 'sidecar',
+      'driver-audiences': undefined,
       'default-region': undefined,
       'sts-endpoint': undefined,
       'leaf-lifetime-seconds': 604_800,
@@ -50,6 +52,11 @@ describe('parseFlags', () => {
       'authority-url': 'https://nocreds-authority.nocreds-system.svc',
       'log-level': 'info',
     })
+  })
+
+  test('audiences of the driver are separated by blanks', () => {
+    const config = parseFlags([...REQUIRED, '--driver-audiences', 'sts.amazonaws.com\n other '])
+    expect(config['driver-audiences']).toEqual(['sts.amazonaws.com', 'other'])
   })
 
   test('an empty optional flag counts as none', () => {

@@ -3,6 +3,7 @@ import { AUTHORITY } from '../contract/certificates.ts'
 import { delivery, TOKEN_DELIVERIES } from '../contract/delivery.ts'
 import { DEFAULT_CLUSTER_DOMAIN } from '../contract/dns-names.ts'
 import { DEFAULT_EXCHANGER_RESOURCES, exchangerResources } from '../contract/exchanger-resources.ts'
+import { DEFAULT_EXCHANGER, exchanger } from '../contract/exchangers.ts'
 import { PULL_POLICIES } from '../contract/image.ts'
 import { DEFAULT_AUDIENCE, DEFAULT_MESH_PROXIES, EXCHANGER, WEBHOOK } from '../contract/names.ts'
 import * as values from '../contract/values.ts'
@@ -83,6 +84,13 @@ export const FLAGS = {
   'default-delivery': flag(delivery, {
     default: 'process',
     help: `delivery if no annotation names one; ${TOKEN_DELIVERIES.join(' and ')} is denied in namespaces that do not permit it`,
+  }),
+  'default-exchanger': flag(exchanger, {
+    default: DEFAULT_EXCHANGER,
+    help: 'what serves a pod if no annotation says so; driver: pods that the driver cannot serve get the sidecar',
+  }),
+  'driver-audiences': flag(values.audiences, {
+    help: `audiences in tokenRequests of the CSIDriver; pods with another one get the sidecar. Absent: --audience and ${AUTHORITY.audience}`,
   }),
   audience: flag(values.audience, {
     default: DEFAULT_AUDIENCE,

@@ -1,3 +1,4 @@
+import { AUTHORITY } from '../contract/certificates.ts'
 import type { Clock, Random } from '../shared/base/clock.ts'
 import { UsageError } from '../shared/base/errors.ts'
 import type { Logger } from '../shared/base/log.ts'
@@ -108,6 +109,8 @@ function settingsOf(config: WebhookConfig, found: FoundSources): Settings {
     clusterDomain: config['cluster-domain'],
     audience: config.audience,
     delivery: config['default-delivery'],
+    exchanger: config['default-exchanger'],
+    driverAudiences: config['driver-audiences'] ?? [config.audience, AUTHORITY.audience],
     region: config['default-region'],
   }
 }

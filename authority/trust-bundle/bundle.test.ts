@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { TRUST_BUNDLE } from '../../contract/certificates.ts'
+import { DRIVER } from '../../contract/driver.ts'
 import { INJECTION_LABEL } from '../../contract/names.ts'
 import type { StoredObject } from '../../test/fakes/apiserver-store.ts'
 import { writeNamespace } from '../../test/fakes/authority-cluster.ts'
@@ -235,5 +236,30 @@ describe('three hundred foreign ones of 1 MiB', () => {
       ({ method, path }) => method === 'GET' && path.includes('/configmaps'),
     )
     expect(reads.filter(({ accept }) => !accept.includes('as=PartialObjectMetadata'))).toEqual([])
+  })
+})
+
+describe('the namespace of the driver', () => {
+  test('gets the trust bundle without being enabled, as soon as it exists', async () => {
+    await harness.start()
+    disable(DRIVER.namespace)
+    await expectBundle(DRIVER.namespace)
+    plant(DRIVER.namespace, {})
+    await expectBundle(DRIVER.namespace)
+  })
+
+  test('and no other one does', async () => {
+    await harness.start()
+    disable(DRIVER.namespace)
+    disable('nocreds-driver-2')
+    await expectBundle(DRIVER.namespace)
+    expect(bundleIn('nocreds-driver-2')).toBeUndefined()
+  })
+
+  test('one that is there before the namespace is not kept', async () => {
+    plant(DRIVER.namespace, {})
+    await harness.start()
+    disable(DRIVER.namespace)
+    await expectBundle(DRIVER.namespace)
   })
 })

@@ -1,11 +1,11 @@
 import { TRUST_BUNDLE } from '../../contract/certificates.ts'
-import { INJECTION_LABEL } from '../../contract/names.ts'
 import type { Clock, Random } from '../../shared/base/clock.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import type { KubeClient } from '../../shared/server/kube/kube-client.ts'
 import { Reflector } from '../../shared/server/kube/reflector.ts'
 import { apply, isSame, remove, seenOf, type Seen, type Version } from './apply.ts'
 import { ownerOf, wantedBundle, type Owner } from './config-map.ts'
+import { watchBundleNamespaces } from './namespaces.ts'
 import { createReconciler } from './reconciler.ts'
 import { runActions, type Action } from './run-actions.ts'
 
@@ -16,6 +16,12 @@ export interface BundleDeps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+}
+
+/** What the writer of ConfigMaps needs beyond that. */
+export interface ConfigMapDeps extends BundleDeps {
+  /** Namespace of the driver, which gets the trust bundle if it exists. */
+  readonly driverNamespace: string
 }
 
 export interface BundleWriter {
@@ -33,13 +39,13 @@ interface Written extends Version {
 }
 
 /**
- * Maintains the trust bundle in every enabled namespace. Any other ConfigMap of its name, in any namespace, is
+ * Maintains the trust bundle in every enabled namespace, and in that of the driver. Any other ConfigMap of its name, in any namespace, is
  * replaced or removed: a pod that mounts it would trust its CAs.
  *
  * Only metadata is watched, and versions are compared: the content of a tenant's ConfigMap is never read or
  * kept. Replicas do the same work; the second one finds it done, and a lost race is not an error.
  */
-export function createBundleWriter(deps: BundleDeps): BundleWriter {
+export function createBundleWriter(deps: ConfigMapDeps): BundleWriter {
   const { kube, log } = deps
   const written = new Map<string, Written>()
   const shared = {
@@ -48,14 +54,7 @@ export function createBundleWriter(deps: BundleDeps): BundleWriter {
       reconciler.wake()
     },
   }
-  const namespaces = new Reflector<'active' | 'terminating'>({
-    ...shared,
-    path: '/api/v1/namespaces',
-    kind: 'Namespace',
-    selector: { labelSelector: `${INJECTION_LABEL.key}=${INJECTION_LABEL.value}` },
-    keep: ({ metadata }) =>
-      metadata['deletionTimestamp'] === undefined ? 'active' : 'terminating',
-  })
+  const namespaces = watchBundleNamespaces(shared, deps.driverNamespace)
   const configMaps = new Reflector<Seen>({
     ...shared,
     path: '/api/v1/configmaps',
@@ -86,8 +85,7 @@ export function createBundleWriter(deps: BundleDeps): BundleWriter {
     if (namespaces.get(namespace) !== undefined || seen === undefined) return []
     if (seen.isTerminating && !seen.hasFinalizers) return []
     const run = async (): Promise<void> => {
-      // The watch for namespaces may lag behind the one for ConfigMaps.
-      if (await isEnabled(kube, namespace)) return
+      if (await namespaces.isWanted(namespace)) return
       // Finalizers too: a pod that is created when the namespace is enabled would mount the kept object.
       await remove(kube, `${collectionOf(namespace)}/${TRUST_BUNDLE.configMap}`, seen)
     }
@@ -124,12 +122,6 @@ export function createBundleWriter(deps: BundleDeps): BundleWriter {
       configMaps.stop()
     },
   }
-}
-
-async function isEnabled(kube: KubeClient, name: string): Promise<boolean> {
-  const namespace = await kube.getMetadata(`/api/v1/namespaces/${encodeURIComponent(name)}`)
-  const labels = (namespace?.metadata['labels'] ?? {}) as Readonly<Record<string, unknown>>
-  return labels[INJECTION_LABEL.key] === INJECTION_LABEL.value
 }
 
 function keyIn(namespace: string): string {

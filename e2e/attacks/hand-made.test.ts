@@ -91,6 +91,21 @@ const HAND_MADE: readonly (readonly [string, object])[] = [
     'a volume of the CSI driver of nocreds',
     { volumes: [{ name: 'mine', csi: { driver: 'csi.nocreds.dev' } }] },
   ],
+  [
+    'the volume of the driver as the webhook writes it',
+    {
+      volumes: [
+        {
+          name: 'nocreds-driver',
+          csi: {
+            driver: 'csi.nocreds.dev',
+            readOnly: true,
+            volumeAttributes: { 'certificate-duration': '3600', 'certificate-dns-names': '' },
+          },
+        },
+      ],
+    },
+  ],
 ]
 
 describe.each(GATES)('opted out, before %s', (_, place) => {

@@ -20,6 +20,7 @@ const NODE = 'node-1'
 
 const CORE = '/api/v1'
 const CERTIFICATES = '/apis/certificates.k8s.io/v1'
+const STORAGE = '/apis/storage.k8s.io/v1'
 const REGISTRATION = '/apis/admissionregistration.k8s.io/v1'
 /** Where the objects of each kind are. */
 const KINDS: Readonly<Record<string, { group: string; plural: string; isNamespaced: boolean }>> = {
@@ -28,6 +29,8 @@ const KINDS: Readonly<Record<string, { group: string; plural: string; isNamespac
   ConfigMap: { group: CORE, plural: 'configmaps', isNamespaced: true },
   Binding: { group: CORE, plural: 'bindings', isNamespaced: true },
   Namespace: { group: CORE, plural: 'namespaces', isNamespaced: false },
+  PersistentVolume: { group: CORE, plural: 'persistentvolumes', isNamespaced: false },
+  CSIDriver: { group: STORAGE, plural: 'csidrivers', isNamespaced: false },
   PodCertificateRequest: {
     group: CERTIFICATES,
     plural: 'podcertificaterequests',

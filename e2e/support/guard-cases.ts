@@ -4,7 +4,7 @@ import { applyPatch, type Operation } from 'rfc6902'
 import { parse, parseAllDocuments } from 'yaml'
 import type { Delivery } from '../../contract/delivery.ts'
 import { REPOSITORY } from '../versions.ts'
-import { largest } from './largest-pod.ts'
+import { largest, largestOfDriver } from './largest-pod.ts'
 
 const CASES = join(REPOSITORY, 'manifests', 'guard', 'cases')
 const GOLDENS = join(REPOSITORY, 'webhook', 'admit', 'testdata')
@@ -24,6 +24,10 @@ const GOLDEN = {
   'certificate-dns-names': 'certificate-dns-names',
   'certificate-dns-names-by-kubelet': 'certificate-dns-names-by-kubelet',
   largest: 'certificate-and-role',
+  driver: 'driver',
+  'driver-certificate': 'driver-certificate',
+  'driver-certificate-and-role': 'driver-certificate-and-role',
+  'largest-driver': 'driver-certificate-and-role',
 } as const
 
 type Golden = keyof typeof GOLDEN
@@ -77,6 +81,8 @@ export const CASE_FILES = [
   'pods',
   'exchangers',
   'former-pods',
+  'driver-volumes',
+  'driver-persistent-volumes',
   'pod-updates',
   'pod-exec',
   'bindings',
@@ -96,7 +102,19 @@ const POLICY_OF: Partial<Record<CaseFile, string>> = {
   'former-pods': 'nocreds-pods',
 }
 
-/** Name of the policy that refuses what is denied in a file. */
+/** Policies that refuse some of what is denied in a file as well; either may be the first. */
+const ALSO_BY: Partial<Record<CaseFile, string>> = {
+  // The role, which the mark says, too.
+  'driver-volumes': 'nocreds-pods',
+}
+
+/** Names of the policies of which any may be the one that refuses what is denied in a file. */
+export function deniedBy(file: CaseFile): readonly string[] {
+  const other = ALSO_BY[file]
+  return other === undefined ? [policyOf(file)] : [policyOf(file), other]
+}
+
+/** Name of the policy that a file is about. */
 export function policyOf(file: CaseFile): string {
   return POLICY_OF[file] ?? `nocreds-${file}`
 }
@@ -141,5 +159,6 @@ function goldenPod(name: Golden): KubernetesObject {
   const [, pod] = parseAllDocuments(text)
   if (pod === undefined) throw new Error(`${GOLDEN[name]}.want.yaml has no pod`)
   const golden = pod.toJS() as KubernetesObject
+  if (name === 'largest-driver') return largestOfDriver(golden)
   return name === 'largest' ? largest(golden) : golden
 }

@@ -28,15 +28,46 @@ export function largest(pod: KubernetesObject): KubernetesObject {
   const spec = pod.spec as unknown as Record<string, Record<string, unknown>[]>
   const [exchanger = {}] = spec['initContainers'] ?? []
   const env = exchanger['env'] as { name: string; value?: string }[]
-  const names = manyOf(NAMES, (index) => `n${String(index).padStart(2, '0')}`.padEnd(60, 'a'))
-  const longNames = names.map((name) => [name, name, name, name].join('.'))
   exchanger['env'] = [
     ...env.map((one) => ({ ...one, ...(LONGEST[one.name] && { value: LONGEST[one.name] }) })),
-    { name: 'NOCREDS_CERTIFICATE_DNS_NAMES', value: longNames.join(',') },
+    { name: 'NOCREDS_CERTIFICATE_DNS_NAMES', value: longestNames() },
     ...manyOf(PER_CONTAINER, (index) => ({ name: `VARIABLE_${index}`, value: 'a' })),
   ]
-  const mounts = manyOf(PER_CONTAINER, (index) => ({ name: `v${index}`, mountPath: `/m/${index}` }))
+  const mounts = manyMounts()
   exchanger['volumeMounts'] = [...(exchanger['volumeMounts'] as object[]), ...mounts]
+  addMany(pod, mounts)
+  return pod
+}
+
+/** The same of a pod of the driver. */
+export function largestOfDriver(pod: KubernetesObject): KubernetesObject {
+  const { volumes = [] } = pod.spec as { volumes?: { csi?: { volumeAttributes: object } }[] }
+  for (const { csi } of volumes) {
+    if (csi === undefined) continue
+    csi.volumeAttributes = {
+      ...csi.volumeAttributes,
+      'role-arn': LONGEST['NOCREDS_ROLE_ARN'],
+      'session-name': LONGEST['NOCREDS_SESSION_NAME'],
+      audience: 'a'.repeat(253),
+      'certificate-dns-names': longestNames(),
+    }
+  }
+  addMany(pod, manyMounts())
+  return pod
+}
+
+function manyMounts(): object[] {
+  return manyOf(PER_CONTAINER, (index) => ({ name: `v${index}`, mountPath: `/m/${index}` }))
+}
+
+function longestNames(): string {
+  const names = manyOf(NAMES, (index) => `n${String(index).padStart(2, '0')}`.padEnd(60, 'a'))
+  return names.map((name) => [name, name, name, name].join('.')).join(',')
+}
+
+/** Containers, their mounts and variables, and volumes. */
+function addMany(pod: KubernetesObject, mounts: readonly object[]): void {
+  const spec = pod.spec as unknown as Record<string, Record<string, unknown>[]>
   const [app = {}] = spec['containers'] ?? []
   spec['containers'] = manyOf(CONTAINERS, (index) => ({
     ...app,
@@ -51,5 +82,4 @@ export function largest(pod: KubernetesObject): KubernetesObject {
   spec['volumes'] = [...(spec['volumes'] ?? []), ...volumes]
   const annotations = { 'nocreds.dev/injected-role': LONGEST['NOCREDS_ROLE_ARN'] }
   Object.assign(pod.metadata, { annotations })
-  return pod
 }

@@ -20,5 +20,7 @@ export const SETTINGS: Settings = {
   authorityUrl: 'https://nocreds-authority.nocreds-system.svc',
   audience: 'sts.amazonaws.com',
   delivery: 'process',
+  exchanger: 'sidecar',
+  driverAudiences: ['sts.amazonaws.com', 'nocreds.dev/authority'],
   region: undefined,
 }

@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import {
+  documentsIn,
   HAS_KUBECTL,
-  INSTALLED,
   kustomized,
   ROOT,
   textOf,
   type Manifest,
 } from '../../manifests/manifests.test-data.ts'
-import { compose } from './compose.ts'
+import { compose, COMPOSED, type Composed } from './compose.ts'
 
 const whereKubectlIs = HAS_KUBECTL ? test : test.skip
 
@@ -30,8 +30,10 @@ describe('compose', () => {
     return text
   }
 
+  const of = (folder: string): Composed => ({ file: 'x.yaml', what: 'x', folders: [folder] })
+
   test('takes the files as they are, in the order of the list', () => {
-    expect(compose(['a'], read)).toMatch(/^(#.*\n)+---\n# why\nkind: Two\n---\nkind: One\n$/)
+    expect(compose(of('a'), read)).toMatch(/^(#.*\n)+---\n# why\nkind: Two\n---\nkind: One\n$/)
   })
 
   test.each([
@@ -39,31 +41,33 @@ describe('compose', () => {
     ['elsewhere', 'elsewhere/kustomization.yaml lists "../a"'],
     ['empty', 'empty/kustomization.yaml has no list resources'],
   ])('refuses what it would have to transform: %s', (folder, message) => {
-    expect(() => compose([folder], read)).toThrow(message)
+    expect(() => compose(of(folder), read)).toThrow(message)
   })
 })
 
-describe('install.yaml', () => {
-  test('is in sync with base and guard', () => {
-    expect(textOf('install.yaml')).toBe(compose(['base', 'authority', 'guard'], textOf))
+describe.each(COMPOSED)('$file', (composed) => {
+  const objects = documentsIn(textOf(composed.file))
+
+  test('is in sync with its folders', () => {
+    expect(textOf(composed.file)).toBe(compose(composed, textOf))
   })
 
   test('creates namespace and settings before what needs them', () => {
-    const kinds = INSTALLED.map(({ kind }) => kind)
+    const kinds = objects.map(({ kind }) => kind)
     expect(kinds.slice(0, 2)).toEqual(['Namespace', 'ConfigMap'])
   })
 
   const identity = ({ kind, metadata }: Manifest): string =>
     `${kind}/${metadata.namespace ?? ''}/${metadata.name}`
-  const sorted = (objects: readonly Manifest[]): Manifest[] =>
-    [...objects].sort((one, other) => (identity(one) < identity(other) ? -1 : 1))
+  const sorted = (all: readonly Manifest[]): Manifest[] =>
+    [...all].sort((one, other) => (identity(one) < identity(other) ? -1 : 1))
 
   test('has every object once', () => {
-    expect(new Set(INSTALLED.map(identity)).size).toBe(INSTALLED.length)
+    expect(new Set(objects.map(identity)).size).toBe(objects.length)
   })
 
   whereKubectlIs('holds the objects that kustomize makes', () => {
-    expect(sorted(INSTALLED)).toEqual(sorted(['base', 'authority', 'guard'].flatMap(kustomized)))
+    expect(sorted(objects)).toEqual(sorted(composed.folders.flatMap(kustomized)))
   })
 })
 

@@ -6,9 +6,28 @@ export type ReadManifest = (path: string) => string
 /** What a kustomization may hold here: anything else would change the files on their way. */
 const ALLOWED = ['apiVersion', 'kind', 'resources']
 
-const HEADER = `# nocreds: everything, for kubectl apply -f. Written by \`npm run manifests\` from manifests/base,
-# manifests/authority and manifests/guard; change it there.
-`
+/** A file that `npm run manifests` writes into manifests/, and the folders that it is made of. */
+export interface Composed {
+  readonly file: string
+  readonly what: string
+  readonly folders: readonly string[]
+}
+
+export const COMPOSED: readonly Composed[] = [
+  { file: 'install.yaml', what: 'everything', folders: ['base', 'authority', 'guard'] },
+  { file: 'install-driver.yaml', what: 'the driver, an option', folders: ['driver'] },
+]
+
+/** The folders in words. */
+export function foldersOf({ folders }: Composed): string {
+  const all = folders.map((folder) => `manifests/${folder}`)
+  const last = all.pop() ?? ''
+  return all.length === 0 ? last : `${all.join(', ')} and ${last}`
+}
+
+function headerOf(composed: Composed): string {
+  return `# nocreds: ${composed.what}, for kubectl apply -f. Written by \`npm run manifests\` from\n# ${foldersOf(composed)}; change it there.\n`
+}
 
 /**
  * The files that a kustomization lists, by their paths in manifests/, in the order of the list.
@@ -32,8 +51,8 @@ function filesOf(folder: string, read: ReadManifest): string[] {
   })
 }
 
-/** The text of install.yaml: the files of the folders, one after the other, comments included. */
-export function compose(folders: readonly string[], read: ReadManifest): string {
-  const texts = folders.flatMap((folder) => filesOf(folder, read).map(read))
-  return HEADER + texts.map((text) => `---\n${text.trimEnd()}\n`).join('')
+/** The text of the file: those of the folders, one after the other, comments included. */
+export function compose(composed: Composed, read: ReadManifest): string {
+  const texts = composed.folders.flatMap((folder) => filesOf(folder, read).map(read))
+  return headerOf(composed) + texts.map((text) => `---\n${text.trimEnd()}\n`).join('')
 }

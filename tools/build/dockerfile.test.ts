@@ -16,7 +16,7 @@ describe('Dockerfile', () => {
     expect(stage('exchanger')).toContain(
       `ENTRYPOINT ${JSON.stringify(EXCHANGER.program).replace(',', ', ')}`,
     )
-    for (const server of ['webhook', 'authority']) {
+    for (const server of ['webhook', 'authority', 'driver']) {
       expect(stage(server)).toContain(
         `ENTRYPOINT ["node", "--max-semi-space-size=8", "--max-old-space-size=160", "/nocreds/${server}.mjs"]`,
       )
@@ -24,7 +24,7 @@ describe('Dockerfile', () => {
     expect(stage('runtime')).toContain('ENV OPENSSL_CONF=/dev/null')
     expect(stage('runtime')).toContain(`USER ${EXCHANGER.userId}:${EXCHANGER.userId}`)
     expect(
-      stage('runtime') + stage('webhook') + stage('authority') + stage('exchanger'),
+      ['runtime', 'webhook', 'authority', 'driver', 'exchanger'].map(stage).join('\n'),
     ).not.toMatch(/^(RUN|ADD)/m)
   })
 
@@ -44,6 +44,7 @@ describe('Dockerfile', () => {
     expect(copied).toEqual([
       '/src/dist/webhook.mjs',
       '/src/dist/authority.mjs',
+      '/src/dist/driver.mjs',
       '/src/dist/exchanger.mjs /src/dist/exchange.mjs /src/dist/certificate.mjs',
     ])
     expect(dockerfile.match(/^COPY --from/gm)).toHaveLength(copied.length)

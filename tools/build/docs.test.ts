@@ -44,7 +44,9 @@ describe('each page has every', () => {
 
   test('setting, with the flag that it sets', () => {
     expect(rowsOf('settings.md')).toContain('stsProxy')
-    expect(pages['settings.md']).toMatch(/`stsProxy`.*`--sts-proxy` of the webhook, guard/)
+    expect(pages['settings.md']).toMatch(
+      /`stsProxy`.*`--sts-proxy` of the webhook, `--sts-proxy` of the driver, guard/,
+    )
     expect(pages['settings.md']).toMatch(/`meshProxies`.*`--mesh-proxies` of the webhook \|/)
   })
 })

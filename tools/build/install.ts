@@ -1,11 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readIfPresent } from '../../shared/base/files.ts'
-import { compose } from './compose.ts'
+import { compose, COMPOSED, foldersOf } from './compose.ts'
 
-/** Writes manifests/install.yaml; with --check, exits with 1 if it is not what would be written. */
+/** Writes manifests/install.yaml and install-driver.yaml; with --check, exits with 1 if one is not what would be written. */
 const MANIFESTS = join(import.meta.dirname, '../../manifests')
-const INSTALL = join(MANIFESTS, 'install.yaml')
 const MAX_BYTES = 1_048_576
 
 const [option, ...others] = process.argv.slice(2)
@@ -14,14 +13,15 @@ if (others.length > 0 || (option !== undefined && option !== '--check')) {
   process.exit(2)
 }
 
-const wanted = compose(['base', 'authority', 'guard'], (path) =>
-  readFileSync(join(MANIFESTS, path), 'utf8'),
-)
-if (option === undefined) {
-  writeFileSync(INSTALL, wanted)
-} else if ((await readIfPresent(INSTALL, MAX_BYTES)) !== wanted) {
-  console.error(
-    'manifests/install.yaml is not in sync with manifests/base, authority and guard; run: npm run manifests',
-  )
-  process.exitCode = 1
+for (const composed of COMPOSED) {
+  const path = join(MANIFESTS, composed.file)
+  const wanted = compose(composed, (file) => readFileSync(join(MANIFESTS, file), 'utf8'))
+  if (option === undefined) {
+    writeFileSync(path, wanted)
+  } else if ((await readIfPresent(path, MAX_BYTES)) !== wanted) {
+    console.error(
+      `manifests/${composed.file} is not in sync with ${foldersOf(composed)}; run: npm run manifests`,
+    )
+    process.exitCode = 1
+  }
 }

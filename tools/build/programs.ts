@@ -42,10 +42,10 @@ const COMMON: BuildOptions = {
 const PROGRAMS = {
   'webhook.mjs': 'webhook/main.ts',
   'authority.mjs': 'authority/main.ts',
+  'driver.mjs': 'driver/main.ts',
   'exchanger.mjs': 'exchanger/main.ts',
   'exchange.mjs': 'exchanger/credentials/main.ts',
   'certificate.mjs': 'exchanger/certificate/main.ts',
-  'driver.mjs': 'driver/main.ts',
 } as const
 
 export type Program = keyof typeof PROGRAMS

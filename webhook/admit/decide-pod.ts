@@ -1,12 +1,14 @@
 import {
   AnnotationError,
   annotationsWithoutEffect,
+  annotationsWithoutExchanger,
   readAnnotations,
   resolveRequest,
   type InjectionDefaults,
   type InjectionRequest,
 } from '../../contract/annotations.ts'
-import { MIRROR_POD_ANNOTATION, PREFIX } from '../../contract/names.ts'
+import { exchanger } from '../../contract/exchangers.ts'
+import { EXCHANGER_ANNOTATION, MIRROR_POD_ANNOTATION, PREFIX } from '../../contract/names.ts'
 import type { NameSettings } from './checks/deny-unpermitted-names.ts'
 import { denyUnpermitted, type PermittingNamespace } from './checks/deny-unpermitted.ts'
 import { denyUnservable } from './checks/deny-unservable.ts'
@@ -18,7 +20,7 @@ import { nameOf, type Pod } from './pod.ts'
 import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
 import { peerWarnings } from './warnings/peers.ts'
 import { warningsFor } from './warnings/warnings.ts'
-import { warningWithoutEffect } from './warnings/without-effect.ts'
+import { warningWithoutEffect, warningWithoutExchanger } from './warnings/without-effect.ts'
 
 /** The flags that a decision depends on. */
 export interface Settings extends InjectionDefaults, InjectionSettings, NameSettings {}
@@ -73,6 +75,9 @@ export function decidePod(facts: PodFacts, settings: Settings): Verdict {
   const accountName = `${namespace}/${serviceAccountOf(pod)}`
   const more = [
     ...(parsed.withoutEffect.length === 0 ? [] : [warningWithoutEffect(parsed.withoutEffect)]),
+    ...(parsed.withoutExchanger.length === 0
+      ? []
+      : [warningWithoutExchanger(parsed.withoutExchanger)]),
     ...peerWarnings(pod, serviceAccountAnnotations, accountName),
   ]
   return more.length === 0 ? verdict : { ...verdict, warnings: [...verdict.warnings, ...more] }
@@ -112,12 +117,20 @@ function decideRequest(
 interface ParsedRequest {
   /** Undefined if nothing is requested. */
   readonly request: InjectionRequest | undefined
-  /** Annotations that change nothing. */
+  /** Annotations that change nothing, because no certificate is requested. */
   readonly withoutEffect: readonly string[]
+  /** Annotations that change nothing, because the driver serves the pod. */
+  readonly withoutExchanger: readonly string[]
+}
+
+/** The Namespace's own choice counts before the flag; one that is not valid does not count. */
+function defaultsIn(namespaceAnnotations: Annotations | undefined, settings: Settings): Settings {
+  const ofNamespace = exchanger.parse(namespaceAnnotations?.[EXCHANGER_ANNOTATION] ?? '')
+  return ofNamespace === undefined ? settings : { ...settings, exchanger: ofNamespace }
 }
 
 function readRequest(
-  { pod, namespace }: PodFacts,
+  { pod, namespace, namespaceAnnotations }: PodFacts,
   serviceAccountAnnotations: Annotations,
   settings: Settings,
 ): ParsedRequest | Denied {
@@ -126,9 +139,13 @@ function readRequest(
     const ofPod = readAnnotations('Pod', podName, pod.metadata.annotations ?? {})
     const accountName = `${namespace}/${serviceAccountOf(pod)}`
     const ofAccount = readAnnotations('ServiceAccount', accountName, serviceAccountAnnotations)
+    const request = resolveRequest(ofPod, ofAccount, defaultsIn(namespaceAnnotations, settings))
     return {
-      request: resolveRequest(ofPod, ofAccount, settings),
+      request,
       withoutEffect: annotationsWithoutEffect(ofPod, ofAccount),
+      withoutExchanger: request
+        ? annotationsWithoutExchanger(request.exchanger, ofPod, ofAccount)
+        : [],
     }
   } catch (error) {
     if (error instanceof AnnotationError) return denied('invalid-annotation', error.message)

@@ -10,7 +10,8 @@ import { podSchema } from './pod.ts'
 /**
  * Each case is a file that `kubectl apply` takes: Namespace, ServiceAccount and Pod. Its `.want.yaml`
  * holds the verdict and the pod as it is after the patch, applied by an independent library.
- * A name with `by-kubelet` has the certificate source `pod-certificate`, one with `cluster-trust-bundle` about the flag.
+ * A name with `by-kubelet` has the certificate source `pod-certificate`, one with `cluster-trust-bundle` about the flag,
+ * one with `driver-by-flag` the flag `--default-exchanger driver`.
  * `UPDATE_GOLDENS=1 npm test -- goldens` rewrites them; read the diff before you commit it.
  */
 const FOLDER = join(import.meta.dirname, 'testdata')
@@ -52,6 +53,7 @@ function factsOf(name: string): Case {
       ...SETTINGS,
       ...(name.includes('by-kubelet') ? { certificateSource: 'pod-certificate' } : {}),
       ...(name.includes('cluster-trust-bundle') ? { trustBundle: 'cluster-trust-bundle' } : {}),
+      ...(name.startsWith('driver-by-flag') ? { exchanger: 'driver' } : {}),
     },
     pod: podSchema.parse(raw),
     namespace: 'team-a',

@@ -55,6 +55,7 @@ const INJECTION: Injection = {
       region: undefined,
     },
     certificate: undefined,
+    exchanger: 'sidecar',
     skipContainers: [],
     exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
   },

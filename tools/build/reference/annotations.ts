@@ -68,6 +68,10 @@ const TEXTS: Readonly<Record<Key, Text>> = {
     what: 'DNS names of the certificate; `{pod}` becomes the name of the pod',
     default: 'none',
   },
+  exchanger: {
+    what: 'what serves the pod: a container in it, or the [driver](../driver.md) of its node. On a Namespace: for its pods whose Pod and ServiceAccount do not say',
+    default: '`--default-exchanger`',
+  },
   'exchanger-resources': {
     what: 'requests and limits of the sidecar; what is not named is as the flag says. See [resources](../clusters.md#resources-of-the-sidecar)',
     default: '`--exchanger-resources`',

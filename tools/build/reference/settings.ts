@@ -24,14 +24,18 @@ interface Workload {
   }
 }
 
-const DEPLOYMENTS = { webhook: 'base/deployment.yaml', authority: 'authority/deployment.yaml' }
+const WORKLOADS = {
+  webhook: 'base/deployment.yaml',
+  authority: 'authority/deployment.yaml',
+  driver: 'driver/daemonset.yaml',
+}
 
-/** The flags that a Deployment fills from a key of the settings. */
+/** The flags that a Deployment or DaemonSet fills from a key of the settings. */
 function flagsOf(key: string, read: Read): string[] {
-  return Object.entries(DEPLOYMENTS).flatMap(([program, path]) => {
+  return Object.entries(WORKLOADS).flatMap(([program, path]) => {
     const workloads = parseAllDocuments(read(path)).map((one) => one.toJS() as Workload)
     return workloads
-      .filter(({ kind }) => kind === 'Deployment')
+      .filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet')
       .flatMap(({ spec }) => spec.template.spec.containers)
       .flatMap(({ args = [], env = [] }) => {
         const names = env
@@ -65,7 +69,7 @@ export function settingsPage(read: Read, guard: readonly string[]): string {
   return [
     header(
       'Settings',
-      'The ConfigMap `nocreds-settings` in the namespace `nocreds-system` holds what webhook, authority and guard must agree on. The guard follows a change within seconds. Webhook and authority read it when they start: after a change, [restart them](../operations.md#change-a-setting).',
+      'The ConfigMap `nocreds-settings` in the namespace `nocreds-system` holds what webhook, authority and guard must agree on. The guard follows a change within seconds. Webhook and authority read it when they start: after a change, [restart them](../operations.md#change-a-setting). The [driver](../driver.md#install) has a ConfigMap of its own, with the keys that it needs.',
     ),
     section('Keys', table(['key', 'what', 'default', 'read by'], rows)),
     section(

@@ -64,7 +64,7 @@ function denyRole(
  */
 function denyDelivery(
   { namespace, namespaceAnnotations, pod }: PermissionFacts,
-  { credentials }: InjectionRequest,
+  { credentials, exchanger }: InjectionRequest,
 ): Denied | undefined {
   if (credentials === undefined) return undefined
   const { delivery, role } = credentials
@@ -73,7 +73,8 @@ function denyDelivery(
     text === undefined ? DEFAULT_PERMITTED_DELIVERIES : partsOf(text)
   const isPermitted = deliveries.includes(delivery)
   const isTokenPermitted = TOKEN_DELIVERIES.some((one) => deliveries.includes(one))
-  if (isPermitted && (!sharesProcesses(pod) || isTokenPermitted)) return undefined
+  const isTokenReadable = exchanger === 'sidecar' && sharesProcesses(pod)
+  if (isPermitted && (!isTokenReadable || isTokenPermitted)) return undefined
   const what = isPermitted
     ? `delivery ${TOKEN_DELIVERIES.join(' or ')}, and with shareProcessNamespace the other containers can read the token of the sidecar`
     : `delivery ${delivery}`

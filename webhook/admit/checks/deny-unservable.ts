@@ -75,8 +75,8 @@ function denyForeignVolumes(pod: Pod, injection: Injection): Denied | undefined 
   const wanted = injectedVolumes(injection).map(({ name }) => name)
   const foreign = pod.spec.volumes?.find(
     (volume) =>
-      usesReservedDriver(volume) ||
-      (RESERVED_VOLUME_NAMES.includes(volume.name) && !wanted.includes(volume.name)),
+      !wanted.includes(volume.name) &&
+      (usesReservedDriver(volume) || RESERVED_VOLUME_NAMES.includes(volume.name)),
   )
   if (foreign === undefined) return undefined
   return denied(

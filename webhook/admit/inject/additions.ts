@@ -1,18 +1,19 @@
 import type { Container, Pod, Volume, VolumeMount } from '../pod.ts'
 import { certificateMount, certificateVolumes } from './certificate.ts'
 import { credentialsMount, credentialsVolumes } from './credentials.ts'
+import { DRIVER_MOUNT, driverVolume } from './driver.ts'
 import { equalIgnoringNulls } from './equal.ts'
-import { sidecarTasks, TRUST_BUNDLE_SOURCES, type Injection } from './injection.ts'
+import { driverTasks, sidecarTasks, TRUST_BUNDLE_SOURCES, type Injection } from './injection.ts'
 import { sidecar } from './sidecar.ts'
 
 /** The volumes that the pod gets. */
-export function injectedVolumes({ request, certificateSource, trustBundle }: Injection): Volume[] {
-  const { credentials, certificate } = request
+export function injectedVolumes(injection: Injection): Volume[] {
+  const { credentials, certificate, exchanger } = injection.request
+  const driven = driverTasks(injection)
   return [
-    ...(credentials === undefined ? [] : credentialsVolumes(credentials)),
-    ...(certificate === undefined
-      ? []
-      : certificateVolumes(certificate, certificateSource, trustBundle)),
+    ...(credentials === undefined ? [] : credentialsVolumes(credentials, exchanger)),
+    ...(certificate === undefined ? [] : certificateVolumes(certificate, injection)),
+    ...(driven === undefined ? [] : [driverVolume(driven)]),
   ]
 }
 
@@ -32,10 +33,12 @@ export function injectedContainer(injection: Injection, pod: Pod): Container | u
 }
 
 /** What the app's containers mount. */
-export function appMounts({ request, certificateSource }: Injection): VolumeMount[] {
+export function appMounts(injection: Injection): VolumeMount[] {
+  const { request, certificateSource } = injection
   const { credentials, certificate } = request
   return [
     ...(credentials === undefined ? [] : [credentialsMount(credentials)]),
     ...(certificate === undefined ? [] : [certificateMount(certificateSource)]),
+    ...(driverTasks(injection) === undefined ? [] : [DRIVER_MOUNT]),
   ]
 }

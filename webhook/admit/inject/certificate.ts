@@ -16,7 +16,7 @@ import {
 } from '../../../contract/certificates.ts'
 import { CERTIFICATE_DNS_NAMES } from '../../../contract/names.ts'
 import type { EnvVar, Volume, VolumeMount } from '../pod.ts'
-import { mountOf, type TrustBundleSource } from './injection.ts'
+import { mountOf, type Injection, type TrustBundleSource } from './injection.ts'
 
 /**
  * The CAs that peers accept, as a source of a projected volume.
@@ -73,23 +73,16 @@ function kubeletVolume(
   )
 }
 
-const VOLUMES_FOR = {
-  sidecar: (_certificate: WantedCertificate, trustBundle: TrustBundleSource): Volume[] => [
-    authorityVolume(trustBundle),
-    publishedVolume(),
-  ],
-  kubelet: (certificate: WantedCertificate, trustBundle: TrustBundleSource): Volume[] => [
-    kubeletVolume(certificate, trustBundle),
-  ],
-}
-
-/** The volumes that this source needs. */
+/** The volumes that this source needs; the driver brings its own token and trust bundle. */
 export function certificateVolumes(
   certificate: WantedCertificate,
-  source: CertificateSource,
-  trustBundle: TrustBundleSource,
+  { certificateSource, trustBundle, request: { exchanger } }: Injection,
 ): readonly Volume[] {
-  return VOLUMES_FOR[CERTIFICATE_SOURCES[source].requestedBy](certificate, trustBundle)
+  if (CERTIFICATE_SOURCES[certificateSource].requestedBy === 'kubelet')
+    return [kubeletVolume(certificate, trustBundle)]
+  return exchanger === 'driver'
+    ? [publishedVolume()]
+    : [authorityVolume(trustBundle), publishedVolume()]
 }
 
 /** What the sidecar mounts for a certificate. */

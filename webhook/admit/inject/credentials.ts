@@ -1,5 +1,6 @@
 import type { WantedCredentials } from '../../../contract/annotations.ts'
 import { DELIVERIES, hasSidecar } from '../../../contract/delivery.ts'
+import type { Exchanger } from '../../../contract/exchangers.ts'
 import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
 import type { Volume, VolumeMount } from '../pod.ts'
 import { mountOf } from './injection.ts'
@@ -43,8 +44,9 @@ export const CREDENTIALS_SIDECAR_MOUNTS: readonly VolumeMount[] = [
   mountOf(CREDENTIALS_VOLUME, 'write'),
 ]
 
-/** Volumes of the delivery; without a sidecar, nothing is published. */
-export function credentialsVolumes(credentials: WantedCredentials): Volume[] {
+/** Volumes of the delivery; without an exchanger in the pod or on the node, nothing is published. */
+export function credentialsVolumes(credentials: WantedCredentials, exchanger: Exchanger): Volume[] {
+  if (exchanger === 'driver') return [credentialsVolume()]
   const token = tokenVolume(credentials)
   return hasSidecar(credentials.delivery) ? [token, credentialsVolume()] : [token]
 }

@@ -19,6 +19,7 @@ const anyInjection: fc.Arbitrary<Injection> = fc
     certificateSource: fc.constantFrom('authority' as const, 'pod-certificate' as const),
     trustBundle: fc.constantFrom(...TRUST_BUNDLE_SOURCES),
     region: fc.constantFrom(undefined, 'eu-central-1'),
+    wanted: fc.constantFrom('sidecar' as const, 'driver' as const),
     skipContainers: fc.constantFrom<string[][]>([], ['a'], ['b', 'c']),
     exchangerUser: fc.constantFrom('platform' as const, 65532),
   })
@@ -28,6 +29,7 @@ const anyInjection: fc.Arbitrary<Injection> = fc
       delivery,
       dnsNames,
       region,
+      wanted,
       certificateSource,
       trustBundle,
       skipContainers,
@@ -42,11 +44,13 @@ const anyInjection: fc.Arbitrary<Injection> = fc
         delivery,
         region,
       }
+      const isDriver = wanted === 'driver' && (delivery ?? 'process') === 'process'
       const certificate = dnsNames && { durationSeconds: 3600, dnsNames }
       return {
         request: {
           credentials,
           certificate,
+          exchanger: isDriver ? ('driver' as const) : ('sidecar' as const),
           skipContainers,
           exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
         },

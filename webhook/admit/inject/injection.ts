@@ -9,6 +9,8 @@ import {
 } from '../../../contract/certificate-source.ts'
 import { AUTHORITY_VOLUME, TLS_VOLUME } from '../../../contract/certificates.ts'
 import { hasSidecar, type SidecarDelivery } from '../../../contract/delivery.ts'
+import { DRIVER_VOLUME } from '../../../contract/driver-volume.ts'
+import type { Exchanger } from '../../../contract/exchangers.ts'
 import type { PullPolicy } from '../../../contract/image.ts'
 import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
 import type { ExchangerUser } from '../../../contract/values.ts'
@@ -24,6 +26,7 @@ export const RESERVED_VOLUME_NAMES: readonly string[] = [
   CREDENTIALS_VOLUME.name,
   AUTHORITY_VOLUME.name,
   TLS_VOLUME.name,
+  DRIVER_VOLUME.name,
 ]
 
 /** The flags that decide what is injected. */
@@ -53,26 +56,39 @@ export interface Injection extends InjectionSettings {
   readonly serviceAccount: string
 }
 
-type SidecarCredentials = WantedCredentials & { readonly delivery: SidecarDelivery }
+type ExchangedCredentials = WantedCredentials & { readonly delivery: SidecarDelivery }
 
-/** What the sidecar does: everything that neither the SDK nor the kubelet does. */
-export interface SidecarTasks {
-  readonly credentials: SidecarCredentials | undefined
+/** What the pod's exchanger does: everything that neither the SDK nor the kubelet does. */
+export interface Tasks {
+  readonly credentials: ExchangedCredentials | undefined
   readonly certificate: WantedCertificate | undefined
 }
 
 /** Undefined if the pod needs no sidecar. */
-export function sidecarTasks({ request, certificateSource }: Injection): SidecarTasks | undefined {
-  const credentials = isForSidecar(request.credentials) ? request.credentials : undefined
+export function sidecarTasks(injection: Injection): Tasks | undefined {
+  return tasksOf('sidecar', injection)
+}
+
+/** Undefined if the pod needs nothing of the driver. */
+export function driverTasks(injection: Injection): Tasks | undefined {
+  return tasksOf('driver', injection)
+}
+
+function tasksOf(
+  exchanger: Exchanger,
+  { request, certificateSource }: Injection,
+): Tasks | undefined {
+  if (request.exchanger !== exchanger) return undefined
+  const credentials = isExchanged(request.credentials) ? request.credentials : undefined
   const { requestedBy } = CERTIFICATE_SOURCES[certificateSource]
   const certificate = requestedBy === 'sidecar' ? request.certificate : undefined
   if (credentials === undefined && certificate === undefined) return undefined
   return { credentials, certificate }
 }
 
-function isForSidecar(
+function isExchanged(
   credentials: WantedCredentials | undefined,
-): credentials is SidecarCredentials {
+): credentials is ExchangedCredentials {
   return credentials !== undefined && hasSidecar(credentials.delivery)
 }
 

@@ -29,6 +29,7 @@ const INJECTION: Injection = {
       region: undefined,
     },
     certificate: undefined,
+    exchanger: 'sidecar',
     skipContainers: [],
     exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
   },

@@ -3,7 +3,7 @@ import { EXCHANGER } from '../../../contract/names.ts'
 import type { Container, EnvVar, Pod } from '../pod.ts'
 import { CERTIFICATE_SIDECAR_MOUNTS } from './certificate.ts'
 import { CREDENTIALS_SIDECAR_MOUNTS } from './credentials.ts'
-import type { Injection, SidecarTasks } from './injection.ts'
+import type { Injection, Tasks } from './injection.ts'
 import { sidecarResources } from './resources.ts'
 
 /**
@@ -14,7 +14,7 @@ import { sidecarResources } from './resources.ts'
  * begins to probe after the hook, so that the probe usually runs once. Passes the Pod Security level `restricted`.
  * Source: Kubernetes, "Sidecar Containers", "Container Lifecycle Hooks", "Pod Security Standards".
  */
-export function sidecar(tasks: SidecarTasks, injection: Injection, pod: Pod): Container {
+export function sidecar(tasks: Tasks, injection: Injection, pod: Pod): Container {
   const { credentials, certificate } = tasks
   const resources = sidecarResources(injection.request.exchangerResources, pod)
   return {
@@ -54,7 +54,7 @@ function userOf({ exchangerUser }: Injection): object {
   return exchangerUser === 'platform' ? {} : { runAsUser: exchangerUser, runAsGroup: exchangerUser }
 }
 
-function sidecarEnv({ credentials, certificate }: SidecarTasks, injection: Injection): EnvVar[] {
+function sidecarEnv({ credentials, certificate }: Tasks, injection: Injection): EnvVar[] {
   const { namespace, serviceAccount, authorityUrl } = injection
   const workload = { namespace, serviceAccount }
   const forCredentials = credentials && {

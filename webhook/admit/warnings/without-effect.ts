@@ -1,9 +1,14 @@
-import { EXCHANGER, PREFIX } from '../../../contract/names.ts'
+import { EXCHANGER, EXCHANGER_ANNOTATION, PREFIX } from '../../../contract/names.ts'
 import { containersOf, type Pod } from '../pod.ts'
 
 /** Warns of annotations without effect, because no certificate is requested. */
 export function warningWithoutEffect(keys: readonly string[]): string {
   return `nocreds: ${keys.join(' and ')} without ${PREFIX}certificate: "true" has no effect`
+}
+
+/** Warns of annotations without effect, because the driver serves the pod: they are about the sidecar and its token. */
+export function warningWithoutExchanger(keys: readonly string[]): string {
+  return `nocreds: the driver serves this pod (${EXCHANGER_ANNOTATION}), so without effect: ${keys.join(', ')}`
 }
 
 export function skipWarnings(pod: Pod, skipped: readonly string[]): string[] {
