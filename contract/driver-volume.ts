@@ -62,7 +62,7 @@ const keysOf = (table: object): string[] =>
 export const DRIVER_ATTRIBUTES: readonly string[] = [...keysOf(CREDENTIALS), ...keysOf(CERTIFICATE)]
 
 /** An attribute of the driver's volume that is missing, unknown or out of bounds. */
-export class DriverVolumeError extends NocredsError<
+class DriverVolumeError extends NocredsError<
   'ERR_ATTRIBUTE_MISSING' | 'ERR_ATTRIBUTE_UNKNOWN' | 'ERR_ATTRIBUTE_OUT_OF_BOUNDS'
 > {}
 

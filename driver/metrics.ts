@@ -3,7 +3,7 @@ import type { Clock } from '../shared/base/clock.ts'
 import { codeOf } from '../shared/base/errors.ts'
 
 /** What is exchanged for a token. */
-export type Exchanged = 'credentials' | 'certificate'
+type Exchanged = 'credentials' | 'certificate'
 
 /** Seconds: from an STS in the cluster to one that hangs until its limit. */
 const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]

@@ -6,6 +6,7 @@ import * as authority from '../authority/config.ts'
 import { AUTHORITY, TRUST_BUNDLE } from '../contract/certificates.ts'
 import { DRIVER } from '../contract/driver.ts'
 import { CSI_DRIVER, DEFAULT_AUDIENCE, INJECTION_LABEL, PROBES } from '../contract/names.ts'
+import { parseFlags } from '../driver/config.ts'
 import {
   at,
   HAS_KUBECTL,
@@ -150,7 +151,11 @@ describe('what driver, webhook, authority and guard must agree on', () => {
 
   test('probes and port', () => {
     expect(at(container, 'ports', 0, 'containerPort')).toBe(DRIVER.metricsPort)
-    expect(args).toContain(`--metrics-address=$(POD_IP):${DRIVER.metricsPort}`)
+    const given = args.map((one) => one.replace('$(NODE_NAME)', 'node-1'))
+    expect(parseFlags(given.flatMap((one) => one.split(/=(.*)/s).slice(0, 2)))).toMatchObject({
+      'kubelet-folder': '/var/lib/kubelet',
+      'metrics-port': DRIVER.metricsPort,
+    })
     expect(at(container, 'livenessProbe', 'httpGet')).toEqual({
       path: PROBES.live,
       port: 'metrics',

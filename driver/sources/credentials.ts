@@ -20,7 +20,7 @@ import { logOf, type Source, type SourceDeps } from './source.ts'
 import { openVolumeStore } from './volume-store.ts'
 
 /** How STS is reached: settings of the driver, and none of a pod's. */
-export type StsSettings = Pick<ExchangeConfig, 'stsEndpoint' | 'stsProxy' | 'stsNoProxy' | 'stsCa'>
+type StsSettings = Pick<ExchangeConfig, 'stsEndpoint' | 'stsProxy' | 'stsNoProxy' | 'stsCa'>
 
 export interface CredentialSourceDeps extends SourceDeps {
   readonly sts: StsSettings

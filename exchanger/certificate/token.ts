@@ -20,7 +20,7 @@ export async function readAuthorityToken(task: Task<CertificateConfig>): Promise
 }
 
 /** Whether the token says that it is for the authority. */
-export function isForAuthority(jwt: string): boolean {
+function isForAuthority(jwt: string): boolean {
   const [, claims = ''] = jwt.split('.')
   const { aud } = jsonObject(Buffer.from(claims, 'base64url').toString('utf8')) ?? {}
   return [aud].flat().includes(AUTHORITY.audience)

@@ -15,7 +15,7 @@ const MAX_WAIT_MS = 300_000
 const QUERY_MS = 30_000
 
 /** Where the trust bundle is published. */
-export interface TrustBundleStore {
+interface TrustBundleStore {
   /** Undefined if nothing is published. */
   current(): { readonly trustBundle: string } | undefined
   replaceTrustBundle(pem: string): Promise<void>

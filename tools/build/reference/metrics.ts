@@ -4,7 +4,9 @@ import {
   CERTIFICATE_SOURCES,
 } from '../../../contract/certificate-source.ts'
 import { AUTHORITY } from '../../../contract/certificates.ts'
+import { DRIVER } from '../../../contract/driver.ts'
 import { PROBES, WEBHOOK } from '../../../contract/names.ts'
+import { createMetrics as metricsOfDriver } from '../../../driver/metrics.ts'
 import { realClock } from '../../../shared/base/clock.ts'
 import { jsonLogger } from '../../../shared/base/log.ts'
 import { countRefusals, type RefusalReason } from '../../../shared/server/budget/refusals.ts'
@@ -23,10 +25,12 @@ const WHY_REFUSED: Readonly<Record<RefusalReason, string>> = {
 /** Values of labels that are not obvious. */
 const LABELS: Readonly<Record<string, string>> = {
   resource: '`pods`, `namespaces`',
-  reason: 'see [reasons](reasons.md); of `nocreds_connections_refused_total` see below',
+  reason:
+    'see [reasons](reasons.md) and [events](events.md); of `nocreds_connections_refused_total` see below',
   kind: '`ServiceAccount`, `Namespace`',
   result:
-    'of admission reviews: `mutated`, `unchanged`, `denied`; of Namespace labels: `label-added`, `label-removed`, `failed`; of certificates: `issued`, `refused`, `failed`',
+    'of admission reviews: `mutated`, `unchanged`, `denied`; of Namespace labels: `label-added`, `label-removed`, `failed`; of certificates: `issued`, `refused`, `failed`; of the driver: `ok`, `failed`',
+  item: '`credentials`, `certificate`',
   source: CERTIFICATE_SOURCE_NAMES.map(
     (source) => `${code(source)} (the ${CERTIFICATE_SOURCES[source].requestedBy} asked)`,
   ).join(' or '),
@@ -68,7 +72,10 @@ export function metricsPage(): string {
       .registry,
   )
   const authority = withRefusals(metricsOfAuthority({ expiries: () => undefined }).registry)
-  const used = new Set([...webhook, ...authority].flatMap(({ labelNames = [] }) => labelNames))
+  const driver = withRefusals(metricsOfDriver(realClock, () => 0).registry)
+  const used = new Set(
+    [...webhook, ...authority, ...driver].flatMap(({ labelNames = [] }) => labelNames),
+  )
   const { metrics, live, ready } = PROBES
   const port = (number: number): string =>
     `Port ${number}, plain HTTP: \`${metrics}\`, \`${live}\`, \`${ready}\`.`
@@ -79,6 +86,7 @@ export function metricsPage(): string {
     ),
     section('Webhook', port(WEBHOOK.metricsPort), metricTable(webhook)),
     section('Authority', port(AUTHORITY.metricsPort), metricTable(authority)),
+    section('Driver', port(DRIVER.metricsPort), metricTable(driver)),
     section(
       'Labels',
       table(
