@@ -17,11 +17,11 @@ export const DRIVER_ERRORS = {
   ERR_BUSY: 'UNAVAILABLE',
   /** The kubelet has not prepared the volume yet. */
   ERR_VOLUME_NOT_READY: 'UNAVAILABLE',
-  /** Someone else's file or folder is where ours belongs. */
+  /** Another user's file or folder has a name that the driver needs. */
   ERR_VOLUME_OCCUPIED: 'PERMISSION_DENIED',
   /** The volume cannot be written or read: it is full, for example. */
   ERR_VOLUME: 'INTERNAL',
-  /** Something that is not a socket is where ours belongs. */
+  /** Something that is not a socket has the name of one of the driver's sockets. */
   ERR_SOCKET: 'INTERNAL',
 } as const satisfies Record<
   string,

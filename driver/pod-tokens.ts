@@ -30,7 +30,7 @@ const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/
 
 /**
  * The tokens of a request, by audience: at least one. They are in one place; a volume attribute of the
- * same name, which whoever writes the pod could add, is refused beside `secrets`.
+ * same name, which the author of the pod could add, is refused beside `secrets`.
  *
  * @throws DriverError ERR_REQUEST, which quotes no token and no secret
  */

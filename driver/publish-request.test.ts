@@ -131,8 +131,8 @@ describe('ERR_TOKEN_POD', () => {
     ['no object', 'text'],
     ['nothing', null],
   ])('a token of another pod: %s', async (_what, claims) => {
-    const ours = tokensText({ ours: TOKEN, theirs: unsignedToken(claims) })
-    expect(await codeFor(inSecrets(ours))).toBe('ERR_TOKEN_POD')
+    const both = tokensText({ own: TOKEN, foreign: unsignedToken(claims) })
+    expect(await codeFor(inSecrets(both))).toBe('ERR_TOKEN_POD')
   })
 })
 

@@ -26,7 +26,7 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/
 
 /**
- * Checks all that a kubelet sends with NodePublishVolume. Whoever writes a pod chooses part of it.
+ * Checks all that a kubelet sends with NodePublishVolume. The author of a pod chooses part of it.
  *
  * @param podsFolder `<kubelet>/pods`, as the kubelet spells it in target paths
  * @throws DriverError ERR_REQUEST or ERR_TOKEN_POD; its message quotes no token and no secret

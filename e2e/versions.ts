@@ -43,6 +43,7 @@ export const IMAGES = {
   webhook: `nocreds/webhook:${packageJson.version}`,
   authority: `nocreds/authority:${packageJson.version}`,
   exchanger: `nocreds/exchanger:${packageJson.version}`,
+  driver: `nocreds/driver:${packageJson.version}`,
   /** The app of the suite: JavaScript SDK on the Node base image. */
   appJavascript: 'nocreds-e2e/app-javascript:1',
 } as const

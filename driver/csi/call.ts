@@ -37,7 +37,7 @@ export function registerAt(
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Register {
   let underWay = 0
-  /** Counted until the work really ends, whoever still waits for it. */
+  /** Counted until the work really ends, even if nobody waits for it any more. */
   const counted = async <T>(work: () => T | Promise<T>): Promise<T> => {
     if (underWay >= limits.maxConcurrent) throw busy(`has ${underWay} calls under way`)
     underWay += 1

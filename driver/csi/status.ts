@@ -8,7 +8,7 @@ export interface CallStatus {
   readonly details: string
 }
 
-/** Characters. The kubelet cuts the message of an event at 1024, and writes its own words before ours. */
+/** Characters. The kubelet cuts the message of an event at 1024, and writes its own words first. */
 const MAX_DETAILS = 800
 
 /**
@@ -20,12 +20,10 @@ export function statusOf(thrown: unknown): CallStatus {
     return { code: status.INTERNAL, details: 'an error in the driver; its log has more' }
   }
   const { code, message, hint } = thrown as NocredsError
-  return {
-    code: Object.hasOwn(DRIVER_ERRORS, code)
-      ? status[DRIVER_ERRORS[code as DriverErrorCode]]
-      : status.INTERNAL,
-    details: bounded(hint === undefined ? message : `${message}; ${hint}`),
-  }
+  const details = hint === undefined ? message : `${message}; ${hint}`
+  return Object.hasOwn(DRIVER_ERRORS, code)
+    ? { code: status[DRIVER_ERRORS[code as DriverErrorCode]], details: bounded(details) }
+    : { code: status.INTERNAL, details: bounded(`${code}: ${details}`) } // STS's own code, or the authority's
 }
 
 /** One line of at most MAX_DETAILS characters, which can be sent: no half of a surrogate pair is left. */

@@ -92,8 +92,8 @@ describe('a pod’s volume', () => {
 
   test('is read again after a restart, and cleared of what was half-written', async () => {
     await publish()
-    const [ours, theirs] = ['.credentials.json.0123456789ab', '.app.0123456789ab']
-    for (const name of [ours, theirs]) await writeFile(join(volume, name), 'half')
+    const [own, foreign] = ['.credentials.json.0123456789ab', '.app.0123456789ab']
+    for (const name of [own, foreign]) await writeFile(join(volume, name), 'half')
     expect(await readCredentials(VOLUME, settings)).toEqual(DOCUMENT)
     expect((await readdir(volume)).sort()).toEqual([theirs, 'config', 'credentials.json'])
   })

@@ -38,7 +38,7 @@ export async function publishCredentials(
 
 /**
  * What an earlier process published; undefined if there is none, or what is there is not a document of
- * ours. It also removes what that process left half-written. A pod that runs as root can write such a
+ * the driver. It also removes what that process left half-written. A pod that runs as root can write such a
  * document itself: believe it for this pod alone.
  *
  * @throws DriverError if the volume cannot be read

@@ -108,7 +108,7 @@ export async function readEntry(
 export async function removeTemporaries(folder: Folder, names: readonly string[]): Promise<void> {
   for (const found of await namesIn(folder, MAX_NAMES)) {
     const [, of = ''] = /^\.(.+)\.[0-9a-f]{12}$/.exec(found) ?? []
-    // A folder of such a name is not ours.
+    // A folder of such a name was not made by the driver.
     if (names.includes(of)) await unlink(entry(folder, found)).catch(() => undefined)
   }
 }

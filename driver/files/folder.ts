@@ -137,7 +137,7 @@ export async function namesIn(folder: Folder, max: number): Promise<string[]> {
   return names
 }
 
-/** Something that is not ours has a name that is; nothing of it is touched. */
+/** Something that the driver did not make has a name that it needs; nothing of it is touched. */
 function occupied(path: string, what: string): DriverError {
   return new DriverError(
     'ERR_VOLUME_OCCUPIED',
@@ -149,7 +149,7 @@ function missing(path: string): DriverError {
   return new DriverError('ERR_VOLUME_NOT_READY', `${path} does not exist`)
 }
 
-/** An error of Node as one of ours, which names its code; any other as it is. */
+/** An error of Node as a DriverError that names its code; any other as it is. */
 export function explained(error: unknown, path: string): unknown {
   const code = codeOf(error)
   if (code === undefined || error instanceof NocredsError || error instanceof RangeError)

@@ -14,7 +14,7 @@ const MOUNT = { name: 'mount', mode: 0o755 } as const
 export function makeMountFolder(target: Target, settings: VolumeSettings): Promise<void> {
   return within(settings.podsFolder, namesOf(target), settings, async (folder) => {
     await ensureInside(folder, MOUNT.name, MOUNT.mode)
-    const made = await openInside(folder, MOUNT.name, settings) // a folder, and ours
+    const made = await openInside(folder, MOUNT.name, settings) // a folder, and the driver's own
     await made.handle.close()
   })
 }

@@ -69,7 +69,7 @@ describe('a certificate', () => {
     }
   })
 
-  test('stays for one renewal, and is withdrawn with all that is ours', async () => {
+  test('stays for one renewal, and is withdrawn with all files of the driver', async () => {
     await prepare()
     for (let hours = 1; hours <= 4; hours += 1) await publish(hours)
     expect(await entries()).toEqual(['..data', gen(3), gen(4), ...LINKS])

@@ -52,7 +52,7 @@ export function publishCertificate(
       throw error
     }
     for (const old of numbers) {
-      // One that is not ours is left; it hides nothing.
+      // One that the driver did not make is left; it hides nothing.
       if (old !== before) await removeGeneration(published, old, settings).catch(() => undefined)
     }
   })
@@ -157,7 +157,7 @@ async function readAll(folder: Folder, { ownerId }: VolumeSettings): Promise<Cer
   })
 }
 
-/** Removes the files of ours in it, and then the folder, which must be empty. */
+/** Removes the driver's files in it, and then the folder, which must be empty. */
 async function removeGeneration(
   published: Folder,
   number: number,

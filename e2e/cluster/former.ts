@@ -7,10 +7,13 @@ import { findEngine } from '../airgap/engine.ts'
 import { findImage, RECIPE_LABEL } from '../airgap/made-image.ts'
 import { MachineError, type Host } from '../support/host.ts'
 import { FORMER, IMAGES, REPOSITORY } from '../versions.ts'
-import { dockerBuild, TARGETS, BUILD_FLAGS, withBuilder } from './images.ts'
+import { BUILD_FLAGS, dockerBuild, withBuilder } from './images.ts'
 import { withSts } from './install.ts'
 import { ARTIFACTS, CLUSTER } from './names.ts'
 import { withKind } from './programs.ts'
+
+/** It had no driver. */
+const TARGETS = ['webhook', 'authority', 'exchanger'] as const
 
 /** install.yaml of the former version as it is applied: with the STS of the suite, and images of names of their own. */
 export const FORMER_INSTALL = join(ARTIFACTS, 'install-former.yaml')

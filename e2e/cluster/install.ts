@@ -1,11 +1,12 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DRIVER } from '../../contract/driver.ts'
 import type { Host } from '../support/host.ts'
 import { kubectlOf } from '../support/kubectl.ts'
 import { authorityReached, webhookReached } from '../support/reached.ts'
 import { REPOSITORY } from '../versions.ts'
 import { STS_ENDPOINT } from './aws.ts'
-import { ARTIFACTS, INSTALL } from './names.ts'
+import { ARTIFACTS, INSTALL, INSTALL_DRIVER } from './names.ts'
 
 const SYSTEM = ['--namespace', 'nocreds-system']
 
@@ -24,6 +25,17 @@ export function withSts(manifest: string): string {
   return manifest
     .replace(SETTING, `stsEndpoint: ${STS_ENDPOINT}`)
     .replace('stsHttp: refused', 'stsHttp: accepted')
+}
+
+/** Installs the driver as an operator does, with the STS of the suite, and waits until every node has it. */
+export async function installDriver(host: Host): Promise<void> {
+  const manifest = await readFile(join(REPOSITORY, 'manifests', 'install-driver.yaml'), 'utf8')
+  await mkdir(ARTIFACTS, { recursive: true })
+  await writeFile(INSTALL_DRIVER, withSts(manifest))
+  const kubectl = kubectlOf(host)
+  await kubectl(['apply', '-f', INSTALL_DRIVER])
+  const rollout = ['rollout', 'status', 'daemonset/nocreds-driver', '--timeout=180s']
+  await kubectl([...rollout, '--namespace', DRIVER.namespace])
 }
 
 /** Installs nocreds as an operator does, kubectl apply -f install.yaml, and waits until it is reached. */

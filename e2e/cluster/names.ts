@@ -10,6 +10,7 @@ export const NODE_CONTAINER = `${CLUSTER}-control-plane`
 export const ARTIFACTS = join(REPOSITORY, 'e2e', '.artifacts')
 /** install.yaml as it was applied: with the STS of the suite. */
 export const INSTALL = join(ARTIFACTS, 'install.yaml')
+export const INSTALL_DRIVER = join(ARTIFACTS, 'install-driver.yaml')
 
 export function kubeconfigOf({ cache }: Host): string {
   return join(cache, 'kubeconfig')

@@ -106,7 +106,11 @@ export async function startDriverNode({
         recordOutput(text)
         for (const line of text.trimEnd().split('\n')) lines.push(JSON.parse(line) as LogLine)
       })
-      await kubelet.register()
+      const exited = once(driver, 'exit').then(() => {
+        throw new Error('the driver has exited before it was registered')
+      })
+      exited.catch(() => undefined) // later exits are of no concern here
+      await Promise.race([kubelet.register(), exited])
     },
     async endDriver(signal) {
       const closed = once(driver, 'close')
@@ -154,6 +158,6 @@ function flagsFor(folder: string, stsUrl: string, stsCa?: string): string[] {
   return [
     ...['--node', 'node-1', '--kubelet-folder', folder, '--metrics-port', '0'],
     ...['--sts-endpoint', stsUrl, '--sts-http', 'accepted'],
-    ...(stsCa === undefined ? [] : ['--sts-ca', stsCa]),
+    ...(stsCa === undefined ? [] : [`--sts-ca=${stsCa}`]),
   ]
 }

@@ -19,7 +19,7 @@ export async function makeMemoryFolder(): Promise<string> {
 }
 
 /**
- * Settings for a kubelet's folder of a test. Folders belong to whoever runs the tests, and an emptyDir need not
+ * Settings for a kubelet's folder of a test. Folders belong to the user who runs the tests, and an emptyDir need not
  * be a mount of its own; whether it is on a tmpfs is asked, if the test's folder is on one.
  */
 export async function volumeSettings(podsFolder: string): Promise<VolumeSettings> {

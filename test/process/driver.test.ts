@@ -157,7 +157,7 @@ describe("the pod's events say", () => {
     const error = await thrownBy(() => node.startPod(POD))
     expect(error).toMatchObject({
       details: expect.stringMatching(
-        /^STS refused arn:aws:iam::111122223333:role\/app for ServiceAccount team-a\/app: .*trust policy/,
+        /^AccessDenied: STS refused arn:aws:iam::111122223333:role\/app for ServiceAccount team-a\/app: .*trust policy/,
       ),
     })
     expect(await readdir(targetFolder(POD.uid))).toEqual([])
