@@ -140,9 +140,12 @@ describe('an error', () => {
     expect(await failWith(error)).toMatchObject({ code, details: 'a message; what to do' })
   })
 
-  test('of another part of nocreds is told, as INTERNAL', async () => {
+  test('of another part of nocreds is told with its code, as INTERNAL', async () => {
     const error = new OtherError('toString', 'STS refused')
-    expect(await failWith(error)).toMatchObject({ code: status.INTERNAL, details: 'STS refused' })
+    expect(await failWith(error)).toMatchObject({
+      code: status.INTERNAL,
+      details: 'toString: STS refused',
+    })
   })
 
   test('is told in one line of bounded length, whatever is in it', async () => {

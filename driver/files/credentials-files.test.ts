@@ -95,7 +95,7 @@ describe('a pod’s volume', () => {
     const [own, foreign] = ['.credentials.json.0123456789ab', '.app.0123456789ab']
     for (const name of [own, foreign]) await writeFile(join(volume, name), 'half')
     expect(await readCredentials(VOLUME, settings)).toEqual(DOCUMENT)
-    expect((await readdir(volume)).sort()).toEqual([theirs, 'config', 'credentials.json'])
+    expect((await readdir(volume)).sort()).toEqual([foreign, 'config', 'credentials.json'])
   })
 
   test('without credentials after a withdrawal; the config file stays', async () => {

@@ -16,9 +16,10 @@ describe('Dockerfile', () => {
     expect(stage('exchanger')).toContain(
       `ENTRYPOINT ${JSON.stringify(EXCHANGER.program).replace(',', ', ')}`,
     )
-    for (const server of ['webhook', 'authority', 'driver']) {
+    const spaces = { webhook: [8, 160], authority: [8, 160], driver: [1, 64] }
+    for (const [server, [young, old]] of Object.entries(spaces)) {
       expect(stage(server)).toContain(
-        `ENTRYPOINT ["node", "--max-semi-space-size=8", "--max-old-space-size=160", "/nocreds/${server}.mjs"]`,
+        `ENTRYPOINT ["node", "--max-semi-space-size=${young}", "--max-old-space-size=${old}", "/nocreds/${server}.mjs"]`,
       )
     }
     expect(stage('runtime')).toContain('ENV OPENSSL_CONF=/dev/null')

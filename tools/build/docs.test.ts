@@ -7,6 +7,7 @@ import { REFUSALS } from '../../authority/refusal.ts'
 import { ANNOTATIONS } from '../../contract/annotations.ts'
 import { PREFIX } from '../../contract/names.ts'
 import { read, REPOSITORY } from '../../docs/pages.test-data.ts'
+import { FLAGS as DRIVER_FLAGS } from '../../driver/config.ts'
 import { REASONS } from '../../webhook/admit/verdict.ts'
 import { FLAGS as WEBHOOK_FLAGS } from '../../webhook/config.ts'
 import { header, table } from './reference/markdown.ts'
@@ -33,7 +34,7 @@ describe('each page has every', () => {
   })
 
   test('flag', () => {
-    const flags = [...Object.keys(WEBHOOK_FLAGS), ...Object.keys(AUTHORITY_FLAGS)]
+    const flags = [WEBHOOK_FLAGS, AUTHORITY_FLAGS, DRIVER_FLAGS].flatMap((all) => Object.keys(all))
     expect(rowsOf('flags.md')).toEqual(flags.map((name) => `--${name}`))
   })
 
