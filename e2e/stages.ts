@@ -25,6 +25,7 @@ export async function everyStage(host: Host): Promise<number> {
   const attacks = await stage('e2e/attacks/(?!flood)', '--maxWorkers=2')
   // They change the flags of webhook and authority, so one at a time.
   const certificates = await stage('e2e/certificates/')
+  const driver = await stage('e2e/driver/')
   // It wants every processor, so nothing else runs meanwhile.
   const before = await outage
   const flood = await stage('e2e/attacks/flood')
@@ -33,5 +34,5 @@ export async function everyStage(host: Host): Promise<number> {
   const faults = await stage('e2e/faults/')
   const slow = Math.max(before, await refresh)
   const node = await stage('e2e/node/')
-  return Math.max(promises, attacks, certificates, flood, faults, slow, node)
+  return Math.max(promises, attacks, certificates, driver, flood, faults, slow, node)
 }

@@ -38,6 +38,11 @@ export async function installDriver(host: Host): Promise<void> {
   await kubectl([...rollout, '--namespace', DRIVER.namespace])
 }
 
+/** Takes the driver away, once no pod uses it any more. */
+export async function uninstallDriver(host: Host): Promise<void> {
+  await kubectlOf(host)(['delete', '-f', INSTALL_DRIVER, '--timeout=120s'])
+}
+
 /** Installs nocreds as an operator does, kubectl apply -f install.yaml, and waits until it is reached. */
 export async function installNocreds(host: Host): Promise<void> {
   const manifest = await readFile(join(REPOSITORY, 'manifests', 'install.yaml'), 'utf8')

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { DRIVER } from '../../contract/driver.ts'
 import { CSI_DRIVER } from '../../contract/names.ts'
 import { ACCOUNT, ISSUER } from '../cluster/aws.ts'
-import { installDriver } from '../cluster/install.ts'
+import { installDriver, uninstallDriver } from '../cluster/install.ts'
 import { startAsking } from '../support/asking-app.ts'
 import { createMember, filesOf, startClient, startServer } from '../support/certificates.ts'
 import {
@@ -43,7 +43,13 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await closeSuite(suite)
-}, 120_000)
+  // Pods that are being deleted need it.
+  await waitFor('the namespaces of the suite to be gone', 120_000, async () => {
+    const namespaces = await suite.kubectl(['get', 'namespaces', '--output', 'name'])
+    return namespaces.includes(`namespace/${suite.prefix}`) ? undefined : true
+  })
+  await uninstallDriver(suite.host)
+}, 300_000)
 
 function apply(name: string, spec: object, { namespace }: Team = team): Promise<unknown> {
   return suite.kubectl.apply({
