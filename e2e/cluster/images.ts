@@ -8,7 +8,7 @@ import { CLUSTER } from './names.ts'
 const JAVASCRIPT_APP = join(REPOSITORY, 'e2e', 'apps', 'javascript')
 
 /** Targets of the Dockerfile. */
-export const TARGETS = ['webhook', 'authority', 'exchanger', 'driver'] as const
+const TARGETS = ['webhook', 'authority', 'exchanger', 'driver'] as const
 
 /** The Dockerfile's own base is the published one, by its digest; here it may be one that was made. */
 export const BUILD_FLAGS = ['--build-arg', `NODE_IMAGE=${IMAGES.node}`]
