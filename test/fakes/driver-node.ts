@@ -1,14 +1,16 @@
 /** Test double: a node with a kubelet, a driver that runs on it as a program, an issuer and an STS. Never shipped. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { AUTHORITY, TLS_FILES, TLS_VOLUME } from '../../contract/certificates.ts'
 import { parseCredentialDocument, type CredentialDocument } from '../../contract/credentials.ts'
 import { DRIVER_VOLUME, toAttributes, type DriverRequest } from '../../contract/driver-volume.ts'
 import { CREDENTIALS_FILES, CREDENTIALS_VOLUME, CSI_DRIVER } from '../../contract/names.ts'
 import type { Pod } from '../../driver/pod-tokens.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { recordOutput } from '../leak-check.ts'
+import type { TestAuthority } from './authority/server.ts'
 import { makeKubeletFolders, startDriverKubelet, type DriverKubelet } from './driver-kubelet.ts'
 import { makeMemoryFolder, removeFolder } from './driver-volumes.ts'
 import type { LogLine } from './exchanger-samples.ts'
@@ -42,6 +44,8 @@ export interface DriverNodeOptions {
   readonly nodeFlags?: readonly string[]
   /** Whether STS is reached by TLS; default: no. */
   readonly tls?: boolean
+  /** Who issues certificates; default: nobody. */
+  readonly authority?: Pick<TestAuthority, 'url' | 'trustBundle'>
 }
 
 export interface DriverNode {
@@ -59,6 +63,8 @@ export interface DriverNode {
   republish(pod: Pod, wanted?: DriverRequest): Promise<void>
   stopPod(pod: Pod): Promise<void>
   credentialsOf(pod: Pod): Promise<CredentialDocument>
+  /** PEM, as an app reads it. */
+  certificateOf(pod: Pod): Promise<{ key: string; certificate: string; trustBundle: string }>
   close(): Promise<void>
 }
 
@@ -73,6 +79,7 @@ export async function startDriverNode({
   program,
   nodeFlags = [],
   tls = false,
+  authority,
 }: DriverNodeOptions): Promise<DriverNode> {
   const issuer = await startIssuer({ clock: realClock })
   const subject = 'system:serviceaccount:team-a:*'
@@ -90,6 +97,8 @@ export async function startDriverNode({
   await makeKubeletFolders(folder, CSI_DRIVER)
   const kubelet = startDriverKubelet({ folder, driver: CSI_DRIVER, release })
   const lines: LogLine[] = []
+  const volumesOf = (uid: string): string =>
+    join(kubelet.podsFolder, uid, 'volumes/kubernetes.io~empty-dir')
   let driver: ChildProcess
   const node: DriverNode = {
     kubelet,
@@ -99,6 +108,11 @@ export async function startDriverNode({
     driver: () => driver,
     async startDriver() {
       const flags = flagsFor(folder, sts.url, certificate?.caPem)
+      if (authority !== undefined) {
+        const file = join(folder, 'ca.crt')
+        await writeFile(file, authority.trustBundle)
+        flags.push('--authority-url', authority.url, '--trust-bundle-file', file)
+      }
       driver = spawn(process.execPath, [...nodeFlags, program, ...flags], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
@@ -118,30 +132,36 @@ export async function startDriverNode({
       return ((await closed) as [number | null])[0]
     },
     async startPod(pod, wanted) {
-      const emptyDir = CREDENTIALS_VOLUME.name
-      await kubelet.preparePod(pod, { emptyDir, csi: DRIVER_VOLUME.name })
+      for (const emptyDir of [CREDENTIALS_VOLUME.name, TLS_VOLUME.name])
+        await kubelet.preparePod(pod, { emptyDir, csi: DRIVER_VOLUME.name })
       await node.republish(pod, wanted)
     },
     async republish(pod, wanted = CREDENTIALS_ONLY) {
       const { namespace, serviceAccount, name } = pod
-      const token = await issuer.mintToken({
-        ...{ namespace, serviceAccount, pod: name, audience: AUDIENCE },
-        expiresInSeconds: 3600,
-      })
-      await kubelet.publish(pod, {
-        volume: DRIVER_VOLUME.name,
-        attributes: toAttributes(wanted),
-        tokens: { [AUDIENCE]: token },
-      })
+      const tokens: Record<string, string> = {}
+      for (const audience of [AUDIENCE, AUTHORITY.audience]) {
+        const request = { namespace, serviceAccount, pod: name, audience, expiresInSeconds: 3600 }
+        tokens[audience] = await issuer.mintToken(request)
+      }
+      const attributes = toAttributes(wanted)
+      await kubelet.publish(pod, { volume: DRIVER_VOLUME.name, attributes, tokens })
     },
     async stopPod(pod) {
       await kubelet.unpublish(pod, DRIVER_VOLUME.name)
       await kubelet.removePod(pod)
     },
     async credentialsOf({ uid }) {
-      const volumes = join(kubelet.podsFolder, uid, 'volumes/kubernetes.io~empty-dir')
-      const file = join(volumes, CREDENTIALS_VOLUME.name, CREDENTIALS_FILES.document)
+      const file = join(volumesOf(uid), CREDENTIALS_VOLUME.name, CREDENTIALS_FILES.document)
       return parseCredentialDocument(await readFile(file, 'utf8'))
+    },
+    async certificateOf({ uid }) {
+      const folder = join(volumesOf(uid), TLS_VOLUME.name, TLS_VOLUME.publishedPath)
+      const read = (name: string): Promise<string> => readFile(join(folder, name), 'utf8')
+      return {
+        key: await read(TLS_FILES.key),
+        certificate: await read(TLS_FILES.certificate),
+        trustBundle: await read(TLS_FILES.trustBundle),
+      }
     },
     async close() {
       if (driver.exitCode === null && driver.signalCode === null) await node.endDriver('SIGKILL')

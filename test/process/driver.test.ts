@@ -1,9 +1,12 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { CSI_DRIVER } from '../../contract/names.ts'
+import { realClock } from '../../shared/base/clock.ts'
 import { bundle } from '../../tools/build/programs.ts'
+import { startAuthority, type TestAuthority } from '../fakes/authority/server.ts'
 import {
   CREDENTIALS_ONLY,
   podNamed,
@@ -147,6 +150,43 @@ describe('a driver that is killed', () => {
   })
 })
 
+describe('certificates', () => {
+  const BOTH = { ...CREDENTIALS_ONLY, certificate: { durationSeconds: 3600, dnsNames: [] } }
+  let authority: TestAuthority
+  beforeEach(async () => {
+    authority = await startAuthority({
+      clock: realClock,
+      namespace: 'team-a',
+      serviceAccount: 'app',
+      isGood: () => true,
+      lifetimeSeconds: 12,
+    })
+    await startNode({ authority })
+  })
+  afterEach(() => authority.stop())
+
+  test('each pod has a key of its own, beside credentials that are shared, and is renewed', async () => {
+    const pods = [podNamed('app-1'), podNamed('app-2')]
+    for (const pod of pods) await node.startPod(pod, BOTH)
+    const [one, other] = await Promise.all(pods.map((pod) => node.certificateOf(pod)))
+    expect(one!.key).not.toBe(other!.key)
+    expect(one!.trustBundle).toBe(authority.trustBundle)
+    expect(node.sts.calls).toHaveLength(1)
+    const leaf = new X509Certificate(one!.certificate)
+    expect(leaf.checkPrivateKey(createPrivateKey(one!.key))).toBe(true)
+    await eventually(async () => (await node.certificateOf(pods[0]!)).key !== one!.key)
+  }, 60_000)
+
+  test('the authority is away: the pod says so, and starts once it is back', async () => {
+    await authority.stop()
+    const wanted = { credentials: undefined, certificate: BOTH.certificate }
+    const started = node.startPod(POD, wanted)
+    await authority.start()
+    await started
+    expect((await node.certificateOf(POD)).key).toContain('PRIVATE KEY')
+  }, 60_000)
+})
+
 describe("the pod's events say", () => {
   beforeEach(async () => {
     await startNode()
@@ -190,7 +230,7 @@ describe("the pod's events say", () => {
     const started = node.startPod(POD, { ...CREDENTIALS_ONLY, credentials })
     expect(await thrownBy(() => started)).toMatchObject({
       details: expect.stringMatching(
-        /no token for the audience other, but for sts\.amazonaws\.com; CSIDriver/,
+        /no token for the audience other, but for sts\.amazonaws\.com, nocreds\.dev\/authority; CSIDriver/,
       ),
     })
   })
