@@ -1,23 +1,23 @@
 import { join } from 'node:path'
+import { TLS_VOLUME } from '../contract/certificates.ts'
 import { DRIVER } from '../contract/driver.ts'
-import { CSI_DRIVER } from '../contract/names.ts'
+import { CREDENTIALS_VOLUME, CSI_DRIVER } from '../contract/names.ts'
 import {
   RESPONSE_MS,
   sendCertificateRequest,
   sendTrustBundleRequest,
 } from '../exchanger/certificate/authority-client.ts'
-import type { ExchangeDeps } from '../exchanger/credentials/exchange.ts'
 import type { Clock, Random } from '../shared/base/clock.ts'
 import type { Logger } from '../shared/base/log.ts'
 import { openServers, type RunningServers } from '../shared/server/servers.ts'
 import type { DriverConfig } from './config.ts'
 import { startDriverServer } from './csi/server.ts'
 import { hasMountFolder, makeMountFolder, removeMountFolder } from './files/mount-folder.ts'
-import type { VolumeSettings } from './files/volume.ts'
+import { hasWritten, type VolumeSettings } from './files/volume.ts'
 import { waitForKubelet } from './kubelet-folder.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { certificateSource } from './sources/certificates.ts'
-import { credentialSource } from './sources/credentials.ts'
+import { credentialSource, type AssumeRole } from './sources/credentials.ts'
 import { AuthorityTrust } from './sources/trust.ts'
 import { Volumes } from './volumes.ts'
 
@@ -29,7 +29,7 @@ export interface DriverDeps extends Pick<
   readonly random: Random
   readonly log: Logger
   readonly version: string
-  readonly assumeRole: ExchangeDeps['assumeRole']
+  readonly assumeRole: AssumeRole
 }
 
 /**
@@ -112,6 +112,10 @@ function createVolumes(
       trust,
       sendCertificateRequest: (call, signal) => sendCertificateRequest(call, withLimit(signal)),
     }),
+    hasWritten: (podUid, { credentials }) => {
+      const { name } = credentials === undefined ? TLS_VOLUME : CREDENTIALS_VOLUME
+      return hasWritten({ podUid, name }, settings)
+    },
     targets: {
       exists: (target) => hasMountFolder(target, settings),
       make: (target) => makeMountFolder(target, settings),

@@ -82,6 +82,7 @@ export class SharedRefresh<Item> {
    * @throws SidecarError if STS refuses, or gives none within 30 s; the pod is then no member
    */
   async join({ uid, store, token, isServed }: Member<Item>): Promise<void> {
+    const isNew = !this.#members.has(uid)
     this.#members.set(uid, store)
     if (isNewer(token, this.#token)) this.#token = token
     if (this.#own !== undefined) {
@@ -91,7 +92,7 @@ export class SharedRefresh<Item> {
     const found = store.current()
     if (found !== undefined) {
       this.#keepFresh()
-      this.#refreshInTime(found)
+      if (isNew) this.#refreshInTime(found)
       return
     }
     const refusal = this.#remembered()

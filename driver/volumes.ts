@@ -15,13 +15,14 @@ import type { PublishHandler } from './csi/server.ts'
 import { DriverError } from './errors.ts'
 import { Keeper } from './keeper.ts'
 import type { Metrics } from './metrics.ts'
+import type { Pod } from './pod-tokens.ts'
 import {
   checkPublishRequest,
   checkUnpublishRequest,
   type PublishRequest,
 } from './publish-request.ts'
 import type { Source } from './sources/source.ts'
-import type { Target } from './target.ts'
+import { parseTarget, type Target } from './target.ts'
 
 export interface VolumesDeps {
   /** `<kubelet>/pods`, as the kubelet spells it in target paths. */
@@ -34,6 +35,8 @@ export interface VolumesDeps {
     make(target: Target): Promise<void>
     remove(target: Target): Promise<void>
   }
+  /** Whether the driver wrote what the pod wants since its volumes were mounted. */
+  readonly hasWritten: (uid: string, wanted: DriverRequest) => Promise<boolean>
   readonly metrics: Pick<Metrics, 'countPublish'>
   readonly log: Logger
 }
@@ -73,7 +76,9 @@ export class Volumes implements PublishHandler {
       await this.#exclusively(request.pod.uid, () => this.#publish(request, wanted, signal))
     } catch (error) {
       metrics.countPublish('failed', codeOf(error) ?? 'InternalError')
-      throw error
+      if (!(await this.#isRunning(raw))) throw error
+      const failure = { code: codeOf(error), error: messageOf(error) }
+      this.#deps.log.warn(failure, 'republish failed; the pod keeps what it has')
     }
   }
 
@@ -109,7 +114,7 @@ export class Volumes implements PublishHandler {
     const { targets, log, metrics } = this.#deps
     const { uid, name, namespace, serviceAccount } = pod
     const fields = { pod: name, namespace, serviceAccount, uid }
-    const isServed = await targets.exists(target)
+    const isServed = await this.#isServed(pod, target, wanted)
     const call = { tokens, signal, isServed }
     try {
       await allSettled([
@@ -128,6 +133,25 @@ export class Volumes implements PublishHandler {
     }
     metrics.countPublish('ok', isServed ? 'republished' : 'published')
     if (!isServed) log.info({ ...fields, role: wanted.credentials?.roleArn }, 'volume published')
+  }
+
+  /** True for a pod that runs. One that the node's reboot ended starts again, with its former folders. */
+  async #isServed({ uid }: Pod, target: Target, wanted: DriverRequest): Promise<boolean> {
+    const { targets, hasWritten } = this.#deps
+    if (!(await targets.exists(target))) return false
+    if (await hasWritten(uid, wanted)) return true
+    await targets.remove(target)
+    return false
+  }
+
+  /** Whether a request that cannot be read is about a pod that was served. */
+  async #isRunning({ targetPath }: NodePublishRequest): Promise<boolean> {
+    const { targets, podsFolder } = this.#deps
+    try {
+      return await targets.exists(parseTarget(targetPath, podsFolder))
+    } catch {
+      return false
+    }
   }
 
   /** A pod that is gone without an unpublish has no folder any more. */

@@ -34,6 +34,8 @@ export async function listenOnSocket(
     server.once('error', reject)
     server.listen(hidden, resolve)
   })
+  // A connection that cannot be accepted, such as for want of descriptors, ends nothing else.
+  server.on('error', () => undefined)
   try {
     await chmod(hidden, 0o600)
     const inode = await inodeOfSocket(hidden)

@@ -1,5 +1,6 @@
 import type { Stats } from 'node:fs'
 import { lstat, statfs } from 'node:fs/promises'
+import { TLS_VOLUME } from '../../contract/certificates.ts'
 import { CREDENTIALS_FILES } from '../../contract/names.ts'
 import { sleepUnless, type Clock } from '../../shared/base/clock.ts'
 import { codeOf } from '../../shared/base/errors.ts'
@@ -127,7 +128,24 @@ function readySinceMs({ podUid, name }: Volume, settings: VolumeSettings): Promi
 
 /** Whether we wrote here since it was mounted: so it was ready then. */
 async function isWritten(folder: Folder, { ownerId }: FolderRules): Promise<boolean> {
-  return (await statIfPresent(folder, CREDENTIALS_FILES.config))?.uid === ownerId
+  const names = [CREDENTIALS_FILES.config, TLS_VOLUME.publishedPath]
+  const found = await Promise.all(names.map((name) => statIfPresent(folder, name)))
+  return found.some((stats) => stats?.uid === ownerId)
+}
+
+/**
+ * Whether the driver wrote into the volume since it was mounted. After a reboot of the node the folders of a pod are still
+ * there, and its volumes in memory are empty.
+ *
+ * @throws DriverError if the volume cannot be looked at
+ */
+export async function hasWritten(volume: Volume, settings: VolumeSettings): Promise<boolean> {
+  try {
+    return await inVolume(volume, settings, (folder) => isWritten(folder, settings))
+  } catch (error) {
+    if (codeOf(error) === 'ERR_VOLUME_NOT_READY') return false
+    throw error
+  }
 }
 
 async function statIfPresent(folder: Folder, name: string): Promise<Stats | undefined> {

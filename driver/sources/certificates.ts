@@ -10,7 +10,8 @@ import { certificateTask } from '../../exchanger/certificate/failures.ts'
 import { requestCertificate } from '../../exchanger/certificate/request.ts'
 import { certificateFor } from '../../exchanger/failure.ts'
 import { CERTIFICATE } from '../../exchanger/sidecar/renewable.ts'
-import { limitConcurrency } from '../../shared/base/concurrency.ts'
+import { limitConcurrency, limitConcurrencyPerKey } from '../../shared/base/concurrency.ts'
+import { codeOf } from '../../shared/base/errors.ts'
 import { publishCertificate, readCertificate, withdrawCertificate } from '../files/tls-files.ts'
 import { waitUntilReady } from '../files/volume.ts'
 import { SharedRefresh, type KubeletToken } from '../shared-refresh.ts'
@@ -28,8 +29,12 @@ export interface CertificateSourceDeps extends SourceDeps {
   ) => Promise<AuthorityResponse>
 }
 
+/** Node's codes if the authority is not verified by the trust bundle. */
+const UNVERIFIED = /CERT|SIGNATURE/
+
 /** A key and a request take a few milliseconds of the one processor that this process has. */
 const MAX_CONCURRENT_REQUESTS = 16
+const MAX_CONCURRENT_PER_NAMESPACE = 4
 
 /** Certificates, from the authority. No two pods share a key, so none shares a certificate. */
 export function certificateSource(
@@ -37,6 +42,7 @@ export function certificateSource(
 ): Source<DriverCertificate, CertificateDocument> {
   const { clock, log, volumes, authorityUrl } = deps
   const limit = limitConcurrency(MAX_CONCURRENT_REQUESTS)
+  const limitOf = limitConcurrencyPerKey(MAX_CONCURRENT_PER_NAMESPACE)
   return {
     audienceOf: () => AUTHORITY.audience,
     keyOf: ({ uid }) => uid,
@@ -49,10 +55,12 @@ export function certificateSource(
         wanted: certificateFor(config),
         log: logOf(log, pod),
         exchange: (token, signal) =>
-          limit(async () => {
-            signal.throwIfAborted()
-            return requestOnce(config, token, { ...deps, signal })
-          }),
+          limitOf(namespace, () =>
+            limit(async () => {
+              signal.throwIfAborted()
+              return requestOnce(config, token, { ...deps, signal })
+            }),
+          ),
         onUnwritten,
       })
     },
@@ -82,6 +90,10 @@ async function requestOnce(
       readTrustBundle: () => trust.read(certificateTask(config)),
       sendCertificateRequest: (call) => sendCertificateRequest(call, signal),
       now: () => clock.now(),
+    }).catch((error: unknown) => {
+      // A CA that was replaced without overlap: the mounted trust bundle counts again.
+      if (UNVERIFIED.test(codeOf(error) ?? '')) trust.forget()
+      throw error
     }),
   )
   trust.accept(document.trustBundle)

@@ -7,7 +7,7 @@ import { exchange, type ExchangeDeps } from '../../exchanger/credentials/exchang
 import { claimsOf, type WebIdentityToken } from '../../exchanger/credentials/token.ts'
 import { exchangeOf, SidecarError } from '../../exchanger/failure.ts'
 import { CREDENTIALS } from '../../exchanger/sidecar/renewable.ts'
-import { limitConcurrency } from '../../shared/base/concurrency.ts'
+import { limitConcurrency, limitConcurrencyPerKey } from '../../shared/base/concurrency.ts'
 import {
   publishCredentials,
   readCredentials,
@@ -22,13 +22,23 @@ import { openVolumeStore } from './volume-store.ts'
 /** How STS is reached: settings of the driver, and none of a pod's. */
 type StsSettings = Pick<ExchangeConfig, 'stsEndpoint' | 'stsProxy' | 'stsNoProxy' | 'stsCa'>
 
+export type AssumeRole = (
+  config: ExchangeConfig,
+  jwt: string,
+  signal: AbortSignal,
+) => ReturnType<ExchangeDeps['assumeRole']>
+
 export interface CredentialSourceDeps extends SourceDeps {
   readonly sts: StsSettings
-  readonly assumeRole: ExchangeDeps['assumeRole']
+  readonly assumeRole: AssumeRole
 }
 
 /** So many exchanges at once; a node that starts a hundred pods does not need a hundred connections. */
 const MAX_CONCURRENT_EXCHANGES = 16
+/** Of one namespace: pods whose STS hangs, such as by a region of their choice, delay their own namespace alone. */
+const MAX_CONCURRENT_PER_NAMESPACE = 4
+/** The response too; a refresher aborts an exchange after 30 s. */
+const EXCHANGE_MS = 25_000
 /** No session is longer; what claims to be was not made by STS. Source: STS API reference, DurationSeconds. */
 const MAX_SESSION_MS = 12 * 3_600_000
 
@@ -38,6 +48,7 @@ export function credentialSource(
 ): Source<DriverCredentials, CredentialDocument> {
   const { clock, log, volumes } = deps
   const limit = limitConcurrency(MAX_CONCURRENT_EXCHANGES)
+  const limitOf = limitConcurrencyPerKey(MAX_CONCURRENT_PER_NAMESPACE)
   return {
     audienceOf: ({ audience }) => audience,
     keyOf(pod, { roleArn, sessionDurationSeconds, sessionName, audience, region }) {
@@ -59,10 +70,12 @@ export function credentialSource(
         wanted: exchangeOf(config),
         log: logOf(log, pod, { role: wanted.roleArn }),
         exchange: (token, signal) =>
-          limit(async () => {
-            signal.throwIfAborted() // it waited too long for its turn
-            return exchangeOnce(config, token, deps)
-          }),
+          limitOf(namespace, () =>
+            limit(async () => {
+              signal.throwIfAborted() // it waited too long for its turn
+              return exchangeOnce(config, token, { ...deps, signal })
+            }),
+          ),
         onUnwritten,
       })
     },
@@ -89,8 +102,10 @@ function sessionNameOf({ namespace, serviceAccount, name }: Pod, template: strin
 async function exchangeOnce(
   config: ExchangeConfig,
   { jwt }: KubeletToken,
-  { clock, metrics, assumeRole }: CredentialSourceDeps,
+  deps: CredentialSourceDeps & { readonly signal: AbortSignal },
 ): Promise<CredentialDocument> {
+  const { clock, metrics, assumeRole } = deps
+  const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(EXCHANGE_MS)])
   const readToken = (): Promise<WebIdentityToken> => {
     const claims = claimsOf(jwt)
     if (claims !== undefined) return Promise.resolve({ jwt, claims })
@@ -98,6 +113,14 @@ async function exchangeOnce(
     return Promise.reject(new SidecarError('token', 'TokenMalformed', text))
   }
   return metrics.timed('credentials', () =>
-    exchange(config, { readToken, assumeRole, now: () => clock.now() }),
+    exchange(config, {
+      readToken,
+      assumeRole: (asked, token) => assumeRole(asked, token, signal),
+      now: () => clock.now(),
+    }).catch((error: unknown) => {
+      if (!signal.aborted) throw error
+      const text = `no ${exchangeOf(config)}: no complete response in ${EXCHANGE_MS / 1000} s`
+      throw new SidecarError('transient', 'Timeout', text)
+    }),
   )
 }

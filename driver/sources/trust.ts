@@ -44,6 +44,11 @@ export class AuthorityTrust {
     this.#given = pem
   }
 
+  /** The mounted trust bundle counts again, which the authority alone can write. */
+  forget(): void {
+    this.#given = undefined
+  }
+
   /**
    * Asks the authority again whenever the mounted file changes.
    *
@@ -62,7 +67,8 @@ export class AuthorityTrust {
           sendTrustBundleRequest: (endpoint) => sendTrustBundleRequest(endpoint, signal),
         }),
       store: {
-        current: () => (this.#given === undefined ? undefined : { trustBundle: this.#given }),
+        // Also before the first certificate: those of an earlier process may be in the pods.
+        current: () => ({ trustBundle: this.#given ?? '' }),
         replaceTrustBundle: async (pem) => {
           this.accept(pem)
           await onReplaced(pem)

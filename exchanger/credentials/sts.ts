@@ -25,9 +25,14 @@ export interface StsResponse {
  * Sends one AssumeRoleWithWebIdentity request: unsigned, without retries (the sidecar does that), to the
  * regional endpoint. Source: STS API reference, AssumeRoleWithWebIdentity.
  *
+ * @param signal aborts it; the limits of the client end with the headers of the response
  * @throws the SDK's errors
  */
-export async function assumeRole(config: ExchangeConfig, token: string): Promise<StsResponse> {
+export async function assumeRole(
+  config: ExchangeConfig,
+  token: string,
+  signal?: AbortSignal,
+): Promise<StsResponse> {
   const client = createClient(config)
   let stsNowMs: number | undefined
   client.middlewareStack.add(
@@ -50,6 +55,7 @@ export async function assumeRole(config: ExchangeConfig, token: string): Promise
         WebIdentityToken: token,
         DurationSeconds: config.sessionDurationSeconds,
       }),
+      signal === undefined ? {} : { abortSignal: signal },
     )
     return { output, stsNowMs }
   } finally {

@@ -244,7 +244,7 @@ export class Refresher<Item> {
   }
 
   async #withdraw(): Promise<void> {
-    const { renewable, store, log } = this.#deps
+    const { renewable, store, log, clock } = this.#deps
     const item = store.current()
     this.#expiry = undefined
     if (item === undefined) return
@@ -255,6 +255,12 @@ export class Refresher<Item> {
     } catch (error) {
       log.error({ expiration, code: codeOf(error) }, renewable.phrases.unremovable)
     }
+    // Several pods may have different ones from an earlier process; the next one expires later.
+    const next = store.current()
+    const validForMs = next === undefined ? 0 : renewable.expiresAtMsOf(next) - clock.now()
+    if (validForMs <= 0) return
+    this.#expiry = deadlineIn(clock, validForMs)
+    this.#sleep()
   }
 
   #timeout(): SidecarError {

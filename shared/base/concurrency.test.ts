@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { limitConcurrency } from './concurrency.ts'
+import { limitConcurrency, limitConcurrencyPerKey } from './concurrency.ts'
 
 test('a few run concurrently, in order of arrival, and a failure frees its slot, too', async () => {
   const limit = limitConcurrency(3)
@@ -22,4 +22,16 @@ test('a few run concurrently, in order of arrival, and a failure frees its slot,
   expect(most).toBe(3)
   expect(order).toEqual(Array.from({ length: 20 }, (_, index) => index))
   expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(10)
+})
+
+test('each key has a limit of its own', async () => {
+  const limitOf = limitConcurrencyPerKey(1)
+  const log: string[] = []
+  let release = (): void => undefined
+  const held = limitOf('one', () => new Promise<void>((resolve) => (release = resolve)))
+  const waiting = limitOf('one', () => Promise.resolve(log.push('one')))
+  await limitOf('other', () => Promise.resolve(log.push('other')))
+  release()
+  await Promise.all([held, waiting])
+  expect(log).toEqual(['other', 'one'])
 })

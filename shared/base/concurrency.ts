@@ -17,3 +17,21 @@ export function limitConcurrency(max: number): Limit {
     }
   }
 }
+
+/** The same for each key; keys that nothing runs or waits for are forgotten. */
+export function limitConcurrencyPerKey(
+  max: number,
+): <T>(key: string, action: () => Promise<T>) => Promise<T> {
+  const keys = new Map<string, { readonly limit: Limit; actions: number }>()
+  return async (key, action) => {
+    const entry = keys.get(key) ?? { limit: limitConcurrency(max), actions: 0 }
+    keys.set(key, entry)
+    entry.actions += 1
+    try {
+      return await entry.limit(action)
+    } finally {
+      entry.actions -= 1
+      if (entry.actions === 0) keys.delete(key)
+    }
+  }
+}

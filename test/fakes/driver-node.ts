@@ -1,7 +1,7 @@
 /** Test double: a node with a kubelet, a driver that runs on it as a program, an issuer and an STS. Never shipped. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AUTHORITY, TLS_FILES, TLS_VOLUME } from '../../contract/certificates.ts'
 import { parseCredentialDocument, type CredentialDocument } from '../../contract/credentials.ts'
@@ -61,6 +61,8 @@ export interface DriverNode {
   startPod(pod: Pod, wanted?: DriverRequest): Promise<void>
   /** What a kubelet does every minute or two. */
   republish(pod: Pod, wanted?: DriverRequest): Promise<void>
+  /** What a reboot of the node leaves of the pod's volumes in memory: nothing. */
+  emptyVolumes(pod: Pod): Promise<void>
   stopPod(pod: Pod): Promise<void>
   credentialsOf(pod: Pod): Promise<CredentialDocument>
   /** PEM, as an app reads it. */
@@ -145,6 +147,13 @@ export async function startDriverNode({
       }
       const attributes = toAttributes(wanted)
       await kubelet.publish(pod, { volume: DRIVER_VOLUME.name, attributes, tokens })
+    },
+    async emptyVolumes({ uid }) {
+      for (const name of [CREDENTIALS_VOLUME.name, TLS_VOLUME.name]) {
+        const folder = join(volumesOf(uid), name)
+        for (const one of await readdir(folder))
+          await rm(join(folder, one), { recursive: true, force: true })
+      }
     },
     async stopPod(pod) {
       await kubelet.unpublish(pod, DRIVER_VOLUME.name)

@@ -140,6 +140,29 @@ describe('a driver that is killed', () => {
     expect(node.sts.calls).toHaveLength(2) // what stood in a pod's folder is given to no other pod
   })
 
+  test('after a reboot of the node a pod starts again, so it waits for credentials or is told why there are none', async () => {
+    await startNode()
+    await node.startPod(POD)
+    await node.endDriver('SIGKILL')
+    await node.emptyVolumes(POD) // its folders on the disk are still there
+    await node.startDriver()
+    trustOnly('somebody-else')
+    expect(await thrownBy(() => node.republish(POD))).toMatchObject({
+      details: expect.stringMatching(/^AccessDenied: /),
+    })
+    expect(await thrownBy(() => node.republish(POD))).toBeDefined()
+  }, 60_000)
+
+  test('a request that a newer version would refuse is no failure for a pod that runs', async () => {
+    await startNode()
+    await node.startPod(POD)
+    const tokens = { 'sts.amazonaws.com': unsignedToken(claimsOf(POD)) }
+    const publish = { volume: 'nocreds-driver', attributes: { unknown: 'x' }, tokens }
+    await node.kubelet.publish(POD, publish)
+    expect(await thrownBy(() => node.kubelet.publish(podNamed('app-2'), publish))).toBeDefined()
+    await eventually(() => node.lines.some(({ msg }) => String(msg).startsWith('republish failed')))
+  })
+
   test('one that is told to stop leaves no socket', async () => {
     await startNode()
     const folder = join(node.kubelet.podsFolder, '..')
