@@ -160,7 +160,7 @@ describe('a driver that is killed', () => {
     const publish = { volume: 'nocreds-driver', attributes: { unknown: 'x' }, tokens }
     await node.kubelet.publish(POD, publish)
     expect(await thrownBy(() => node.kubelet.publish(podNamed('app-2'), publish))).toBeDefined()
-    await eventually(() => node.lines.some(({ msg }) => String(msg).startsWith('republish failed')))
+    await eventually(() => node.lines.some(({ msg }) => msg.startsWith('republish failed')))
   })
 
   test('one that is told to stop leaves no socket', async () => {
