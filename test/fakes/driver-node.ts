@@ -42,6 +42,8 @@ export interface DriverNodeOptions {
   readonly program: string
   /** Flags of Node, as the image has them. */
   readonly nodeFlags?: readonly string[]
+  /** Further variables, as the image has them. */
+  readonly env?: Readonly<Record<string, string>>
   /** Whether STS is reached by TLS; default: no. */
   readonly tls?: boolean
   /** Who issues certificates; default: nobody. */
@@ -80,6 +82,7 @@ export async function startDriverNode({
   lifetimeSeconds,
   program,
   nodeFlags = [],
+  env = {},
   tls = false,
   authority,
 }: DriverNodeOptions): Promise<DriverNode> {
@@ -117,6 +120,7 @@ export async function startDriverNode({
       }
       driver = spawn(process.execPath, [...nodeFlags, program, ...flags], {
         stdio: ['ignore', 'pipe', 'inherit'],
+        env: { ...process.env, ...env },
       })
       driver.stdout?.setEncoding('utf8').on('data', (text: string) => {
         recordOutput(text)

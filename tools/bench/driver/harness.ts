@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Pod } from '../../../driver/pod-tokens.ts'
 import { podNamed, startDriverNode, type DriverNode } from '../../../test/fakes/driver-node.ts'
 import { bundle } from '../../build/programs.ts'
-import { NODE_FLAGS } from './node-flags.ts'
+import { IMAGE_ENV, NODE_FLAGS } from './node-flags.ts'
 
 /** As many pods as a node has, of a fifth as many ServiceAccounts. */
 const PODS = 100
@@ -21,7 +21,13 @@ export async function withNode<T>(
   const dist = await mkdtemp(join(tmpdir(), 'nocreds-dist-'))
   const program = join(dist, 'driver.mjs')
   await bundle('test/fakes/driver-main.ts', program)
-  const node = await startDriverNode({ ...options, program, nodeFlags: NODE_FLAGS, tls: true })
+  const node = await startDriverNode({
+    ...options,
+    program,
+    nodeFlags: NODE_FLAGS,
+    env: IMAGE_ENV,
+    tls: true,
+  })
   try {
     return await measure(node)
   } finally {
