@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { assumeRole } from '../exchanger/credentials/sts.ts'
+import { assumeRole, isolateSdk } from '../exchanger/credentials/sts.ts'
 import { realClock } from '../shared/base/clock.ts'
 import { runProgram } from '../shared/server/program.ts'
 import { parseFlags, usage } from './config.ts'
@@ -8,10 +8,7 @@ import { startDriver } from './run.ts'
 
 // Modes are given to each file and folder, as this process has no capability to change them afterwards.
 process.umask(0)
-// The SDK needs a home folder, and must not read AWS files of an image or a node.
-process.env['HOME'] = '/'
-process.env['AWS_CONFIG_FILE'] = '/dev/null'
-process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null'
+isolateSdk(process.env)
 
 await runProgram({
   usage,

@@ -7,7 +7,7 @@ import {
   type DriverCredentials,
   type DriverRequest,
 } from '../contract/driver-volume.ts'
-import { createMutex } from '../exchanger/mutex.ts'
+import { limitConcurrencyPerKey } from '../shared/base/concurrency.ts'
 import { codeOf, messageOf } from '../shared/base/errors.ts'
 import type { Logger } from '../shared/base/log.ts'
 import type { NodePublishRequest, NodeUnpublishRequest } from './csi/methods.ts'
@@ -47,7 +47,7 @@ export class Volumes implements PublishHandler {
   readonly #credentials: Keeper<DriverCredentials, CredentialDocument>
   readonly #certificates: Keeper<DriverCertificate, CertificateDocument>
   /** One call at a time for each pod; by uid. */
-  readonly #calls = new Map<string, { readonly exclusive: Exclusive; count: number }>()
+  readonly #exclusively = limitConcurrencyPerKey(1)
 
   constructor(deps: VolumesDeps) {
     this.#deps = deps
@@ -160,21 +160,7 @@ export class Volumes implements PublishHandler {
     this.#deps.log.warn({ uid, code, error: messageOf(error) }, 'volume not written')
     if (code === 'ERR_VOLUME_NOT_READY') this.forget(uid)
   }
-
-  async #exclusively(uid: string, action: () => Promise<void>): Promise<void> {
-    const entry = this.#calls.get(uid) ?? { exclusive: createMutex(), count: 0 }
-    this.#calls.set(uid, entry)
-    entry.count += 1
-    try {
-      await entry.exclusive(action)
-    } finally {
-      entry.count -= 1
-      if (entry.count === 0) this.#calls.delete(uid)
-    }
-  }
 }
-
-type Exclusive = ReturnType<typeof createMutex>
 
 /** The webhook writes one volume a pod, of this name. */
 function requireOwnName({ volume }: Target): void {

@@ -3,7 +3,7 @@ import { credentialsFromEnv } from '../../contract/exchanger-env.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { oneShot } from '../one-shot.ts'
 import { exchange } from './exchange.ts'
-import { assumeRole } from './sts.ts'
+import { assumeRole, isolateSdk } from './sts.ts'
 import { readToken } from './token.ts'
 
 /**
@@ -13,11 +13,7 @@ import { readToken } from './token.ts'
  */
 async function produce(): Promise<string> {
   const config = credentialsFromEnv(process.env)
-  // AWS files of a user or a node must not be read; and the SDK needs a home folder, which a user id without
-  // an entry in /etc/passwd does not have.
-  process.env['HOME'] = '/'
-  process.env['AWS_CONFIG_FILE'] = '/dev/null'
-  process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null'
+  isolateSdk(process.env)
   const document = await exchange(config, {
     readToken: () => readToken(config),
     assumeRole,

@@ -63,6 +63,16 @@ export async function assumeRole(
   }
 }
 
+/**
+ * Keeps the SDK from AWS files of a user, an image or a node, and gives it the home folder that it needs, which a user id
+ * without an entry in /etc/passwd does not have.
+ */
+export function isolateSdk(env: Record<string, string | undefined>): void {
+  env['HOME'] = '/'
+  env['AWS_CONFIG_FILE'] = '/dev/null'
+  env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null'
+}
+
 function createClient(config: ExchangeConfig): STSClient {
   const { stsEndpoint, roleArn } = config
   const role = parseRoleArn(roleArn)

@@ -5,14 +5,12 @@
 import { randomBytes } from 'node:crypto'
 import { parseFlags, usage } from '../../driver/config.ts'
 import { startDriver } from '../../driver/run.ts'
-import { assumeRole } from '../../exchanger/credentials/sts.ts'
+import { assumeRole, isolateSdk } from '../../exchanger/credentials/sts.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { runProgram } from '../../shared/server/program.ts'
 
 process.umask(0)
-process.env['HOME'] = '/'
-process.env['AWS_CONFIG_FILE'] = '/dev/null'
-process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null'
+isolateSdk(process.env)
 
 await runProgram({
   usage,
