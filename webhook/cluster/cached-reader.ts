@@ -9,7 +9,8 @@ import { messageOf, NocredsError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { createFairSlots, type SlotLimits } from '../../shared/server/budget/fair-slots.ts'
 import type { KubeClient, KubeObject } from '../../shared/server/kube/kube-client.ts'
-import { Reflector, type Memory } from '../../shared/server/kube/reflector.ts'
+import type { Memory } from '../../shared/server/kube/object-copy.ts'
+import { Reflector } from '../../shared/server/kube/reflector.ts'
 import {
   createNamespaceLabels,
   keepNamespace,
