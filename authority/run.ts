@@ -10,9 +10,13 @@ import type { AuthorityConfig } from './config.ts'
 import { createAuthorityServer } from './http/server.ts'
 import { createCluster } from './identity/apiserver.ts'
 import { createMetrics } from './metrics.ts'
-import { createPodCertificateController } from './pod-certificates/controller.ts'
+import {
+  createPodCertificateController,
+  type PodCertificateController,
+  type PodCertificateDeps,
+} from './pod-certificates/controller.ts'
 import type { PolicySettings } from './policy/policy.ts'
-import { createBundleWriter } from './trust-bundle/bundle.ts'
+import { createBundleWriter, type BundleWriter } from './trust-bundle/bundle.ts'
 import { createClusterBundleWriter } from './trust-bundle/cluster-bundle.ts'
 
 export interface AuthorityDeps {
@@ -32,36 +36,14 @@ export async function startAuthority(
   config: AuthorityConfig,
   deps: AuthorityDeps,
 ): Promise<RunningServers> {
-  const { clock, log, kube } = deps
-  const manager = createManager(config, deps)
-  const { current } = manager
-  const signer = createCaSigner(current)
-  const metrics = createMetrics(signer)
-  const { bundlePem } = signer
-  const driverNamespace = config['driver-namespace']
-  const bundles = createBundleWriter({ ...deps, bundlePem, driverNamespace })
-  const clusterBundle = createClusterBundleWriter({ ...deps, bundlePem })
-  const issueDeps = {
-    ...deps,
-    cluster: createCluster(kube),
-    signer,
-    names: namesOf(config),
-    maxLifetimeSeconds: config['max-lifetime-seconds'],
-    metrics,
-  }
-  const podCertificates = createPodCertificateController(issueDeps)
-  const isReady = (): boolean => {
-    const server = current()?.server
-    const hasCertificate = server !== undefined && server.expiresAtMs > clock.now()
-    return hasCertificate && bundles.ready && podCertificates.ready
-  }
-  const { registry } = metrics
-  const metricsPort = config['metrics-port']
+  const { clock, log } = deps
+  const parts = createParts(config, deps)
+  const { manager, bundles, clusterBundle, podCertificates, issueDeps } = parts
   const servers = await openServers({
     program: 'authority',
-    registry,
-    metricsPort,
-    isReady,
+    registry: issueDeps.metrics.registry,
+    metricsPort: config['metrics-port'],
+    isReady: () => canIssue(parts, clock),
     clock,
     log,
   })
@@ -78,10 +60,45 @@ export async function startAuthority(
       for (const part of [manager, bundles, clusterBundle, podCertificates]) part.stop()
     },
   })
-  bundles.start()
-  clusterBundle.start()
-  podCertificates.start()
+  for (const part of [bundles, clusterBundle, podCertificates]) part.start()
   return running
+}
+
+interface Parts {
+  readonly manager: CaManager
+  readonly bundles: BundleWriter
+  readonly clusterBundle: BundleWriter
+  readonly podCertificates: PodCertificateController
+  readonly issueDeps: PodCertificateDeps
+}
+
+/** Nothing is started yet. */
+function createParts(config: AuthorityConfig, deps: AuthorityDeps): Parts {
+  const manager = createManager(config, deps)
+  const signer = createCaSigner(manager.current)
+  const { bundlePem } = signer
+  const driverNamespace = config['driver-namespace']
+  const issueDeps = {
+    ...deps,
+    cluster: createCluster(deps.kube),
+    signer,
+    names: namesOf(config),
+    maxLifetimeSeconds: config['max-lifetime-seconds'],
+    metrics: createMetrics(signer),
+  }
+  return {
+    manager,
+    bundles: createBundleWriter({ ...deps, bundlePem, driverNamespace }),
+    clusterBundle: createClusterBundleWriter({ ...deps, bundlePem }),
+    podCertificates: createPodCertificateController(issueDeps),
+    issueDeps,
+  }
+}
+
+function canIssue({ manager, bundles, podCertificates }: Parts, clock: Clock): boolean {
+  const server = manager.current()?.server
+  const hasCertificate = server !== undefined && server.expiresAtMs > clock.now()
+  return hasCertificate && bundles.ready && podCertificates.ready
 }
 
 function namesOf(config: AuthorityConfig): PolicySettings {

@@ -19,19 +19,7 @@ export interface Metrics {
 export function createMetrics(clock: Clock, podCount: () => number): Metrics {
   const registry = new Registry()
   const registers = [registry]
-  const exchanges = new Counter({
-    name: 'nocreds_driver_exchanges_total',
-    help: 'Exchanges of a token by what it is exchanged for, result and reason',
-    labelNames: ['item', 'result', 'reason'],
-    registers,
-  })
-  const duration = new Histogram({
-    name: 'nocreds_driver_exchange_duration_seconds',
-    help: 'Time of an exchange, failed ones too',
-    labelNames: ['item'],
-    buckets: DURATION_BUCKETS,
-    registers,
-  })
+  const { exchanges, duration } = metricsOfExchanges(registers)
   const publishes = new Counter({
     name: 'nocreds_driver_publishes_total',
     help: "The kubelet's publishes of volumes by result and reason; it publishes each again every minute or two",
@@ -65,4 +53,26 @@ export function createMetrics(clock: Clock, podCount: () => number): Metrics {
       publishes.inc({ result, reason })
     },
   }
+}
+
+interface ExchangeMetrics {
+  readonly exchanges: Counter<'item' | 'result' | 'reason'>
+  readonly duration: Histogram<'item'>
+}
+
+function metricsOfExchanges(registers: Registry[]): ExchangeMetrics {
+  const exchanges = new Counter({
+    name: 'nocreds_driver_exchanges_total',
+    help: 'Exchanges of a token by what it is exchanged for, result and reason',
+    labelNames: ['item', 'result', 'reason'],
+    registers,
+  })
+  const duration = new Histogram({
+    name: 'nocreds_driver_exchange_duration_seconds',
+    help: 'Time of an exchange, failed ones too',
+    labelNames: ['item'],
+    buckets: DURATION_BUCKETS,
+    registers,
+  })
+  return { exchanges, duration }
 }

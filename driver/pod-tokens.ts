@@ -1,4 +1,4 @@
-import { jsonObject } from '../shared/base/json.ts'
+import { fieldsOf, jsonObject } from '../shared/base/json.ts'
 import type { NodePublishRequest } from './csi/methods.ts'
 import { DriverError, shown } from './errors.ts'
 
@@ -113,10 +113,6 @@ export function requireTokensOfPod(tokens: ReadonlyMap<string, PodToken>, pod: P
 function claimsOf(jwt: string): Readonly<Record<string, unknown>> {
   const [, payload = ''] = JWT.exec(jwt) ?? []
   return fieldsOf(jsonObject(Buffer.from(payload, 'base64url').toString('utf8')))
-}
-
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }
 
 function refused(why: string): DriverError {

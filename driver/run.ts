@@ -11,7 +11,7 @@ import type { Clock, Random } from '../shared/base/clock.ts'
 import type { Logger } from '../shared/base/log.ts'
 import { openServers, type RunningServers } from '../shared/server/servers.ts'
 import type { DriverConfig } from './config.ts'
-import { startDriverServer } from './csi/server.ts'
+import { startDriverServer, type DriverServer, type DriverServerOptions } from './csi/server.ts'
 import { hasMountFolder, makeMountFolder, removeMountFolder } from './files/mount-folder.ts'
 import { hasWritten, type VolumeSettings } from './files/volume.ts'
 import { waitForKubelet } from './kubelet-folder.ts'
@@ -19,7 +19,7 @@ import { createMetrics, type Metrics } from './metrics.ts'
 import { certificateSource } from './sources/certificates.ts'
 import { credentialSource, type AssumeRole } from './sources/credentials.ts'
 import { AuthorityTrust } from './sources/trust.ts'
-import { Volumes } from './volumes.ts'
+import { Volumes, type VolumesDeps } from './volumes.ts'
 
 export interface DriverDeps extends Pick<
   VolumeSettings,
@@ -42,8 +42,7 @@ export async function startDriver(
   config: DriverConfig,
   deps: DriverDeps,
 ): Promise<Omit<RunningServers, 'port'>> {
-  const { clock, log, version } = deps
-  const kubelet = config['kubelet-folder']
+  const { clock, log } = deps
   const state = { isRegistered: (): boolean => false }
   let podCount = (): number => 0
   const metrics = createMetrics(clock, () => podCount())
@@ -55,22 +54,11 @@ export async function startDriver(
     clock,
     log,
   })
-  await waitForKubelet(kubelet, deps)
+  await waitForKubelet(config['kubelet-folder'], deps)
   const { volumes, stopFollowing } = createVolumes(config, { ...deps, metrics })
   podCount = () => volumes.size
-  const socket = join(kubelet, 'plugins', CSI_DRIVER, 'csi.sock')
-  const server = await startDriverServer({
-    driver: CSI_DRIVER,
-    version,
-    node: config.node,
-    socket,
-    socketOnHost: socket,
-    registrationSocket: join(kubelet, 'plugins_registry', `${CSI_DRIVER}-reg.sock`),
-    handler: volumes,
-    isReady: () => true,
-    clock,
-    log,
-  })
+  const socket = join(config['kubelet-folder'], 'plugins', CSI_DRIVER, 'csi.sock')
+  const server = await startServer(config, { ...deps, socket, handler: volumes })
   state.isRegistered = () => server.isRegistered()
   return servers.serveElsewhere({
     fields: { node: config.node, socket },
@@ -79,6 +67,34 @@ export async function startDriver(
       stopFollowing()
       volumes.stop()
     },
+  })
+}
+
+function startServer(
+  config: DriverConfig,
+  {
+    version,
+    socket,
+    handler,
+    clock,
+    log,
+  }: DriverDeps & Pick<DriverServerOptions, 'socket' | 'handler'>,
+): Promise<DriverServer> {
+  return startDriverServer({
+    driver: CSI_DRIVER,
+    version,
+    node: config.node,
+    socket,
+    socketOnHost: socket,
+    registrationSocket: join(
+      config['kubelet-folder'],
+      'plugins_registry',
+      `${CSI_DRIVER}-reg.sock`,
+    ),
+    handler,
+    isReady: () => true,
+    clock,
+    log,
   })
 }
 
@@ -116,14 +132,18 @@ function createVolumes(
       const { name } = credentials === undefined ? TLS_VOLUME : CREDENTIALS_VOLUME
       return hasWritten({ podUid, name }, settings)
     },
-    targets: {
-      exists: (target) => hasMountFolder(target, settings),
-      make: (target) => makeMountFolder(target, settings),
-      remove: (target) => removeMountFolder(target, settings),
-    },
+    targets: mountFolders(settings),
   })
   const stopFollowing = trust.follow((pem) => volumes.replaceTrustBundle(pem))
   return { volumes, stopFollowing }
+}
+
+function mountFolders(settings: VolumeSettings): VolumesDeps['targets'] {
+  return {
+    exists: (target) => hasMountFolder(target, settings),
+    make: (target) => makeMountFolder(target, settings),
+    remove: (target) => removeMountFolder(target, settings),
+  }
 }
 
 function createTrust(config: DriverConfig, deps: DriverDeps): AuthorityTrust {

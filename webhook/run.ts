@@ -1,7 +1,9 @@
+import type { Server as HttpsServer } from 'node:https'
 import { AUTHORITY } from '../contract/certificates.ts'
 import type { Clock, Random } from '../shared/base/clock.ts'
 import { UsageError } from '../shared/base/errors.ts'
 import type { Logger } from '../shared/base/log.ts'
+import type { RecordRefusal } from '../shared/server/budget/refusals.ts'
 import type { KubeClient } from '../shared/server/kube/kube-client.ts'
 import { openServers, type RunningServers } from '../shared/server/servers.ts'
 import type { Settings } from './admit/decide-pod.ts'
@@ -12,6 +14,7 @@ import { OWN_TOKEN_FILE } from './cluster/own-audience.ts'
 import type { ClusterReader } from './cluster/types.ts'
 import type { WebhookConfig } from './config.ts'
 import { createAdmissionServer, OLDEST_TLS, type ServerTls } from './serve/admission-server.ts'
+import type { AnswerDeps } from './serve/answer.ts'
 import { createMetrics, type Metrics } from './serve/metrics.ts'
 import { isClusterAudienceGuarded, warnOfDefaultDelivery } from './start-checks.ts'
 import { watchClientCa } from './tls/client-ca.ts'
@@ -62,17 +65,10 @@ export async function startWebhook(
     void servers.close()
     throw error
   })
-  const settings = settingsOf(config, {
-    certificateSource: await findCertificateSource(config['certificate-source'], deps),
-    trustBundle: await findTrustBundle(config['trust-bundle'], deps),
-  })
+  const settings = await findSettings(config, deps)
   const answering = { cluster: cluster.reader, settings, metrics, log, clock }
-  const admission = createAdmissionServer(tls.current(), answering, servers.recordRefusal)
-  tls.onChange(() => {
-    admission.setSecureContext({ ...tls.current(), ...OLDEST_TLS })
-  })
   const isStandalone = config.objects !== undefined
-  return servers.serve(admission, {
+  return servers.serve(openAdmission(tls, answering, servers.recordRefusal), {
     port: config.port,
     drains: !isStandalone,
     fields: { standalone: isStandalone },
@@ -90,11 +86,11 @@ function runStartChecks(config: WebhookConfig, { log, ...deps }: WebhookDeps): P
   return isClusterAudienceGuarded(config, deps.ownTokenFile ?? OWN_TOKEN_FILE, log)
 }
 
-type FoundSources = Pick<Settings, 'certificateSource' | 'trustBundle'>
-
-function settingsOf(config: WebhookConfig, found: FoundSources): Settings {
+/** The settings of the flags; what they leave open is found in the cluster. */
+async function findSettings(config: WebhookConfig, deps: WebhookDeps): Promise<Settings> {
   return {
-    ...found,
+    certificateSource: await findCertificateSource(config['certificate-source'], deps),
+    trustBundle: await findTrustBundle(config['trust-bundle'], deps),
     exchangerImage: config['exchanger-image'],
     exchangerImages: config['exchanger-images'] ?? [],
     exchangerImagePullPolicy: config['exchanger-image-pull-policy'],
@@ -172,6 +168,15 @@ interface Tls {
   current(): ServerTls
   onChange(listener: () => void): void
   stop(): void
+}
+
+/** The admission server, which follows changes of its TLS. */
+function openAdmission(tls: Tls, deps: AnswerDeps, recordRefusal: RecordRefusal): HttpsServer {
+  const server = createAdmissionServer(tls.current(), deps, recordRefusal)
+  tls.onChange(() => {
+    server.setSecureContext({ ...tls.current(), ...OLDEST_TLS })
+  })
+  return server
 }
 
 async function startTls(

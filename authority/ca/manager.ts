@@ -3,7 +3,7 @@ import { NocredsError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import type { KubeClient } from '../../shared/server/kube/kube-client.ts'
 import { createRotatingSecret, type RotatingSecret } from '../../shared/server/rotating-secret.ts'
-import type { Issuer } from '../../shared/x509/certificate.ts'
+import type { Issuer } from '../../shared/x509/issuer.ts'
 import {
   previousCaOf,
   ownCertificate,

@@ -1,10 +1,6 @@
 import { X509Certificate } from 'node:crypto'
-import {
-  createIntermediate,
-  createRoot,
-  keyPemOf,
-  type Issuer,
-} from '../../shared/x509/certificate.ts'
+import { createIntermediate, createRoot, keyPemOf } from '../../shared/x509/certificate.ts'
+import type { Issuer } from '../../shared/x509/issuer.ts'
 import { isRenewalDue, isExpired, issuedAtMs } from '../../shared/x509/lifetime.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
 import { bundleOf, isSignedBy, readState, type CaState, type ReadState } from './state.ts'

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { messageOf, NocredsError } from '../../shared/base/errors.ts'
 import type { SecretKeys } from '../../shared/server/shared-secret.ts'
-import { loadIssuer, type Issuer } from '../../shared/x509/certificate.ts'
+import { loadIssuer, type Issuer } from '../../shared/x509/issuer.ts'
 import { splitPem } from '../../shared/x509/pem.ts'
 
 /** The state that the replicas share: the Secret's data, decoded. A missing key is an empty string. */

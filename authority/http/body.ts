@@ -3,6 +3,7 @@ import {
   CERTIFICATE_SECONDS,
   type CertificateRequest,
 } from '../../contract/certificates.ts'
+import { fieldsOf } from '../../shared/base/json.ts'
 import { Refusal } from '../refusal.ts'
 
 /** Parses and validates the exchanger's request, as far as that needs no other service. @throws Refusal */
@@ -13,7 +14,7 @@ export function readBody(text: string): CertificateRequest {
   } catch {
     throw new Refusal('request-invalid', 'the body is not JSON')
   }
-  const { csr, durationSeconds } = (parsed ?? {}) as Record<string, unknown>
+  const { csr, durationSeconds } = fieldsOf(parsed)
   if (typeof csr !== 'string' || csr.length > CERTIFICATE_LIMITS.csrBytes) {
     const max = CERTIFICATE_LIMITS.csrBytes
     throw new Refusal('request-invalid', `csr must be text of at most ${max} characters`)

@@ -12,13 +12,14 @@ import { messageOf } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { createBodies, type Bodies } from '../../shared/server/budget/bodies.ts'
 import { BodyError } from '../../shared/server/budget/body.ts'
+import type { ConnectionLimits } from '../../shared/server/budget/connection-guard.ts'
 import {
   BusyError,
   createFairSlots,
   type FairSlots,
   type SlotLimits,
 } from '../../shared/server/budget/fair-slots.ts'
-import { guardServer, type ConnectionLimits } from '../../shared/server/budget/guard.ts'
+import { guardServer } from '../../shared/server/budget/guard.ts'
 import { quietLog } from '../../shared/server/budget/quiet-log.ts'
 import type { RecordRefusal } from '../../shared/server/budget/refusals.ts'
 import { addressOf } from '../../shared/server/budget/sockets.ts'

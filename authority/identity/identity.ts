@@ -1,5 +1,5 @@
 import { AUTHORITY, AUTHORITY_VOLUME } from '../../contract/certificates.ts'
-import { jsonObject } from '../../shared/base/json.ts'
+import { fieldsOf, jsonObject } from '../../shared/base/json.ts'
 import { Refusal, type Reason } from '../refusal.ts'
 
 /** A workload: a pod, and the ServiceAccount that it runs as. */
@@ -10,15 +10,6 @@ export interface Identity {
   readonly podUid: string
   /** The node that sent the request for the pod; undefined if the pod sent it. */
   readonly nodeName?: string
-}
-
-interface TokenReviewStatus {
-  readonly authenticated?: unknown
-  readonly audiences?: unknown
-  readonly user?: {
-    readonly username?: unknown
-    readonly extra?: Readonly<Record<string, unknown>>
-  }
 }
 
 /** Source: Kubernetes, "Authenticating", ServiceAccount tokens. */
@@ -43,14 +34,14 @@ const MAX_TOKEN_SECONDS = AUTHORITY_VOLUME.tokenExpirationSeconds + 60
  * @throws Refusal
  */
 export function identityFrom(status: unknown, token: string): Identity {
-  const { authenticated, audiences, user } = (status ?? {}) as TokenReviewStatus
+  const { authenticated, audiences, user } = fieldsOf(status)
   if (authenticated !== true)
     throw invalid('it has expired, is of another cluster or audience, or is not a token')
   if (!Array.isArray(audiences) || !audiences.includes(AUTHORITY.audience)) {
     throw invalid(`its audience is not ${AUTHORITY.audience}`)
   }
   requireShortLived(token)
-  return identityOf(user ?? {})
+  return identityOf(user)
 }
 
 /**
@@ -76,14 +67,16 @@ function isFinite(value: unknown): value is number {
   return Number.isFinite(value)
 }
 
-function identityOf({ username, extra = {} }: NonNullable<TokenReviewStatus['user']>): Identity {
+function identityOf(user: unknown): Identity {
+  const { username, extra } = fieldsOf(user)
   const [, namespace, serviceAccount] =
     USERNAME.exec(typeof username === 'string' ? username : '') ?? []
   if (namespace === undefined || serviceAccount === undefined) {
     throw invalid('it does not belong to a ServiceAccount')
   }
-  const podName = only(extra[EXTRA.podName])
-  const podUid = only(extra[EXTRA.podUid])
+  const boundTo = fieldsOf(extra)
+  const podName = only(boundTo[EXTRA.podName])
+  const podUid = only(boundTo[EXTRA.podUid])
   if (podName === undefined || podUid === undefined) throw invalid('it is not bound to a pod')
   return { namespace, serviceAccount, podName, podUid }
 }

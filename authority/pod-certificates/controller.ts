@@ -7,12 +7,7 @@ import {
   type KubeObject,
 } from '../../shared/server/kube/kube-client.ts'
 import { Reflector } from '../../shared/server/kube/reflector.ts'
-import {
-  CERTIFICATES_API,
-  isServed,
-  PROBE_MS,
-  PROBE_RETRY_MS,
-} from '../../shared/server/kube/served.ts'
+import { CERTIFICATES_API, waitUntilServed } from '../../shared/server/kube/served.ts'
 import { issue, recordIssued, recordRefused, type IssueDeps } from '../issue.ts'
 import { Refusal } from '../refusal.ts'
 import {
@@ -24,6 +19,7 @@ import {
   withCertificate,
   withDenial,
 } from './request.ts'
+import { WorkQueue } from './work-queue.ts'
 
 export interface PodCertificateDeps extends IssueDeps {
   readonly kube: KubeClient
@@ -41,81 +37,67 @@ export interface PodCertificateController {
 const RESOURCE = 'podcertificaterequests'
 /** Undecided requests are retried at this interval. */
 const RETRY_MS = 10_000
-const MAX_CONCURRENT = 16
 
 /**
  * Issues certificates for PodCertificateRequests: a kubelet creates one at the apiserver, which validates what
  * kubelets write, and finds the certificate in its status. Replicas may decide the same request; the first one wins.
  */
 export function createPodCertificateController(deps: PodCertificateDeps): PodCertificateController {
-  const { kube, clock, log } = deps
   const stopping = new AbortController()
-  const inFlight = new Set<string>()
-  /** In order of arrival. */
-  const waiting = new Set<string>()
-  let probed = false
+  let isKnownAbsent = false
   let reflector: Reflector<'pending' | 'decided'> | undefined
-
-  const enqueue = (key: string): void => {
-    if (reflector?.get(key) !== 'pending' || inFlight.has(key)) return
-    if (inFlight.size >= MAX_CONCURRENT) {
-      waiting.add(key)
-      return
-    }
-    inFlight.add(key)
-    void decide(key, deps).finally(() => {
-      inFlight.delete(key)
-      for (const next of waiting) {
-        if (inFlight.size >= MAX_CONCURRENT) break
-        waiting.delete(next)
-        enqueue(next)
-      }
-    })
+  const work = new WorkQueue({
+    isDue: (key) => reflector?.get(key) === 'pending',
+    run: (key) => decide(key, deps),
+  })
+  const discovery = {
+    ...deps,
+    resource: RESOURCE,
+    failed: 'PodCertificateRequests discovery failed',
+    onAbsent() {
+      isKnownAbsent = true
+    },
   }
-  const watch = (): void => {
-    reflector = new Reflector({
-      ...deps,
-      path: `${CERTIFICATES_API}/${RESOURCE}`,
-      kind: 'PodCertificateRequest',
-      selector: { fieldSelector: `spec.signerName=${AUTHORITY.signerName}` },
-      whole: true,
-      // Anyone who may create requests chooses their content; each is read again when it is processed.
-      keep: (request) => (isDecided(request) ? 'decided' : 'pending'),
-      onChange: enqueue,
-    })
+  const run = async (signal: AbortSignal): Promise<void> => {
+    if (!(await waitUntilServed(discovery, signal))) return
+    reflector = watchRequests(deps, work)
     reflector.start()
-  }
-  const run = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      let pauseMs = RETRY_MS
-      if (reflector !== undefined) reflector.keys().forEach(enqueue)
-      else {
-        try {
-          const served = await isServed(kube, RESOURCE)
-          probed = true
-          if (served) watch()
-          else pauseMs = PROBE_MS
-        } catch (error) {
-          pauseMs = PROBE_RETRY_MS
-          log.warn({ error: messageOf(error) }, 'PodCertificateRequests discovery failed')
-        }
-      }
-      await sleepUnless(clock, pauseMs, stopping.signal)
+    while (!signal.aborted) {
+      for (const key of reflector.keys()) work.add(key)
+      await sleepUnless(deps.clock, RETRY_MS, signal)
     }
   }
 
   return {
     get ready() {
-      return reflector === undefined ? probed : reflector.ready
+      return reflector?.ready ?? isKnownAbsent
     },
     start() {
-      void run()
+      void run(stopping.signal)
     },
     stop() {
       stopping.abort()
       reflector?.stop()
     },
   }
+}
+
+function watchRequests(
+  deps: PodCertificateDeps,
+  work: WorkQueue,
+): Reflector<'pending' | 'decided'> {
+  return new Reflector({
+    ...deps,
+    path: `${CERTIFICATES_API}/${RESOURCE}`,
+    kind: 'PodCertificateRequest',
+    selector: { fieldSelector: `spec.signerName=${AUTHORITY.signerName}` },
+    whole: true,
+    // Anyone who may create requests chooses their content; each is read again when it is processed.
+    keep: (request) => (isDecided(request) ? 'decided' : 'pending'),
+    onChange(key) {
+      work.add(key)
+    },
+  })
 }
 
 /** Never throws: a request with a temporary failure stays undecided. @param key `namespace/name` */

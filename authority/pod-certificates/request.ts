@@ -3,6 +3,7 @@ import { AUTHORITY, CERTIFICATE_SECONDS } from '../../contract/certificates.ts'
 import { fillInPod } from '../../contract/dns-names.ts'
 import { CERTIFICATE_DNS_NAMES } from '../../contract/names.ts'
 import { dnsNames as dnsNamesKind } from '../../contract/values.ts'
+import { fieldsOf } from '../../shared/base/json.ts'
 import type { KubeObject } from '../../shared/server/kube/kube-client.ts'
 import { readCsr, type ReadCsr } from '../csr.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -18,12 +19,15 @@ interface Spec {
   readonly unverifiedUserAnnotations?: Readonly<Record<string, string>>
 }
 
-/** True once a signer has decided. Source: PodCertificateRequest of the Kubernetes API. */
+/** Source: PodCertificateRequest of the Kubernetes API. */
+const DECISIONS: readonly unknown[] = ['Issued', 'Denied', 'Failed']
+
+/** True once a signer has decided. What has not the form of a condition decides nothing. */
 export function isDecided(request: KubeObject): boolean {
-  const { conditions = [] } = (request['status'] ?? {}) as {
-    readonly conditions?: readonly { readonly type?: string }[]
-  }
-  return conditions.some(({ type = '' }) => ['Issued', 'Denied', 'Failed'].includes(type))
+  const { conditions } = fieldsOf(request['status'])
+  return (
+    Array.isArray(conditions) && conditions.some((one) => DECISIONS.includes(fieldsOf(one)['type']))
+  )
 }
 
 /**

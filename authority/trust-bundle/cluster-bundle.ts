@@ -1,18 +1,11 @@
 import { CLUSTER_TRUST_BUNDLE } from '../../contract/certificates.ts'
-import { sleepUnless } from '../../shared/base/clock.ts'
-import { messageOf } from '../../shared/base/errors.ts'
 import type { KubeObject } from '../../shared/server/kube/kube-client.ts'
 import { Reflector } from '../../shared/server/kube/reflector.ts'
-import {
-  CERTIFICATES_API,
-  isServed,
-  PROBE_MS,
-  PROBE_RETRY_MS,
-} from '../../shared/server/kube/served.ts'
+import { CERTIFICATES_API, waitUntilServed } from '../../shared/server/kube/served.ts'
 import { apply, isSame, seenOf, type Seen, type Version } from './apply.ts'
 import type { BundleDeps, BundleWriter } from './bundle.ts'
 import { bundleMetadata, ownerOf, type Owner } from './config-map.ts'
-import { createReconciler } from './reconciler.ts'
+import { createReconciler, type Reconciler } from './reconciler.ts'
 import { runActions } from './run-actions.ts'
 
 const RESOURCE = 'clustertrustbundles'
@@ -32,66 +25,70 @@ function wantedClusterBundle(pem: string, owner: Owner | undefined): KubeObject 
  * ConfigMap. Ready unless they are known to be served and their first list is still missing.
  */
 export function createClusterBundleWriter(deps: BundleDeps): BundleWriter {
-  const { kube, clock, log } = deps
-  const stopping = new AbortController()
-  let reflector: Reflector<Seen> | undefined
-  let written: (Version & { readonly pem: string }) | undefined
+  return new ClusterBundle(deps)
+}
 
-  const reconcile = async (): Promise<number | undefined> => {
-    const pem = deps.bundlePem()
-    if (pem === undefined || reflector?.ready !== true) return undefined
-    const seen = reflector.get(CLUSTER_TRUST_BUNDLE.name)
-    if (written?.pem === pem && isSame(written, seen)) return 0
-    const wanted = wantedClusterBundle(pem, await ownerOf(kube))
-    const run = async (): Promise<void> => {
-      const target = { collection: `${CERTIFICATES_API}/${RESOURCE}`, wanted }
-      const version = await apply(kube, target, seen)
-      if (version !== undefined) written = { ...version, pem }
-    }
-    return runActions([{ run }], log)
+class ClusterBundle implements BundleWriter {
+  readonly #deps: BundleDeps
+  readonly #stopping = new AbortController()
+  readonly #reconciler: Reconciler
+  /** Metadata of the one ClusterTrustBundle; undefined until they are served. */
+  #reflector: Reflector<Seen> | undefined
+  #written: (Version & { readonly pem: string }) | undefined
+
+  constructor(deps: BundleDeps) {
+    this.#deps = deps
+    this.#reconciler = createReconciler({ ...deps, reconcile: () => this.#reconcile() })
   }
-  const reconciler = createReconciler({ ...deps, reconcile })
-  const watch = (): void => {
-    reflector = new Reflector({
-      ...deps,
+
+  get ready(): boolean {
+    return this.#reflector?.ready ?? true
+  }
+
+  start(): void {
+    void this.#watchOnceServed()
+  }
+
+  wake(): void {
+    this.#reconciler.wake()
+  }
+
+  stop(): void {
+    this.#stopping.abort()
+    this.#reconciler.stop()
+    this.#reflector?.stop()
+  }
+
+  async #watchOnceServed(): Promise<void> {
+    const failed = 'ClusterTrustBundles discovery failed'
+    const discovery = { ...this.#deps, resource: RESOURCE, failed }
+    if (!(await waitUntilServed(discovery, this.#stopping.signal))) return
+    this.#reflector = new Reflector({
+      ...this.#deps,
       path: `${CERTIFICATES_API}/${RESOURCE}`,
       kind: 'ClusterTrustBundle',
       selector: { fieldSelector: `metadata.name=${CLUSTER_TRUST_BUNDLE.name}` },
       keep: seenOf,
       onChange: () => {
-        reconciler.wake()
+        this.wake()
       },
     })
-    reflector.start()
-    reconciler.start()
-  }
-  const probe = async (): Promise<void> => {
-    while (!stopping.signal.aborted && reflector === undefined) {
-      let pauseMs = PROBE_MS
-      try {
-        if (await isServed(kube, RESOURCE)) watch()
-      } catch (error) {
-        pauseMs = PROBE_RETRY_MS
-        log.warn({ error: messageOf(error) }, 'ClusterTrustBundles discovery failed')
-      }
-      await sleepUnless(clock, pauseMs, stopping.signal)
-    }
+    this.#reflector.start()
+    this.#reconciler.start()
   }
 
-  return {
-    get ready() {
-      return reflector?.ready ?? true
-    },
-    start() {
-      void probe()
-    },
-    wake() {
-      reconciler.wake()
-    },
-    stop() {
-      stopping.abort()
-      reconciler.stop()
-      reflector?.stop()
-    },
+  async #reconcile(): Promise<number | undefined> {
+    const { kube, log, bundlePem } = this.#deps
+    const pem = bundlePem()
+    if (pem === undefined || this.#reflector?.ready !== true) return undefined
+    const seen = this.#reflector.get(CLUSTER_TRUST_BUNDLE.name)
+    if (this.#written?.pem === pem && isSame(this.#written, seen)) return 0
+    const wanted = wantedClusterBundle(pem, await ownerOf(kube))
+    const run = async (): Promise<void> => {
+      const target = { collection: `${CERTIFICATES_API}/${RESOURCE}`, wanted }
+      const version = await apply(kube, target, seen)
+      if (version !== undefined) this.#written = { ...version, pem }
+    }
+    return runActions([{ run }], log)
   }
 }

@@ -36,24 +36,7 @@ export function registerAt(
   limits: CallLimits,
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Register {
-  let underWay = 0
-  /** Counted until the work really ends, even if nobody waits for it any more. */
-  const counted = async <T>(work: () => T | Promise<T>): Promise<T> => {
-    if (underWay >= limits.maxConcurrent) throw busy(`has ${underWay} calls under way`)
-    underWay += 1
-    try {
-      return await work()
-    } finally {
-      underWay -= 1
-    }
-  }
-  const tell = (method: Method, thrown: unknown): CallStatus => {
-    if (!(thrown instanceof NocredsError)) {
-      const name = thrown instanceof Error ? thrown.name : typeof thrown
-      log.error({ method: method.path, code: codeOf(thrown), name }, 'call failed')
-    }
-    return statusOf(thrown)
-  }
+  const counted = limitCalls(limits.maxConcurrent)
   return <Request extends Fields, Response extends Fields>(
     method: Method<Request, Response>,
     answer: Answer<Request, Response>,
@@ -72,7 +55,7 @@ export function registerAt(
           reply(null, response)
         },
         (error: unknown) => {
-          reply(tell(method, error))
+          reply(tell(method, error, log))
         },
       )
     }
@@ -80,6 +63,28 @@ export function registerAt(
     // Read in handle, where an error is told as all others are.
     server.register(method.path, handle, serialize, (bytes) => bytes, 'unary')
   }
+}
+
+/** Runs at most `max` at once and refuses one more. */
+function limitCalls(max: number): <T>(work: () => T | Promise<T>) => Promise<T> {
+  let underWay = 0
+  return async (work) => {
+    if (underWay >= max) throw busy(`has ${underWay} calls under way`)
+    underWay += 1
+    try {
+      return await work()
+    } finally {
+      underWay -= 1 // when the work really ends, even if nobody waits for it any more
+    }
+  }
+}
+
+function tell(method: Method, thrown: unknown, log: Logger): CallStatus {
+  if (!(thrown instanceof NocredsError)) {
+    const name = thrown instanceof Error ? thrown.name : typeof thrown
+    log.error({ method: method.path, code: codeOf(thrown), name }, 'call failed')
+  }
+  return statusOf(thrown)
 }
 
 function withDeadline<T>(

@@ -2,7 +2,8 @@ import { createServer, type Server } from 'node:http'
 import type { Registry } from '@prometheus-io/client'
 import express, { type Express } from 'express'
 import { PROBES } from '../../contract/names.ts'
-import { guardServer, type ConnectionLimits, type GuardDeps } from './budget/guard.ts'
+import type { ConnectionLimits, GuardDeps } from './budget/connection-guard.ts'
+import { guardServer } from './budget/guard.ts'
 
 /** For modules that only pass one on. */
 export type MetricsRegistry = Registry

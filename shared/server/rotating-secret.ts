@@ -14,6 +14,12 @@ interface Rotation<State, Step extends string> {
   readonly nextStep: (state: State | undefined, nowMs: number) => Step | 'up-to-date'
   /** The state after one step. */
   readonly applyStep: (step: Step, state: State | undefined, nowMs: number) => Promise<State>
+}
+
+/** How a Secret is checked, and what is logged of it. */
+interface Checking {
+  /** How long one step must be visible before the next, in milliseconds. */
+  readonly overlapMs: number
   readonly messages: {
     /** After each step. */
     readonly applied: string
@@ -24,12 +30,8 @@ interface Rotation<State, Step extends string> {
   readonly log: Logger
 }
 
-export interface RotatingSecretOptions<State, Step extends string, Active> extends Rotation<
-  State,
-  Step
-> {
-  /** How long one step must be visible before the next, in milliseconds. */
-  readonly overlapMs: number
+export interface RotatingSecretOptions<State, Step extends string, Active>
+  extends Rotation<State, Step>, Checking {
   /** What is used from now on; `before`, the same object, if nothing changed. */
   readonly activate: (state: State, before: Active | undefined) => Promise<Active>
   /** Called after the listeners, to log what is used now. */
@@ -65,8 +67,6 @@ const MAX_STEPS_PER_CHECK = 5
 export function createRotatingSecret<State extends Texts<State>, Step extends string, Active>(
   options: RotatingSecretOptions<State, Step, Active>,
 ): RotatingSecret<Active> {
-  const { clock, log } = options
-  const checkMs = Math.min(CHECK_MS, options.overlapMs / CHECKS_PER_OVERLAP)
   const listeners: ((active: Active) => void)[] = []
   const first = Promise.withResolvers<Active>()
   const stopping = new AbortController()
@@ -80,18 +80,6 @@ export function createRotatingSecret<State extends Texts<State>, Step extends st
     for (const listener of listeners) listener(next)
     options.onActivated(next)
   }
-  const run = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      let pauseMs = checkMs
-      try {
-        await check()
-      } catch (error) {
-        pauseMs = Math.min(RETRY_MS, checkMs)
-        log.warn({ error: messageOf(error) }, options.messages.failed)
-      }
-      await sleepUnless(clock, pauseMs, stopping.signal)
-    }
-  }
 
   return {
     current: () => current,
@@ -99,13 +87,32 @@ export function createRotatingSecret<State extends Texts<State>, Step extends st
       listeners.push(listener)
     },
     start() {
-      void run()
+      void checkRegularly(check, options, stopping.signal)
       return first.promise
     },
     check,
     stop() {
       stopping.abort()
     },
+  }
+}
+
+/** Calls `check` until the signal is aborted; sooner after a failure. */
+async function checkRegularly(
+  check: () => Promise<void>,
+  { overlapMs, messages, clock, log }: Checking,
+  signal: AbortSignal,
+): Promise<void> {
+  const checkMs = Math.min(CHECK_MS, overlapMs / CHECKS_PER_OVERLAP)
+  while (!signal.aborted) {
+    let pauseMs = checkMs
+    try {
+      await check()
+    } catch (error) {
+      pauseMs = Math.min(RETRY_MS, checkMs)
+      log.warn({ error: messageOf(error) }, messages.failed)
+    }
+    await sleepUnless(clock, pauseMs, signal)
   }
 }
 
@@ -125,7 +132,7 @@ async function converge<State extends Texts<State>, Step extends string>({
   clock,
   log,
   ...rotation
-}: Rotation<State, Step>): Promise<State> {
+}: Rotation<State, Step> & Checking): Promise<State> {
   for (let count = 0; count < MAX_STEPS_PER_CHECK; count += 1) {
     const stored = await readSharedSecret(kube, path, keys)
     const nowMs = clock.now()

@@ -1,6 +1,6 @@
 import type { Server as HttpsServer } from 'node:https'
 import type { Clock } from '../base/clock.ts'
-import type { Logger } from '../base/log.ts'
+import type { LogFields, Logger } from '../base/log.ts'
 import { listenOnManySockets } from './budget/listeners.ts'
 import { countRefusals, type RecordRefusal } from './budget/refusals.ts'
 import { closeServers, drain } from './drain.ts'
@@ -25,7 +25,7 @@ interface Serving {
   /** False if no client reaches the program through a Service. Default: true. */
   readonly drains?: boolean
   /** Additional fields of the log line. */
-  readonly fields?: Readonly<Record<string, unknown>>
+  readonly fields?: LogFields
 }
 
 /** A program that serves. */
@@ -57,9 +57,9 @@ export interface OpenServers {
  * @throws Node's error if the port is taken
  */
 export async function openServers(options: ServersOptions): Promise<OpenServers> {
-  const { program, registry, clock, log } = options
-  const state = { listening: false, draining: false }
-  const isReady = (): boolean => state.listening && !state.draining && options.isReady()
+  const { registry, clock, log } = options
+  const phase = new Phase(options)
+  const isReady = (): boolean => phase.isReady
   const recordRefusal = countRefusals(registry, { clock, log })
   const ops = createOpsServer(registry, isReady, { clock, recordRefusal })
   const metricsPort = await listenOnManySockets(ops, options.metricsPort)
@@ -67,14 +67,12 @@ export async function openServers(options: ServersOptions): Promise<OpenServers>
     recordRefusal,
     close: () => closeServers([ops], clock),
     serveElsewhere({ fields = {}, stop }) {
-      state.listening = true
-      log.info({ metricsPort, ...fields }, `${program} listening`)
+      phase.listening({ metricsPort, ...fields })
       return {
         metricsPort,
         isReady,
         async stop() {
-          state.draining = true
-          log.info({}, `${program} draining`)
+          phase.draining()
           await stop()
           await closeServers([ops], clock)
         },
@@ -82,19 +80,14 @@ export async function openServers(options: ServersOptions): Promise<OpenServers>
     },
     async serve(main, { drains = true, fields = {}, ...serving }) {
       const port = await listenOnManySockets(main, serving.port)
-      state.listening = true
-      log.info({ port, metricsPort, ...fields }, `${program} listening`)
+      phase.listening({ port, metricsPort, ...fields })
       return {
         port,
         metricsPort,
         isReady,
         async stop() {
-          state.draining = true
-          log.info({}, `${program} draining`)
-          // Clients keep connections for minutes; each response tells them to open a new one.
-          main.prependListener('request', (_request, response) => {
-            response.setHeader('connection', 'close')
-          })
+          phase.draining()
+          askClientsToReconnect(main)
           if (drains) await drain(clock)
           serving.stop()
           await closeServers([main, ops], clock)
@@ -102,4 +95,35 @@ export async function openServers(options: ServersOptions): Promise<OpenServers>
       }
     },
   }
+}
+
+/** What a program does now, for its probes and its log. */
+class Phase {
+  readonly #options: ServersOptions
+  #now: 'starting' | 'listening' | 'draining' = 'starting'
+
+  constructor(options: ServersOptions) {
+    this.#options = options
+  }
+
+  get isReady(): boolean {
+    return this.#now === 'listening' && this.#options.isReady()
+  }
+
+  listening(fields: LogFields): void {
+    this.#now = 'listening'
+    this.#options.log.info(fields, `${this.#options.program} listening`)
+  }
+
+  draining(): void {
+    this.#now = 'draining'
+    this.#options.log.info({}, `${this.#options.program} draining`)
+  }
+}
+
+/** Clients keep connections for minutes; from now on each response tells them to open a new one. */
+function askClientsToReconnect(server: HttpsServer): void {
+  server.prependListener('request', (_request, response) => {
+    response.setHeader('connection', 'close')
+  })
 }

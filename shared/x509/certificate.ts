@@ -1,34 +1,18 @@
 import {
   createHash,
-  createPrivateKey,
   createPublicKey,
   generateKeyPair,
-  sign,
-  X509Certificate,
   type KeyObject,
+  type X509Certificate,
 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { der, TAG } from './der.ts'
+import { loadIssuer, type Issuer } from './issuer.ts'
 import { BACKDATED_MS } from './lifetime.ts'
 import { OID } from './oids.ts'
-import { splitPem, toPem } from './pem.ts'
 import { elementsOf, readDer } from './read-der.ts'
 import { randomSerial } from './serial.ts'
-
-/** A CA that signs: its certificate first, then its chain up to the root. */
-export interface Issuer {
-  readonly chainPem: string
-  readonly key: KeyObject
-  readonly certificate: X509Certificate
-  /** DER of its subject, which is copied unchanged as the issuer of what it signs. */
-  readonly subject: Buffer
-  readonly keyId: Buffer | undefined
-}
-
-interface Validity {
-  readonly notBeforeMs: number
-  readonly notAfterMs: number
-}
+import { certificateOf, extension, keyUsage, nameOf, type Validity } from './write-certificate.ts'
 
 export interface LeafRequest {
   readonly issuer: Issuer
@@ -55,28 +39,6 @@ export async function newKey(): Promise<KeyObject> {
 
 export function keyPemOf(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString()
-}
-
-/** Loads certificate and key of a CA for signing. @throws Error of node:crypto; DerError */
-export function loadIssuer(chainPem: string, keyPem: string): Issuer {
-  const certificate = new X509Certificate(splitPem(chainPem)[0] ?? '')
-  const [tbs] = elementsOf(readDer(certificate.raw).content)
-  // version, serial, algorithm, issuer, validity, subject, key, …, extensions
-  const fields = elementsOf(tbs?.content ?? Buffer.alloc(0))
-  const extensions = fields.find(({ tag }) => tag === 0xa3)
-  const subject = fields[5]?.whole ?? Buffer.alloc(0)
-  const keyId = extensions === undefined ? undefined : keyIdIn(extensions.content)
-  return { chainPem, key: createPrivateKey(keyPem), certificate, subject, keyId }
-}
-
-function keyIdIn(extensions: Buffer): Buffer | undefined {
-  for (const { content } of elementsOf(readDer(extensions).content)) {
-    const parts = elementsOf(content)
-    const value = parts.at(-1)
-    if (value === undefined || !parts[0]?.whole.equals(OID.subjectKeyIdentifier)) continue
-    return readDer(value.content).content
-  }
-  return undefined
 }
 
 /** Validity of a leaf: whole seconds, within the issuer's. */
@@ -160,50 +122,6 @@ export function issueLeaf(request: LeafRequest): Leaf {
   return { ...validity, chainPem: certPem + issuer.chainPem, serial: serial.toString('hex') }
 }
 
-interface Content {
-  readonly serial: Buffer
-  readonly subject: Buffer
-  /** Public. */
-  readonly key: KeyObject
-  readonly validity: Validity
-  readonly signer: Pick<Issuer, 'subject' | 'key' | 'keyId'>
-  readonly extensions: readonly Buffer[]
-}
-
-/** PEM. Source: RFC 5280, section 4.1. */
-function certificateOf({ serial, subject, key, validity, signer, extensions }: Content): string {
-  const { algorithm, hash } = signatureOf(signer.key)
-  const keyIdentifier =
-    signer.keyId === undefined
-      ? []
-      : [extension(OID.authorityKeyIdentifier, der(TAG.sequence, der(0x80, signer.keyId)))]
-  const tbs = der(
-    TAG.sequence,
-    der(0xa0, der(TAG.integer, Buffer.from([2]))),
-    der(TAG.integer, serial),
-    algorithm,
-    signer.subject,
-    der(TAG.sequence, time(validity.notBeforeMs), time(validity.notAfterMs)),
-    subject,
-    key.export({ format: 'der', type: 'spki' }),
-    der(0xa3, der(TAG.sequence, ...extensions, ...keyIdentifier)),
-  )
-  const signature = der(TAG.bitString, Buffer.from([0]), sign(hash, tbs, signer.key))
-  return toPem('CERTIFICATE', der(TAG.sequence, tbs, algorithm, signature))
-}
-
-function signatureOf(key: KeyObject): { readonly algorithm: Buffer; readonly hash: string | null } {
-  if (key.asymmetricKeyType === 'ed25519') {
-    return { algorithm: der(TAG.sequence, OID.ed25519), hash: null }
-  }
-  if (key.asymmetricKeyType === 'rsa') {
-    return { algorithm: der(TAG.sequence, OID.rsaSha256, der(TAG.null)), hash: 'sha256' }
-  }
-  return key.asymmetricKeyDetails?.namedCurve === 'secp384r1'
-    ? { algorithm: der(TAG.sequence, OID.ecdsaSha384), hash: 'sha384' }
-    : { algorithm: der(TAG.sequence, OID.ecdsaSha256), hash: 'sha256' }
-}
-
 function caExtensions(pathLength: number, keyId: Buffer): Buffer[] {
   const constraints = der(
     TAG.sequence,
@@ -217,32 +135,9 @@ function caExtensions(pathLength: number, keyId: Buffer): Buffer[] {
   ]
 }
 
-/** @param bits unused bits of the last byte, then the bytes */
-function keyUsage(bits: readonly number[]): Buffer {
-  return extension(OID.keyUsage, der(TAG.bitString, Buffer.from(bits)), 'critical')
-}
-
-function extension(id: Buffer, value: Buffer, critical?: 'critical'): Buffer {
-  const flag = critical === undefined ? [] : [der(TAG.boolean, Buffer.from([0xff]))]
-  return der(TAG.sequence, id, ...flag, der(TAG.octetString, value))
-}
-
 /** Each CA has its own subject, so that CAs of different age can be distinguished. */
 function caName(what: 'root' | 'intermediate', serial: Buffer): Buffer {
   return nameOf([OID.commonName, `nocreds ${what} ${serial.toString('hex').slice(0, 8)}`])
-}
-
-function nameOf([type, value]: readonly [Buffer, string]): Buffer {
-  const attribute = der(TAG.sequence, type, der(TAG.utf8String, Buffer.from(value)))
-  return der(TAG.sequence, der(TAG.set, attribute))
-}
-
-/** UTCTime until 2049, GeneralizedTime from then on (RFC 5280, 4.1.2.5). */
-function time(ms: number): Buffer {
-  const digits = `${new Date(ms).toISOString().replace(/[-T:]|\.\d+Z$/g, '')}Z`
-  return ms < Date.UTC(2050, 0, 1)
-    ? der(TAG.utcTime, Buffer.from(digits.slice(2)))
-    : der(TAG.generalizedTime, Buffer.from(digits))
 }
 
 /** The first 160 bits of SHA-256 of the key. Source: RFC 7093, section 2. */

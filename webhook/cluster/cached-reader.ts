@@ -9,15 +9,18 @@ import { messageOf, NocredsError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { createFairSlots, type SlotLimits } from '../../shared/server/budget/fair-slots.ts'
 import type { KubeClient, KubeObject } from '../../shared/server/kube/kube-client.ts'
-import { Reflector, type Memory } from '../../shared/server/kube/reflector.ts'
+import type { Memory } from '../../shared/server/kube/object-copy.ts'
+import { Reflector } from '../../shared/server/kube/reflector.ts'
 import {
   createNamespaceLabels,
   keepNamespace,
   UNLABELLED,
   type LabelledNamespace,
+  type NamespaceLabels,
   type NamespaceLabelsDeps,
 } from './namespace-labels.ts'
 import { keepOwnAnnotations, NOTHING, sizeOf } from './own-annotations.ts'
+import { shareCalls } from './share-calls.ts'
 import type { Annotated, ClusterReader } from './types.ts'
 
 export interface CachedReaderDeps {
@@ -62,16 +65,48 @@ const LIVE_WAIT_MS = 1000
 
 /** The apiserver's Namespaces, mostly from the cache, and ServiceAccounts, from the cache if it does not answer. */
 export function createCachedReader(deps: CachedReaderDeps): CachedReader {
-  const { kube } = deps
-  const keep = ({ metadata }: KubeObject): Annotated => keepOwnAnnotations(metadata.annotations)
+  const labels = createNamespaceLabels({ ...deps, note: deps.noteLabel })
+  const caches = createCaches(deps, labels)
+  const { accounts, namespaces } = caches
+  const slots = createFairSlots(LIVE_GETS, deps.clock)
+  const shared = shareCalls((path, caller) => slots.run(caller, () => getLive(deps.kube, path)))
+  const readerFor = (caller: string): ClusterReader =>
+    readerOf(caches, (path) => shared(path, caller), deps)
+  return {
+    ...readerFor(''),
+    get ready() {
+      return accounts.ready && namespaces.ready
+    },
+    get namespacesOutOfSync() {
+      return labels.outOfSync
+    },
+    askedBy: readerFor,
+    start() {
+      accounts.start()
+      namespaces.start()
+    },
+    stop() {
+      accounts.stop()
+      namespaces.stop()
+      labels.stop()
+    },
+  }
+}
+
+interface Caches {
+  readonly accounts: Reflector<Annotated>
+  readonly namespaces: Reflector<LabelledNamespace>
+}
+
+/** @param labels are told of each Namespace */
+function createCaches(deps: CachedReaderDeps, labels: NamespaceLabels): Caches {
   const accounts = new Reflector({
     ...deps,
-    keep,
+    keep: ({ metadata }: KubeObject): Annotated => keepOwnAnnotations(metadata.annotations),
     memory: MEMORY,
     kind: 'ServiceAccount',
     path: '/api/v1/serviceaccounts',
   })
-  const labels = createNamespaceLabels({ ...deps, note: deps.noteLabel })
   const namespaces = new Reflector({
     ...deps,
     keep: keepNamespace,
@@ -82,13 +117,20 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
       labels.observe(name, namespace)
     },
   })
-  const slots = createFairSlots(LIVE_GETS, deps.clock)
-  const shared = shareCalls((path, caller) => slots.run(caller, () => getLive(kube, path)))
+  return { accounts, namespaces }
+}
+
+/** @param get reads an object live, on behalf of one caller */
+function readerOf(
+  { accounts, namespaces }: Caches,
+  get: (path: string) => Promise<Annotated | undefined>,
+  deps: Pick<CachedReaderDeps, 'clock' | 'noteFromMemory'>,
+): ClusterReader {
   const remembered = (namespace: string, name: string): Annotated | undefined => {
     const cached = accounts.get(`${namespace}/${name}`)
     return cached !== undefined && hasEither(cached, ROLE_ARN, CERTIFICATE) ? cached : undefined
   }
-  const readerFor = (get: (path: string) => Promise<Annotated | undefined>): ClusterReader => ({
+  return {
     serviceAccount(namespace, name) {
       const live = get(`/api/v1/namespaces/${segment(namespace)}/serviceaccounts/${segment(name)}`)
       const cached = remembered(namespace, name)
@@ -110,25 +152,6 @@ export function createCachedReader(deps: CachedReaderDeps): CachedReader {
       return accounts.ready && namespaces.ready
     },
     counts: () => ({ ServiceAccount: accounts.size, Namespace: namespaces.size }),
-  })
-  return {
-    ...readerFor((path) => shared(path, '')),
-    get ready() {
-      return accounts.ready && namespaces.ready
-    },
-    get namespacesOutOfSync() {
-      return labels.outOfSync
-    },
-    askedBy: (caller) => readerFor((path) => shared(path, caller)),
-    start() {
-      accounts.start()
-      namespaces.start()
-    },
-    stop() {
-      accounts.stop()
-      namespaces.stop()
-      labels.stop()
-    },
   }
 }
 
@@ -164,37 +187,5 @@ async function getLive(kube: KubeClient, path: string): Promise<Annotated | unde
     return found === undefined ? undefined : keepOwnAnnotations(found.metadata.annotations)
   } catch (error) {
     throw new NocredsError('ERR_APISERVER_UNREACHABLE', messageOf(error), { cause: error })
-  }
-}
-
-/**
- * Simultaneous requests of one caller for the same object share one call. A call already in flight may have read
- * before the write that the newest request is about, so later requests share the next call. Callers share
- * nothing, otherwise one client's long queue would delay another caller.
- */
-function shareCalls<T>(
-  call: (path: string, caller: string) => Promise<T>,
-): (path: string, caller: string) => Promise<T> {
-  const inFlight = new Map<string, Promise<unknown>>()
-  const waiting = new Map<string, Promise<T>>()
-  const start = (key: string, path: string, caller: string): Promise<T> => {
-    const started = call(path, caller).finally(() => inFlight.delete(key))
-    inFlight.set(key, started)
-    return started
-  }
-  return (path, caller) => {
-    const key = `${caller} ${path}`
-    const shared = waiting.get(key)
-    if (shared !== undefined) return shared
-    const before = inFlight.get(key)
-    if (before === undefined) return start(key, path, caller)
-    const next = before
-      .catch(() => undefined)
-      .then(() => {
-        waiting.delete(key)
-        return start(key, path, caller)
-      })
-    waiting.set(key, next)
-    return next
   }
 }

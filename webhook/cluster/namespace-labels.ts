@@ -1,5 +1,5 @@
 import { INJECTION_LABEL } from '../../contract/names.ts'
-import type { Clock, Random } from '../../shared/base/clock.ts'
+import type { Cancel, Clock, Random } from '../../shared/base/clock.ts'
 import { messageOf } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import {
@@ -76,61 +76,80 @@ interface Waiting {
  * the watch delivers the new state, which is mostly in sync. One Namespace at a time, at most one in 200 ms.
  */
 export function createNamespaceLabels(deps: NamespaceLabelsDeps): NamespaceLabels {
-  const { clock, random, log, note } = deps
-  const waiting = new Map<string, Waiting>()
-  let cancel: (() => void) | undefined
-  let isBusy = false
-  let isStopped = false
+  return new PacedSync(deps)
+}
 
-  const arm = (): void => {
-    cancel?.()
-    if (isBusy || isStopped || waiting.size === 0) return
-    const dueMs = Math.min(...Array.from(waiting.values(), (one) => one.dueMs))
-    cancel = clock.after(Math.max(PACE_MS, dueMs - clock.monotonic()), () => {
-      isBusy = true
-      void next().finally(() => {
-        isBusy = false
-        arm()
+class PacedSync implements NamespaceLabels {
+  readonly #deps: NamespaceLabelsDeps
+  /** By name. */
+  readonly #waiting = new Map<string, Waiting>()
+  #cancel: Cancel | undefined
+  #isBusy = false
+  #isStopped = false
+
+  constructor(deps: NamespaceLabelsDeps) {
+    this.#deps = deps
+  }
+
+  get outOfSync(): number {
+    return this.#waiting.size
+  }
+
+  observe(name: string, namespace: LabelledNamespace | undefined): void {
+    if (namespace === undefined || namespace.isTerminating === true || isInSync(namespace)) {
+      this.#waiting.delete(name)
+      return
+    }
+    const { clock, random } = this.#deps
+    const dueMs = clock.monotonic() + random() * FIRST_TRY_MS
+    this.#waiting.set(name, { dueMs, failures: 0, ...this.#waiting.get(name) })
+    this.#arm()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#cancel?.()
+  }
+
+  /** Sets the timer for the next one. */
+  #arm(): void {
+    this.#cancel?.()
+    if (this.#isBusy || this.#isStopped || this.#waiting.size === 0) return
+    const { clock } = this.#deps
+    const dueMs = Math.min(...Array.from(this.#waiting.values(), (one) => one.dueMs))
+    this.#cancel = clock.after(Math.max(PACE_MS, dueMs - clock.monotonic()), () => {
+      this.#isBusy = true
+      void this.#next().finally(() => {
+        this.#isBusy = false
+        this.#arm()
       })
     })
   }
-  const next = async (): Promise<void> => {
-    const [name, task] = earliest(waiting)
+
+  async #next(): Promise<void> {
+    const [name, task] = earliest(this.#waiting)
     if (name === undefined || task === undefined) return
     try {
-      const result = await syncLabel(name, deps)
+      const result = await syncLabel(name, this.#deps)
       // Unless the watch delivered another state in the meantime.
-      if (waiting.get(name) === task) waiting.delete(name)
-      if (result !== undefined) note(result)
+      if (this.#waiting.get(name) === task) this.#waiting.delete(name)
+      if (result !== undefined) this.#deps.note(result)
     } catch (error) {
-      task.dueMs = clock.monotonic() + backoffMs(task.failures, random)
-      task.failures += 1
-      // Someone else changed it, most likely another replica making the same change.
-      if (isLostRace(error) && task.failures === 1) return
-      note('failed')
-      log.warn(
-        { namespace: name, error: messageOf(error), attempt: task.failures },
-        'sync of namespace label failed',
-      )
+      this.#putOff(name, task, error)
     }
   }
-  return {
-    get outOfSync() {
-      return waiting.size
-    },
-    observe(name, namespace) {
-      if (namespace === undefined || namespace.isTerminating === true || isInSync(namespace)) {
-        waiting.delete(name)
-        return
-      }
-      const dueMs = clock.monotonic() + random() * FIRST_TRY_MS
-      waiting.set(name, { dueMs, failures: 0, ...waiting.get(name) })
-      arm()
-    },
-    stop() {
-      isStopped = true
-      cancel?.()
-    },
+
+  #putOff(name: string, task: Waiting, error: unknown): void {
+    const { clock, random, log, note } = this.#deps
+    task.dueMs = clock.monotonic() + backoffMs(task.failures, random)
+    task.failures += 1
+    // Someone else changed it, most likely another replica making the same change.
+    if (isLostRace(error) && task.failures === 1) return
+    note('failed')
+    log.warn(
+      { namespace: name, error: messageOf(error), attempt: task.failures },
+      'sync of namespace label failed',
+    )
   }
 }
 

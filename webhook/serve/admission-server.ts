@@ -5,11 +5,8 @@ import { WEBHOOK } from '../../contract/names.ts'
 import { codeOf, messageOf, NocredsError } from '../../shared/base/errors.ts'
 import { BLOCK_BYTES, createBodies, type Bodies } from '../../shared/server/budget/bodies.ts'
 import { BodyError, type Body } from '../../shared/server/budget/body.ts'
-import {
-  guardServer,
-  type ConnectionLimits,
-  type GuardDeps,
-} from '../../shared/server/budget/guard.ts'
+import type { ConnectionLimits, GuardDeps } from '../../shared/server/budget/connection-guard.ts'
+import { guardServer } from '../../shared/server/budget/guard.ts'
 import { createTickQueue } from '../../shared/server/budget/queue.ts'
 import { addressOf } from '../../shared/server/budget/sockets.ts'
 import { answerReview, answerTooLarge, type AnswerDeps, type Resource } from './answer.ts'

@@ -27,6 +27,43 @@ export interface Metrics {
 export function createMetrics(sources: MetricSources): Metrics {
   const registry = new Registry()
   const registers = [registry]
+  const { requests, duration } = metricsOfReviews(registers)
+  addCacheGauge(registers, sources)
+  const labels = new Counter({
+    name: 'nocreds_namespace_labels_total',
+    help: 'Namespaces whose label was not what their annotations require, by what was done',
+    labelNames: ['result'],
+    registers,
+  })
+  const fromMemory = new Counter({
+    name: 'nocreds_service_accounts_from_memory_total',
+    help: 'ServiceAccounts taken from the cache because the apiserver did not answer in time',
+    registers,
+  })
+  addStateGauges(registers, sources)
+  return {
+    registry,
+    countRequest(labels) {
+      requests.inc(labels)
+    },
+    observeDuration(resource, seconds) {
+      duration.observe({ resource }, seconds)
+    },
+    countLabel(result) {
+      labels.inc({ result })
+    },
+    countFromMemory() {
+      fromMemory.inc()
+    },
+  }
+}
+
+interface ReviewMetrics {
+  readonly requests: Counter<'resource' | 'result' | 'reason'>
+  readonly duration: Histogram<'resource'>
+}
+
+function metricsOfReviews(registers: Registry[]): ReviewMetrics {
   const requests = new Counter({
     name: 'nocreds_admission_requests_total',
     help: 'Admission reviews by resource, result and reason',
@@ -40,6 +77,10 @@ export function createMetrics(sources: MetricSources): Metrics {
     buckets: DURATION_BUCKETS,
     registers,
   })
+  return { requests, duration }
+}
+
+function addCacheGauge(registers: Registry[], sources: MetricSources): void {
   new Gauge({
     name: 'nocreds_cache_objects',
     help: 'Objects in the cache',
@@ -49,17 +90,10 @@ export function createMetrics(sources: MetricSources): Metrics {
       for (const [kind, count] of Object.entries(sources.cacheObjects())) this.set({ kind }, count)
     },
   })
-  const labels = new Counter({
-    name: 'nocreds_namespace_labels_total',
-    help: 'Namespaces whose label was not what their annotations require, by what was done',
-    labelNames: ['result'],
-    registers,
-  })
-  const fromMemory = new Counter({
-    name: 'nocreds_service_accounts_from_memory_total',
-    help: 'ServiceAccounts taken from the cache because the apiserver did not answer in time',
-    registers,
-  })
+}
+
+/** Gauges of what an operator may have to repair. */
+function addStateGauges(registers: Registry[], sources: MetricSources): void {
   new Gauge({
     name: 'nocreds_namespaces_out_of_sync',
     help: 'Namespaces whose label is not what their annotations require',
@@ -82,19 +116,4 @@ export function createMetrics(sources: MetricSources): Metrics {
     help: "1 if the apiserver's own audience is a guarded one, so that every pod has a token for it",
     registers,
   }).set(sources.isClusterAudienceGuarded === true ? 1 : 0)
-  return {
-    registry,
-    countRequest(labels) {
-      requests.inc(labels)
-    },
-    observeDuration(resource, seconds) {
-      duration.observe({ resource }, seconds)
-    },
-    countLabel(result) {
-      labels.inc({ result })
-    },
-    countFromMemory() {
-      fromMemory.inc()
-    },
-  }
 }

@@ -37,29 +37,25 @@ export interface Watched<T> {
 export function watch<T extends object>(options: WatchOptions<T>): Watched<T> {
   const { what, read, describe, clock, log } = options
   const listeners: ((found: T) => void)[] = []
+  const failures = new FailureLog(what, log)
   let current: T | undefined
   let cancel: Cancel = () => undefined
-  let warnedOf = ''
   let stopped = false
 
   const poll = async (): Promise<void> => {
     try {
       const found = await read(current)
-      warnedOf = ''
+      failures.clear()
       if (found === current) return
       current = found
       for (const listener of listeners) listener(found)
       log.info(describe(found), `${what} reloaded`)
     } catch (error) {
-      const message = messageOf(error)
-      if (message !== warnedOf)
-        log.warn({ error: message }, `reload of ${what} failed, keeping the former one`)
-      warnedOf = message
+      failures.note(error)
     }
   }
   const scheduleNext = (): void => {
-    if (stopped) return
-    cancel = clock.after(POLL_MS, () => void poll().then(scheduleNext))
+    if (!stopped) cancel = clock.after(POLL_MS, () => void poll().then(scheduleNext))
   }
 
   return {
@@ -76,5 +72,29 @@ export function watch<T extends object>(options: WatchOptions<T>): Watched<T> {
       stopped = true
       cancel()
     },
+  }
+}
+
+/** Logs why a reload failed: once, until the reason changes or a reload succeeds. */
+class FailureLog {
+  readonly #what: string
+  readonly #log: Logger
+  #last = ''
+
+  constructor(what: string, log: Logger) {
+    this.#what = what
+    this.#log = log
+  }
+
+  note(error: unknown): void {
+    const message = messageOf(error)
+    if (message !== this.#last) {
+      this.#log.warn({ error: message }, `reload of ${this.#what} failed, keeping the former one`)
+    }
+    this.#last = message
+  }
+
+  clear(): void {
+    this.#last = ''
   }
 }

@@ -30,48 +30,82 @@ export interface Budget<M extends Member> {
 
 export function createBudget<M extends Member>(limits: Limits): Budget<M> {
   const members = new Set<M>()
-  const perAddress = new Map<string, number>()
-  let total = 0
-  /** Number of addresses over their own limit. */
-  let overLimit = 0
-
-  const shift = (address: string, by: number): void => {
-    const before = perAddress.get(address) ?? 0
-    const after = before + by
-    total += by
-    overLimit += Number(after > limits.maxPerAddress) - Number(before > limits.maxPerAddress)
-    if (after === 0) perAddress.delete(address)
-    else perAddress.set(address, after)
-  }
+  const sums = new Sums(limits)
   return {
     get size() {
       return members.size
     },
     get total() {
-      return total
+      return sums.total
     },
     has: (member) => members.has(member),
     members: () => members,
     add(member) {
       if (members.has(member)) return
       members.add(member)
-      shift(member.address, member.weight)
+      sums.add(member.address, member.weight)
     },
     weigh(member, weight) {
-      if (members.has(member)) shift(member.address, weight - member.weight)
+      if (members.has(member)) sums.add(member.address, weight - member.weight)
       member.weight = weight
     },
     delete(member) {
-      if (members.delete(member)) shift(member.address, -member.weight)
+      if (members.delete(member)) sums.add(member.address, -member.weight)
     },
-    isWithin: (address) =>
-      total <= limits.max && (perAddress.get(address) ?? 0) <= limits.maxPerAddress,
+    isWithin: (address) => sums.isWithin(address),
     wouldEvict(address) {
-      const perThis = perAddress.get(address) ?? 0
-      if (total < limits.max && perThis < limits.maxPerAddress && overLimit === 0) return undefined
+      if (sums.hasRoomFor(address)) return undefined
       const newcomer: Holder = { address, weight: 1, sinceMs: Infinity }
       return nextToEvict<Holder>([...members, newcomer], limits) as M | undefined
     },
-    excess: () => (total > limits.max || overLimit > 0 ? nextToEvict(members, limits) : undefined),
+    excess: () => (sums.isExceeded ? nextToEvict(members, limits) : undefined),
+  }
+}
+
+/** Weights within limits, in total and for each address. */
+class Sums {
+  readonly #limits: Limits
+  readonly #perAddress = new Map<string, number>()
+  #total = 0
+  /** Number of addresses over their own limit. */
+  #overLimit = 0
+
+  constructor(limits: Limits) {
+    this.#limits = limits
+  }
+
+  get total(): number {
+    return this.#total
+  }
+
+  /** True if the total, or the sum of any address, is over its limit. */
+  get isExceeded(): boolean {
+    return this.#total > this.#limits.max || this.#overLimit > 0
+  }
+
+  isWithin(address: string): boolean {
+    const { max, maxPerAddress } = this.#limits
+    return this.#total <= max && this.#of(address) <= maxPerAddress
+  }
+
+  /** True if nothing is exceeded, also with one more of weight 1 from this address. */
+  hasRoomFor(address: string): boolean {
+    const { max, maxPerAddress } = this.#limits
+    return this.#total < max && this.#of(address) < maxPerAddress && this.#overLimit === 0
+  }
+
+  /** @param weight negative to subtract it */
+  add(address: string, weight: number): void {
+    const { maxPerAddress } = this.#limits
+    const before = this.#of(address)
+    const after = before + weight
+    this.#total += weight
+    this.#overLimit += Number(after > maxPerAddress) - Number(before > maxPerAddress)
+    if (after === 0) this.#perAddress.delete(address)
+    else this.#perAddress.set(address, after)
+  }
+
+  #of(address: string): number {
+    return this.#perAddress.get(address) ?? 0
   }
 }

@@ -30,81 +30,132 @@ interface Ticket {
 }
 
 export function createFairSlots(limits: SlotLimits, clock: Clock): FairSlots {
-  const inProgress = new Map<string, number>()
-  const waiting = new Set<Ticket>()
-  const waitingOf = new Map<string, number>()
-  let busy = 0
+  return new LimitedSlots(limits, clock)
+}
 
-  const count = (counts: Map<string, number>, caller: string, by: number): void => {
-    const after = (counts.get(caller) ?? 0) + by
-    if (after === 0) counts.delete(caller)
-    else counts.set(caller, after)
+class LimitedSlots implements FairSlots {
+  readonly #limits: SlotLimits
+  readonly #clock: Clock
+  readonly #running = new Map<string, number>()
+  readonly #waiting = new WaitingLine()
+  #busy = 0
+
+  constructor(limits: SlotLimits, clock: Clock) {
+    this.#limits = limits
+    this.#clock = clock
   }
-  const isFree = (caller: string): boolean =>
-    busy < limits.max && (inProgress.get(caller) ?? 0) < limits.maxPerCaller
-  const leave = (ticket: Ticket): void => {
-    waiting.delete(ticket)
-    count(waitingOf, ticket.address, -1)
+
+  run<T>(caller: string, work: () => Promise<T>): Promise<T> {
+    const waiting = this.#waiting
+    if (waiting.size === 0 && this.#isFree(caller)) return this.#begin(caller, work)
+    const isRefused =
+      waiting.countOf(caller) >= this.#limits.maxWaitingPerCaller ||
+      (waiting.size >= this.#limits.maxWaiting && !this.#makeRoom(caller))
+    if (isRefused) return Promise.reject(this.#tooMany())
+    return new Promise((resolve, reject) => {
+      waiting.add({
+        address: caller,
+        sinceMs: this.#clock.monotonic(),
+        begin: () => {
+          resolve(this.#begin(caller, work))
+        },
+        fail: reject,
+      })
+      this.#advance()
+    })
   }
-  /** Refuses the newest of the caller with the most waiting, if that is more than this caller has. */
-  const makeRoom = (caller: string): boolean => {
-    let [largest, most] = ['', 0]
-    for (const [one, waits] of waitingOf) if (waits > most) [largest, most] = [one, waits]
-    if (most <= (waitingOf.get(caller) ?? 0)) return false
-    const newest = [...waiting].findLast(({ address }) => address === largest)
-    if (newest === undefined) return false
-    leave(newest)
-    newest.fail(tooMany())
-    return true
-  }
-  const tooMany = (): BusyError =>
-    new BusyError('ERR_BUSY', `${waiting.size} requests are already waiting`)
-  const advance = (): void => {
-    const oldestMs = clock.monotonic() - limits.maxWaitMs
-    for (const ticket of waiting) {
-      if (ticket.sinceMs >= oldestMs) break // in order of arrival
-      leave(ticket)
-      ticket.fail(new BusyError('ERR_BUSY', `it has waited for ${limits.maxWaitMs} ms`))
-    }
-    while (busy < limits.max) {
-      const free = [...waiting].filter(({ address }) => isFree(address))
-      const next = nextInQueue(free, inProgress)
-      if (next === undefined) return
-      leave(next)
-      next.begin()
-    }
-  }
-  const begin = async <T>(caller: string, work: () => Promise<T>): Promise<T> => {
-    busy += 1
-    count(inProgress, caller, 1)
+
+  async #begin<T>(caller: string, work: () => Promise<T>): Promise<T> {
+    this.#busy += 1
+    count(this.#running, caller, 1)
     try {
       return await work()
     } finally {
-      busy -= 1
-      count(inProgress, caller, -1)
-      advance()
+      this.#busy -= 1
+      count(this.#running, caller, -1)
+      this.#advance()
     }
   }
 
-  return {
-    run(caller, work) {
-      if (waiting.size === 0 && isFree(caller)) return begin(caller, work)
-      const isRefused =
-        (waitingOf.get(caller) ?? 0) >= limits.maxWaitingPerCaller ||
-        (waiting.size >= limits.maxWaiting && !makeRoom(caller))
-      if (isRefused) return Promise.reject(tooMany())
-      return new Promise((resolve, reject) => {
-        waiting.add({
-          address: caller,
-          sinceMs: clock.monotonic(),
-          begin: () => {
-            resolve(begin(caller, work))
-          },
-          fail: reject,
-        })
-        count(waitingOf, caller, 1)
-        advance()
-      })
-    },
+  #advance(): void {
+    this.#refuseLate()
+    while (this.#busy < this.#limits.max) {
+      const free = [...this.#waiting.tickets()].filter(({ address }) => this.#isFree(address))
+      const next = nextInQueue(free, this.#running)
+      if (next === undefined) return
+      this.#waiting.delete(next)
+      next.begin()
+    }
   }
+
+  #isFree(caller: string): boolean {
+    const { max, maxPerCaller } = this.#limits
+    return this.#busy < max && (this.#running.get(caller) ?? 0) < maxPerCaller
+  }
+
+  #refuseLate(): void {
+    const { maxWaitMs } = this.#limits
+    const oldestMs = this.#clock.monotonic() - maxWaitMs
+    for (const ticket of this.#waiting.tickets()) {
+      if (ticket.sinceMs >= oldestMs) break // in order of arrival
+      this.#waiting.delete(ticket)
+      ticket.fail(new BusyError('ERR_BUSY', `it has waited for ${maxWaitMs} ms`))
+    }
+  }
+
+  /** Refuses the newest of the caller with the most waiting, if that is more than this caller has. */
+  #makeRoom(caller: string): boolean {
+    const newest = this.#waiting.newestOfLargest(caller)
+    if (newest === undefined) return false
+    this.#waiting.delete(newest)
+    newest.fail(this.#tooMany())
+    return true
+  }
+
+  #tooMany(): BusyError {
+    return new BusyError('ERR_BUSY', `${this.#waiting.size} requests are already waiting`)
+  }
+}
+
+/** Tickets in order of arrival, and how many each caller has. */
+class WaitingLine {
+  readonly #tickets = new Set<Ticket>()
+  readonly #perCaller = new Map<string, number>()
+
+  get size(): number {
+    return this.#tickets.size
+  }
+
+  tickets(): Iterable<Ticket> {
+    return this.#tickets
+  }
+
+  countOf(caller: string): number {
+    return this.#perCaller.get(caller) ?? 0
+  }
+
+  add(ticket: Ticket): void {
+    this.#tickets.add(ticket)
+    count(this.#perCaller, ticket.address, 1)
+  }
+
+  delete(ticket: Ticket): void {
+    this.#tickets.delete(ticket)
+    count(this.#perCaller, ticket.address, -1)
+  }
+
+  /** The newest ticket of the caller with the most of them; undefined if this caller has as many. */
+  newestOfLargest(caller: string): Ticket | undefined {
+    let [largest, most] = ['', 0]
+    for (const [one, waits] of this.#perCaller) if (waits > most) [largest, most] = [one, waits]
+    if (most <= this.countOf(caller)) return undefined
+    return [...this.#tickets].findLast(({ address }) => address === largest)
+  }
+}
+
+/** Keys with a count of 0 are forgotten. */
+function count(counts: Map<string, number>, key: string, by: number): void {
+  const after = (counts.get(key) ?? 0) + by
+  if (after === 0) counts.delete(key)
+  else counts.set(key, after)
 }

@@ -7,7 +7,8 @@ import { eventually } from '../../../test/fakes/eventually.ts'
 import { throwawayCertificate } from '../../../test/fakes/throwaway-certificate.ts'
 import { VirtualClock } from '../../../test/fakes/virtual-clock.ts'
 import { listen } from '../../base/server.ts'
-import { connectionsOf, dropUnfinished, guardServer, type ConnectionLimits } from './guard.ts'
+import type { ConnectionLimits } from './connection-guard.ts'
+import { connectionsOf, dropUnfinished, guardServer } from './guard.ts'
 
 const STRANGER = '127.0.0.2'
 const LIMITS: ConnectionLimits = {

@@ -1,11 +1,5 @@
 import type { Cancel, Clock } from '../../base/clock.ts'
-
-/** How often costly work may be started. */
-export interface RateLimit {
-  readonly perSecond: number
-  /** How many may be started at once after an idle time. */
-  readonly burst: number
-}
+import { TokenBucket, type RateLimit } from './token-bucket.ts'
 
 /** An entry of a queue. */
 export interface Entry {
@@ -24,9 +18,6 @@ export interface Queue<W extends Entry> {
   advance(): void
   stop(): void
 }
-
-/** Half-life of the count of recent starts of an address. */
-const HALVING_MS = 1000
 
 /**
  * The next entry to start: the first one of the address with the fewest recent starts. Pure. Within one address it is
@@ -76,88 +67,140 @@ export function createTickQueue<W extends Entry>(): Pick<Queue<W>, 'add' | 'wait
   }
 }
 
-/** Interval for calling `mayBegin` again if `advance` is not called. */
-const RECHECK_MS = 50
-
 /**
  * @param mayBegin whether an entry of this address may start now, apart from the rate limit; always if absent
  */
 export function createQueue<W extends Entry>(
-  { perSecond, burst }: RateLimit,
+  limit: RateLimit,
   clock: Clock,
   mayBegin: (address: string) => boolean = () => true,
 ): Queue<W> {
-  const waiting = new Set<W>()
-  const recent = new Map<string, number>()
-  let tokens = burst
-  let filledMs = clock.monotonic()
-  let halvedMs = filledMs
-  let cancel: Cancel | undefined
+  return new LimitedQueue(limit, clock, mayBegin)
+}
 
-  const fill = (nowMs: number): void => {
-    tokens = Math.min(burst, tokens + ((nowMs - filledMs) * perSecond) / 1000)
-    filledMs = nowMs
-    const halvings = Math.floor((nowMs - halvedMs) / HALVING_MS)
-    if (halvings === 0) return
-    halvedMs += halvings * HALVING_MS
-    for (const [address, starts] of recent) {
-      const left = starts / 2 ** halvings
-      if (left < 0.5) recent.delete(address)
-      else recent.set(address, left)
-    }
+/** Interval for calling `mayBegin` again if `advance` is not called. */
+const RECHECK_MS = 50
+
+class LimitedQueue<W extends Entry> implements Queue<W> {
+  readonly #clock: Clock
+  readonly #mayBegin: (address: string) => boolean
+  readonly #tokens: TokenBucket
+  readonly #recent: RecentStarts
+  readonly #waiting = new Set<W>()
+  #cancel: Cancel | undefined
+
+  constructor(limit: RateLimit, clock: Clock, mayBegin: (address: string) => boolean) {
+    const nowMs = clock.monotonic()
+    this.#clock = clock
+    this.#mayBegin = mayBegin
+    this.#tokens = new TokenBucket(limit, nowMs)
+    this.#recent = new RecentStarts(nowMs)
   }
-  const begin = (one: W): void => {
-    tokens -= 1
-    recent.set(one.address, (recent.get(one.address) ?? 0) + 1)
+
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  add(one: W): void {
+    this.#update()
+    if (this.#tokens.hasOne && this.#waiting.size === 0 && this.#mayBegin(one.address)) {
+      this.#begin(one)
+      return
+    }
+    this.#waiting.add(one)
+    if (this.#cancel === undefined) this.#beginAll()
+  }
+
+  delete(one: W): void {
+    this.#waiting.delete(one)
+  }
+
+  advance(): void {
+    if (this.#waiting.size > 0 && this.#tokens.hasOne) this.#beginAll()
+  }
+
+  stop(): void {
+    this.#cancelTimer()
+    this.#waiting.clear()
+  }
+
+  /** Starts all that may start now, and looks again when the next one may. */
+  #beginAll(): void {
+    this.#cancelTimer()
+    if (this.#waiting.size === 0) return
+    this.#update()
+    while (this.#tokens.hasOne) {
+      const one = this.#next()
+      if (one === undefined) break
+      this.#waiting.delete(one)
+      this.#begin(one)
+    }
+    if (this.#waiting.size === 0) return
+    const { untilNextMs } = this.#tokens
+    this.#cancel = this.#clock.after(
+      untilNextMs > 0 ? Math.max(1, untilNextMs) : RECHECK_MS,
+      () => {
+        this.#beginAll()
+      },
+    )
+  }
+
+  #begin(one: W): void {
+    this.#tokens.take()
+    this.#recent.add(one.address)
     one.begin()
   }
-  const next = (): W | undefined => {
+
+  #next(): W | undefined {
     const answers = new Map<string, boolean>()
     const mayGo = ({ address }: W): boolean => {
-      const answer = answers.get(address) ?? mayBegin(address)
+      const answer = answers.get(address) ?? this.#mayBegin(address)
       answers.set(address, answer)
       return answer
     }
-    return nextInQueue([...waiting].filter(mayGo), recent)
+    return nextInQueue([...this.#waiting].filter(mayGo), this.#recent.counts)
   }
-  const advance = (): void => {
-    cancel?.()
-    cancel = undefined
-    if (waiting.size === 0) return
-    fill(clock.monotonic())
-    while (tokens >= 1) {
-      const one = next()
-      if (one === undefined) break
-      waiting.delete(one)
-      begin(one)
+
+  #update(): void {
+    const nowMs = this.#clock.monotonic()
+    this.#tokens.fill(nowMs)
+    this.#recent.age(nowMs)
+  }
+
+  #cancelTimer(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+  }
+}
+
+/** Half-life of the count of recent starts of an address. */
+const HALVING_MS = 1000
+
+/** Counts the starts of each address, and halves the counts as time passes. */
+class RecentStarts {
+  readonly #counts = new Map<string, number>()
+  #halvedMs: number
+
+  constructor(nowMs: number) {
+    this.#halvedMs = nowMs
+  }
+
+  get counts(): ReadonlyMap<string, number> {
+    return this.#counts
+  }
+
+  add(address: string): void {
+    this.#counts.set(address, (this.#counts.get(address) ?? 0) + 1)
+  }
+
+  age(nowMs: number): void {
+    const halvings = Math.floor((nowMs - this.#halvedMs) / HALVING_MS)
+    if (halvings === 0) return
+    this.#halvedMs += halvings * HALVING_MS
+    for (const [address, starts] of this.#counts) {
+      const left = starts / 2 ** halvings
+      if (left < 0.5) this.#counts.delete(address)
+      else this.#counts.set(address, left)
     }
-    if (waiting.size === 0) return
-    const untilTokenMs = ((1 - tokens) * 1000) / perSecond
-    cancel = clock.after(untilTokenMs > 0 ? Math.max(1, untilTokenMs) : RECHECK_MS, advance)
-  }
-  return {
-    get waiting() {
-      return waiting.size
-    },
-    add(one) {
-      fill(clock.monotonic())
-      if (tokens >= 1 && waiting.size === 0 && mayBegin(one.address)) {
-        begin(one)
-        return
-      }
-      waiting.add(one)
-      if (cancel === undefined) advance()
-    },
-    delete(one) {
-      waiting.delete(one)
-    },
-    advance() {
-      if (waiting.size > 0 && tokens >= 1) advance()
-    },
-    stop() {
-      cancel?.()
-      cancel = undefined
-      waiting.clear()
-    },
   }
 }

@@ -10,6 +10,7 @@ import {
   type Query,
   type WatchEvent,
 } from './kube-client.ts'
+import { ObjectCopy, type Memory } from './object-copy.ts'
 
 /** A page of a list; it is parsed as a whole, and then takes ten times as much memory. */
 const PAGE = { objects: 500, bytes: 2 * 1024 * 1024 } as const
@@ -39,15 +40,6 @@ export interface ReflectorDeps<Kept> {
   readonly log: Logger
 }
 
-/** Limits memory, because tenants may write more than fits. */
-export interface Memory<Kept> {
-  /** In any unit. */
-  sizeOf(kept: Kept): number
-  readonly max: number
-  /** Kept for an object that does not fit; of size 0. */
-  readonly placeholder: Kept
-}
-
 /**
  * A copy of all objects of one kind, maintained by list and watch. While the apiserver is unreachable the copy stays
  * unchanged; a new list replaces it completely, including objects that were deleted meanwhile.
@@ -56,13 +48,13 @@ export interface Memory<Kept> {
 export class Reflector<Kept> {
   readonly #deps: ReflectorDeps<Kept>
   readonly #stop = new AbortController()
-  #objects: Copy<Kept>
+  #objects: ObjectCopy<Kept>
   #failures = 0
   #ready = false
 
   constructor(deps: ReflectorDeps<Kept>) {
     this.#deps = deps
-    this.#objects = new Copy(deps.memory)
+    this.#objects = new ObjectCopy(deps.memory)
   }
 
   /** True after the first complete list. */
@@ -121,7 +113,7 @@ export class Reflector<Kept> {
   /** Replaces the copy; returns the resourceVersion from which a watch continues. */
   async #list(): Promise<string> {
     const { keep, memory, page = PAGE } = this.#deps
-    const fresh = new Copy(memory)
+    const fresh = new ObjectCopy(memory)
     const position: Position = { limit: page.objects, continue: undefined }
     for (;;) {
       const { metadata, items } = await this.#page(position)
@@ -205,7 +197,7 @@ export class Reflector<Kept> {
     if (lastedMs < BACKOFF_MS.first) await sleep(clock, BACKOFF_MS.first - lastedMs)
   }
 
-  #replace(fresh: Copy<Kept>): void {
+  #replace(fresh: ObjectCopy<Kept>): void {
     const before = this.#objects
     this.#objects = fresh
     const { onChange } = this.#deps
@@ -233,36 +225,6 @@ interface Position {
   /** Number of requested objects. */
   limit: number
   continue: string | undefined
-}
-
-/** Objects by key, within a memory limit. */
-class Copy<Kept> extends Map<string, Kept> {
-  readonly #memory: Memory<Kept> | undefined
-  #size = 0
-  /** Number of objects that did not fit. */
-  omitted = 0
-
-  constructor(memory: Memory<Kept> | undefined) {
-    super()
-    this.#memory = memory
-  }
-
-  override set(key: string, kept: Kept): this {
-    const memory = this.#memory
-    if (memory === undefined) return super.set(key, kept)
-    this.delete(key)
-    const size = memory.sizeOf(kept)
-    const fits = this.#size + size <= memory.max
-    if (fits) this.#size += size
-    else this.omitted += 1
-    return super.set(key, fits ? kept : memory.placeholder)
-  }
-
-  override delete(key: string): boolean {
-    const before = this.get(key)
-    if (before !== undefined) this.#size -= this.#memory?.sizeOf(before) ?? 0
-    return super.delete(key)
-  }
 }
 
 function keyOf({
