@@ -1,13 +1,12 @@
+import { AnnotationError, readAnnotations } from '../../contract/annotations.ts'
+import { exchanger } from '../../contract/exchangers.ts'
 import {
-  AnnotationError,
   annotationsWithoutEffect,
   annotationsWithoutExchanger,
-  readAnnotations,
   resolveRequest,
   type InjectionDefaults,
   type InjectionRequest,
-} from '../../contract/annotations.ts'
-import { exchanger } from '../../contract/exchangers.ts'
+} from '../../contract/injection-request.ts'
 import { EXCHANGER_ANNOTATION, MIRROR_POD_ANNOTATION, PREFIX } from '../../contract/names.ts'
 import type { NameSettings } from './checks/deny-unpermitted-names.ts'
 import { denyUnpermitted, type PermittingNamespace } from './checks/deny-unpermitted.ts'

@@ -1,5 +1,5 @@
-import type { InjectionRequest } from '../../../contract/annotations.ts'
 import { DEFAULT_PERMITTED_DELIVERIES, TOKEN_DELIVERIES } from '../../../contract/delivery.ts'
+import type { InjectionRequest } from '../../../contract/injection-request.ts'
 import {
   PERMITTED_DELIVERIES,
   PERMITTED_ROLES,

@@ -1,4 +1,3 @@
-import type { WantedCredentials } from '../../../contract/annotations.ts'
 import {
   appHoldsToken,
   DELIVERIES,
@@ -7,6 +6,7 @@ import {
 } from '../../../contract/delivery.ts'
 import { literalEnvValue } from '../../../contract/env-table.ts'
 import { POD_NAME_ENV } from '../../../contract/exchanger-env.ts'
+import type { WantedCredentials } from '../../../contract/injection-request.ts'
 import {
   AWS_ENV,
   CREDENTIALS_FILES,

@@ -14,6 +14,12 @@ export function driverVolume({ credentials, certificate }: Tasks): Volume {
       sessionName: credentials.sessionName,
       audience: credentials.audience,
       region: credentials.region,
+      targetRoleArn: credentials.target?.role.arn,
+      externalId: credentials.target?.externalId,
+      sessionTags: undefined,
+      defaultSessionTags: undefined,
+      sessionPolicy: credentials.sessionPolicy,
+      sessionPolicyArns: credentials.sessionPolicyArns,
     },
     certificate,
   })

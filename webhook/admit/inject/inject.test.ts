@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { applyPatch } from 'rfc6902'
-import type { WantedCredentials } from '../../../contract/annotations.ts'
 import { DELIVERY_NAMES } from '../../../contract/delivery.ts'
 import { DEFAULT_EXCHANGER_RESOURCES } from '../../../contract/exchanger-resources.ts'
+import type { WantedCredentials } from '../../../contract/injection-request.ts'
 import { parseRoleArn } from '../../../contract/role-arn.ts'
 import { anyPod } from '../../../test/fakes/arbitrary-pod.ts'
+import { WANTED_ALONE } from '../../../test/fakes/role-alone.ts'
 import { denyUnservable } from '../checks/deny-unservable.ts'
 import { diff } from '../json-patch.ts'
 import type { Container, Pod } from '../pod.ts'
@@ -43,6 +44,7 @@ const anyInjection: fc.Arbitrary<Injection> = fc
         tokenExpirationSeconds: 3600,
         delivery,
         region,
+        ...WANTED_ALONE,
       }
       const isDriver = wanted === 'driver' && (delivery ?? 'process') === 'process'
       const certificate = dnsNames && { durationSeconds: 3600, dnsNames }

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { DEFAULT_EXCHANGER_RESOURCES } from '../../../contract/exchanger-resources.ts'
 import { parseRoleArn } from '../../../contract/role-arn.ts'
+import { WANTED_ALONE } from '../../../test/fakes/role-alone.ts'
 import { SETTINGS } from '../../../test/fakes/webhook-settings.ts'
 import type { Container } from '../pod.ts'
 import { injectedContainer } from './additions.ts'
@@ -27,6 +28,7 @@ const INJECTION: Injection = {
       audience: 'sts.amazonaws.com',
       tokenExpirationSeconds: 3600,
       region: undefined,
+      ...WANTED_ALONE,
     },
     certificate: undefined,
     exchanger: 'sidecar',
