@@ -57,6 +57,7 @@ export const ANNOTATIONS = {
     inject: values.flag,
     'skip-containers': containerList,
     'injected-role': anyText,
+    'injected-roles': anyText,
   },
 } as const
 

@@ -9,7 +9,13 @@ import { AUTHORITY, DEFAULT_CERTIFICATE_SECONDS } from './certificates.ts'
 import { appHoldsToken, DEFAULT_PERMITTED_DELIVERIES, type Delivery } from './delivery.ts'
 import { excessOf, exchangerResources, type ExchangerResources } from './exchanger-resources.ts'
 import { EXCHANGERS, unservedByDriver, type Exchanger } from './exchangers.ts'
-import { EXCHANGER_ANNOTATION, EXCHANGER_RESOURCES, PREFIX } from './names.ts'
+import {
+  EXCHANGER_ANNOTATION,
+  EXCHANGER_RESOURCES,
+  PREFIX,
+  ROLE_ARN,
+  TARGET_ROLE_ARN,
+} from './names.ts'
 import { defaultRegionOf, parseRoleArn, partitionOf, type RoleArn } from './role-arn.ts'
 import { DEFAULT_SESSION_NAME } from './session-name.ts'
 import type { SessionTag } from './session-tags.ts'
@@ -171,7 +177,10 @@ function credentialsOf(
   defaults: InjectionDefaults,
 ): WantedCredentials | undefined {
   const role = either['role-arn'] === undefined ? undefined : parseRoleArn(either['role-arn'])
-  if (role === undefined) return undefined
+  if (role === undefined) {
+    refuseTargetAlone(either)
+    return undefined
+  }
   const delivery = either.delivery ?? defaults.delivery
   refuseWithWebIdentity(either, delivery)
   return {
@@ -191,8 +200,22 @@ function credentialsOf(
 const conflict = (message: string): AnnotationError =>
   new AnnotationError('ERR_ANNOTATION_CONFLICT', message)
 
+/** Otherwise an app that was meant to have a role would start without any. */
+function refuseTargetAlone(either: ServiceAccountAnnotations): void {
+  if (either['target-role-arn'] === undefined) return
+  throw conflict(
+    `annotation ${TARGET_ROLE_ARN} is set without ${ROLE_ARN}, with whose credentials the target role is assumed; add that annotation, or remove ${TARGET_ROLE_ARN}`,
+  )
+}
+
 /** Annotations that only an exchanger acts on: with web-identity the app calls STS itself. */
-const FOR_EXCHANGERS = ['target-role-arn', 'session-policy', 'session-policy-arns'] as const
+const FOR_EXCHANGERS = [
+  'target-role-arn',
+  'external-id',
+  'session-tags',
+  'session-policy',
+  'session-policy-arns',
+] as const
 
 function refuseWithWebIdentity(either: ServiceAccountAnnotations, delivery: Delivery): void {
   if (!appHoldsToken(delivery)) return

@@ -105,6 +105,8 @@ function settingsOf(config: WebhookConfig, found: FoundSources): Settings {
     stsProxy: config['sts-proxy'],
     stsNoProxy: config['sts-no-proxy'],
     stsCa: config['sts-ca'],
+    clusterArn: config['cluster-arn'],
+    clusterName: config['cluster-name'],
     authorityUrl: config['authority-url'],
     clusterDomain: config['cluster-domain'],
     audience: config.audience,

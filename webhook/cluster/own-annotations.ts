@@ -16,7 +16,7 @@ const CUT_VALUE = 512
 const MAX_UNKNOWN_KEYS = 8
 
 /** Annotations bounded only by their length, without surrounding white space. */
-const EXPRESSIONS: readonly string[] = ['roles', 'dns-names', 'session-names'].map(
+const EXPRESSIONS: readonly string[] = ['roles', 'dns-names', 'session-names', 'session-tags'].map(
   (what) => `${PREFIX}permitted-${what}`,
 )
 const KNOWN = new Set(

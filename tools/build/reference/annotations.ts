@@ -106,6 +106,11 @@ const TEXTS: Readonly<Record<Key, Text>> = {
     value: 'the role ARN',
     default: 'not set',
   },
+  'injected-roles': {
+    what: 'written by the webhook on a pod with more than one role: all roles that were admitted, that of `injected-role` first. A value that the author of the pod writes is replaced or removed',
+    value: 'role ARNs separated by blanks',
+    default: 'not set',
+  },
 }
 
 export function annotationsPage(): string {

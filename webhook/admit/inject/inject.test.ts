@@ -70,6 +70,9 @@ const anyInjection: fc.Arbitrary<Injection> = fc
         stsProxy: undefined,
         stsNoProxy: undefined,
         stsCa: undefined,
+        clusterArn: undefined,
+        clusterName: undefined,
+        hasDefaultTags: true,
       }
     },
   )

@@ -43,6 +43,9 @@ export interface InjectionSettings {
   readonly stsProxy: string | undefined
   readonly stsNoProxy: string | undefined
   readonly stsCa: string | undefined
+  /** Values of nocreds' own tags. */
+  readonly clusterArn: string | undefined
+  readonly clusterName: string | undefined
   readonly certificateSource: CertificateSource
   readonly trustBundle: TrustBundleSource
   /** Base URL of the authority. */
@@ -54,6 +57,8 @@ export interface Injection extends InjectionSettings {
   readonly request: InjectionRequest
   readonly namespace: string
   readonly serviceAccount: string
+  /** Whether the session of a target role has nocreds' own tags. */
+  readonly hasDefaultTags: boolean
 }
 
 type ExchangedCredentials = WantedCredentials & { readonly delivery: SidecarDelivery }

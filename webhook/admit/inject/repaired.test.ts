@@ -19,6 +19,7 @@ const INJECTION: Injection = {
   exchangerImage: 'e/x:1',
   namespace: 'team-a',
   serviceAccount: 'app',
+  hasDefaultTags: true,
   request: {
     credentials: {
       role: parseRoleArn('arn:aws:iam::111122223333:role/app')!,
