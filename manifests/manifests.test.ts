@@ -139,7 +139,7 @@ describe('names of the contract', () => {
         targetRoleArn: 'arn:aws:iam::444455556666:role/target',
         externalId: 'id',
         sessionTags: [{ key: 'team', value: 'a' }],
-        defaultTags: { clusterArn: undefined, clusterName: undefined },
+        defaultTags: { clusterArn: 'arn:aws:eks:::cluster/one', clusterName: 'one' },
         sessionPolicy: '{}',
         sessionPolicyArns: ['arn:aws:iam::aws:policy/ReadOnlyAccess'],
         stsEndpoint: 'https://sts.example.com',

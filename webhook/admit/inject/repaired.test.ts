@@ -56,6 +56,27 @@ const withMount = (...more: object[]): object => ({
   volumeMounts: [...injected().volumeMounts!, ...more],
 })
 
+test('variables of a second role are restored, and those without one removed', () => {
+  const { request } = INJECTION
+  const target = {
+    role: parseRoleArn('arn:aws:iam::111122223333:role/data')!,
+    externalId: 'id',
+    tags: [{ key: 'team', value: 'a' }],
+  }
+  const credentials = { ...request.credentials!, target }
+  const injection = { ...INJECTION, request: { ...request, credentials } }
+  const expected = injected(injection)
+  const without = expected.env!.filter(({ name }) => name !== 'NOCREDS_POD_UID')
+  const changed = without.map((one) =>
+    one.name === 'NOCREDS_SESSION_TAGS' ? { ...one, value: 'team=b' } : one,
+  )
+  const restored = repaired({ ...expected, env: changed }, expected, injection)
+  expect(restored.env).toEqual(expect.arrayContaining(expected.env as object[]))
+  expect(restored.env).toHaveLength(expected.env!.length)
+  const names = ['NOCREDS_TARGET_ROLE_ARN', 'NOCREDS_SESSION_TAGS', 'NOCREDS_CLUSTER_ARN']
+  expect(after(withEnv(...names.map((name) => ({ name, value: 'x' })))).env).toEqual(injected().env)
+})
+
 test('the injected container stays as it is, by reference', () => {
   const expected = injected()
   const found = { ...expected, args: null, env: expected.env!.map((one) => ({ ...one })) }
