@@ -1,13 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { NocredsError } from '../shared/base/errors.ts'
-import {
-  ANNOTATIONS,
-  annotationsWithoutEffect,
-  readAnnotations,
-  resolveRequest,
-  type InjectionDefaults,
-} from './annotations.ts'
+import { ANNOTATIONS, readAnnotations } from './annotations.ts'
 import {
   expirationOf,
   formatCredentialDocument,
@@ -24,6 +18,11 @@ import {
   type CredentialsConfig,
 } from './exchanger-env.ts'
 import { DEFAULT_EXCHANGER_RESOURCES } from './exchanger-resources.ts'
+import {
+  annotationsWithoutEffect,
+  resolveRequest,
+  type InjectionDefaults,
+} from './injection-request.ts'
 import { isNamespaced, renderSessionName } from './session-name.ts'
 import * as values from './values.ts'
 
@@ -235,10 +234,16 @@ describe('annotations', () => {
 
 /** As the kubelet does it: `$$` is a dollar sign; nothing here refers to another variable. */
 function asTheKubeletPassesIt(env: ReturnType<typeof toEnv>, pod: string): Record<string, string> {
+  const own = { 'metadata.name': pod, 'metadata.uid': POD_UID }
   return Object.fromEntries(
-    env.map(({ name, value }) => [name, value === undefined ? pod : value.replaceAll('$$', '$')]),
+    env.map(({ name, value, valueFrom }) => [
+      name,
+      value?.replaceAll('$$', '$') ?? own[valueFrom?.fieldRef.fieldPath as keyof typeof own],
+    ]),
   )
 }
+
+const POD_UID = '0b7ee3c1-8a51-4a0b-9d4f-3f9a3c7d9f10'
 
 const CA = '# before\n-----BEGIN CERTIFICATE-----\nAAAA\nBB==\n-----END CERTIFICATE-----\n'
 
@@ -254,6 +259,22 @@ const anyConfig: fc.Arbitrary<CredentialsConfig> = fc.record({
   pod: fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/),
   audience: fc.stringMatching(/^[!-~]{1,40}$/),
   region: fc.constantFrom(undefined, 'eu-central-1', 'us-gov-west-1'),
+  targetRoleArn: fc.constantFrom(undefined, 'arn:aws:iam::444455556666:role/$/target'),
+  externalId: fc.constantFrom(undefined, 'a/B:1'),
+  sessionTags: fc.constantFrom(undefined, [
+    { key: 'team', value: 'a=b' },
+    { key: 'pod', value: '{pod}' },
+  ]),
+  defaultTags: fc.constantFrom(undefined, {
+    podUid: POD_UID,
+    clusterArn: 'arn:aws:eks:eu-central-1:111122223333:cluster/one',
+    clusterName: undefined,
+  }),
+  sessionPolicy: fc.constantFrom(undefined, '{"Resource":"${aws:username} $(NOCREDS_POD)"}'),
+  sessionPolicyArns: fc.constantFrom(undefined, [
+    'arn:aws:iam::aws:policy/ReadOnlyAccess',
+    'arn:aws:iam::111122223333:policy/a,b',
+  ]),
   stsEndpoint: fc.constantFrom(undefined, 'https://sts.example.com', 'http://127.0.0.1:4566'),
   stsProxy: fc.constantFrom(undefined, 'http://proxy.example.com:3128'),
   stsNoProxy: fc.constantFrom(undefined, '10.0.0.0/8, .example.com'),

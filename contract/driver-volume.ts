@@ -1,5 +1,7 @@
 import { NocredsError } from '../shared/base/errors.ts'
 import { CSI_DRIVER, SECRETS } from './names.ts'
+import { policyArns, sessionPolicy } from './session-policy.ts'
+import { sessionTags, type SessionTag } from './session-tags.ts'
 import * as values from './values.ts'
 import type { ValueKind } from './values.ts'
 
@@ -18,6 +20,14 @@ export interface DriverCredentials {
   readonly sessionName: string
   readonly audience: string
   readonly region: string | undefined
+  readonly targetRoleArn: string | undefined
+  readonly externalId: string | undefined
+  /** Of the placeholders only `{pod}` may be left. */
+  readonly sessionTags: readonly SessionTag[] | undefined
+  /** Whether the session of the target has the tags of nocreds, too; undefined without a target. */
+  readonly defaultSessionTags: 'true' | 'false' | undefined
+  readonly sessionPolicy: string | undefined
+  readonly sessionPolicyArns: readonly string[] | undefined
 }
 
 /** The certificate that a pod asks the driver for. */
@@ -48,6 +58,12 @@ const CREDENTIALS: AttributeTable<DriverCredentials> = {
   sessionName: { key: 'session-name', kind: values.sessionName },
   audience: { key: 'audience', kind: values.audience },
   region: { key: 'region', kind: values.region, optional: true },
+  targetRoleArn: { key: 'target-role-arn', kind: values.roleArn, optional: true },
+  externalId: { key: 'external-id', kind: values.externalId, optional: true },
+  sessionTags: { key: 'session-tags', kind: sessionTags, optional: true },
+  defaultSessionTags: { key: 'default-session-tags', kind: values.flag, optional: true },
+  sessionPolicy: { key: 'session-policy', kind: sessionPolicy, optional: true },
+  sessionPolicyArns: { key: 'session-policy-arns', kind: policyArns, optional: true },
 }
 
 const CERTIFICATE: AttributeTable<DriverCertificate> = {

@@ -2,6 +2,8 @@ import { AUTHORITY_VOLUME, TLS_VOLUME } from './certificates.ts'
 import { SIDECAR_DELIVERIES, type SidecarDelivery } from './delivery.ts'
 import { ExchangerEnvError, namesOf, read, write, type EnvTable, type EnvVar } from './env-table.ts'
 import { CREDENTIALS_VOLUME, EXCHANGER, TOKEN_VOLUME } from './names.ts'
+import { policyArns, sessionPolicy } from './session-policy.ts'
+import { sessionTags, type SessionTag } from './session-tags.ts'
 import { caBundle, noProxy } from './sts-route.ts'
 import * as values from './values.ts'
 
@@ -17,8 +19,30 @@ interface InSidecar extends Workload {
   readonly terminationMessageFile: string
 }
 
+/** What the tags that nocreds itself sets depend on, besides the workload. */
+export interface DefaultTagsConfig {
+  readonly podUid: string
+  readonly clusterArn: string | undefined
+  readonly clusterName: string | undefined
+}
+
+/** The last role of an exchange, if it takes two steps. */
+export interface TargetConfig {
+  /** Assumed with the credentials of `roleArn`; undefined: that is the role of the app. */
+  readonly targetRoleArn: string | undefined
+  readonly externalId: string | undefined
+  /** Tags of the session of the target; of the placeholders only `{pod}` may be left. */
+  readonly sessionTags: readonly SessionTag[] | undefined
+}
+
+/** Narrows the last session of an exchange. */
+export interface SessionPolicyConfig {
+  readonly sessionPolicy: string | undefined
+  readonly sessionPolicyArns: readonly string[] | undefined
+}
+
 /** What one exchange at STS depends on, besides the token. */
-export interface ExchangeConfig extends Workload {
+export interface ExchangeConfig extends Workload, TargetConfig, SessionPolicyConfig {
   readonly roleArn: string
   readonly sessionDurationSeconds: number
   /** A template, see session-name.ts. */
@@ -33,6 +57,8 @@ export interface ExchangeConfig extends Workload {
   readonly stsNoProxy: string | undefined
   /** PEM: STS, and a proxy by https, are known by these CAs alone. Undefined: by those of Node. */
   readonly stsCa: string | undefined
+  /** Undefined: the session of the target has none of nocreds' own tags. */
+  readonly defaultTags: DefaultTagsConfig | undefined
 }
 
 /** What an exchanger must know to keep AWS credentials fresh. The webhook writes it as env, the exchanger reads it back. */
@@ -88,8 +114,18 @@ const COMMON: EnvTable<InSidecar> = {
   terminationMessageFile: { name: 'NOCREDS_TERMINATION_MESSAGE_FILE', kind: values.absolutePath },
 }
 
+/** The same of its uid. */
+const POD_UID_PATH = 'metadata.uid'
+
+/** THE schema of the tags that nocreds sets. */
+const DEFAULT_TAGS: EnvTable<DefaultTagsConfig> = {
+  podUid: { name: 'NOCREDS_POD_UID', kind: values.objectUid, fieldPath: POD_UID_PATH },
+  clusterArn: { name: 'NOCREDS_CLUSTER_ARN', kind: values.clusterArn, optional: true },
+  clusterName: { name: 'NOCREDS_CLUSTER_NAME', kind: values.clusterName, optional: true },
+}
+
 /** THE schema of what an exchange needs. */
-const CREDENTIALS: EnvTable<Omit<CredentialsConfig, keyof InSidecar>> = {
+const CREDENTIALS: EnvTable<Omit<CredentialsConfig, keyof InSidecar | 'defaultTags'>> = {
   roleArn: { name: 'NOCREDS_ROLE_ARN', kind: values.roleArn },
   delivery: { name: 'NOCREDS_DELIVERY', kind: values.oneOf(...SIDECAR_DELIVERIES) },
   sessionDurationSeconds: {
@@ -99,6 +135,11 @@ const CREDENTIALS: EnvTable<Omit<CredentialsConfig, keyof InSidecar>> = {
   sessionName: { name: 'NOCREDS_SESSION_NAME', kind: values.sessionName },
   audience: { name: 'NOCREDS_AUDIENCE', kind: values.audience },
   region: { name: 'NOCREDS_REGION', kind: values.region, optional: true },
+  targetRoleArn: { name: 'NOCREDS_TARGET_ROLE_ARN', kind: values.roleArn, optional: true },
+  externalId: { name: 'NOCREDS_EXTERNAL_ID', kind: values.externalId, optional: true },
+  sessionTags: { name: 'NOCREDS_SESSION_TAGS', kind: sessionTags, optional: true },
+  sessionPolicy: { name: 'NOCREDS_SESSION_POLICY', kind: sessionPolicy, optional: true },
+  sessionPolicyArns: { name: 'NOCREDS_SESSION_POLICY_ARNS', kind: policyArns, optional: true },
   stsEndpoint: { name: 'NOCREDS_STS_ENDPOINT', kind: values.httpUrl, optional: true },
   stsProxy: { name: 'NOCREDS_STS_PROXY', kind: values.proxyUrl, optional: true },
   stsNoProxy: { name: 'NOCREDS_STS_NO_PROXY', kind: noProxy, optional: true },
@@ -119,7 +160,9 @@ const CERTIFICATE: EnvTable<Omit<CertificateConfig, keyof InSidecar>> = {
   dnsNames: { name: 'NOCREDS_CERTIFICATE_DNS_NAMES', kind: values.dnsNames, optional: true },
 }
 
-const NAMES = [...namesOf(COMMON), ...namesOf(CREDENTIALS), ...namesOf(CERTIFICATE)]
+const NAMES = [COMMON, CREDENTIALS, DEFAULT_TAGS, CERTIFICATE].flatMap((table) =>
+  namesOf<object>(table),
+)
 
 /** Where things are in a pod's sidecar. */
 export const CREDENTIALS_IN_POD = {
@@ -135,14 +178,20 @@ export const CERTIFICATE_IN_POD = {
   terminationMessageFile: EXCHANGER.terminationMessagePath,
 } as const
 
-/** The env of a sidecar. The pod's name comes from the downward API, so it is not a parameter. */
+/** What the webhook knows of a sidecar's credentials: the kubelet knows the pod's name and uid. */
+export type AdmittedCredentials = Omit<CredentialsConfig, 'pod' | 'defaultTags'> & {
+  readonly defaultTags: Omit<DefaultTagsConfig, 'podUid'> | undefined
+}
+
+/** The env of a sidecar. The pod's name and uid come from the downward API, so they are no parameters. */
 export function toEnv(
-  credentials: Omit<CredentialsConfig, 'pod'> | undefined,
+  credentials: AdmittedCredentials | undefined,
   certificate?: Omit<CertificateConfig, 'pod'>,
 ): EnvVar[] {
   return [
-    ...write(COMMON, { ...credentials, ...certificate }),
+    ...write<InSidecar>(COMMON, { ...credentials, ...certificate }),
     ...(credentials === undefined ? [] : write(CREDENTIALS, credentials)),
+    ...(credentials?.defaultTags === undefined ? [] : write(DEFAULT_TAGS, credentials.defaultTags)),
     ...(certificate === undefined ? [] : write(CERTIFICATE, certificate)),
   ]
 }
@@ -156,9 +205,8 @@ type Environment = Readonly<Record<string, string | undefined>>
  */
 export function sidecarFromEnv(env: Environment): SidecarConfig {
   refuseUnknown(env)
-  const has = (table: object): boolean => namesOf(table).some((name) => env[name] !== undefined)
-  const wantsCertificate = has(CERTIFICATE)
-  const wantsCredentials = has(CREDENTIALS) || !wantsCertificate
+  const wantsCertificate = hasAny(CERTIFICATE, env)
+  const wantsCredentials = hasAny(CREDENTIALS, env) || !wantsCertificate
   return {
     credentials: wantsCredentials ? credentialsFromEnv(env) : undefined,
     certificate: wantsCertificate ? certificateFromEnv(env) : undefined,
@@ -168,7 +216,15 @@ export function sidecarFromEnv(env: Environment): SidecarConfig {
 /** What an exchange reads. @throws ExchangerEnvError */
 export function credentialsFromEnv(env: Environment): CredentialsConfig {
   refuseUnknown(env)
-  return { ...read(CREDENTIALS, env), ...read(COMMON, env) }
+  return {
+    ...read(CREDENTIALS, env),
+    ...read(COMMON, env),
+    defaultTags: hasAny(DEFAULT_TAGS, env) ? read(DEFAULT_TAGS, env) : undefined,
+  }
+}
+
+function hasAny(table: object, env: Environment): boolean {
+  return namesOf(table).some((name) => env[name] !== undefined)
 }
 
 /** What asking for a certificate reads. @throws ExchangerEnvError */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { resolveRequest, type InjectionDefaults } from './annotations.ts'
 import { DEFAULT_EXCHANGER_RESOURCES, excessOf, exchangerResources } from './exchanger-resources.ts'
+import { resolveRequest, type InjectionDefaults } from './injection-request.ts'
 
 describe('exchanger-resources', () => {
   test.each([

@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import type { ServiceAccountAnnotations } from './annotations.ts'
+import { DELIVERY_NAMES } from './delivery.ts'
+import { exchanger, EXCHANGERS, unservedByDriver, type Exchanger } from './exchangers.ts'
 import {
   annotationsWithoutExchanger,
   resolveRequest,
   type InjectionDefaults,
-  type ServiceAccountAnnotations,
-} from './annotations.ts'
-import { DELIVERY_NAMES } from './delivery.ts'
-import { exchanger, EXCHANGERS, unservedByDriver, type Exchanger } from './exchangers.ts'
+} from './injection-request.ts'
 
 const ROLE = 'arn:aws:iam::111122223333:role/app'
 const AUTHORITY = 'nocreds.dev/authority'

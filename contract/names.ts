@@ -13,6 +13,7 @@ export const INJECTION_LABEL = { key: `${PREFIX}injection`, value: 'enabled' } a
 export const ROLE_ARN = `${PREFIX}role-arn`
 export const CERTIFICATE = `${PREFIX}certificate`
 export const CERTIFICATE_DNS_NAMES = `${PREFIX}certificate-dns-names`
+export const TARGET_ROLE_ARN = `${PREFIX}target-role-arn`
 export const PERMITTED_ROLES = `${PREFIX}permitted-roles`
 
 /** An RE2 expression over names of certificates, beyond those of the namespace's own Services. */
@@ -23,6 +24,12 @@ export const PERMITTED_DELIVERIES = `${PREFIX}permitted-deliveries`
 
 /** An RE2 expression over session name templates, beyond those that begin with the namespace. */
 export const PERMITTED_SESSION_NAMES = `${PREFIX}permitted-session-names`
+
+/** An RE2 expression over session tags, each as `key=value`. */
+export const PERMITTED_SESSION_TAGS = `${PREFIX}permitted-session-tags`
+
+/** Exactly `"false"`: sessions of target roles have none of nocreds' own tags. */
+export const DEFAULT_SESSION_TAGS = `${PREFIX}default-session-tags`
 
 /** What serves the pod: the sidecar, or the driver of its node; see exchangers.ts. */
 export const EXCHANGER_ANNOTATION = `${PREFIX}exchanger`
@@ -35,6 +42,9 @@ export const CSI_DRIVER = 'csi.nocreds.dev'
 
 /** Written by the webhook only, on Pods: the role ARN that the pod was admitted with. */
 export const INJECTED_ROLE = `${PREFIX}injected-role`
+
+/** The same, of a pod with more than one role: all of them, separated by blanks; that of `INJECTED_ROLE` is the first. */
+export const INJECTED_ROLES = `${PREFIX}injected-roles`
 
 /** Kubernetes marks static pods with it; the kubelet created them already, so admission changes nothing. */
 export const MIRROR_POD_ANNOTATION = 'kubernetes.io/config.mirror'

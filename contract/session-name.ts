@@ -20,9 +20,12 @@ const KNOWN: readonly string[] = [
   'pod',
 ] satisfies readonly (keyof SessionNameParts)[]
 
-/** True for a template whose placeholders are all known. */
 export function isSessionNameTemplate(text: string): boolean {
-  if (text.length < 1 || text.length > 256) return false
+  return text.length >= 1 && text.length <= 256 && isTemplate(text)
+}
+
+/** True for a text whose placeholders are all known, and which has no other braces. */
+export function isTemplate(text: string): boolean {
   const names = [...text.matchAll(PLACEHOLDER)].map((match) => match[1] ?? '')
   return names.every((name) => KNOWN.includes(name)) && !/[{}]/.test(text.replace(PLACEHOLDER, ''))
 }
@@ -43,10 +46,10 @@ export function isNamespaced(template: string): boolean {
   return template === '{namespace}' || template.startsWith('{namespace}.')
 }
 
-/** The template with its placeholders filled in, and nothing else changed. */
-export function fillIn(template: string, parts: SessionNameParts): string {
+/** The template with its placeholders filled in, and nothing else changed; what `parts` lacks stays. */
+export function fillIn(template: string, parts: Partial<SessionNameParts>): string {
   return template.replace(PLACEHOLDER, (whole, name: string) =>
-    KNOWN.includes(name) ? parts[name as keyof SessionNameParts] : whole,
+    KNOWN.includes(name) ? (parts[name as keyof SessionNameParts] ?? whole) : whole,
   )
 }
 

@@ -64,6 +64,28 @@ export function seconds(min: number, max: number): ValueKind<number> {
 
 export const roleArn = text(ROLE_ARN_ALLOWED, (value) => parseRoleArn(value) !== undefined)
 
+/** Source: STS API reference, AssumeRole: ExternalId. */
+export const externalId = text('2–1224 characters of A–Z a–z 0–9 _ + = , . @ : / -', (value) =>
+  /^[\w+=,.@:/-]{2,1224}$/.test(value),
+)
+
+/** An ARN of a cluster, as EKS has them; other clusters may choose one of that form. */
+export const clusterArn = text(
+  'an ARN such as arn:aws:eks:eu-central-1:111122223333:cluster/NAME, of at most 256 characters',
+  (value) =>
+    value.length <= 256 &&
+    /^arn:[a-z-]+:eks:[a-z0-9-]*:(?:[0-9]{12})?:cluster\/[\w.-]{1,100}$/.test(value),
+)
+
+/** Source: Amazon EKS API reference, CreateCluster. */
+export const clusterName = text(
+  '1–100 characters of A–Z a–z 0–9 _ -, of which the first is a letter or digit',
+  (value) => /^[0-9A-Za-z][\w-]{0,99}$/.test(value),
+)
+
+/** The uid of an object. */
+export const objectUid = text('a uid of Kubernetes', (value) => /^[0-9A-Za-z-]{1,64}$/.test(value))
+
 /** DurationSeconds of STS; below 1800 SDKs with a 15-minute window would refresh at every call. */
 export const sessionDurationSeconds = seconds(1800, 43_200)
 

@@ -30,6 +30,8 @@ const settings = z
     stsProxy: z.string(),
     stsNoProxy: z.string(),
     stsCa: z.string(),
+    clusterArn: z.string(),
+    clusterName: z.string(),
     authorityUrl: z.string(),
   })
   .partial()
@@ -47,6 +49,13 @@ const golden = z.enum([
   'driver-certificate',
   'driver-certificate-and-role',
   'largest-driver',
+  'target-role',
+  'target-role-alone',
+  'target-role-of-a-cluster',
+  'target-role-without-default-tags',
+  'session-policy-of-one-role',
+  'driver-target-role',
+  'driver-target-role-without-default-tags',
 ])
 const impersonated = z.strictObject({ user: z.string(), groups: z.array(z.string()) })
 const caseSchema = z.strictObject({

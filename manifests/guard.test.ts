@@ -1,12 +1,18 @@
 import { describe, expect, test } from '@jest/globals'
 import { AUTHORITY, AUTHORITY_VOLUME, TLS_VOLUME } from '../contract/certificates.ts'
 import { DRIVER_ATTRIBUTES, DRIVER_VOLUME } from '../contract/driver-volume.ts'
+import { MAX_CHAINED_SESSION_SECONDS } from '../contract/injection-request.ts'
 import {
   CREDENTIALS_VOLUME,
   DEFAULT_AUDIENCE,
+  DEFAULT_SESSION_TAGS,
+  INJECTED_ROLES,
   INJECTION_LABEL,
+  PERMITTED_SESSION_TAGS,
   TOKEN_VOLUME,
 } from '../contract/names.ts'
+import { POLICY_LIMITS } from '../contract/session-policy.ts'
+import { RESERVED_TAG_KEYS, TAG_LIMITS } from '../contract/session-tags.ts'
 import {
   at,
   HAS_KUBECTL,
@@ -71,6 +77,26 @@ test('constants in CEL are those of the contract', () => {
   )
   expect(authorityUrl).toContain(`'https://${AUTHORITY.host}'`)
   expect(audience).toContain(`'${DEFAULT_AUDIENCE}'`)
+})
+
+test('what the guard says of session tags and policies is what the contract says', () => {
+  const ofSessions = installed('ValidatingAdmissionPolicy', 'nocreds-sessions')
+  const text = JSON.stringify(ofSessions)
+  const keys = RESERVED_TAG_KEYS.map((key) => `'${key}'`)
+  expect(variablesOf(ofSessions)['takenKeys']).toContain(`key in [${keys.join(', ')}]`)
+  for (const bound of [
+    `list.split(',').size() <= ${TAG_LIMITS.tags}`,
+    `list.size() <= ${TAG_LIMITS.text}`,
+    `tag.split('=')[0].size() > ${TAG_LIMITS.key}`,
+    `tag.size() - tag.split('=')[0].size() > ${TAG_LIMITS.value + 1}`,
+    `policy.size() <= ${POLICY_LIMITS.characters}`,
+    `list.split(' ').size() <= ${POLICY_LIMITS.arns}`,
+    `int(text) <= ${MAX_CHAINED_SESSION_SECONDS}`,
+  ]) {
+    expect(text).toContain(bound)
+  }
+  for (const annotation of [INJECTED_ROLES, PERMITTED_SESSION_TAGS, DEFAULT_SESSION_TAGS])
+    expect(text).toContain(`'${annotation}'`)
 })
 
 const whereKubectlIs = HAS_KUBECTL ? describe : describe.skip

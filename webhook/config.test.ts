@@ -127,6 +127,16 @@ describe('parseFlags', () => {
       [...REQUIRED, '--sts-proxy', 'http://p', '--sts-no-proxy', 'a,10.0.0.0/40'],
       '--sts-no-proxy has "10.0.0.0/40"',
     ],
+    [
+      'a cluster that is no ARN',
+      [...REQUIRED, '--cluster-arn', 'one'],
+      '--cluster-arn is "one"; allowed: an ARN such as arn:aws:eks:',
+    ],
+    [
+      'name of a cluster',
+      [...REQUIRED, '--cluster-name=-one'],
+      '--cluster-name is "-one"; allowed: 1–100 characters',
+    ],
     ['a path as CA', [...REQUIRED, '--sts-ca', '/ca.crt'], '--sts-ca is not shown'],
     [
       'a CA that only looks like one',
@@ -187,6 +197,20 @@ describe('parseFlags', () => {
       })
       expect(String(refused)).not.toContain('hunter2')
     }
+  })
+
+  test('the cluster is not known unless the settings name it', () => {
+    const unset = ['--cluster-arn=', '--cluster-name=$(CLUSTER_NAME)']
+    expect(parseFlags([...REQUIRED, ...unset])).toMatchObject({
+      'cluster-arn': undefined,
+      'cluster-name': undefined,
+    })
+    const arn = 'arn:aws:eks:eu-central-1:111122223333:cluster/one'
+    const named = ['--cluster-arn', arn, '--cluster-name', 'one']
+    expect(parseFlags([...REQUIRED, ...named])).toMatchObject({
+      'cluster-arn': arn,
+      'cluster-name': 'one',
+    })
   })
 
   test('images are separated by blanks or line breaks', () => {

@@ -6,6 +6,7 @@ import { DEFAULT_EXCHANGER_RESOURCES, exchangerResources } from '../contract/exc
 import { DEFAULT_EXCHANGER, exchanger } from '../contract/exchangers.ts'
 import { PULL_POLICIES } from '../contract/image.ts'
 import { DEFAULT_AUDIENCE, DEFAULT_MESH_PROXIES, EXCHANGER, WEBHOOK } from '../contract/names.ts'
+import { DEFAULT_TAG } from '../contract/session-tags.ts'
 import * as values from '../contract/values.ts'
 import { UsageError } from '../shared/base/errors.ts'
 import { LOG_LEVELS } from '../shared/base/log.ts'
@@ -97,6 +98,12 @@ export const FLAGS = {
     help: 'token audience if no annotation names one',
   }),
   ...STS_FLAGS,
+  'cluster-arn': flag(values.clusterArn, {
+    help: `value of the session tag ${DEFAULT_TAG.clusterArn} of target roles; must equal clusterArn of nocreds-settings`,
+  }),
+  'cluster-name': flag(values.clusterName, {
+    help: `value of the session tag ${DEFAULT_TAG.clusterName}; must equal clusterName of nocreds-settings`,
+  }),
   'accept-cluster-audience': flag(values.flag, {
     default: 'false',
     help: "true: serve even if the apiserver's own audience is guarded, so that every pod has a token for it",

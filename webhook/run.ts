@@ -101,6 +101,8 @@ async function findSettings(config: WebhookConfig, deps: WebhookDeps): Promise<S
     stsProxy: config['sts-proxy'],
     stsNoProxy: config['sts-no-proxy'],
     stsCa: config['sts-ca'],
+    clusterArn: config['cluster-arn'],
+    clusterName: config['cluster-name'],
     authorityUrl: config['authority-url'],
     clusterDomain: config['cluster-domain'],
     audience: config.audience,

@@ -4,6 +4,7 @@ import type { DriverCredentials } from '../../contract/driver-volume.ts'
 import type { Store } from '../../exchanger/publish/store.ts'
 import { claimsOf, unsignedToken } from '../../test/fakes/driver-samples.ts'
 import { collectingLog } from '../../test/fakes/exchanger-samples.ts'
+import { ROLE_ALONE } from '../../test/fakes/role-alone.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { createMetrics } from '../metrics.ts'
 import type { Pod } from '../pod-tokens.ts'
@@ -15,6 +16,8 @@ const WANTED: DriverCredentials = {
   sessionName: '{namespace}.{pod}',
   audience: 'sts.amazonaws.com',
   region: 'eu-central-1',
+  ...ROLE_ALONE,
+  defaultSessionTags: undefined,
 }
 
 const pod = (namespace: string, name: string): Pod => ({

@@ -63,7 +63,14 @@ export function credentialSource(
     },
     make(pod, wanted, onUnwritten) {
       const { namespace, serviceAccount, name } = pod
-      const config = { namespace, serviceAccount, pod: name, ...wanted, ...deps.sts }
+      const config = {
+        namespace,
+        serviceAccount,
+        pod: name,
+        defaultTags: undefined,
+        ...wanted,
+        ...deps.sts,
+      }
       return new SharedRefresh({
         ...deps,
         renewable: CREDENTIALS,

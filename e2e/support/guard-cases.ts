@@ -28,6 +28,13 @@ const GOLDEN = {
   'driver-certificate': 'driver-certificate',
   'driver-certificate-and-role': 'driver-certificate-and-role',
   'largest-driver': 'driver-certificate-and-role',
+  'target-role': 'target-role',
+  'target-role-alone': 'target-role-alone',
+  'target-role-of-a-cluster': 'target-role-of-a-cluster',
+  'target-role-without-default-tags': 'target-role-without-default-tags',
+  'session-policy-of-one-role': 'session-policy-of-one-role',
+  'driver-target-role': 'driver-target-role',
+  'driver-target-role-without-default-tags': 'driver-target-role-without-default-tags',
 } as const
 
 type Golden = keyof typeof GOLDEN
@@ -81,6 +88,7 @@ export const CASE_FILES = [
   'pods',
   'exchangers',
   'former-pods',
+  'sessions',
   'driver-volumes',
   'driver-persistent-volumes',
   'pod-updates',
@@ -106,6 +114,8 @@ const POLICY_OF: Partial<Record<CaseFile, string>> = {
 const ALSO_BY: Partial<Record<CaseFile, string>> = {
   // The role, which the mark says, too.
   'driver-volumes': 'nocreds-pods',
+  // Sources and doubles of variables, and values of the settings.
+  sessions: 'nocreds-pods',
 }
 
 /** Names of the policies of which any may be the one that refuses what is denied in a file. */

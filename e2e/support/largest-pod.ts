@@ -6,6 +6,10 @@ const PER_CONTAINER = 40
 const VOLUMES = 100
 const SOURCES = 10
 const NAMES = 20
+/** That STS and the exchanger take; the key is of 8 characters, and 4,096 are as many as all may have. */
+const TAGS = 44
+const TAG_VALUE = 83
+const ARNS = 10
 
 function manyOf<T>(count: number, one: (index: number) => T): T[] {
   return Array.from({ length: count }, (_, index) => one(index))
@@ -16,6 +20,25 @@ const LONGEST: Readonly<Record<string, string>> = {
   NOCREDS_ROLE_ARN: 'arn:aws:iam::111122223333:role/'.padEnd(2048, 'a'),
   NOCREDS_SESSION_NAME: 'a'.repeat(256),
   NOCREDS_NAMESPACE: 'longest',
+}
+
+/** What a second role brings, by the name of the attribute that the driver reads; the expression of the tags is `k.*`. */
+const LONGEST_SESSION = {
+  'target-role-arn': 'arn:aws:iam::111122223333:role/'.padEnd(2047, 'a'),
+  'external-id': 'a'.repeat(1224),
+  'session-tags': manyOf(TAGS, (index) =>
+    `k${String(index).padStart(7, '0')}=`.padEnd(TAG_VALUE + 9, 'a'),
+  ).join(','),
+  'session-policy': `{${' '.repeat(2046)}}`,
+  'session-policy-arns': manyOf(ARNS, (index) =>
+    `arn:aws:iam::111122223333:policy/${index}`.padEnd(633, 'a'),
+  ).join(' '),
+} as const
+
+/** Marks of such a pod. */
+const LONGEST_MARKS = {
+  'nocreds.dev/injected-role': LONGEST['NOCREDS_ROLE_ARN'],
+  'nocreds.dev/injected-roles': `${LONGEST['NOCREDS_ROLE_ARN'] ?? ''} ${LONGEST_SESSION['target-role-arn']}`,
 }
 
 /**
@@ -31,6 +54,14 @@ export function largest(pod: KubernetesObject): KubernetesObject {
   exchanger['env'] = [
     ...env.map((one) => ({ ...one, ...(LONGEST[one.name] && { value: LONGEST[one.name] }) })),
     { name: 'NOCREDS_CERTIFICATE_DNS_NAMES', value: longestNames() },
+    ...Object.entries(LONGEST_SESSION).map(([key, value]) => ({
+      name: `NOCREDS_${key.toUpperCase().replaceAll('-', '_')}`,
+      value,
+    })),
+    {
+      name: 'NOCREDS_POD_UID',
+      valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.uid' } },
+    },
     ...manyOf(PER_CONTAINER, (index) => ({ name: `VARIABLE_${index}`, value: 'a' })),
   ]
   const mounts = manyMounts()
@@ -50,6 +81,8 @@ export function largestOfDriver(pod: KubernetesObject): KubernetesObject {
       'session-name': LONGEST['NOCREDS_SESSION_NAME'],
       audience: 'a'.repeat(253),
       'certificate-dns-names': longestNames(),
+      ...LONGEST_SESSION,
+      'default-session-tags': 'true',
     }
   }
   addMany(pod, manyMounts())
@@ -80,6 +113,5 @@ function addMany(pod: KubernetesObject, mounts: readonly object[]): void {
   }))
   const volumes = manyOf(VOLUMES, (index) => ({ name: `v${index}`, projected: { sources } }))
   spec['volumes'] = [...(spec['volumes'] ?? []), ...volumes]
-  const annotations = { 'nocreds.dev/injected-role': LONGEST['NOCREDS_ROLE_ARN'] }
-  Object.assign(pod.metadata, { annotations })
+  Object.assign(pod.metadata, { annotations: LONGEST_MARKS })
 }

@@ -15,6 +15,7 @@ import { makeKubeletFolders, startDriverKubelet, type DriverKubelet } from './dr
 import { makeMemoryFolder, removeFolder } from './driver-volumes.ts'
 import type { LogLine } from './exchanger-samples.ts'
 import { startIssuer, uidOf, type Issuer } from './issuer.ts'
+import { ROLE_ALONE } from './role-alone.ts'
 import { startSts, type Sts } from './sts/server.ts'
 import { trustPolicy } from './sts/trust-policy.ts'
 import { throwawayCertificate } from './throwaway-certificate.ts'
@@ -29,6 +30,8 @@ export const CREDENTIALS_ONLY: DriverRequest = {
     sessionName: '{namespace}.{serviceaccount}',
     audience: AUDIENCE,
     region: 'eu-central-1',
+    ...ROLE_ALONE,
+    defaultSessionTags: undefined,
   },
   certificate: undefined,
 }

@@ -4,6 +4,7 @@ import { formatExpiration } from '../../contract/credentials.ts'
 import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { jsonLogger, type Logger } from '../../shared/base/log.ts'
 import { recordOutput } from '../leak-check.ts'
+import { ROLE_ALONE } from './role-alone.ts'
 
 export const CONFIG: CredentialsConfig = {
   roleArn: 'arn:aws:iam::111122223333:role/app',
@@ -15,6 +16,8 @@ export const CONFIG: CredentialsConfig = {
   pod: 'app-1',
   audience: 'sts.amazonaws.com',
   region: 'eu-central-1',
+  ...ROLE_ALONE,
+  defaultTags: undefined,
   stsEndpoint: undefined,
   stsProxy: undefined,
   stsNoProxy: undefined,

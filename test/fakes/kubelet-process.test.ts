@@ -5,6 +5,7 @@ import { credentialsFromEnv, CREDENTIALS_IN_POD, toEnv } from '../../contract/ex
 import type { KubeletContainer, KubeletEnvVar, KubeletPod } from './kubelet-pod.ts'
 import { containerProcess, expand, resolveEnv } from './kubelet-process.ts'
 import type { PreparedPod } from './kubelet-volumes.ts'
+import { ROLE_ALONE } from './role-alone.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 function podWith(container: Partial<KubeletContainer>): KubeletPod {
@@ -126,6 +127,8 @@ test('the env that the webhook writes reaches the exchanger as it was meant', ()
     serviceAccount: 'app',
     audience: 'sts.amazonaws.com',
     region: 'eu-central-1',
+    ...ROLE_ALONE,
+    defaultTags: undefined,
     stsEndpoint: undefined,
     stsProxy: undefined,
     stsNoProxy: undefined,

@@ -9,6 +9,8 @@ export const SETTINGS: Settings = {
   stsProxy: undefined,
   stsNoProxy: undefined,
   stsCa: undefined,
+  clusterArn: undefined,
+  clusterName: undefined,
   exchangerImages: [],
   exchangerImagePullPolicy: 'IfNotPresent',
   exchangerUser: 65532,

@@ -6,6 +6,8 @@ const EXPRESSION = 'nocreds.dev/permitted-roles'
 const NAMES = 'nocreds.dev/permitted-dns-names'
 const DELIVERIES = 'nocreds.dev/permitted-deliveries'
 const SESSION_NAMES = 'nocreds.dev/permitted-session-names'
+const SESSION_TAGS = 'nocreds.dev/permitted-session-tags'
+const DEFAULT_TAGS = 'nocreds.dev/default-session-tags'
 const LABEL = 'nocreds.dev/injection'
 
 function namespace(
@@ -97,6 +99,7 @@ describe('decideNamespace', () => {
     [EXPRESSION, ' |arn:aws:iam::111122223333:role/a', 'role'],
     [NAMES, '(?:a\\.example\\.com)?', 'name'],
     [SESSION_NAMES, '.*', 'session name'],
+    [SESSION_TAGS, '(team=a)?', 'session tag'],
   ])('one that matches the empty text is denied if it is new: %s %j', (key, expression, what) => {
     const refused = {
       decision: 'denied',
@@ -120,6 +123,29 @@ describe('decideNamespace', () => {
     expect(decide(other, before)).toMatchObject({
       reason: 'invalid-expression',
       message: expect.stringContaining(NAMES),
+    })
+  })
+
+  test('session tags may be permitted, and their defaults be switched off; neither enables anything by itself', () => {
+    for (const annotation of [
+      { [SESSION_TAGS]: ' team=a|pod=[{]pod[}] ' },
+      { [DEFAULT_TAGS]: 'false' },
+      { [DEFAULT_TAGS]: 'true' },
+    ]) {
+      expect(decide(namespace(annotation))).toMatchObject({ reason: 'up-to-date' })
+    }
+  })
+
+  test.each([
+    [SESSION_TAGS, 'team=[', 'invalid-expression'],
+    [SESSION_TAGS, 'a'.repeat(4097), 'invalid-expression'],
+    [DEFAULT_TAGS, 'False', 'invalid-annotation'],
+    [DEFAULT_TAGS, '', 'invalid-annotation'],
+  ])('%s: %j is denied', (key, value, reason) => {
+    expect(decide(namespace({ [key]: value }))).toMatchObject({
+      decision: 'denied',
+      reason,
+      message: expect.stringContaining(`Namespace team-a: annotation ${key} is "`),
     })
   })
 

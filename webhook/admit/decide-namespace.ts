@@ -4,6 +4,7 @@ import {
   PERMITTED_DNS_NAMES,
   PERMITTED_ROLES,
   PERMITTED_SESSION_NAMES,
+  PERMITTED_SESSION_TAGS,
   PREFIX,
 } from '../../contract/names.ts'
 import { permission } from '../../shared/server/permission.ts'
@@ -76,6 +77,7 @@ const EXPRESSIONS = [
   [PERMITTED_ROLES, 'role'],
   [PERMITTED_DNS_NAMES, 'name'],
   [PERMITTED_SESSION_NAMES, 'session name'],
+  [PERMITTED_SESSION_TAGS, 'session tag'],
 ] as const
 
 /** Older versions accepted an expression that matches the empty text, so an existing one may stay. */

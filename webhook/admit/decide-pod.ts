@@ -1,22 +1,26 @@
+import { AnnotationError, readAnnotations } from '../../contract/annotations.ts'
+import { exchanger } from '../../contract/exchangers.ts'
 import {
-  AnnotationError,
   annotationsWithoutEffect,
   annotationsWithoutExchanger,
-  readAnnotations,
   resolveRequest,
   type InjectionDefaults,
   type InjectionRequest,
-} from '../../contract/annotations.ts'
-import { exchanger } from '../../contract/exchangers.ts'
-import { EXCHANGER_ANNOTATION, MIRROR_POD_ANNOTATION, PREFIX } from '../../contract/names.ts'
+} from '../../contract/injection-request.ts'
+import {
+  DEFAULT_SESSION_TAGS,
+  EXCHANGER_ANNOTATION,
+  MIRROR_POD_ANNOTATION,
+  PREFIX,
+} from '../../contract/names.ts'
 import type { NameSettings } from './checks/deny-unpermitted-names.ts'
 import { denyUnpermitted, type PermittingNamespace } from './checks/deny-unpermitted.ts'
 import { denyUnservable } from './checks/deny-unservable.ts'
 import { denyReservedNames } from './checks/reserved-names.ts'
-import { inject, withoutMark } from './inject/inject.ts'
+import { inject, withoutMarks } from './inject/inject.ts'
 import type { Injection, InjectionSettings } from './inject/injection.ts'
 import { diff } from './json-patch.ts'
-import { nameOf, type Pod } from './pod.ts'
+import { nameOf, serviceAccountOf, type Pod } from './pod.ts'
 import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
 import { peerWarnings } from './warnings/peers.ts'
 import { warningsFor } from './warnings/warnings.ts'
@@ -32,11 +36,6 @@ export interface PodFacts extends PermittingNamespace {
   readonly pod: Pod
   /** Undefined if the apiserver knows no such ServiceAccount. */
   readonly serviceAccountAnnotations: Annotations | undefined
-}
-
-/** Name of the ServiceAccount that the pod runs as. Source: Kubernetes, "Service Accounts". */
-export function serviceAccountOf(pod: Pod): string {
-  return pod.spec.serviceAccountName ? pod.spec.serviceAccountName : 'default'
 }
 
 /**
@@ -55,7 +54,7 @@ export function decideByPodAlone(pod: Pod): Verdict | undefined {
  * 1. the ServiceAccount exists
  * 2. the annotations of Pod and ServiceAccount are valid
  * 3. a role or a certificate is requested; if neither, the pod uses no reserved name
- * 4. the namespace permits the role, its delivery and session name, and the names of the certificate
+ * 4. the namespace permits the roles, delivery, session name and session tags, and the names of the certificate
  *    (deny-unpermitted.ts)
  * 5. the pod can be served (deny-unservable.ts)
  *
@@ -88,7 +87,7 @@ function decideRequest(
   request: InjectionRequest | undefined,
   settings: Settings,
 ): Verdict {
-  const { pod, namespace } = facts
+  const { pod, namespace, namespaceAnnotations } = facts
   if (request === undefined) return withNothing(pod, 'no-role')
   const injection: Injection = {
     request,
@@ -103,6 +102,9 @@ function decideRequest(
     stsProxy: settings.stsProxy,
     stsNoProxy: settings.stsNoProxy,
     stsCa: settings.stsCa,
+    clusterArn: settings.clusterArn,
+    clusterName: settings.clusterName,
+    hasDefaultTags: namespaceAnnotations?.[DEFAULT_SESSION_TAGS] !== 'false',
     certificateSource: settings.certificateSource,
     trustBundle: settings.trustBundle,
     authorityUrl: settings.authorityUrl,
@@ -163,13 +165,13 @@ function admitInjected(pod: Pod, injection: Injection): Admitted {
     : { decision: 'mutated', reason: 'injected', ...admitted }
 }
 
-/** A pod that gets nothing uses no reserved name, and has no annotation of an injected role. */
+/** A pod that gets nothing uses no reserved name, and has no annotation of injected roles. */
 function withNothing(pod: Pod, reason: 'opted-out' | 'no-role'): Verdict {
   return denyReservedNames(pod, reason) ?? withoutForgedMark(pod, reason)
 }
 
 function withoutForgedMark(pod: Pod, reason: 'opted-out' | 'no-role'): Admitted {
-  const kept = withoutMark(pod.metadata.annotations)
+  const kept = withoutMarks(pod.metadata.annotations)
   if (kept === pod.metadata.annotations) return unchanged(reason)
   const cleaned = { ...pod, metadata: { ...pod.metadata, annotations: kept } }
   return { decision: 'mutated', reason, patch: diff(pod, cleaned), warnings: [] }

@@ -11,13 +11,18 @@ import { podSchema } from './pod.ts'
  * Each case is a file that `kubectl apply` takes: Namespace, ServiceAccount and Pod. Its `.want.yaml`
  * holds the verdict and the pod as it is after the patch, applied by an independent library.
  * A name with `by-kubelet` has the certificate source `pod-certificate`, one with `cluster-trust-bundle` about the flag,
- * one with `driver-by-flag` the flag `--default-exchanger driver`.
+ * one with `driver-by-flag` the flag `--default-exchanger driver`, one with `of-a-cluster` those about the cluster.
  * `UPDATE_GOLDENS=1 npm test -- goldens` rewrites them; read the diff before you commit it.
  */
 const FOLDER = join(import.meta.dirname, 'testdata')
 const CASES = readdirSync(FOLDER)
   .filter((file) => file.endsWith('.pod.yaml'))
   .map((file) => file.slice(0, -'.pod.yaml'.length))
+
+const OF_CLUSTER = {
+  clusterArn: 'arn:aws:eks:eu-central-1:111122223333:cluster/one',
+  clusterName: 'one',
+}
 
 interface Described {
   readonly kind: string
@@ -53,6 +58,7 @@ function factsOf(name: string): Case {
       ...SETTINGS,
       ...(name.includes('by-kubelet') ? { certificateSource: 'pod-certificate' } : {}),
       ...(name.includes('cluster-trust-bundle') ? { trustBundle: 'cluster-trust-bundle' } : {}),
+      ...(name.includes('of-a-cluster') ? OF_CLUSTER : {}),
       ...(name.startsWith('driver-by-flag') ? { exchanger: 'driver' } : {}),
     },
     pod: podSchema.parse(raw),

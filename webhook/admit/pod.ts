@@ -114,6 +114,20 @@ export function nameOf({ metadata }: Pod | Namespace): string {
   return metadata.name ?? metadata.generateName ?? ''
 }
 
+/** The apiserver appends 5 characters to a `generateName`, cutting that to 58 first. */
+const GENERATED = { suffix: 5, prefixMax: 58 } as const
+
+/** The pod's own name, or a text as long as the longest that the apiserver may generate for it. */
+export function longestNameOf(pod: Pod): string {
+  if (pod.metadata.name) return pod.metadata.name
+  return '-'.repeat(Math.min(nameOf(pod).length, GENERATED.prefixMax) + GENERATED.suffix)
+}
+
+/** Name of the ServiceAccount that the pod runs as. Source: Kubernetes, "Service Accounts". */
+export function serviceAccountOf({ spec }: Pod): string {
+  return spec.serviceAccountName ? spec.serviceAccountName : 'default'
+}
+
 /** All containers that run as part of the pod; init containers first, as they start. */
 export function containersOf(pod: Pod): Container[] {
   return [...(pod.spec.initContainers ?? []), ...pod.spec.containers]

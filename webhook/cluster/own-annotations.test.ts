@@ -72,19 +72,23 @@ describe('what is kept of the annotations', () => {
     expect(kept).toHaveLength(400)
   })
 
-  test.each(['permitted-roles', 'permitted-dns-names'])('%s stays what it means', (key) => {
-    const kept = (text: string): string =>
-      keepOwnAnnotations({ [PREFIX + key]: text }).annotations[PREFIX + key] ?? ''
-    const padded = `${' '.repeat(20_000)}a|b${' '.repeat(20_000)}`
-    expect(kept(padded)).toBe('a|b')
-    const long = `${'a|'.repeat(20_000)}b`
-    expect(permission(kept(long)).valid).toBe(false)
-    expect(kept('a|b')).toBe('a|b')
-  })
+  test.each(['permitted-roles', 'permitted-dns-names', 'permitted-session-tags'])(
+    '%s stays what it means',
+    (key) => {
+      const kept = (text: string): string =>
+        keepOwnAnnotations({ [PREFIX + key]: text }).annotations[PREFIX + key] ?? ''
+      const padded = `${' '.repeat(20_000)}a|b${' '.repeat(20_000)}`
+      expect(kept(padded)).toBe('a|b')
+      const long = `${'a|'.repeat(20_000)}b`
+      expect(permission(kept(long)).valid).toBe(false)
+      expect(kept('a|b')).toBe('a|b')
+    },
+  )
 })
 
 function isListInBounds(key: string, text: string): boolean {
-  return key === 'certificate-dns-names' && !outcome({ [PREFIX + key]: text }).includes('allowed')
+  const isList = ['certificate-dns-names', 'session-policy-arns'].includes(key)
+  return isList && !outcome({ [PREFIX + key]: text }).includes('allowed')
 }
 
 describe("the annotation of EKS's own injector", () => {

@@ -11,12 +11,12 @@ const EKS: Annotated = { annotations: Object.freeze({ [EKS_ROLE]: '' }) }
 /** Characters of a value that are kept: more than any value in bounds has. */
 const MAX_VALUE = 16_384
 /** Characters kept of a longer value: enough for a message, and still out of bounds. */
-const CUT_VALUE = 512
+const CUT_VALUE = 256
 /** Unknown keys under the prefix that are kept: the first is enough for a denial. */
 const MAX_UNKNOWN_KEYS = 8
 
 /** Annotations bounded only by their length, without surrounding white space. */
-const EXPRESSIONS: readonly string[] = ['roles', 'dns-names', 'session-names'].map(
+const EXPRESSIONS: readonly string[] = ['roles', 'dns-names', 'session-names', 'session-tags'].map(
   (what) => `${PREFIX}permitted-${what}`,
 )
 const KNOWN = new Set(

@@ -360,6 +360,14 @@ describe('errors', () => {
       { 'nocreds.dev/session-name': '{pod}' },
       { 'nocreds.dev/permitted-session-names': '{pod}' },
     ],
+    [
+      'session tag',
+      {
+        'nocreds.dev/target-role-arn': 'arn:aws:iam::111122223333:role/app',
+        'nocreds.dev/session-tags': 'team=a',
+      },
+      { 'nocreds.dev/permitted-session-tags': 'team=a' },
+    ],
   ])('so is one for want of a %s', async (_, asked, permitting) => {
     const role = 'arn:aws:iam::111122223333:role/app'
     const lagging: ClusterReader = {

@@ -1,12 +1,6 @@
 import { reservedNameIn } from '../admit/checks/reserved-names.ts'
-import {
-  decideByPodAlone,
-  decidePod,
-  serviceAccountOf,
-  type PodFacts,
-  type Settings,
-} from '../admit/decide-pod.ts'
-import { checkPod, nameOf, type Pod } from '../admit/pod.ts'
+import { decideByPodAlone, decidePod, type PodFacts, type Settings } from '../admit/decide-pod.ts'
+import { checkPod, nameOf, serviceAccountOf, type Pod } from '../admit/pod.ts'
 import { denied, unchanged, type Reason, type Verdict } from '../admit/verdict.ts'
 import type { Annotated, ClusterReader } from '../cluster/types.ts'
 import { firstProblem, type AdmissionRequest } from './review.ts'
@@ -59,6 +53,7 @@ const FOR_LACK_OF_PERMISSION: readonly Reason[] = [
   'role-not-permitted',
   'delivery-not-permitted',
   'session-name-not-permitted',
+  'session-tag-not-permitted',
   'name-not-permitted',
 ]
 

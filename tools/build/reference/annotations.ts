@@ -53,6 +53,29 @@ const TEXTS: Readonly<Record<Key, Text>> = {
     what: 'session name in CloudTrail. Characters that STS refuses become `-`; the result is cut to 64',
     default: code(DEFAULT_SESSION_NAME),
   },
+  'permitted-session-tags': {
+    what: 'session tags that pods may ask for: the expression is matched against each whole `key=value`, in which `{pod}` is not filled in',
+    value: EXPRESSION,
+    default: 'no tag',
+  },
+  'default-session-tags': {
+    what: '`"false"`: sessions of target roles do not get the tags that nocreds sets, see [roles](../roles.md)',
+    default: code('"true"'),
+  },
+  'target-role-arn': {
+    what: 'second role, which is assumed with the credentials of the first one and is that of the app',
+    default: 'none',
+  },
+  'external-id': {
+    what: 'external ID that the trust policy of the target role asks for',
+    default: 'none',
+  },
+  'session-tags': { what: 'tags of the session of the target role', default: 'none' },
+  'session-policy': { what: 'policy that narrows what the app may do', default: 'none' },
+  'session-policy-arns': {
+    what: 'managed policies that narrow what the app may do',
+    default: 'none',
+  },
   audience: { what: 'audience of the token for STS', default: '`--audience`' },
   'token-expiration': { what: 'lifetime of the token for STS', default: code('3600') },
   region: {
@@ -81,6 +104,11 @@ const TEXTS: Readonly<Record<Key, Text>> = {
   'injected-role': {
     what: 'written by the webhook: the role that was admitted. A value that the author of the pod writes is replaced or removed',
     value: 'the role ARN',
+    default: 'not set',
+  },
+  'injected-roles': {
+    what: 'written by the webhook on a pod with more than one role: all roles that were admitted, that of `injected-role` first. A value that the author of the pod writes is replaced or removed',
+    value: 'role ARNs separated by blanks',
     default: 'not set',
   },
 }

@@ -27,7 +27,8 @@ const ADMITTED: Readonly<Record<Of<'admitted'>, string>> = {
 
 const DENIED: Readonly<Record<Of<'denied'>, Text>> = {
   'role-not-permitted': {
-    means: "the namespace's `permitted-roles` does not match the whole ARN",
+    means:
+      "the namespace's `permitted-roles` does not match the whole ARN of the role, or of the target role",
     fix: 'extend the expression, or use a role that it permits',
   },
   'delivery-not-permitted': {
@@ -39,6 +40,11 @@ const DENIED: Readonly<Record<Of<'denied'>, Text>> = {
     means:
       "`session-name` is neither `{namespace}` nor begins with `{namespace}.`, and the namespace's `permitted-session-names` does not match the whole template",
     fix: 'extend the expression, or begin the name with `{namespace}.`',
+  },
+  'session-tag-not-permitted': {
+    means:
+      "the namespace's `permitted-session-tags` does not match a whole tag of `session-tags`, in which `{namespace}` and `{serviceaccount}` are filled in",
+    fix: 'extend the expression, or remove the tag',
   },
   'name-not-permitted': {
     means:
@@ -70,6 +76,11 @@ const DENIED: Readonly<Record<Of<'denied'>, Text>> = {
     means:
       'with `web-identity`, the session name with a generated pod name would be longer than 64 characters',
     fix: 'shorten the template, or use another delivery',
+  },
+  'session-tag-too-long': {
+    means:
+      'with its placeholders filled in, a value of `session-tags` would be longer than 256 characters, or all tags together longer than 4,096',
+    fix: 'shorten the tag',
   },
   'foreign-volume': {
     means: `a mount uses a volume of nocreds, or a path at or below \`${SECRETS}\`, however it is spelt; or a volume has a name of nocreds that this pod does not get, or uses the CSI driver of nocreds`,

@@ -1,9 +1,11 @@
-import type { InjectionRequest } from '../../../contract/annotations.ts'
 import { DEFAULT_PERMITTED_DELIVERIES, TOKEN_DELIVERIES } from '../../../contract/delivery.ts'
+import type { InjectionRequest } from '../../../contract/injection-request.ts'
 import {
   PERMITTED_DELIVERIES,
   PERMITTED_ROLES,
   PERMITTED_SESSION_NAMES,
+  ROLE_ARN,
+  TARGET_ROLE_ARN,
 } from '../../../contract/names.ts'
 import { isNamespaced } from '../../../contract/session-name.ts'
 import { partsOf } from '../../../contract/values.ts'
@@ -12,6 +14,7 @@ import type { Pod } from '../pod.ts'
 import { denied, type Denied } from '../verdict.ts'
 import { CHANGED_BY, quoted, describeExpression } from '../wording.ts'
 import { denyUnpermittedNames, type NameSettings } from './deny-unpermitted-names.ts'
+import { denyUnpermittedTags } from './deny-unpermitted-tags.ts'
 
 /** The namespace of a pod, with what it permits. */
 export interface PermittingNamespace {
@@ -26,8 +29,8 @@ export interface PermissionFacts extends PermittingNamespace {
 }
 
 /**
- * Denies unless the namespace permits everything requested: first the role, then its delivery and
- * session name, then the names of the certificate.
+ * Denies unless the namespace permits everything requested: first the roles, then delivery, session name and session
+ * tags, then the names of the certificate.
  */
 export function denyUnpermitted(
   facts: PermissionFacts,
@@ -35,25 +38,39 @@ export function denyUnpermitted(
   settings: NameSettings,
 ): Denied | undefined {
   return (
-    denyRole(facts, request) ??
+    denyRoles(facts, request) ??
     denyDelivery(facts, request) ??
     denySessionName(facts, request) ??
+    denyUnpermittedTags(facts, request) ??
     denyUnpermittedNames(facts, request, settings)
   )
 }
 
-function denyRole(
-  { namespace, namespaceAnnotations }: PermittingNamespace,
+function denyRoles(
+  facts: PermittingNamespace,
   { credentials }: InjectionRequest,
 ): Denied | undefined {
   if (credentials === undefined) return undefined
-  const { arn } = credentials.role
+  const { role, target } = credentials
+  if (target === undefined) return denyRole(facts, role.arn)
+  return (
+    denyRole(facts, role.arn, ` of annotation ${ROLE_ARN}`) ??
+    denyRole(facts, target.role.arn, ` of annotation ${TARGET_ROLE_ARN}`)
+  )
+}
+
+/** @param which tells it from the pod's other role */
+function denyRole(
+  { namespace, namespaceAnnotations }: PermittingNamespace,
+  arn: string,
+  which = '',
+): Denied | undefined {
   const expression = namespaceAnnotations?.[PERMITTED_ROLES]
   const permits = permission(expression)
   if (permits.valid && permits.permits(arn)) return undefined
   return denied(
     'role-not-permitted',
-    `namespace "${namespace}" does not permit role ${arn}: ${PERMITTED_ROLES} is ${describeExpression(expression, permits)}; ${CHANGED_BY}`,
+    `namespace "${namespace}" does not permit role ${arn}${which}: ${PERMITTED_ROLES} is ${describeExpression(expression, permits)}; ${CHANGED_BY}`,
     arn,
   )
 }

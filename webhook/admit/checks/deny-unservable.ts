@@ -1,12 +1,15 @@
 import { DELIVERIES } from '../../../contract/delivery.ts'
-import { CSI_DRIVER, EXCHANGER, SECRETS } from '../../../contract/names.ts'
+import { CSI_DRIVER, EXCHANGER, PREFIX, SECRETS } from '../../../contract/names.ts'
+import { TAG_LIMITS } from '../../../contract/session-tags.ts'
 import { appMounts, injectedVolumes } from '../inject/additions.ts'
 import { sessionNameExcess } from '../inject/deliveries.ts'
 import { equalIgnoringNulls } from '../inject/equal.ts'
 import { RESERVED_VOLUME_NAMES, sidecarTasks, type Injection } from '../inject/injection.ts'
+import { tagExcess } from '../inject/tags.ts'
 import { isAtOrBelow } from '../paths.ts'
 import { containersOf, type Container, type Pod, type VolumeMount } from '../pod.ts'
 import { denied, type Denied } from '../verdict.ts'
+import { quoted } from '../wording.ts'
 import { isForWindows } from './for-windows.ts'
 import { usesReservedDriver } from './reserved-names.ts'
 
@@ -26,6 +29,7 @@ const CHECKS: readonly Check[] = [
   denyWindows,
   denyEndpointWithHostNetwork,
   denyLongSessionName,
+  denyLongSessionTag,
   denyForeignVolumes,
   denyForeignContainers,
   denyForeignMounts,
@@ -67,6 +71,25 @@ function denyLongSessionName(pod: Pod, injection: Injection): Denied | undefined
   return denied(
     'session-name-too-long',
     `nocreds.dev/session-name "${injection.request.credentials?.sessionName ?? ''}" is ${excess} characters too long for STS (64) with a generated pod name; shorten it, or use delivery process or endpoint, where it is cut`,
+  )
+}
+
+function denyLongSessionTag(pod: Pod, injection: Injection): Denied | undefined {
+  const target = injection.request.credentials?.target
+  if (target === undefined) return undefined
+  const excess = tagExcess(target, injection, pod)
+  if (excess === undefined) return undefined
+  const { tag, characters } = excess
+  const [what, bound] =
+    tag === undefined
+      ? ['all tags together are', `${TAG_LIMITS.text} characters in all`]
+      : [
+          `the value of ${quoted(tag)} is`,
+          `${TAG_LIMITS.value} characters, with a generated pod name`,
+        ]
+  return denied(
+    'session-tag-too-long',
+    `${PREFIX}session-tags: with its placeholders filled in, ${what} ${characters} characters too long; allowed: ${bound}; shorten it`,
   )
 }
 

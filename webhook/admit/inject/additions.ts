@@ -13,7 +13,7 @@ export function injectedVolumes(injection: Injection): Volume[] {
   return [
     ...(credentials === undefined ? [] : credentialsVolumes(credentials, exchanger)),
     ...(certificate === undefined ? [] : certificateVolumes(certificate, injection)),
-    ...(driven === undefined ? [] : [driverVolume(driven)]),
+    ...(driven === undefined ? [] : [driverVolume(driven, injection)]),
   ]
 }
 

@@ -1,4 +1,3 @@
-import type { WantedCertificate } from '../../../contract/annotations.ts'
 import {
   CERTIFICATE_SOURCE_NAMES,
   CERTIFICATE_SOURCES,
@@ -14,6 +13,7 @@ import {
   TLS_VOLUME,
   TRUST_BUNDLE,
 } from '../../../contract/certificates.ts'
+import type { WantedCertificate } from '../../../contract/injection-request.ts'
 import { CERTIFICATE_DNS_NAMES } from '../../../contract/names.ts'
 import type { EnvVar, Volume, VolumeMount } from '../pod.ts'
 import { mountOf, type Injection, type TrustBundleSource } from './injection.ts'

@@ -1,4 +1,3 @@
-import type { WantedCredentials } from '../../../contract/annotations.ts'
 import {
   appHoldsToken,
   DELIVERIES,
@@ -7,6 +6,7 @@ import {
 } from '../../../contract/delivery.ts'
 import { literalEnvValue } from '../../../contract/env-table.ts'
 import { POD_NAME_ENV } from '../../../contract/exchanger-env.ts'
+import type { WantedCredentials } from '../../../contract/injection-request.ts'
 import {
   AWS_ENV,
   CREDENTIALS_FILES,
@@ -20,7 +20,14 @@ import {
   SESSION_NAME_LENGTH,
   type SessionNameParts,
 } from '../../../contract/session-name.ts'
-import { nameOf, type Container, type EnvVar, type Pod, type VolumeMount } from '../pod.ts'
+import {
+  longestNameOf,
+  nameOf,
+  type Container,
+  type EnvVar,
+  type Pod,
+  type VolumeMount,
+} from '../pod.ts'
 import { appMounts } from './additions.ts'
 import { CERTIFICATE_ENV } from './certificate.ts'
 import { equalIgnoringNulls } from './equal.ts'
@@ -128,9 +135,6 @@ function stsEndpointEnv({ stsEndpoint }: Injection): EnvVar[] {
   return [{ name: AWS_ENV.stsEndpoint, value: literalEnvValue(stsEndpoint) }]
 }
 
-/** The apiserver appends 5 characters to a `generateName`, cutting that to 58 first. */
-const GENERATED = { suffix: 5, prefixMax: 58 } as const
-
 /** True if the session name needs a pod name that only the kubelet will know. */
 function waitsForPodName({ sessionName }: WantedCredentials, pod: Pod): boolean {
   return sessionName.includes('{pod}') && !pod.metadata.name
@@ -158,7 +162,6 @@ export function sessionNameExcess(injection: Injection, pod: Pod): number {
   const { credentials } = injection.request
   if (credentials === undefined || !appHoldsToken(credentials.delivery)) return 0
   if (!waitsForPodName(credentials, pod)) return 0
-  const podNameLength = Math.min(nameOf(pod).length, GENERATED.prefixMax) + GENERATED.suffix
-  const rendered = fillIn(credentials.sessionName, partsWith('-'.repeat(podNameLength), injection))
+  const rendered = fillIn(credentials.sessionName, partsWith(longestNameOf(pod), injection))
   return Math.max(0, rendered.length - SESSION_NAME_LENGTH.max)
 }

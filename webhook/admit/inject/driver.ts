@@ -1,12 +1,14 @@
 import { DRIVER_VOLUME, toAttributes } from '../../../contract/driver-volume.ts'
 import type { Volume, VolumeMount } from '../pod.ts'
-import { mountOf, type Tasks } from './injection.ts'
+import { mountOf, type Injection, type Tasks } from './injection.ts'
+import { admittedTags } from './tags.ts'
 
 /**
  * The volume by which the pod asks the driver of its node. The driver puts nothing into it: it writes to the volumes of
  * credentials and certificate. Source: Kubernetes API reference, CSIVolumeSource.
  */
-export function driverVolume({ credentials, certificate }: Tasks): Volume {
+export function driverVolume({ credentials, certificate }: Tasks, injection: Injection): Volume {
+  const target = credentials?.target
   const volumeAttributes = toAttributes({
     credentials: credentials && {
       roleArn: credentials.role.arn,
@@ -14,6 +16,12 @@ export function driverVolume({ credentials, certificate }: Tasks): Volume {
       sessionName: credentials.sessionName,
       audience: credentials.audience,
       region: credentials.region,
+      targetRoleArn: target?.role.arn,
+      externalId: target?.externalId,
+      sessionTags: target && admittedTags(target, injection),
+      defaultSessionTags: target && (injection.hasDefaultTags ? 'true' : 'false'),
+      sessionPolicy: credentials.sessionPolicy,
+      sessionPolicyArns: credentials.sessionPolicyArns,
     },
     certificate,
   })

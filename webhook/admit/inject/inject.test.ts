@@ -1,16 +1,27 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { applyPatch } from 'rfc6902'
-import type { WantedCredentials } from '../../../contract/annotations.ts'
 import { DELIVERY_NAMES } from '../../../contract/delivery.ts'
 import { DEFAULT_EXCHANGER_RESOURCES } from '../../../contract/exchanger-resources.ts'
+import type { WantedCredentials, WantedTarget } from '../../../contract/injection-request.ts'
 import { parseRoleArn } from '../../../contract/role-arn.ts'
 import { anyPod } from '../../../test/fakes/arbitrary-pod.ts'
+import { WANTED_ALONE } from '../../../test/fakes/role-alone.ts'
 import { denyUnservable } from '../checks/deny-unservable.ts'
 import { diff } from '../json-patch.ts'
 import type { Container, Pod } from '../pod.ts'
 import { inject } from './inject.ts'
 import { TRUST_BUNDLE_SOURCES, type Injection } from './injection.ts'
+
+const TARGET: WantedTarget = {
+  role: parseRoleArn('arn:aws:iam::444455556666:role/data')!,
+  externalId: undefined,
+  tags: [],
+}
+const TAGS = [
+  { key: 'namespace', value: '{namespace}' },
+  { key: 'pod', value: '{serviceaccount}/{pod}' },
+]
 
 const anyInjection: fc.Arbitrary<Injection> = fc
   .record({
@@ -22,6 +33,8 @@ const anyInjection: fc.Arbitrary<Injection> = fc
     wanted: fc.constantFrom('sidecar' as const, 'driver' as const),
     skipContainers: fc.constantFrom<string[][]>([], ['a'], ['b', 'c']),
     exchangerUser: fc.constantFrom('platform' as const, 65532),
+    target: fc.constantFrom(undefined, TARGET, { ...TARGET, externalId: 'id', tags: TAGS }),
+    hasDefaultTags: fc.boolean(),
   })
   .filter(({ delivery, dnsNames }) => delivery !== undefined || dnsNames !== undefined)
   .map(
@@ -34,6 +47,8 @@ const anyInjection: fc.Arbitrary<Injection> = fc
       trustBundle,
       skipContainers,
       exchangerUser,
+      target,
+      hasDefaultTags,
     }) => {
       const credentials: WantedCredentials | undefined = delivery && {
         role: parseRoleArn('arn:aws:iam::111122223333:role/app')!,
@@ -43,6 +58,8 @@ const anyInjection: fc.Arbitrary<Injection> = fc
         tokenExpirationSeconds: 3600,
         delivery,
         region,
+        ...WANTED_ALONE,
+        ...(delivery === 'web-identity' ? {} : { target }),
       }
       const isDriver = wanted === 'driver' && (delivery ?? 'process') === 'process'
       const certificate = dnsNames && { durationSeconds: 3600, dnsNames }
@@ -68,6 +85,9 @@ const anyInjection: fc.Arbitrary<Injection> = fc
         stsProxy: undefined,
         stsNoProxy: undefined,
         stsCa: undefined,
+        clusterArn: undefined,
+        clusterName: 'one',
+        hasDefaultTags,
       }
     },
   )
@@ -134,6 +154,41 @@ describe('inject', () => {
       fc.property(anyPod, anyInjection, (pod, injection) => {
         const once = inject(pod, injection)
         expect(inject(once, injection)).toBe(once)
+      }),
+    )
+  })
+
+  test('a pod with one role is the same, whatever is set for target roles, and says nothing of them', () => {
+    fc.assert(
+      fc.property(anyPod, anyInjection, (pod, injection) => {
+        fc.pre(injection.request.credentials?.target === undefined)
+        const injected = inject(pod, injection)
+        const arn = 'arn:aws:eks:eu-central-1:111122223333:cluster/one'
+        for (const hasDefaultTags of [true, false])
+          expect(inject(pod, { ...injection, hasDefaultTags, clusterArn: arn })).toEqual(injected)
+        const said = JSON.stringify(diff(pod, injected))
+        expect(said).not.toMatch(
+          /injected-roles|target-role|-tags|NOCREDS_(TARGET|SESSION_TAGS|POD_UID|CLUSTER|EXTERNAL)/,
+        )
+      }),
+    )
+  })
+
+  test('a pod with a target role tells its exchanger all of it, with all filled in but the name of the pod', () => {
+    fc.assert(
+      fc.property(anyPod, anyInjection, (pod, injection) => {
+        const target = injection.request.credentials?.target
+        if (target === undefined) return
+        const { metadata, spec } = inject(pod, injection)
+        expect(metadata.annotations?.['nocreds.dev/injected-roles']).toBe(
+          'arn:aws:iam::111122223333:role/app arn:aws:iam::444455556666:role/data',
+        )
+        const exchanger = spec.initContainers?.find(({ name }) => name === 'nocreds-exchanger')
+        const attributes = spec.volumes?.find(({ name }) => name === 'nocreds-driver')?.csi
+        const said = JSON.stringify(exchanger?.env ?? attributes)
+        expect(said.includes('namespace=team-a,pod=app/{pod}')).toBe(target.tags.length === 2)
+        const tagged = exchanger === undefined ? '"default-session-tags":"true"' : 'metadata.uid'
+        expect(said.includes(tagged)).toBe(injection.hasDefaultTags)
       }),
     )
   })

@@ -1,11 +1,13 @@
 import { appHoldsToken } from '../../../contract/delivery.ts'
-import { AWS_ENV, INJECTED_ROLE, PREFIX } from '../../../contract/names.ts'
+import { AWS_ENV, INJECTED_ROLE, INJECTED_ROLES, PREFIX } from '../../../contract/names.ts'
 import type { Container, EnvVar, Pod, Volume, VolumeMount } from '../pod.ts'
 import { isInjectedVolume, injectedContainer, injectedVolumes } from './additions.ts'
 import { appSide, sideOf, type AppSide } from './deliveries.ts'
 import type { Injection } from './injection.ts'
 import { placed } from './mesh.ts'
 import { repaired } from './repaired.ts'
+
+type Annotations = Pod['metadata']['annotations']
 
 /**
  * The pod with everything that nocreds injects. Pure and idempotent: what is already there is not added
@@ -36,28 +38,30 @@ export function inject(pod: Pod, injection: Injection): Pod {
 }
 
 /**
- * What the guard checks against: the role, and the delivery if the app itself holds the token. A pod without a
- * role has no such annotation, not even one that a user wrote.
+ * What the guard checks against: the roles, and the delivery if the app itself holds the token. A pod without a
+ * role, or without a second one, has no such annotation, not even one that a user wrote.
  */
-function withMarks(
-  { metadata }: Pod,
-  { request: { credentials } }: Injection,
-): Pod['metadata']['annotations'] {
-  if (credentials === undefined) return withoutMark(metadata.annotations)
-  const { role, delivery } = credentials
+function withMarks({ metadata }: Pod, { request: { credentials } }: Injection): Annotations {
+  if (credentials === undefined) return withoutMarks(metadata.annotations)
+  const { role, target, delivery } = credentials
   const marks = {
     [INJECTED_ROLE]: role.arn,
+    ...(target === undefined ? {} : { [INJECTED_ROLES]: `${role.arn} ${target.role.arn}` }),
     ...(appHoldsToken(delivery) ? { [`${PREFIX}delivery`]: delivery } : {}),
   }
-  return keepIfEqual(metadata.annotations ?? {}, marks)
+  const kept =
+    target === undefined ? without(metadata.annotations, [INJECTED_ROLES]) : metadata.annotations
+  return keepIfEqual(kept ?? {}, marks)
 }
 
-/** Only the webhook writes the mark of the injected role; one that a user wrote is removed. */
-export function withoutMark(
-  annotations: Pod['metadata']['annotations'],
-): Pod['metadata']['annotations'] {
-  if (!annotations || !Object.hasOwn(annotations, INJECTED_ROLE)) return annotations
-  return Object.fromEntries(Object.entries(annotations).filter(([key]) => key !== INJECTED_ROLE))
+/** Only the webhook writes the marks of injected roles; those that a user wrote are removed. */
+export function withoutMarks(annotations: Annotations): Annotations {
+  return without(annotations, [INJECTED_ROLE, INJECTED_ROLES])
+}
+
+function without(annotations: Annotations, keys: readonly string[]): Annotations {
+  if (!annotations || !keys.some((key) => Object.hasOwn(annotations, key))) return annotations
+  return Object.fromEntries(Object.entries(annotations).filter(([key]) => !keys.includes(key)))
 }
 
 function withAppSide(container: Container, ofPod: AppSide): Container {

@@ -1,8 +1,3 @@
-import type {
-  InjectionRequest,
-  WantedCertificate,
-  WantedCredentials,
-} from '../../../contract/annotations.ts'
 import {
   CERTIFICATE_SOURCES,
   type CertificateSource,
@@ -12,6 +7,11 @@ import { hasSidecar, type SidecarDelivery } from '../../../contract/delivery.ts'
 import { DRIVER_VOLUME } from '../../../contract/driver-volume.ts'
 import type { Exchanger } from '../../../contract/exchangers.ts'
 import type { PullPolicy } from '../../../contract/image.ts'
+import type {
+  InjectionRequest,
+  WantedCertificate,
+  WantedCredentials,
+} from '../../../contract/injection-request.ts'
 import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
 import type { ExchangerUser } from '../../../contract/values.ts'
 import type { VolumeMount } from '../pod.ts'
@@ -43,6 +43,9 @@ export interface InjectionSettings {
   readonly stsProxy: string | undefined
   readonly stsNoProxy: string | undefined
   readonly stsCa: string | undefined
+  /** Values of nocreds' own tags. */
+  readonly clusterArn: string | undefined
+  readonly clusterName: string | undefined
   readonly certificateSource: CertificateSource
   readonly trustBundle: TrustBundleSource
   /** Base URL of the authority. */
@@ -54,6 +57,8 @@ export interface Injection extends InjectionSettings {
   readonly request: InjectionRequest
   readonly namespace: string
   readonly serviceAccount: string
+  /** Whether the session of a target role has nocreds' own tags. */
+  readonly hasDefaultTags: boolean
 }
 
 type ExchangedCredentials = WantedCredentials & { readonly delivery: SidecarDelivery }

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { DEFAULT_EXCHANGER_RESOURCES } from '../../../contract/exchanger-resources.ts'
 import { parseRoleArn } from '../../../contract/role-arn.ts'
+import { WANTED_ALONE } from '../../../test/fakes/role-alone.ts'
 import { SETTINGS } from '../../../test/fakes/webhook-settings.ts'
 import type { Container } from '../pod.ts'
 import { injectedContainer } from './additions.ts'
@@ -18,6 +19,7 @@ const INJECTION: Injection = {
   exchangerImage: 'e/x:1',
   namespace: 'team-a',
   serviceAccount: 'app',
+  hasDefaultTags: true,
   request: {
     credentials: {
       role: parseRoleArn('arn:aws:iam::111122223333:role/app')!,
@@ -27,6 +29,7 @@ const INJECTION: Injection = {
       audience: 'sts.amazonaws.com',
       tokenExpirationSeconds: 3600,
       region: undefined,
+      ...WANTED_ALONE,
     },
     certificate: undefined,
     exchanger: 'sidecar',
@@ -51,6 +54,27 @@ function after(changes: object, settings: Partial<Injection> = {}): Container {
 const withEnv = (...more: object[]): object => ({ env: [...injected().env!, ...more] })
 const withMount = (...more: object[]): object => ({
   volumeMounts: [...injected().volumeMounts!, ...more],
+})
+
+test('variables of a second role are restored, and those without one removed', () => {
+  const { request } = INJECTION
+  const target = {
+    role: parseRoleArn('arn:aws:iam::111122223333:role/data')!,
+    externalId: 'id',
+    tags: [{ key: 'team', value: 'a' }],
+  }
+  const credentials = { ...request.credentials!, target }
+  const injection = { ...INJECTION, request: { ...request, credentials } }
+  const expected = injected(injection)
+  const without = expected.env!.filter(({ name }) => name !== 'NOCREDS_POD_UID')
+  const changed = without.map((one) =>
+    one.name === 'NOCREDS_SESSION_TAGS' ? { ...one, value: 'team=b' } : one,
+  )
+  const restored = repaired({ ...expected, env: changed }, expected, injection)
+  expect(restored.env).toEqual(expect.arrayContaining(expected.env as object[]))
+  expect(restored.env).toHaveLength(expected.env!.length)
+  const names = ['NOCREDS_TARGET_ROLE_ARN', 'NOCREDS_SESSION_TAGS', 'NOCREDS_CLUSTER_ARN']
+  expect(after(withEnv(...names.map((name) => ({ name, value: 'x' })))).env).toEqual(injected().env)
 })
 
 test('the injected container stays as it is, by reference', () => {

@@ -1,10 +1,18 @@
-import { CERTIFICATE_IN_POD, CREDENTIALS_IN_POD, toEnv } from '../../../contract/exchanger-env.ts'
+import {
+  CERTIFICATE_IN_POD,
+  CREDENTIALS_IN_POD,
+  toEnv,
+  type AdmittedCredentials,
+  type TargetConfig,
+} from '../../../contract/exchanger-env.ts'
+import type { WantedTarget } from '../../../contract/injection-request.ts'
 import { EXCHANGER } from '../../../contract/names.ts'
 import type { Container, EnvVar, Pod } from '../pod.ts'
 import { CERTIFICATE_SIDECAR_MOUNTS } from './certificate.ts'
 import { CREDENTIALS_SIDECAR_MOUNTS } from './credentials.ts'
 import type { Injection, Tasks } from './injection.ts'
 import { sidecarResources } from './resources.ts'
+import { admittedTags } from './tags.ts'
 
 /**
  * The sidecar: an init container that restarts, so it starts first, outlives the others and does not
@@ -54,6 +62,19 @@ function userOf({ exchangerUser }: Injection): object {
   return exchangerUser === 'platform' ? {} : { runAsUser: exchangerUser, runAsGroup: exchangerUser }
 }
 
+function targetEnv(
+  target: WantedTarget | undefined,
+  injection: Injection,
+): Pick<AdmittedCredentials, keyof TargetConfig | 'defaultTags'> {
+  const { clusterArn, clusterName, hasDefaultTags } = injection
+  return {
+    targetRoleArn: target?.role.arn,
+    externalId: target?.externalId,
+    sessionTags: target && admittedTags(target, injection),
+    defaultTags: target && hasDefaultTags ? { clusterArn, clusterName } : undefined,
+  }
+}
+
 function sidecarEnv({ credentials, certificate }: Tasks, injection: Injection): EnvVar[] {
   const { namespace, serviceAccount, authorityUrl } = injection
   const workload = { namespace, serviceAccount }
@@ -66,6 +87,9 @@ function sidecarEnv({ credentials, certificate }: Tasks, injection: Injection): 
     sessionName: credentials.sessionName,
     audience: credentials.audience,
     region: credentials.region,
+    ...targetEnv(credentials.target, injection),
+    sessionPolicy: credentials.sessionPolicy,
+    sessionPolicyArns: credentials.sessionPolicyArns,
     stsEndpoint: injection.stsEndpoint,
     stsProxy: injection.stsProxy,
     stsNoProxy: injection.stsNoProxy,
