@@ -105,6 +105,7 @@ function settingsOf(config: WebhookConfig, found: FoundSources): Settings {
     stsProxy: config['sts-proxy'],
     stsNoProxy: config['sts-no-proxy'],
     stsCa: config['sts-ca'],
+    baseRoleArn: config['base-role-arn'],
     clusterArn: config['cluster-arn'],
     clusterName: config['cluster-name'],
     authorityUrl: config['authority-url'],
