@@ -21,7 +21,7 @@ const containerList: ValueKind<readonly string[]> = {
 }
 
 const ON_SERVICE_ACCOUNT = {
-  'role-arn': values.roleArn,
+  'role-arn': values.roleOrName,
   delivery,
   'session-duration': values.sessionDurationSeconds,
   'session-name': values.sessionName,
@@ -44,6 +44,7 @@ const ON_SERVICE_ACCOUNT = {
 export const ANNOTATIONS = {
   Namespace: {
     'permitted-roles': anyText,
+    'default-role-arn': values.roleOrName,
     'permitted-dns-names': anyText,
     'permitted-deliveries': deliveries,
     'permitted-session-names': anyText,

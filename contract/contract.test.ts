@@ -33,6 +33,7 @@ const DEFAULTS: InjectionDefaults = {
   region: undefined,
   exchanger: 'sidecar',
   driverAudiences: ['flag', 'nocreds.dev/authority'],
+  baseRoleArn: undefined,
   certificateSource: 'authority',
   exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
 }
@@ -122,7 +123,7 @@ describe('annotations', () => {
   }
 
   const OUT_OF_BOUNDS: [string, string][] = [
-    ['role-arn', 'app'],
+    ['role-arn', 'a b'],
     ['delivery', 'carrier-pigeon'],
     ['session-duration', '1799'],
     ['session-duration', '43201'],

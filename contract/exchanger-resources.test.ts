@@ -69,6 +69,7 @@ const DEFAULTS: InjectionDefaults = {
   region: undefined,
   exchanger: 'sidecar',
   driverAudiences: ['a'],
+  baseRoleArn: undefined,
   certificateSource: 'authority',
   exchangerResources: DEFAULT_EXCHANGER_RESOURCES,
 }

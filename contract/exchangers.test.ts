@@ -17,6 +17,7 @@ const DEFAULTS: InjectionDefaults = {
   region: undefined,
   exchanger: 'sidecar',
   driverAudiences: ['sts', AUTHORITY],
+  baseRoleArn: undefined,
   certificateSource: 'authority',
   exchangerResources: {},
 }

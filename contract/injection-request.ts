@@ -16,7 +16,7 @@ import {
   ROLE_ARN,
   TARGET_ROLE_ARN,
 } from './names.ts'
-import { defaultRegionOf, parseRoleArn, partitionOf, type RoleArn } from './role-arn.ts'
+import { defaultRegionOf, parseRoleArn, partitionOf, roleBelow, type RoleArn } from './role-arn.ts'
 import { DEFAULT_SESSION_NAME } from './session-name.ts'
 import type { SessionTag } from './session-tags.ts'
 
@@ -77,6 +77,8 @@ export interface InjectionDefaults {
   readonly driverAudiences: readonly string[]
   readonly certificateSource: CertificateSource
   readonly exchangerResources: ExchangerResources
+  /** Before names of roles; undefined: only full ARNs are allowed. */
+  readonly baseRoleArn: string | undefined
 }
 
 /**
@@ -84,7 +86,7 @@ export interface InjectionDefaults {
  *
  * | value                | precedence                         |
  * |----------------------|------------------------------------|
- * | role                 | Pod > ServiceAccount               |
+ * | role                 | Pod > ServiceAccount > Namespace   |
  * | delivery             | Pod > ServiceAccount > flag        |
  * | session duration     | Pod > ServiceAccount > 3600        |
  * | session name         | Pod > ServiceAccount > ns.sa       |
@@ -176,7 +178,8 @@ function credentialsOf(
   either: ServiceAccountAnnotations,
   defaults: InjectionDefaults,
 ): WantedCredentials | undefined {
-  const role = either['role-arn'] === undefined ? undefined : parseRoleArn(either['role-arn'])
+  const named = either['role-arn']
+  const role = named === undefined ? undefined : resolveRole(named, ROLE_ARN, defaults)
   if (role === undefined) {
     refuseTargetAlone(either)
     return undefined
@@ -195,6 +198,32 @@ function credentialsOf(
     sessionPolicy: either['session-policy'],
     sessionPolicyArns: either['session-policy-arns'],
   }
+}
+
+/**
+ * The role that a text names: a whole ARN, or the name of a role below the base of the flag.
+ *
+ * @param key of the annotation, for messages
+ * @throws AnnotationError for a name without a base, or one that below it is no role ARN
+ */
+export function resolveRole(
+  text: string,
+  key: string,
+  { baseRoleArn }: Pick<InjectionDefaults, 'baseRoleArn'>,
+): RoleArn {
+  const whole = parseRoleArn(text)
+  if (whole !== undefined) return whole
+  if (baseRoleArn === undefined) {
+    throw conflict(
+      `annotation ${key} is ${quoted(text)}, a name of a role, but the webhook has no --base-role-arn (baseRoleArn of nocreds-settings), below which names are; write the whole ARN, as in arn:aws:iam::111122223333:role/team-a/app`,
+    )
+  }
+  const role = roleBelow(baseRoleArn, text)
+  if (role !== undefined) return role
+  throw new AnnotationError(
+    'ERR_ANNOTATION_OUT_OF_BOUNDS',
+    `annotation ${key} is ${quoted(text)}, which below --base-role-arn ${baseRoleArn} is no role ARN; shorten it, or write the whole ARN`,
+  )
 }
 
 const conflict = (message: string): AnnotationError =>

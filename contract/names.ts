@@ -16,6 +16,9 @@ export const CERTIFICATE_DNS_NAMES = `${PREFIX}certificate-dns-names`
 export const TARGET_ROLE_ARN = `${PREFIX}target-role-arn`
 export const PERMITTED_ROLES = `${PREFIX}permitted-roles`
 
+/** The role of pods of a namespace that name none. */
+export const DEFAULT_ROLE_ARN = `${PREFIX}default-role-arn`
+
 /** An RE2 expression over names of certificates, beyond those of the namespace's own Services. */
 export const PERMITTED_DNS_NAMES = `${PREFIX}permitted-dns-names`
 

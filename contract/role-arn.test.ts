@@ -1,5 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
-import { defaultRegionOf, parseRoleArn, partitionOf } from './role-arn.ts'
+import {
+  defaultRegionOf,
+  isRoleBase,
+  isRoleName,
+  parseRoleArn,
+  partitionOf,
+  roleBelow,
+} from './role-arn.ts'
 import * as values from './values.ts'
 
 const ROLE = 'arn:aws:iam::111122223333:role/app'
@@ -65,6 +72,36 @@ describe('role ARN', () => {
     '',
   ])('%j is no region', (region) => {
     expect(values.region.parse(region)).toBeUndefined()
+  })
+
+  test.each([
+    ['app', 'app'],
+    ['team-a/app', 'team-a/app'],
+    ['/team-a/app', 'team-a/app'],
+    ['a+=,.@-_b', 'a+=,.@-_b'],
+  ])('%j is a name of a role', (text, below) => {
+    expect(isRoleName(text)).toBe(true)
+    expect(values.roleOrName.parse(text)).toBe(text)
+    const base = 'arn:aws:iam::111122223333:role/x/'
+    expect(roleBelow(base, text)?.arn).toBe(base + below)
+  })
+
+  test.each(['', '/', 'app/', 'a b', 'arm:aws:iam::111122223333:role/app', 'a'.repeat(65)])(
+    '%j is none',
+    (text) => {
+      expect(isRoleName(text)).toBe(false)
+      expect(values.roleOrName.parse(text)).toBeUndefined()
+    },
+  )
+
+  test('what stands before names is checked, and so is what both become', () => {
+    expect(isRoleBase('arn:aws:iam::111122223333:role/')).toBe(true)
+    expect(isRoleBase('arn:aws-cn:iam::111122223333:role/team-a/')).toBe(true)
+    for (const text of ['', 'role/', 'arn:aws:iam::111122223333:role', 'arn:aws:iam::1:role/'])
+      expect(isRoleBase(text)).toBe(false)
+    const long = `arn:aws:iam::111122223333:role/${'p'.repeat(500)}/`
+    expect(isRoleBase(long)).toBe(true)
+    expect(roleBelow(long, 'team-a/teams/app')).toBeUndefined()
   })
 
   test('the default region of STS is in the partition of the role', () => {

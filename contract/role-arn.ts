@@ -42,6 +42,27 @@ export function parseRoleArn(text: string): RoleArn | undefined {
   return { arn: text, partition, accountId, path: `/${path}`, name }
 }
 
+/** The account is not needed to judge a name. */
+const ANY_BASE = 'arn:aws:iam::000000000000:role/'
+
+/**
+ * True for a name, or a path and name, that stands behind `role/`: `app`, `team-a/app`, `/team-a/app`. Without colons,
+ * so that a misspelled ARN is no name.
+ */
+export function isRoleName(text: string): boolean {
+  return !text.includes(':') && roleBelow(ANY_BASE, text) !== undefined
+}
+
+/** True for what may stand before such a name: `arn:aws:iam::111122223333:role/` or `…:role/team-a/`. */
+export function isRoleBase(text: string): boolean {
+  return text.endsWith('/') && parseRoleArn(`${text}x`) !== undefined
+}
+
+/** The role that a name means below a base; undefined if together they are no role ARN. */
+export function roleBelow(base: string, name: string): RoleArn | undefined {
+  return parseRoleArn(base + name.replace(/^\//, ''))
+}
+
 /** The region whose STS is used if neither annotation nor flag names one. */
 export function defaultRegionOf(role: RoleArn): string {
   return DEFAULT_REGION_OF[role.partition] ?? 'us-east-1'

@@ -1,6 +1,6 @@
 import { CERTIFICATE_SECONDS } from './certificates.ts'
 import { isDnsName, isDnsNameTemplate, MAX_DNS_NAMES } from './dns-names.ts'
-import { parseRoleArn, ROLE_ARN_ALLOWED } from './role-arn.ts'
+import { isRoleBase, isRoleName, parseRoleArn, ROLE_ARN_ALLOWED } from './role-arn.ts'
 import { isSessionNameTemplate, sanitiseTemplate, SESSION_NAME_ALLOWED } from './session-name.ts'
 
 /**
@@ -85,6 +85,18 @@ export const clusterName = text(
 
 /** The uid of an object. */
 export const objectUid = text('a uid of Kubernetes', (value) => /^[0-9A-Za-z-]{1,64}$/.test(value))
+
+/** A role, or its name below the base that a flag of the webhook gives. */
+export const roleOrName = text(
+  `${ROLE_ARN_ALLOWED}; where the webhook has --base-role-arn, also the name of a role below it, or path and name`,
+  (value) => parseRoleArn(value) !== undefined || isRoleName(value),
+)
+
+/** What stands before names of roles. */
+export const baseRoleArn = text(
+  'a role ARN up to its name, with the slash, such as arn:aws:iam::111122223333:role/ or arn:aws:iam::111122223333:role/team-a/',
+  isRoleBase,
+)
 
 /** DurationSeconds of STS; below 1800 SDKs with a 15-minute window would refresh at every call. */
 export const sessionDurationSeconds = seconds(1800, 43_200)

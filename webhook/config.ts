@@ -82,6 +82,9 @@ export const FLAGS = {
   'default-region': flag(values.region, {
     help: 'region if no annotation names one, for roles of its partition',
   }),
+  'base-role-arn': flag(values.baseRoleArn, {
+    help: 'role ARN up to the name: annotations may then name roles below it by their name, or path and name',
+  }),
   'default-delivery': flag(delivery, {
     default: 'process',
     help: `delivery if no annotation names one; ${TOKEN_DELIVERIES.join(' and ')} is denied in namespaces that do not permit it`,

@@ -101,6 +101,7 @@ async function findSettings(config: WebhookConfig, deps: WebhookDeps): Promise<S
     stsProxy: config['sts-proxy'],
     stsNoProxy: config['sts-no-proxy'],
     stsCa: config['sts-ca'],
+    baseRoleArn: config['base-role-arn'],
     clusterArn: config['cluster-arn'],
     clusterName: config['cluster-name'],
     authorityUrl: config['authority-url'],

@@ -25,4 +25,5 @@ export const SETTINGS: Settings = {
   exchanger: 'sidecar',
   driverAudiences: ['sts.amazonaws.com', 'nocreds.dev/authority'],
   region: undefined,
+  baseRoleArn: undefined,
 }

@@ -37,6 +37,26 @@ describe('decideNamespace', () => {
     expect(decide(namespace({ [EXPRESSION]: '.+' }))).toMatchObject({ warnings: [] })
   })
 
+  test('warns of a default role that the Namespace does not permit', () => {
+    const role = 'arn:aws:iam::111122223333:role/team-a/app'
+    const withDefault = (permitted: Record<string, string>): ReturnType<typeof decide> =>
+      decide(namespace({ 'nocreds.dev/default-role-arn': role, ...permitted }))
+    expect(withDefault({ [EXPRESSION]: 'arn:aws:iam::[0-9]+:role/team-a/.+' })).toMatchObject({
+      warnings: [],
+    })
+    for (const permitted of [{}, { [EXPRESSION]: 'arn:aws:iam::[0-9]+:role/team-b/.+' }])
+      expect(withDefault(permitted)).toMatchObject({
+        warnings: [expect.stringContaining('nocreds.dev/permitted-roles is')],
+      })
+    // Only the pod's webhook knows below which ARN a name is.
+    expect(decide(namespace({ 'nocreds.dev/default-role-arn': 'app' }))).toMatchObject({
+      warnings: [],
+    })
+    expect(decide(namespace({ 'nocreds.dev/default-role-arn': 'a b' }))).toMatchObject({
+      reason: 'invalid-annotation',
+    })
+  })
+
   test('white space around an expression, as of a block scalar, is not of it', () => {
     const block = 'arn:aws:iam::111122223333:role/team-a/.*\n'
     expect(decide(namespace({ [EXPRESSION]: block }))).toMatchObject({

@@ -11,6 +11,7 @@ import { permission } from '../../shared/server/permission.ts'
 import { diff } from './json-patch.ts'
 import { nameOf, type Namespace } from './pod.ts'
 import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
+import { defaultRoleWarnings } from './warnings/default-role.ts'
 import { expressionWarnings } from './warnings/expressions.ts'
 import { peerWarningsOf } from './warnings/peers.ts'
 import { quoted } from './wording.ts'
@@ -35,6 +36,7 @@ export function decideNamespace({ namespace, before }: NamespaceFacts): Verdict 
   if (refusal !== undefined) return refusal
   const warnings = [
     ...expressionWarnings(namespace.metadata.annotations?.[PERMITTED_ROLES]),
+    ...defaultRoleWarnings(namespace.metadata.annotations),
     ...peerWarningsOf(namespace),
   ]
   return { ...labelInSync(namespace), warnings }

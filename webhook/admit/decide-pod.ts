@@ -1,13 +1,20 @@
-import { AnnotationError, readAnnotations } from '../../contract/annotations.ts'
+import {
+  AnnotationError,
+  readAnnotations,
+  type PodAnnotations,
+  type ServiceAccountAnnotations,
+} from '../../contract/annotations.ts'
 import { exchanger } from '../../contract/exchangers.ts'
 import {
   annotationsWithoutEffect,
   annotationsWithoutExchanger,
   resolveRequest,
+  resolveRole,
   type InjectionDefaults,
   type InjectionRequest,
 } from '../../contract/injection-request.ts'
 import {
+  DEFAULT_ROLE_ARN,
   DEFAULT_SESSION_TAGS,
   EXCHANGER_ANNOTATION,
   MIRROR_POD_ANNOTATION,
@@ -22,6 +29,7 @@ import type { Injection, InjectionSettings } from './inject/injection.ts'
 import { diff } from './json-patch.ts'
 import { nameOf, serviceAccountOf, type Pod } from './pod.ts'
 import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
+import { warningWithoutDefaultRole } from './warnings/default-role.ts'
 import { peerWarnings } from './warnings/peers.ts'
 import { warningsFor } from './warnings/warnings.ts'
 import { warningWithoutEffect, warningWithoutExchanger } from './warnings/without-effect.ts'
@@ -59,7 +67,7 @@ export function decideByPodAlone(pod: Pod): Verdict | undefined {
  * 5. the pod can be served (deny-unservable.ts)
  *
  * Annotations are validated even if nothing is requested: a misspelled `role-arn` must not pass as
- * "no role".
+ * "no role". A pod that names no role has the Namespace's default role if these checks admit it so, else none.
  */
 export function decidePod(facts: PodFacts, settings: Settings): Verdict {
   const { pod, namespace, serviceAccountAnnotations } = facts
@@ -67,7 +75,67 @@ export function decidePod(facts: PodFacts, settings: Settings): Verdict {
     const message = `ServiceAccount ${namespace}/${serviceAccountOf(pod)} does not exist`
     return denied('service-account-not-found', message)
   }
-  const parsed = readRequest(facts, serviceAccountAnnotations, settings)
+  const read = readOwn(facts, serviceAccountAnnotations)
+  if ('decision' in read) return read
+  const defaultRole = defaultRoleFor(facts, read)
+  if (defaultRole === undefined) return decideRead(facts, read, settings)
+  const verdict = decideWithDefault(facts, read, { defaultRole, settings })
+  if (verdict.decision !== 'denied') return verdict
+  const without = decideRead(facts, read, settings)
+  if (without.decision === 'denied') return without
+  const warning = warningWithoutDefaultRole(defaultRole, verdict.message)
+  return { ...without, warnings: [...without.warnings, warning] }
+}
+
+/** What Pod and ServiceAccount say of nocreds. */
+interface OwnAnnotations {
+  readonly ofPod: PodAnnotations
+  readonly ofAccount: ServiceAccountAnnotations
+}
+
+function readOwn(
+  { pod, namespace }: PodFacts,
+  serviceAccountAnnotations: Annotations,
+): OwnAnnotations | Denied {
+  return orDenied(() => ({
+    ofPod: readAnnotations('Pod', `${namespace}/${nameOf(pod)}`, pod.metadata.annotations ?? {}),
+    ofAccount: readAnnotations(
+      'ServiceAccount',
+      `${namespace}/${serviceAccountOf(pod)}`,
+      serviceAccountAnnotations,
+    ),
+  }))
+}
+
+/** A target role, too, names a role: its author meant a first one. */
+const NAMING_ROLES = ['role-arn', 'target-role-arn'] as const
+
+function defaultRoleFor(
+  { namespaceAnnotations }: PodFacts,
+  { ofPod, ofAccount }: OwnAnnotations,
+): string | undefined {
+  const role = namespaceAnnotations?.[DEFAULT_ROLE_ARN]
+  if (role === undefined) return undefined
+  const isNamed = NAMING_ROLES.some(
+    (key) => ofPod[key] !== undefined || ofAccount[key] !== undefined,
+  )
+  return isNamed ? undefined : role
+}
+
+function decideWithDefault(
+  facts: PodFacts,
+  { ofPod, ofAccount }: OwnAnnotations,
+  { defaultRole, settings }: { readonly defaultRole: string; readonly settings: Settings },
+): Verdict {
+  const role = orDenied(() => resolveRole(defaultRole, DEFAULT_ROLE_ARN, settings))
+  if ('decision' in role) return role
+  const own = { ofPod, ofAccount: { ...ofAccount, 'role-arn': role.arn } }
+  return decideRead(facts, own, settings)
+}
+
+function decideRead(facts: PodFacts, own: OwnAnnotations, settings: Settings): Verdict {
+  const { pod, namespace, serviceAccountAnnotations = {} } = facts
+  const parsed = requestOf(facts, own, settings)
   if ('decision' in parsed) return parsed
   const verdict = decideRequest(facts, parsed.request, settings)
   if (verdict.decision === 'denied') return verdict
@@ -131,16 +199,12 @@ function defaultsIn(namespaceAnnotations: Annotations | undefined, settings: Set
   return ofNamespace === undefined ? settings : { ...settings, exchanger: ofNamespace }
 }
 
-function readRequest(
-  { pod, namespace, namespaceAnnotations }: PodFacts,
-  serviceAccountAnnotations: Annotations,
+function requestOf(
+  { namespaceAnnotations }: PodFacts,
+  { ofPod, ofAccount }: OwnAnnotations,
   settings: Settings,
 ): ParsedRequest | Denied {
-  try {
-    const podName = `${namespace}/${nameOf(pod)}`
-    const ofPod = readAnnotations('Pod', podName, pod.metadata.annotations ?? {})
-    const accountName = `${namespace}/${serviceAccountOf(pod)}`
-    const ofAccount = readAnnotations('ServiceAccount', accountName, serviceAccountAnnotations)
+  return orDenied(() => {
     const request = resolveRequest(ofPod, ofAccount, defaultsIn(namespaceAnnotations, settings))
     return {
       request,
@@ -149,6 +213,12 @@ function readRequest(
         ? annotationsWithoutExchanger(request.exchanger, ofPod, ofAccount)
         : [],
     }
+  })
+}
+
+function orDenied<Read>(read: () => Read): Read | Denied {
+  try {
+    return read()
   } catch (error) {
     if (error instanceof AnnotationError) return denied('invalid-annotation', error.message)
     throw error

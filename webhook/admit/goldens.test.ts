@@ -11,6 +11,7 @@ import { podSchema } from './pod.ts'
  * Each case is a file that `kubectl apply` takes: Namespace, ServiceAccount and Pod. Its `.want.yaml`
  * holds the verdict and the pod as it is after the patch, applied by an independent library.
  * A name with `by-kubelet` has the certificate source `pod-certificate`, one with `cluster-trust-bundle` about the flag,
+ * one with `below-base` the flag `--base-role-arn`,
  * one with `driver-by-flag` the flag `--default-exchanger driver`, one with `of-a-cluster` those about the cluster.
  * `UPDATE_GOLDENS=1 npm test -- goldens` rewrites them; read the diff before you commit it.
  */
@@ -59,6 +60,7 @@ function factsOf(name: string): Case {
       ...(name.includes('by-kubelet') ? { certificateSource: 'pod-certificate' } : {}),
       ...(name.includes('cluster-trust-bundle') ? { trustBundle: 'cluster-trust-bundle' } : {}),
       ...(name.includes('of-a-cluster') ? OF_CLUSTER : {}),
+      ...(name.includes('below-base') ? { baseRoleArn: 'arn:aws:iam::111122223333:role/' } : {}),
       ...(name.startsWith('driver-by-flag') ? { exchanger: 'driver' } : {}),
     },
     pod: podSchema.parse(raw),

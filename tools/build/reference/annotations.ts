@@ -26,6 +26,10 @@ const TEXTS: Readonly<Record<Key, Text>> = {
     value: EXPRESSION,
     default: 'no role',
   },
+  'default-role-arn': {
+    what: 'role of the pods of the namespace that name none, neither the Pod nor its ServiceAccount. It must be permitted, too. A pod that cannot have it is admitted without it, with a warning',
+    default: 'none',
+  },
   'permitted-dns-names': {
     what: 'names that certificates may have, besides those of the namespace\'s own Services and pods. `""`: only those. If it is set, the namespace is enabled',
     value: EXPRESSION,
