@@ -45,7 +45,7 @@ function deps(given: Given): ExchangeDeps & { asked: number } {
           ...claims,
         },
       }),
-    assumeRole() {
+    send() {
       made.asked += 1
       return Promise.resolve({
         output: {
@@ -173,7 +173,7 @@ test('a refusal says for which workload, why, and what to check', async () => {
     Code: 'AccessDenied',
     $metadata: { httpStatusCode: 403 },
   })
-  const made = { ...deps({}), assumeRole: () => Promise.reject(refused) }
+  const made = { ...deps({}), send: () => Promise.reject(refused) }
   expect(await thrownBy(() => exchange(CONFIG, made))).toMatchObject({
     code: 'AccessDenied',
     failureClass: 'refused',
