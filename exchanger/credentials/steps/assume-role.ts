@@ -1,6 +1,6 @@
 import type { ExchangeConfig } from '../../../contract/exchanger-env.ts'
-import { MAX_CHAINED_SESSION_SECONDS } from '../../../contract/injection-request.ts'
 import { PREFIX } from '../../../contract/names.ts'
+import { MAX_CHAINED_SESSION_SECONDS } from '../../../contract/values.ts'
 import { nameOf, type FailureClass } from '../../failure.ts'
 import { classOf as classOfAny } from '../faults.ts'
 import type { SessionTags } from '../sts.ts'
