@@ -19,6 +19,12 @@ export const FLAGS = {
     help: 'root folder of the kubelet on the node (its --root-dir), mounted at the same path',
   }),
   ...STS_FLAGS,
+  'cluster-arn': flag(values.clusterArn, {
+    help: 'ARN of the cluster, for the session tag eks-cluster-arn; without it that tag is not sent',
+  }),
+  'cluster-name': flag(values.clusterName, {
+    help: 'name of the cluster, for the session tag eks-cluster-name; without it that tag is not sent',
+  }),
   'authority-url': flag(values.httpsUrl, {
     default: `https://${AUTHORITY.host}`,
     help: 'authority that is asked for certificates; must equal authorityUrl of nocreds-settings',

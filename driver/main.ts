@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { assumeRole, isolateSdk } from '../exchanger/credentials/sts.ts'
+import { isolateSdk, sendToSts } from '../exchanger/credentials/sts.ts'
 import { realClock } from '../shared/base/clock.ts'
 import { runProgram } from '../shared/server/program.ts'
 import { parseFlags, usage } from './config.ts'
@@ -22,6 +22,6 @@ await runProgram({
       ownerId: 0,
       uniqueName: () => randomBytes(6).toString('hex'),
       isMemoryMount: isTmpfsMount,
-      assumeRole,
+      sendToSts,
     }),
 })

@@ -17,7 +17,7 @@ import { hasWritten, type VolumeSettings } from './files/volume.ts'
 import { waitForKubelet } from './kubelet-folder.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { certificateSource } from './sources/certificates.ts'
-import { credentialSource, type AssumeRole } from './sources/credentials.ts'
+import { credentialSource, type SendToSts } from './sources/credentials.ts'
 import { AuthorityTrust } from './sources/trust.ts'
 import { Volumes, type VolumesDeps } from './volumes.ts'
 
@@ -29,7 +29,7 @@ export interface DriverDeps extends Pick<
   readonly random: Random
   readonly log: Logger
   readonly version: string
-  readonly assumeRole: AssumeRole
+  readonly sendToSts: SendToSts
 }
 
 /**
@@ -103,7 +103,7 @@ function createVolumes(
   deps: DriverDeps & { readonly metrics: Metrics },
 ): { readonly volumes: Volumes; readonly stopFollowing: () => void } {
   const podsFolder = join(config['kubelet-folder'], 'pods')
-  const { ownerId, uniqueName, isMemoryMount, assumeRole, metrics, log } = deps
+  const { ownerId, uniqueName, isMemoryMount, sendToSts, metrics, log } = deps
   const settings: VolumeSettings = { podsFolder, ownerId, uniqueName, isMemoryMount }
   const trust = createTrust(config, deps)
   const volumes = new Volumes({
@@ -113,7 +113,8 @@ function createVolumes(
     credentials: credentialSource({
       ...deps,
       volumes: settings,
-      assumeRole,
+      sendToSts,
+      cluster: { clusterArn: config['cluster-arn'], clusterName: config['cluster-name'] },
       sts: {
         stsEndpoint: config['sts-endpoint'],
         stsProxy: config['sts-proxy'],

@@ -26,12 +26,21 @@ export class SidecarError extends NocredsError {
   }
 }
 
-/** The workload and its role. */
-export type Subject = Pick<CredentialsConfig, 'roleArn' | 'namespace' | 'serviceAccount'>
+/** Whose failure it is. */
+export type Workload = Pick<CredentialsConfig, 'namespace' | 'serviceAccount'>
 
-/** `arn:… for ServiceAccount team-a/app`: part of every message. */
-export function nameOf({ roleArn, namespace, serviceAccount }: Subject): string {
-  return `${roleArn} for ServiceAccount ${namespace}/${serviceAccount}`
+/** The workload and its role; with a target, that one is the role of the app. */
+export type Subject = Workload &
+  Pick<CredentialsConfig, 'roleArn'> &
+  Partial<Pick<CredentialsConfig, 'targetRoleArn'>>
+
+/**
+ * `arn:… for ServiceAccount team-a/app`, or `arn:…, assumed from arn:…, for ServiceAccount team-a/app`: part of every
+ * message.
+ */
+export function nameOf({ roleArn, targetRoleArn, namespace, serviceAccount }: Subject): string {
+  const role = targetRoleArn === undefined ? roleArn : `${targetRoleArn}, assumed from ${roleArn},`
+  return `${role} for ServiceAccount ${namespace}/${serviceAccount}`
 }
 
 /** `exchange of arn:… for ServiceAccount team-a/app`: as messages name what failed. */
@@ -40,12 +49,12 @@ export function exchangeOf(subject: Subject): string {
 }
 
 /** The same for certificates: `certificate for ServiceAccount team-a/app`. */
-export function certificateFor({ namespace, serviceAccount }: Omit<Subject, 'roleArn'>): string {
+export function certificateFor({ namespace, serviceAccount }: Workload): string {
   return `certificate for ServiceAccount ${namespace}/${serviceAccount}`
 }
 
 /** The same for trust bundles: `trust bundle for ServiceAccount team-a/app`. */
-export function trustBundleFor({ namespace, serviceAccount }: Omit<Subject, 'roleArn'>): string {
+export function trustBundleFor({ namespace, serviceAccount }: Workload): string {
   return `trust bundle for ServiceAccount ${namespace}/${serviceAccount}`
 }
 

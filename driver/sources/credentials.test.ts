@@ -8,7 +8,7 @@ import { ROLE_ALONE } from '../../test/fakes/role-alone.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { createMetrics } from '../metrics.ts'
 import type { Pod } from '../pod-tokens.ts'
-import { credentialSource, type AssumeRole } from './credentials.ts'
+import { credentialSource, type SendToSts } from './credentials.ts'
 
 const WANTED: DriverCredentials = {
   roleArn: 'arn:aws:iam::111122223333:role/app',
@@ -40,7 +40,7 @@ function memoryStore(): Store<CredentialDocument> {
 function harness() {
   const clock = new VirtualClock(undefined, 5)
   const asked: string[] = []
-  const assumeRole: AssumeRole = (config, _jwt, signal) => {
+  const sendToSts: SendToSts = (config, _request, _signer, signal) => {
     asked.push(`${config.namespace}/${config.pod}`)
     const Credentials = {
       AccessKeyId: 'KEY',
@@ -69,7 +69,8 @@ function harness() {
       isMemoryMount: () => Promise.resolve(true),
     },
     sts: { stsEndpoint: undefined, stsProxy: undefined, stsNoProxy: undefined, stsCa: undefined },
-    assumeRole,
+    cluster: { clusterArn: undefined, clusterName: undefined },
+    sendToSts,
   })
   const start = (who: Pod): Promise<unknown> => {
     const jwt = unsignedToken({ ...claimsOf(who), aud: WANTED.audience })

@@ -1,6 +1,6 @@
 import { expirationOf, type CredentialDocument } from '../../contract/credentials.ts'
 import type { DriverCredentials } from '../../contract/driver-volume.ts'
-import type { ExchangeConfig } from '../../contract/exchanger-env.ts'
+import type { DefaultTagsConfig, ExchangeConfig } from '../../contract/exchanger-env.ts'
 import { CREDENTIALS_VOLUME } from '../../contract/names.ts'
 import { renderSessionName } from '../../contract/session-name.ts'
 import { exchange, type ExchangeDeps } from '../../exchanger/credentials/exchange.ts'
@@ -16,21 +16,23 @@ import {
 import { waitUntilReady } from '../files/volume.ts'
 import type { Pod } from '../pod-tokens.ts'
 import { SharedRefresh, type KubeletToken } from '../shared-refresh.ts'
+import { FirstSessions } from './first-sessions.ts'
 import { logOf, type Source, type SourceDeps } from './source.ts'
 import { openVolumeStore } from './volume-store.ts'
 
 /** How STS is reached: settings of the driver, and none of a pod's. */
 type StsSettings = Pick<ExchangeConfig, 'stsEndpoint' | 'stsProxy' | 'stsNoProxy' | 'stsCa'>
 
-export type AssumeRole = (
-  config: ExchangeConfig,
-  jwt: string,
-  signal: AbortSignal,
-) => ReturnType<ExchangeDeps['assumeRole']>
+/** Sends one request of an exchange, as {@link ExchangeDeps} has it, which ends when the signal says so. */
+export type SendToSts = (
+  ...request: [...Parameters<ExchangeDeps['send']>, AbortSignal]
+) => ReturnType<ExchangeDeps['send']>
 
 export interface CredentialSourceDeps extends SourceDeps {
   readonly sts: StsSettings
-  readonly assumeRole: AssumeRole
+  /** For the tags of nocreds. */
+  readonly cluster: Pick<DefaultTagsConfig, 'clusterArn' | 'clusterName'>
+  readonly sendToSts: SendToSts
 }
 
 /** So many exchanges at once; a node that starts a hundred pods does not need a hundred connections. */
@@ -49,28 +51,23 @@ export function credentialSource(
   const { clock, log, volumes } = deps
   const limit = limitConcurrency(MAX_CONCURRENT_EXCHANGES)
   const limitOf = limitConcurrencyPerKey(MAX_CONCURRENT_PER_NAMESPACE)
+  const firstSessions = new FirstSessions(clock)
   return {
     audienceOf: ({ audience }) => audience,
-    keyOf(pod, { roleArn, sessionDurationSeconds, sessionName, audience, region }) {
+    keyOf(pod, wanted) {
+      const { sessionName, ...parameters } = wanted
       const { namespace, serviceAccount } = pod
-      const parameters = [roleArn, sessionDurationSeconds, audience, region ?? '']
       return JSON.stringify([
         namespace,
         serviceAccount,
         sessionNameOf(pod, sessionName),
+        hasTagsOfPod(wanted) ? pod.uid : '',
         parameters,
       ])
     },
     make(pod, wanted, onUnwritten) {
-      const { namespace, serviceAccount, name } = pod
-      const config = {
-        namespace,
-        serviceAccount,
-        pod: name,
-        defaultTags: undefined,
-        ...wanted,
-        ...deps.sts,
-      }
+      const { namespace } = pod
+      const config = configFor(pod, wanted, deps)
       return new SharedRefresh({
         ...deps,
         renewable: CREDENTIALS,
@@ -80,7 +77,7 @@ export function credentialSource(
           limitOf(namespace, () =>
             limit(async () => {
               signal.throwIfAborted() // it waited too long for its turn
-              return exchangeOnce(config, token, { ...deps, signal })
+              return exchangeOnce(config, token, { ...deps, firstSessions, signal })
             }),
           ),
         onUnwritten,
@@ -106,12 +103,31 @@ function sessionNameOf({ namespace, serviceAccount, name }: Pod, template: strin
   return renderSessionName(template, { namespace, serviceaccount: serviceAccount, pod: name })
 }
 
+/** Whether a tag tells one pod from another, so that no two can share a session. */
+function hasTagsOfPod({ sessionTags = [], defaultSessionTags }: DriverCredentials): boolean {
+  return defaultSessionTags === 'true' || sessionTags.some(({ value }) => value.includes('{pod}'))
+}
+
+function configFor(
+  { namespace, serviceAccount, name, uid }: Pod,
+  wanted: DriverCredentials,
+  { sts, cluster }: Pick<CredentialSourceDeps, 'sts' | 'cluster'>,
+): ExchangeConfig {
+  const defaultTags = wanted.defaultSessionTags === 'true' ? { podUid: uid, ...cluster } : undefined
+  return { namespace, serviceAccount, pod: name, defaultTags, ...wanted, ...sts }
+}
+
+interface ExchangeOnceDeps extends CredentialSourceDeps {
+  readonly firstSessions: FirstSessions
+  readonly signal: AbortSignal
+}
+
 async function exchangeOnce(
   config: ExchangeConfig,
   { jwt }: KubeletToken,
-  deps: CredentialSourceDeps & { readonly signal: AbortSignal },
+  deps: ExchangeOnceDeps,
 ): Promise<CredentialDocument> {
-  const { clock, metrics, assumeRole } = deps
+  const { clock, metrics, sendToSts, firstSessions } = deps
   const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(EXCHANGE_MS)])
   const readToken = (): Promise<WebIdentityToken> => {
     const claims = claimsOf(jwt)
@@ -122,8 +138,14 @@ async function exchangeOnce(
   return metrics.timed('credentials', () =>
     exchange(config, {
       readToken,
-      assumeRole: (asked, token) => assumeRole(asked, token, signal),
+      send: (asked, request, signer) => {
+        // Others may wait for the first session, too: it does not end with the pod that asked first.
+        const isShared = signer === undefined && config.targetRoleArn !== undefined
+        const ends = isShared ? AbortSignal.timeout(EXCHANGE_MS) : signal
+        return sendToSts(asked, request, signer, ends)
+      },
       now: () => clock.now(),
+      lend: firstSessions.lendFor(config, jwt),
     }).catch((error: unknown) => {
       if (!signal.aborted) throw error
       const text = `no ${exchangeOf(config)}: no complete response in ${EXCHANGE_MS / 1000} s`

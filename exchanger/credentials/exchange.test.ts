@@ -45,7 +45,7 @@ function deps(given: Given): ExchangeDeps & { asked: number } {
           ...claims,
         },
       }),
-    assumeRole() {
+    send() {
       made.asked += 1
       return Promise.resolve({
         output: {
@@ -173,11 +173,123 @@ test('a refusal says for which workload, why, and what to check', async () => {
     Code: 'AccessDenied',
     $metadata: { httpStatusCode: 403 },
   })
-  const made = { ...deps({}), assumeRole: () => Promise.reject(refused) }
+  const made = { ...deps({}), send: () => Promise.reject(refused) }
   expect(await thrownBy(() => exchange(CONFIG, made))).toMatchObject({
     code: 'AccessDenied',
     failureClass: 'refused',
     message: `STS refused ${WHO}: Not authorized`,
     hint: expect.stringContaining('oidc.example.com:sub = system:serviceaccount:team-a:app'),
+  })
+})
+
+describe('two steps', () => {
+  const TARGET = 'arn:aws:iam::444455556666:role/data'
+  const TARGETED = { ...CONFIG, targetRoleArn: TARGET }
+  const BOTH = `${TARGET}, assumed from arn:aws:iam::111122223333:role/app, for ServiceAccount team-a/app`
+
+  /** STS gives `FIRST` and then `SECOND`; the clock goes on by 5 s with each request. */
+  function twoSteps(given: {
+    readonly skewMs?: number
+    readonly lend?: ExchangeDeps['lend']
+    readonly second?: () => Promise<never>
+  }) {
+    const { skewMs = 0, lend, second } = given
+    let nowMs = NOW
+    const asked: Parameters<ExchangeDeps['send']>[] = []
+    const send: ExchangeDeps['send'] = (...call) => {
+      asked.push(call)
+      const [, { action, input }] = call
+      if (action === 'AssumeRole' && second !== undefined) return second()
+      const key = action === 'AssumeRole' ? 'SECOND' : 'FIRST'
+      nowMs += 5000
+      const Credentials = {
+        AccessKeyId: `${key}-KEY`,
+        SecretAccessKey: `${key}-secret`,
+        SessionToken: `${key}-session`,
+        Expiration: new Date(nowMs - 5000 + (input.DurationSeconds ?? 0) * 1000),
+      }
+      return Promise.resolve({ output: { $metadata: {}, Credentials }, stsNowMs: nowMs })
+    }
+    const { readToken } = deps({})
+    const made = { readToken, send, now: () => nowMs + skewMs, ...(lend && { lend }) }
+    return { asked, run: () => exchange(TARGETED, made) }
+  }
+
+  test('the session of the first role signs the second request, and that of the target is published', async () => {
+    const { asked, run } = twoSteps({})
+    expect(await run()).toEqual({
+      Version: 1,
+      AccessKeyId: 'SECOND-KEY',
+      SecretAccessKey: 'SECOND-secret',
+      SessionToken: 'SECOND-session',
+      Expiration: '2026-11-24T12:55:00Z',
+      AccountId: '444455556666',
+    })
+    expect(asked.map(([, { action }, signer]) => [action, signer?.accessKeyId])).toEqual([
+      ['AssumeRoleWithWebIdentity', undefined],
+      ['AssumeRole', 'FIRST-KEY'],
+    ])
+  })
+
+  test.each([-8, 0, 8])(
+    'a node`s clock that is %d minutes off: it signs by the clock of STS',
+    async (minutes) => {
+      const { asked, run } = twoSteps({ skewMs: minutes * MINUTE })
+      await run()
+      const offsetMs = asked[1]?.[2]?.stsClockOffsetMs
+      expect(Math.abs((offsetMs ?? NaN) + minutes * MINUTE)).toBeLessThanOrEqual(5000)
+    },
+  )
+
+  const refusing = (Code: string, message: string) => () =>
+    Promise.reject(Object.assign(new Error(message), { Code, $metadata: { httpStatusCode: 403 } }))
+
+  test('a refusal of the target names both roles', async () => {
+    const { run } = twoSteps({ second: refusing('AccessDenied', 'Not authorized') })
+    expect(await thrownBy(run)).toMatchObject({
+      code: 'AccessDenied',
+      failureClass: 'refused',
+      message: `STS refused ${BOTH}: Not authorized`,
+      hint: expect.stringContaining('sts:AssumeRole'),
+    })
+  })
+
+  test('a refusal that quotes the signed request shows no key of the first session', async () => {
+    const quoted = "should have been 'x-amz-security-token:FIRST-session', secret FIRST-secret"
+    const { run } = twoSteps({ second: refusing('SignatureDoesNotMatch', quoted) })
+    const error = await thrownBy(run)
+    expect(error).toMatchObject({ code: 'SignatureDoesNotMatch' })
+    expect(JSON.stringify([error, (error as Error).message])).not.toMatch(
+      /FIRST-(?:session|secret)/,
+    )
+  })
+
+  test('a refusal of the first role names that one alone, and the target is not asked', async () => {
+    const refused = { ...deps({}), send: refusing('AccessDenied', 'Not authorized') }
+    expect(await thrownBy(() => exchange(TARGETED, refused))).toMatchObject({
+      message: `STS refused ${WHO}: Not authorized`,
+      hint: expect.stringContaining('sts:AssumeRoleWithWebIdentity'),
+    })
+  })
+
+  test('a tag that cannot be sent: the target is not asked', async () => {
+    const config = { ...TARGETED, sessionTags: [{ key: 'k', value: '{pod}'.repeat(60) }] }
+    const made = deps({})
+    expect(await thrownBy(() => exchange(config, made))).toMatchObject({ code: 'TagTooLong' })
+    expect(made.asked).toBe(1)
+  })
+
+  test('a session that somebody lends is used, and none is made', async () => {
+    const lent = {
+      accessKeyId: 'LENT',
+      secretAccessKey: 'lent',
+      sessionToken: 'lent',
+      expiresAtMs: NOW + MINUTE,
+      lifetimeMs: MINUTE,
+      stsClockOffsetMs: 0,
+    }
+    const { asked, run } = twoSteps({ lend: (_make, use) => use(lent) })
+    expect(await run()).toMatchObject({ AccessKeyId: 'SECOND-KEY' })
+    expect(asked.map(([, , signer]) => signer)).toEqual([lent])
   })
 })

@@ -8,44 +8,86 @@ import type { ExchangeConfig } from '../../contract/exchanger-env.ts'
 import { parseRoleArn } from '../../contract/role-arn.ts'
 import { SidecarError, nameOf } from '../failure.ts'
 import { faultOf } from './faults.ts'
-import { hintFor } from './hints.ts'
-import { isPlausibleStsTime, lifetimeMsOf } from './lifetime.ts'
-import type { StsResponse } from './sts.ts'
+import { routeHintFor } from './route-hints.ts'
+import { sessionFrom, type Session } from './session.ts'
+import type { Step, StepInput } from './steps/step.ts'
+import { stepsOf } from './steps/steps.ts'
+import type { StsRequest, StsResponse } from './sts.ts'
 import type { Claims, WebIdentityToken } from './token.ts'
 
 export interface ExchangeDeps {
   /** @throws SidecarError */
   readonly readToken: () => Promise<WebIdentityToken>
-  readonly assumeRole: (config: ExchangeConfig, jwt: string) => Promise<StsResponse>
+  /** Sends one request, signed by the session if there is one. Throws the SDK's errors. */
+  readonly send: (
+    config: ExchangeConfig,
+    request: StsRequest,
+    signer: Session | undefined,
+  ) => Promise<StsResponse>
   /** Milliseconds since the epoch by the node's clock. */
   readonly now: () => number
+  /** Undefined: the session before the last step is made for this exchange alone. */
+  readonly lend?: Lend
 }
+
+/** Gets the session before the last step, by `make` or from somebody who made the same, and uses it for that step. */
+export type Lend = (
+  make: () => Promise<Session>,
+  use: (session: Session) => Promise<Session>,
+) => Promise<Session>
+
+const lendNew: Lend = async (make, use) => use(await make())
 
 /** Tolerated error of the node's clock: a token near its expiry is left to STS to judge. */
 const CLOCK_TOLERANCE_MS = 15 * 60_000
 
 /**
- * Exchanges the projected token for credentials, once.
+ * Exchanges the projected token for credentials, once: one step after the other.
  *
- * @throws SidecarError whose message names role, namespace and ServiceAccount
+ * @throws SidecarError whose message names the role of the step that failed, namespace and ServiceAccount
  */
 export async function exchange(
   config: ExchangeConfig,
-  { readToken, assumeRole, now }: ExchangeDeps,
+  deps: ExchangeDeps,
 ): Promise<CredentialDocument> {
-  const { jwt, claims } = await readToken()
+  const token = await deps.readToken()
+  refuseUnusableToken(config, token.claims, deps.now())
+  const { before, last } = stepsOf(config)
+  const run = (step: Step, previous?: Session): Promise<Session> =>
+    runStep(step, { token, previous }, config, deps)
+  const [first, ...more] = before
+  if (first === undefined) return toDocument(await run(last), last)
+  const make = (): Promise<Session> =>
+    more.reduce(async (previous, step) => run(step, await previous), run(first))
+  const session = await (deps.lend ?? lendNew)(make, (previous) => run(last, previous))
+  return toDocument(session, last)
+}
+
+async function runStep(
+  step: Step,
+  input: StepInput,
+  config: ExchangeConfig,
+  { send, now }: ExchangeDeps,
+): Promise<Session> {
+  const { claims } = input.token
+  const request = step.request(input)
   const askedAtMs = now()
-  refuseUnusableToken(config, claims, askedAtMs)
   let response: StsResponse
   try {
-    response = await assumeRole(config, jwt)
+    response = await send(config, request, input.previous)
   } catch (thrown) {
-    const { code, failureClass, text, bySts } = faultOf(thrown)
+    const { code, failureClass, text, bySts } = faultOf(thrown, step, secretsOf(input))
     const verb = failureClass === 'refused' && bySts ? 'STS refused' : 'no exchange of'
-    const hint = hintFor(code, config, claims)
-    throw new SidecarError(failureClass, code, `${verb} ${nameOf(config)}: ${text}`, hint)
+    const hint = step.hintFor(code, claims) ?? routeHintFor(code, config)
+    throw new SidecarError(failureClass, code, `${verb} ${step.name}: ${text}`, hint)
   }
-  return toDocument(response, config, { askedAtMs, claims })
+  return sessionFrom(response, step, { askedAtMs, claims })
+}
+
+/** What was sent, and a response may repeat: some STSes quote the request whose signature is wrong. */
+function secretsOf({ token, previous }: StepInput): string[] {
+  if (previous === undefined) return [token.jwt]
+  return [previous.sessionToken, previous.secretAccessKey]
 }
 
 /** Refuses a token that STS would certainly refuse, immediately and with a plainer message. */
@@ -77,45 +119,15 @@ function refuseUnusableToken(config: ExchangeConfig, claims: Claims, nowMs: numb
   }
 }
 
-/**
- * The document to publish. Its expiry is by the node's clock, which SDKs compare it with, and counted from before
- * the request, so a slow response does not extend the lifetime.
- */
-function toDocument(
-  { output, stsNowMs }: StsResponse,
-  config: ExchangeConfig,
-  { askedAtMs, claims }: { readonly askedAtMs: number; readonly claims: Claims },
-): CredentialDocument {
-  const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = output.Credentials ?? {}
-  if (!AccessKeyId || !SecretAccessKey || !SessionToken || Expiration === undefined) {
-    throw unusable(config, 'MalformedResponse', 'the response of STS has incomplete credentials')
-  }
-  const lifetimeMs = lifetimeMsOf({
-    expiresAtMs: Expiration.getTime(),
-    nodeNowMs: askedAtMs,
-    stsNowMs: isPlausibleStsTime(stsNowMs, claims) ? stsNowMs : undefined,
-    requestedMs: config.sessionDurationSeconds * 1000,
-  })
-  if (lifetimeMs === undefined) {
-    const expiration = Number.isNaN(Expiration.getTime())
-      ? 'an invalid time'
-      : Expiration.toISOString()
-    throw unusable(
-      config,
-      'ExpirationOutOfBounds',
-      `STS issued credentials that expire at ${expiration}`,
-    )
-  }
+/** The document to publish: the session of the last step. */
+function toDocument(session: Session, { roleArn }: Step): CredentialDocument {
+  const { accessKeyId, secretAccessKey, sessionToken, expiresAtMs, lifetimeMs } = session
   return {
     Version: 1,
-    AccessKeyId,
-    SecretAccessKey,
-    SessionToken,
-    Expiration: formatExpiration(publishedExpirationMs(askedAtMs + lifetimeMs, lifetimeMs)),
-    AccountId: parseRoleArn(config.roleArn)?.accountId ?? '',
+    AccessKeyId: accessKeyId,
+    SecretAccessKey: secretAccessKey,
+    SessionToken: sessionToken,
+    Expiration: formatExpiration(publishedExpirationMs(expiresAtMs, lifetimeMs)),
+    AccountId: parseRoleArn(roleArn)?.accountId ?? '',
   }
-}
-
-function unusable(config: ExchangeConfig, code: string, text: string): SidecarError {
-  return new SidecarError('transient', code, `no exchange of ${nameOf(config)}: ${text}`)
 }

@@ -1,9 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
 import { CONFIG } from '../../test/fakes/exchanger-samples.ts'
 import { redact } from '../redact.ts'
-import { classOf, faultOf } from './faults.ts'
-import { hintFor } from './hints.ts'
+import { faultOf } from './faults.ts'
 import { defaultProvider } from './no-credentials.ts'
+import { routeHintFor } from './route-hints.ts'
+import { webIdentityStep } from './steps/web-identity.ts'
+import type { Claims } from './token.ts'
+
+const STEP = webIdentityStep(CONFIG)
 
 describe('classes', () => {
   test.each([
@@ -24,7 +28,7 @@ describe('classes', () => {
     ['PackedPolicyTooLarge', 400, 'refused'],
     ['SomethingNew', 400, 'refused'],
   ] as const)('%s with %d is %s', (code, httpStatus, expected) => {
-    expect(classOf(code, httpStatus)).toBe(expected)
+    expect(STEP.classOf(code, httpStatus, '')).toBe(expected)
   })
 
   test.each([
@@ -42,11 +46,11 @@ describe('classes', () => {
     ['The ID Token provided is not a valid JWT. (You may see this error if …)', 'refused'],
     ['Missing a required claim: sub', 'refused'],
   ] as const)('InvalidIdentityToken, %s: %s', (text, expected) => {
-    expect(classOf('InvalidIdentityToken', 400, text)).toBe(expected)
+    expect(STEP.classOf('InvalidIdentityToken', 400, text)).toBe(expected)
   })
 
   test('an error without a code is not a network error', () => {
-    expect(faultOf(new Error('undefined is not a function'))).toMatchObject({
+    expect(faultOf(new Error('undefined is not a function'), STEP, [])).toMatchObject({
       code: 'InternalError',
       failureClass: 'transient',
       bySts: false,
@@ -55,14 +59,20 @@ describe('classes', () => {
 
   test('an SDK that wants to sign', async () => {
     const thrown = await defaultProvider()().catch((error: unknown) => error)
-    expect(faultOf(thrown)).toMatchObject({ code: 'SigningAsked', failureClass: 'refused' })
+    expect(faultOf(thrown, STEP, [])).toMatchObject({
+      code: 'SigningAsked',
+      failureClass: 'refused',
+    })
   })
 
   test('no answer is transient, by the code of Node', () => {
     const down = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
-    expect(faultOf(down)).toMatchObject({ code: 'ECONNREFUSED', failureClass: 'transient' })
+    expect(faultOf(down, STEP, [])).toMatchObject({
+      code: 'ECONNREFUSED',
+      failureClass: 'transient',
+    })
     const late = Object.assign(new Error('too late'), { name: 'TimeoutError' })
-    expect(faultOf(late)).toMatchObject({ code: 'Timeout', failureClass: 'transient' })
+    expect(faultOf(late, STEP, [])).toMatchObject({ code: 'Timeout', failureClass: 'transient' })
   })
 
   test('a response that is not one of STS is transient, whatever its status, and not shown', () => {
@@ -70,7 +80,7 @@ describe('classes', () => {
       const thrown = Object.assign(new Error('cannot parse <SecretAccessKey>s3cret'), {
         $metadata: { httpStatusCode },
       })
-      const fault = faultOf(thrown)
+      const fault = faultOf(thrown, STEP, [])
       expect(fault).toMatchObject({ code: 'MalformedResponse', failureClass: 'transient' })
       expect(fault.text).not.toContain('s3cret')
     }
@@ -83,6 +93,12 @@ describe('what of a text of STS is shown', () => {
     expect(redact(`bad ${jwt} in\n  request`)).toBe('bad [token] in request')
     expect(redact(`id_token=${jwt}`)).toBe('id_token=[token]')
     expect(redact('x'.repeat(1000))).toHaveLength(500)
+  })
+
+  test('no key that was sent, even if it is quoted', () => {
+    const text =
+      'The Canonical String should have been x-amz-security-token:a+b/c== and more a+b/c=='
+    expect(redact(text, ['a+b/c=='])).not.toContain('a+b/c')
   })
 
   test('host names stay, because they must be checked', () => {
@@ -100,6 +116,9 @@ describe('hints', () => {
     issuedAtMs: undefined,
     expiresAtMs: undefined,
   }
+
+  const hintFor = (code: string, config: typeof CONFIG, of: Claims): string | undefined =>
+    webIdentityStep(config).hintFor(code, of) ?? routeHintFor(code, config)
 
   test('AccessDenied: what the trust policy must say, by the token`s own claims', () => {
     expect(hintFor('AccessDenied', CONFIG, claims)).toBe(

@@ -1,6 +1,7 @@
 import { codeOf, messageOf } from '../../shared/base/errors.ts'
 import type { FailureClass } from '../failure.ts'
 import { redact } from '../redact.ts'
+import type { Step } from './steps/step.ts'
 
 /** The failure of a request to STS. */
 export interface Fault {
@@ -18,7 +19,7 @@ export interface Fault {
 
 /**
  * Codes after which the same request may succeed, whatever the status.
- * Source: STS API reference, AssumeRoleWithWebIdentity and "Common error types".
+ * Source: STS API reference, errors of the actions and "Common error types".
  */
 const TRANSIENT_CODES: ReadonlySet<string> = new Set([
   'IDPCommunicationError',
@@ -34,20 +35,8 @@ const TRANSIENT_CODES: ReadonlySet<string> = new Set([
 ])
 const TRANSIENT_STATUSES: readonly number[] = [408, 425, 429]
 
-/**
- * `InvalidIdentityToken` has permanent causes, of which these are known, and temporary ones: sometimes STS "couldn't
- * retrieve verification key from your identity provider", and accepts the same request a second later. Unknown causes
- * are treated as temporary. Source: AWS's PHP SDK, AssumeRoleWithWebIdentityCredentialProvider, which retries.
- */
-const PERMANENT_INVALID_TOKEN =
-  /no openidconnect provider|incorrect token audience|not a valid jwt|missing (?:a )?required claim/i
-
-/** Classifies an error of STS by its code, HTTP status and message. */
-export function classOf(code: string, httpStatus: number, text = ''): FailureClass {
-  if (code === 'ExpiredTokenException' || code === 'ExpiredToken') return 'token'
-  if (code === 'InvalidIdentityToken') {
-    return PERMANENT_INVALID_TOKEN.test(text) ? 'refused' : 'transient'
-  }
+/** Classifies an error of STS by its code and HTTP status, as far as that is the same in every step. */
+export function classOf(code: string, httpStatus: number): FailureClass {
   const isTransient =
     TRANSIENT_CODES.has(code) || TRANSIENT_STATUSES.includes(httpStatus) || httpStatus >= 500
   return isTransient ? 'transient' : 'refused'
@@ -63,8 +52,15 @@ const REFUSED_CODES: ReadonlySet<string> = new Set([
 /**
  * Classifies an error of the SDK. A response that is not one of STS (a proxy's page, truncated XML) is
  * `transient`, whatever its status, and its content is not shown: it may contain part of a secret.
+ *
+ * @param step judges what STS itself reported
+ * @param secrets what was sent, which no text shows
  */
-export function faultOf(thrown: unknown): Fault {
+export function faultOf(
+  thrown: unknown,
+  step: Pick<Step, 'classOf'>,
+  secrets: readonly string[],
+): Fault {
   const { Code, $metadata, name } = thrown as {
     readonly Code?: unknown
     readonly $metadata?: { readonly httpStatusCode?: number }
@@ -75,12 +71,12 @@ export function faultOf(thrown: unknown): Fault {
     // Network errors have a code of Node; an error without one is a fault of this program or its libraries.
     const code = codeOf(thrown) ?? (name === 'TimeoutError' ? 'Timeout' : 'InternalError')
     const failureClass = REFUSED_CODES.has(code) ? 'refused' : 'transient'
-    return { code, failureClass, text: redact(messageOf(thrown)), bySts: false }
+    return { code, failureClass, text: redact(messageOf(thrown), secrets), bySts: false }
   }
   if (typeof Code === 'string' && Code !== '') {
     const text = messageOf(thrown)
-    const failureClass = classOf(Code, httpStatus, text)
-    return { code: Code, failureClass, text: redact(text), bySts: true }
+    const failureClass = step.classOf(Code, httpStatus, text)
+    return { code: Code, failureClass, text: redact(text, secrets), bySts: true }
   }
   const text = `the response, with HTTP status ${httpStatus}, is not an STS response`
   return { code: 'MalformedResponse', failureClass: 'transient', text, bySts: false }

@@ -3,7 +3,7 @@ import { credentialsFromEnv } from '../../contract/exchanger-env.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { oneShot } from '../one-shot.ts'
 import { exchange } from './exchange.ts'
-import { assumeRole, isolateSdk } from './sts.ts'
+import { isolateSdk, sendToSts } from './sts.ts'
 import { readToken } from './token.ts'
 
 /**
@@ -16,7 +16,7 @@ async function produce(): Promise<string> {
   isolateSdk(process.env)
   const document = await exchange(config, {
     readToken: () => readToken(config),
-    assumeRole,
+    send: sendToSts,
     now: () => realClock.now(),
   })
   return formatCredentialDocument(document)

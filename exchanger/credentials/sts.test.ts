@@ -1,10 +1,12 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { listen } from '../../shared/base/server.ts'
 import { CONFIG, thrownBy } from '../../test/fakes/exchanger-samples.ts'
 import { faultOf } from './faults.ts'
-import { assumeRole } from './sts.ts'
+import { webIdentityStep } from './steps/web-identity.ts'
+import { sendToSts, type StsResponse } from './sts.ts'
 
 const GRANTED = `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <AssumeRoleWithWebIdentityResult><Credentials>
@@ -17,6 +19,21 @@ let server: Server
 let requests: { request: IncomingMessage; form: URLSearchParams }[]
 let answer: (response: ServerResponse) => void
 let config: typeof CONFIG
+
+const STEP = webIdentityStep(CONFIG)
+const CLAIMS = {
+  issuer: 'https://oidc.example.com',
+  subject: 'system:serviceaccount:team-a:app',
+  audiences: ['sts.amazonaws.com'],
+  issuedAtMs: undefined,
+  expiresAtMs: undefined,
+}
+
+/** The first request of an exchange. */
+function assumeRole(asked: CredentialsConfig, jwt: string): Promise<StsResponse> {
+  const input = { token: { jwt, claims: CLAIMS }, previous: undefined }
+  return sendToSts(asked, webIdentityStep(asked).request(input), undefined)
+}
 
 beforeEach(async () => {
   requests = []
@@ -89,7 +106,10 @@ describe('is transient, and requested once', () => {
     const thrown = thrownBy(() => assumeRole(config, 'the-token'))
     while (requests.length === 0) await new Promise(setImmediate)
     for (let second = 0; second < 11; second += 1) await jest.advanceTimersByTimeAsync(1000)
-    expect(faultOf(await thrown)).toMatchObject({ code: 'ETIMEDOUT', failureClass: 'transient' })
+    expect(faultOf(await thrown, STEP, [])).toMatchObject({
+      code: 'ETIMEDOUT',
+      failureClass: 'transient',
+    })
     expect(requests).toHaveLength(1)
   })
 
@@ -101,7 +121,7 @@ describe('is transient, and requested once', () => {
     ['an answer of another kind', 200, '{"ok":true}', 'MalformedResponse'],
   ])('%s', async (_what, status, text, code) => {
     answer = (response) => response.writeHead(status, { 'content-type': 'text/xml' }).end(text)
-    const fault = faultOf(await thrownBy(() => assumeRole(config, 'the-token')))
+    const fault = faultOf(await thrownBy(() => assumeRole(config, 'the-token')), STEP, [])
     expect(fault).toMatchObject({ code, failureClass: 'transient' })
     expect(fault.text).not.toContain('secret')
     expect(requests).toHaveLength(1)

@@ -1,39 +1,55 @@
 import {
+  AssumeRoleCommand,
   AssumeRoleWithWebIdentityCommand,
   STSClient,
+  type AssumeRoleCommandInput,
+  type AssumeRoleWithWebIdentityCommandInput,
   type AssumeRoleWithWebIdentityCommandOutput,
+  type STSClientConfig,
 } from '@aws-sdk/client-sts'
 import type { ExchangeConfig } from '../../contract/exchanger-env.ts'
 import { defaultRegionOf, parseRoleArn } from '../../contract/role-arn.ts'
-import { renderSessionName } from '../../contract/session-name.ts'
+import type { Session } from './session.ts'
 import { StsAgent } from './sts-agent.ts'
 
 /**
- * Below the time after which the sidecar kills an exchange. The limit of a proxy is 5 s of the connection's; the rest
- * is for the handshake with STS.
+ * Of one request. Two of them, with the start of the process, take less than the time after which the sidecar kills an
+ * exchange (30 s). The limit of a proxy is 5 s of the connection's; the rest is for the handshake with STS.
  */
-const TIMEOUTS_MS = { connection: 8000, request: 10_000 } as const
+export const TIMEOUTS_MS = { connection: 8000, request: 10_000 } as const
+
+/** A request that makes a session. Source: STS API reference. */
+export type StsRequest =
+  | {
+      readonly action: 'AssumeRoleWithWebIdentity'
+      readonly input: AssumeRoleWithWebIdentityCommandInput
+    }
+  | { readonly action: 'AssumeRole'; readonly input: AssumeRoleCommandInput }
+
+export type SessionPolicies = Pick<AssumeRoleCommandInput, 'Policy' | 'PolicyArns'>
+export type SessionTags = Pick<AssumeRoleCommandInput, 'Tags' | 'TransitiveTagKeys'>
 
 /** A response of STS, and its clock. */
 export interface StsResponse {
-  readonly output: AssumeRoleWithWebIdentityCommandOutput
+  readonly output: Pick<AssumeRoleWithWebIdentityCommandOutput, 'Credentials' | '$metadata'>
   /** Milliseconds since the epoch by the `Date` header; undefined if absent. */
   readonly stsNowMs: number | undefined
 }
 
 /**
- * Sends one AssumeRoleWithWebIdentity request: unsigned, without retries (the sidecar does that), to the
- * regional endpoint. Source: STS API reference, AssumeRoleWithWebIdentity.
+ * Sends one request: without retries (the sidecar does that), to the regional endpoint.
  *
+ * @param signer signs it, by the clock of STS; undefined: it is unsigned
  * @param signal aborts it; the limits of the client end with the headers of the response
  * @throws the SDK's errors
  */
-export async function assumeRole(
+export async function sendToSts(
   config: ExchangeConfig,
-  token: string,
+  request: StsRequest,
+  signer: Session | undefined,
   signal?: AbortSignal,
 ): Promise<StsResponse> {
-  const client = createClient(config)
+  const client = createClient(config, signer)
   let stsNowMs: number | undefined
   client.middlewareStack.add(
     (next) => async (args) => {
@@ -44,19 +60,11 @@ export async function assumeRole(
     { step: 'deserialize', name: 'readDateOfSts' },
   )
   try {
-    const output = await client.send(
-      new AssumeRoleWithWebIdentityCommand({
-        RoleArn: config.roleArn,
-        RoleSessionName: renderSessionName(config.sessionName, {
-          namespace: config.namespace,
-          serviceaccount: config.serviceAccount,
-          pod: config.pod,
-        }),
-        WebIdentityToken: token,
-        DurationSeconds: config.sessionDurationSeconds,
-      }),
-      signal === undefined ? {} : { abortSignal: signal },
-    )
+    const options = signal === undefined ? {} : { abortSignal: signal }
+    const output =
+      request.action === 'AssumeRole'
+        ? await client.send(new AssumeRoleCommand(request.input), options)
+        : await client.send(new AssumeRoleWithWebIdentityCommand(request.input), options)
     return { output, stsNowMs }
   } finally {
     client.destroy()
@@ -73,12 +81,13 @@ export function isolateSdk(env: Record<string, string | undefined>): void {
   env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null'
 }
 
-function createClient(config: ExchangeConfig): STSClient {
+function createClient(config: ExchangeConfig, signer: Session | undefined): STSClient {
   const { stsEndpoint, roleArn } = config
   const role = parseRoleArn(roleArn)
   return new STSClient({
     region: config.region ?? (role === undefined ? 'us-east-1' : defaultRegionOf(role)),
     ...(stsEndpoint === undefined ? {} : { endpoint: stsEndpoint }),
+    ...(signer === undefined ? {} : signedBy(signer)),
     maxAttempts: 1,
     requestHandler: {
       connectionTimeout: TIMEOUTS_MS.connection,
@@ -87,6 +96,16 @@ function createClient(config: ExchangeConfig): STSClient {
       httpsAgent: new StsAgent(config),
     },
   })
+}
+
+function signedBy({
+  accessKeyId,
+  secretAccessKey,
+  sessionToken,
+  stsClockOffsetMs,
+}: Session): Pick<STSClientConfig, 'credentials' | 'systemClockOffset'> {
+  const credentials = { accessKeyId, secretAccessKey, sessionToken }
+  return { credentials, systemClockOffset: stsClockOffsetMs }
 }
 
 function dateOf(response: unknown): number | undefined {

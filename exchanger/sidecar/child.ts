@@ -22,6 +22,7 @@ import {
   parseFailure,
   trustBundleFor,
   type Subject,
+  type Workload,
 } from '../failure.ts'
 
 /** Limit for one line of JSON. */
@@ -93,7 +94,7 @@ export function runExchange(
 export function runCertificate(
   command: ChildCommand,
   request: 'certificate' | 'renewal',
-  subject: Omit<Subject, 'roleArn'>,
+  subject: Workload,
   signal: AbortSignal,
 ): Promise<CertificateDocument> {
   const childRun: ChildRun<CertificateDocument> = {
@@ -108,7 +109,7 @@ export function runCertificate(
 /** Requests the trust bundle from the authority once, as PEM; see {@link run}. @throws SidecarError */
 export function runTrustBundle(
   command: ChildCommand,
-  subject: Omit<Subject, 'roleArn'>,
+  subject: Workload,
   signal: AbortSignal,
 ): Promise<string> {
   const childRun: ChildRun<string> = {

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { parseFlags, usage } from '../../driver/config.ts'
 import { startDriver } from '../../driver/run.ts'
-import { assumeRole, isolateSdk } from '../../exchanger/credentials/sts.ts'
+import { isolateSdk, sendToSts } from '../../exchanger/credentials/sts.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { runProgram } from '../../shared/server/program.ts'
 
@@ -24,6 +24,6 @@ await runProgram({
       ownerId: process.getuid?.() ?? 0,
       uniqueName: () => randomBytes(6).toString('hex'),
       isMemoryMount: () => Promise.resolve(true),
-      assumeRole,
+      sendToSts,
     }),
 })

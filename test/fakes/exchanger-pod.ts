@@ -32,7 +32,16 @@ export async function makePod(settings: Partial<CredentialsConfig>): Promise<Pod
   }
   await mkdir(config.credentialsFolder)
   await writeFile(config.terminationMessageFile, '')
-  const env = new Map(toEnv(config).map(({ name, value }) => [name, value ?? config.pod]))
+  const fields: Readonly<Record<string, string | undefined>> = {
+    'metadata.name': config.pod,
+    'metadata.uid': config.defaultTags?.podUid,
+  }
+  const env = new Map(
+    toEnv(config).map(({ name, value, valueFrom }) => [
+      name,
+      value ?? fields[valueFrom?.fieldRef.fieldPath ?? ''] ?? '',
+    ]),
+  )
   env.set('PATH', dirname(process.execPath))
   return {
     config,

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { literalEnvValue } from '../../contract/env-table.ts'
 import { credentialsFromEnv, CREDENTIALS_IN_POD, toEnv } from '../../contract/exchanger-env.ts'
+import { uidOf } from './issuer.ts'
 import type { KubeletContainer, KubeletEnvVar, KubeletPod } from './kubelet-pod.ts'
 import { containerProcess, expand, resolveEnv } from './kubelet-process.ts'
 import type { PreparedPod } from './kubelet-volumes.ts'
@@ -107,9 +108,10 @@ describe('resolveEnv', () => {
         field('POD', 'metadata.name'),
         field('NAMESPACE', 'metadata.namespace'),
         field('ACCOUNT', 'spec.serviceAccountName'),
+        field('UID', 'metadata.uid'),
         { name: 'ALL', value: '$(NAMESPACE)/$(POD)/$(ACCOUNT)' },
       ),
-    ).toMatchObject({ ALL: 'team-a/app-1/default' })
+    ).toMatchObject({ ALL: 'team-a/app-1/default', UID: uidOf('pod', 'team-a/app-1') })
     const pod = { ...podWith({}), spec: { serviceAccountName: '', containers: [] } }
     const account = resolveEnv(pod, [field('ACCOUNT', 'spec.serviceAccountName')])
     expect(account.get('ACCOUNT')).toBe('default')

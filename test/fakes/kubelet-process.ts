@@ -1,5 +1,6 @@
 /** Test double: how a kubelet starts the process of one container. Never shipped. */
 import { join } from 'node:path'
+import { uidOf } from './issuer.ts'
 import {
   containerOf,
   identityOf,
@@ -126,6 +127,7 @@ function fieldOf(pod: KubeletPod, { name, valueFrom }: KubeletEnvVar): string {
   const fields: Readonly<Record<string, string>> = {
     'metadata.name': identity.name,
     'metadata.namespace': identity.namespace,
+    'metadata.uid': uidOf('pod', `${identity.namespace}/${identity.name}`),
     'spec.serviceAccountName': identity.serviceAccount,
   }
   const value = fields[valueFrom?.fieldRef?.fieldPath ?? '']

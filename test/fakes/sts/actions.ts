@@ -1,9 +1,12 @@
 /** Test double, part of the embedded STS: what it decides, without the network's part. Never shipped. */
-import { formatExpiration } from '../../../contract/credentials.ts'
 import { parseRoleArn } from '../../../contract/role-arn.ts'
 import type { Clock } from '../../../shared/base/clock.ts'
-import { readAssumeParameters } from './parameters.ts'
+import { assumeRole } from './assume-role.ts'
+import { readAssumeParameters, readToken } from './parameters.ts'
+import type { PermissionStatement } from './policy.ts'
 import { Refusal } from './refusal.ts'
+import { openSession } from './session-opening.ts'
+import { NO_TAGS, readPolicies } from './session-parameters.ts'
 import type { Sessions } from './sessions.ts'
 import { signerOf, type SignedRequest } from './signature.ts'
 import { isTrusted, type TrustPolicy } from './trust-policy.ts'
@@ -14,6 +17,8 @@ import type { XmlFields } from './xml.ts'
 export interface Role {
   readonly arn: string
   readonly trust: TrustPolicy
+  /** What its own policies say; no more than who may assume further roles is asked of them. */
+  readonly permissions?: readonly PermissionStatement[]
   /** 3600–43200; 3600 if not given, as IAM has it. */
   readonly maxSessionDurationSeconds?: number
 }
@@ -34,10 +39,9 @@ export type Action = (
   request: SignedRequest,
 ) => XmlFields | Promise<XmlFields>
 
-const DEFAULT_MAX_SESSION_SECONDS = 3600
-
 /** The actions that are known, by name. */
 export const ACTIONS: Readonly<Record<string, Action>> = {
+  AssumeRole: assumeRole,
   AssumeRoleWithWebIdentity: assumeRoleWithWebIdentity,
   GetCallerIdentity: getCallerIdentity,
 }
@@ -47,7 +51,10 @@ async function assumeRoleWithWebIdentity(
   account: Account,
   form: URLSearchParams,
 ): Promise<XmlFields> {
-  const { roleArn, sessionName, token, durationSeconds } = readAssumeParameters(form)
+  const parameters = readAssumeParameters(form)
+  const { roleArn } = parameters
+  const token = readToken(form)
+  const policies = readPolicies(form)
   const role = parseRoleArn(roleArn)
   if (role === undefined) throw new Refusal('ValidationError', `${roleArn} is invalid`)
   const identity = await verifyWebIdentity(token, account.providers, account.clock)
@@ -56,24 +63,11 @@ async function assumeRoleWithWebIdentity(
     const message = 'Not authorized to perform sts:AssumeRoleWithWebIdentity'
     throw new Refusal('AccessDenied', message)
   }
-  if (durationSeconds > (known.maxSessionDurationSeconds ?? DEFAULT_MAX_SESSION_SECONDS)) {
-    const message =
-      'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.'
-    throw new Refusal('ValidationError', message)
-  }
-  const lifetimeSeconds = Math.min(durationSeconds, account.lifetimeSeconds ?? durationSeconds)
-  const session = account.sessions.open(role, sessionName, lifetimeSeconds)
   return {
     SubjectFromWebIdentityToken: identity.subject,
     Audience: identity.audience,
-    AssumedRoleUser: { Arn: session.arn, AssumedRoleId: session.userId },
-    Credentials: {
-      AccessKeyId: session.accessKeyId,
-      SecretAccessKey: session.secretAccessKey,
-      SessionToken: session.sessionToken,
-      Expiration: formatExpiration(session.expiresAtMs),
-    },
     Provider: `arn:${role.partition}:iam::${role.accountId}:oidc-provider/${identity.provider}`,
+    ...openSession(account, role, { ...parameters, ...NO_TAGS, ...policies }),
   }
 }
 

@@ -110,14 +110,14 @@ test('the Date header is what the clock says', async () => {
 
 test.each<[string, string, number, string]>([
   ['no action', 'Version=2011-06-15', 400, 'MissingAction'],
-  ['an unknown action', 'Action=AssumeRole&Version=2011-06-15', 400, 'InvalidAction'],
+  ['an unknown action', 'Action=AssumeRoot&Version=2011-06-15', 400, 'InvalidAction'],
   ['a name of every object', 'Action=constructor&Version=2011-06-15', 400, 'InvalidAction'],
   ['an unknown version', 'Action=GetCallerIdentity&Version=1', 400, 'InvalidAction'],
   ['no signature', FORM, 403, 'MissingAuthenticationToken'],
   ['a body that is too large', 'a'.repeat(65_537), 413, 'RequestEntityTooLarge'],
   [
-    'a policy that it does not know',
-    'Action=AssumeRoleWithWebIdentity&Version=2011-06-15&Policy=x',
+    'a parameter that it does not know',
+    'Action=AssumeRoleWithWebIdentity&Version=2011-06-15&ProviderId=x',
     400,
     'ValidationError',
   ],

@@ -11,6 +11,8 @@ export type Fault =
       readonly code: string
       readonly message: string
     }
+  /** A refusal of the signature that quotes what was signed, the session token too, as AWS's do. */
+  | { readonly kind: 'quote' }
   /** The connection stays open and no answer comes. */
   | { readonly kind: 'hang' }
   /** A good answer, later; the delay is the clock's time. */
@@ -22,12 +24,23 @@ export type Fault =
   /** The connection breaks once the request is there. */
   | { readonly kind: 'reset' }
 
+const WRONG_SIGNATURE = { status: 403, code: 'SignatureDoesNotMatch' } as const
+
+function quoted({ req }: ServerResponse): string {
+  const token = String(req.headers['x-amz-security-token'])
+  return `The request signature we calculated does not match. The Canonical String for this request should have been 'POST / x-amz-security-token:${token}'`
+}
+
 /** True if the fault needs no decision of STS; the response is then taken care of. */
 export function answerWithoutThinking(fault: Fault, response: ServerResponse): boolean {
   switch (fault.kind) {
     case 'http':
       response.writeHead(fault.status, { 'content-type': 'text/xml' })
       response.end(errorXml(fault, randomUUID()))
+      return true
+    case 'quote':
+      response.writeHead(403, { 'content-type': 'text/xml' })
+      response.end(errorXml({ ...WRONG_SIGNATURE, message: quoted(response) }, randomUUID()))
       return true
     case 'garbage':
       response.writeHead(200, { 'content-type': 'text/html' })

@@ -1,11 +1,10 @@
 /** Test double, part of the embedded STS: the bounds of parameters. Never shipped. */
 import { Refusal } from './refusal.ts'
 
-/** What AssumeRoleWithWebIdentity is asked for, within bounds. */
+/** What each request for a session is about, within bounds. */
 export interface AssumeParameters {
   readonly roleArn: string
   readonly sessionName: string
-  readonly token: string
   readonly durationSeconds: number
 }
 
@@ -19,7 +18,7 @@ interface TextBounds {
   readonly pattern?: string
 }
 
-/** Source: STS API reference, AssumeRoleWithWebIdentity, "Request Parameters". */
+/** Source: STS API reference, AssumeRoleWithWebIdentity, "Request Parameters", and AssumeRole. */
 const ROLE_ARN: TextBounds = { parameter: 'RoleArn', member: 'roleArn', min: 20, max: 2048 }
 const TOKEN: TextBounds = {
   parameter: 'WebIdentityToken',
@@ -34,10 +33,17 @@ const SESSION_NAME: TextBounds = {
   max: 64,
   pattern: '[\\w+=,.@-]*',
 }
+const EXTERNAL_ID: TextBounds = {
+  parameter: 'ExternalId',
+  member: 'externalId',
+  min: 2,
+  max: 1224,
+  pattern: '[\\w+=,.@:\\/-]*',
+}
 const DURATION = { min: 900, max: 43_200, default: 3600 } as const
 
-/** Would narrow the session; ignoring them would grant more than was asked for. */
-const NOT_MODELLED = /^(?:Policy|PolicyArns\..*|ProviderId)$/
+/** Would change the session; ignoring them would grant another one than was asked for. */
+const NOT_MODELLED = /^(?:ProviderId|SerialNumber|TokenCode|SourceIdentity|ProvidedContexts\..*)$/
 
 /** @throws Refusal ValidationError in AWS's words */
 export function readAssumeParameters(form: URLSearchParams): AssumeParameters {
@@ -48,9 +54,33 @@ export function readAssumeParameters(form: URLSearchParams): AssumeParameters {
   return {
     roleArn: readText(form, ROLE_ARN),
     sessionName: readText(form, SESSION_NAME),
-    token: readText(form, TOKEN),
     durationSeconds: readDuration(form.get('DurationSeconds')),
   }
+}
+
+/** @throws Refusal ValidationError */
+export function readToken(form: URLSearchParams): string {
+  return readText(form, TOKEN)
+}
+
+/** @throws Refusal ValidationError */
+export function readExternalId(form: URLSearchParams): string | undefined {
+  return form.has(EXTERNAL_ID.parameter) ? readText(form, EXTERNAL_ID) : undefined
+}
+
+/**
+ * The members of a list, `Tags.member.1.Key=…`, each as its fields by name; of a list of texts the name is empty.
+ * Source: STS API reference, "Making Query Requests".
+ */
+export function listFrom(form: URLSearchParams, name: string): ReadonlyMap<string, string>[] {
+  const members = new Map<number, Map<string, string>>()
+  for (const [key, value] of form) {
+    const [, list, index, field = ''] = /^(\w+)\.member\.(\d{1,4})(?:\.(\w+))?$/.exec(key) ?? []
+    if (list !== name) continue
+    const fields = members.get(Number(index)) ?? new Map<string, string>()
+    members.set(Number(index), fields.set(field, value))
+  }
+  return [...members].toSorted(([one], [other]) => one - other).map(([, fields]) => fields)
 }
 
 function readText(form: URLSearchParams, bounds: TextBounds): string {
@@ -96,7 +126,8 @@ function readDuration(text: string | null): number {
   return value
 }
 
-function failed(shown: string, member: string, constraint: string): Refusal {
+/** A parameter out of bounds, in AWS's words. */
+export function failed(shown: string, member: string, constraint: string): Refusal {
   return new Refusal(
     'ValidationError',
     `1 validation error detected: Value ${shown} at '${member}' failed to satisfy constraint: ${constraint}`,

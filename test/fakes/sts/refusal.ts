@@ -11,8 +11,11 @@ const STATUS = {
   InvalidAction: 400,
   InvalidClientTokenId: 403,
   InvalidIdentityToken: 400,
+  InvalidParameterValue: 400,
+  MalformedPolicyDocument: 400,
   MissingAction: 400,
   MissingAuthenticationToken: 403,
+  PackedPolicyTooLarge: 400,
   SignatureDoesNotMatch: 403,
   ValidationError: 400,
 } as const

@@ -8,7 +8,7 @@ import { closeAtOnce, listenOnLoopback } from '../loopback-server.ts'
 import { ACTIONS, type Account, type Role } from './actions.ts'
 import { answerWithoutThinking, type Fault } from './fault.ts'
 import { Refusal } from './refusal.ts'
-import { rememberSessions } from './sessions.ts'
+import { rememberSessions, type Session } from './sessions.ts'
 import { assertTrustPolicy, type TrustPolicy } from './trust-policy.ts'
 import type { OidcProvider } from './web-identity.ts'
 import { errorXml, successXml, type XmlError, type XmlFields } from './xml.ts'
@@ -44,8 +44,10 @@ export interface Sts {
   readonly calls: readonly StsCall[]
   /** @throws TrustPolicyError; an Error if there is no such role */
   setTrust(roleArn: string, policy: TrustPolicy): void
-  /** What goes wrong with each request from now on; undefined ends it. */
-  fault(fault: Fault | undefined): void
+  /** Every session that it gave; keys and tokens in them are secret. */
+  sessions(): Session[]
+  /** What goes wrong from now on with each request, or those of one action; undefined ends it. */
+  fault(fault: Fault | undefined, action?: string): void
   /** Goes down: connections are refused. What it knows stays. */
   stop(): Promise<void>
   /** Comes up again on the same port. */
@@ -75,7 +77,7 @@ export async function startSts(options: StsOptions): Promise<Sts> {
     lifetimeSeconds: options.lifetimeSeconds,
   }
   const calls: StsCall[] = []
-  let fault: Fault | undefined
+  let fault: Faulty | undefined
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     serve({ account, calls, fault }, request, response).catch(() => response.destroy())
   }
@@ -94,8 +96,9 @@ export async function startSts(options: StsOptions): Promise<Sts> {
       assertTrustPolicy(policy)
       roles.set(roleArn, { ...role, trust: policy })
     },
-    fault(next) {
-      fault = next
+    sessions: () => account.sessions.all(),
+    fault(next, action) {
+      fault = next === undefined ? undefined : { fault: next, action }
     },
     stop: () => closeAtOnce(server),
     async start() {
@@ -104,19 +107,26 @@ export async function startSts(options: StsOptions): Promise<Sts> {
   }
 }
 
+/** A fault, and the action that has it; undefined: all have it. */
+interface Faulty {
+  readonly fault: Fault
+  readonly action: string | undefined
+}
+
 interface Serving {
   readonly account: Account
   readonly calls: StsCall[]
-  readonly fault: Fault | undefined
+  readonly fault: Faulty | undefined
 }
 
 async function serve(
-  { account, calls, fault }: Serving,
+  { account, calls, fault: faulty }: Serving,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const body = await readBody(request)
   const form = new URLSearchParams(body?.toString('utf8'))
+  const fault = faultOf(faulty, form.get('Action'))
   const record = (outcome: string): void => {
     calls.push({ ...recordOf(form), outcome })
   }
@@ -142,6 +152,12 @@ async function serve(
     'x-amzn-requestid': answer.requestId,
   })
   response.end(xml)
+}
+
+function faultOf(faulty: Faulty | undefined, asked: string | null): Fault | undefined {
+  if (faulty === undefined) return undefined
+  const { fault, action = asked } = faulty
+  return action === asked ? fault : undefined
 }
 
 async function decide(

@@ -3,14 +3,17 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { RoleArn } from '../../../contract/role-arn.ts'
 import type { Clock } from '../../../shared/base/clock.ts'
 import { recordSecret } from '../../leak-check.ts'
+import type { SessionPolicies, SessionTags } from './session-parameters.ts'
 
-/** One set of temporary credentials and their identity. */
-export interface Session {
+/** One set of temporary credentials, their identity, and what services would be told of them. */
+export interface Session extends SessionTags, SessionPolicies {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   readonly sessionToken: string
   readonly expiresAtMs: number
   readonly accountId: string
+  /** Of the role, with its path. */
+  readonly roleArn: string
   /** `arn:aws:sts::<account>:assumed-role/<role>/<session name>`, without the role's path. */
   readonly arn: string
   /** `<role id>:<session name>`. */
@@ -18,8 +21,15 @@ export interface Session {
 }
 
 export interface Sessions {
-  open(role: RoleArn, sessionName: string, lifetimeSeconds: number): Session
+  open(role: RoleArn, opened: Opened): Session
+  /** Every session, in the order in which they were opened. */
+  all(): Session[]
   find(accessKeyId: string): Session | undefined
+}
+
+interface Opened extends SessionTags, SessionPolicies {
+  readonly sessionName: string
+  readonly lifetimeSeconds: number
 }
 
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
@@ -28,7 +38,8 @@ const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 export function rememberSessions(clock: Clock): Sessions {
   const byAccessKeyId = new Map<string, Session>()
   return {
-    open(role, sessionName, lifetimeSeconds) {
+    open(role, opened) {
+      const { sessionName, lifetimeSeconds, tags, transitiveTagKeys, policy, policyArns } = opened
       const expiresAtSeconds = Math.floor(clock.now() / 1000) + lifetimeSeconds
       const session: Session = {
         accessKeyId: `ASIA${base32(randomBytes(16))}`,
@@ -36,6 +47,11 @@ export function rememberSessions(clock: Clock): Sessions {
         sessionToken: randomBytes(288).toString('base64'),
         expiresAtMs: expiresAtSeconds * 1000,
         accountId: role.accountId,
+        roleArn: role.arn,
+        tags,
+        transitiveTagKeys,
+        policy,
+        policyArns,
         arn: `arn:${role.partition}:sts::${role.accountId}:assumed-role/${role.name}/${sessionName}`,
         userId: `${roleId(role)}:${sessionName}`,
       }
@@ -45,6 +61,7 @@ export function rememberSessions(clock: Clock): Sessions {
       }
       return session
     },
+    all: () => [...byAccessKeyId.values()],
     find: (accessKeyId) => byAccessKeyId.get(accessKeyId),
   }
 }

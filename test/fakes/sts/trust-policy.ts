@@ -1,22 +1,26 @@
 /** Test double, part of the embedded STS: what a role's trust policy decides. Never shipped. */
 import { NocredsError } from '../../../shared/base/errors.ts'
+import {
+  concerns,
+  KNOWN_OPERATORS,
+  listOf,
+  verdictOf,
+  type OneOrMore,
+  type RequestContext,
+  type Rule,
+} from './policy.ts'
 
-type OneOrMore<T> = T | readonly T[]
-
-/** A condition block: operator → condition key → one of these values. */
-type Conditions = Readonly<Record<string, Readonly<Record<string, OneOrMore<string>>>>>
-
-export interface TrustStatement {
-  readonly Sid?: string
-  readonly Effect: 'Allow' | 'Deny'
-  /** ARNs of IAM OIDC providers. */
-  readonly Principal: { readonly Federated: OneOrMore<string> }
-  readonly Action: OneOrMore<string>
-  readonly Condition?: Conditions
+export interface TrustStatement extends Rule {
+  readonly Principal: {
+    /** ARNs of IAM OIDC providers. */
+    readonly Federated?: OneOrMore<string>
+    /** ARNs of roles, or accounts as `arn:aws:iam::<12 digits>:root` or 12 digits. */
+    readonly AWS?: OneOrMore<string>
+  }
 }
 
 /**
- * A trust policy as IAM accepts it, as far as web identities need it.
+ * A trust policy as IAM accepts it, as far as web identities and roles need it.
  * Source: IAM, "Creating a role for OpenID Connect federation" and "JSON policy elements".
  */
 export interface TrustPolicy {
@@ -33,15 +37,6 @@ export interface WebIdentity {
   readonly provider: string
   readonly subject: string
   readonly audience: string
-}
-
-type Operator = (value: string | undefined, wanted: readonly string[]) => boolean
-
-/** A negated operator is true if the key is missing, the others are false. */
-const OPERATORS: Readonly<Record<string, Operator>> = {
-  StringEquals: (value, wanted) => value !== undefined && wanted.includes(value),
-  StringNotEquals: (value, wanted) => value === undefined || !wanted.includes(value),
-  StringLike: (value, wanted) => value !== undefined && wanted.some((one) => isLike(one, value)),
 }
 
 const ACTION = 'sts:AssumeRoleWithWebIdentity'
@@ -80,75 +75,81 @@ export function providerOf(issuerUrl: string): string {
   return issuerUrl.replace(/^https:\/\//, '')
 }
 
+const PRINCIPALS = [
+  {
+    name: 'Federated',
+    shape: /^arn:[a-z-]+:iam::\d{12}:oidc-provider\/.+$/,
+    what: 'the ARN of an IAM OIDC provider',
+  },
+  {
+    name: 'AWS',
+    shape: /^(?:arn:[a-z-]+:iam::\d{12}:(?:root|role\/.+)|\d{12})$/,
+    what: 'the ARN of a role or an account',
+  },
+] as const
+
 /** @throws TrustPolicyError that names what is wrong; a policy that passes is decided on faithfully */
 export function assertTrustPolicy(policy: TrustPolicy): void {
-  for (const statement of listOf(policy.Statement)) {
-    const providers = listOf(statement.Principal.Federated)
-    const wrong = providers.find((arn) => !/^arn:[a-z-]+:iam::\d{12}:oidc-provider\/.+$/.test(arn))
-    if (wrong !== undefined) {
-      throw new TrustPolicyError(
-        'ERR_TRUST_POLICY',
-        `${wrong} is not the ARN of an IAM OIDC provider`,
-      )
+  for (const { Principal, Condition = {} } of listOf(policy.Statement)) {
+    for (const { name, shape, what } of PRINCIPALS) {
+      const wrong = listOf(Principal[name]).find((arn) => !shape.test(arn))
+      if (wrong !== undefined) throw invalid(`${wrong} is not ${what}`)
     }
-    for (const operator of Object.keys(statement.Condition ?? {})) {
-      if (Object.hasOwn(OPERATORS, operator)) continue
-      const known = Object.keys(OPERATORS).join(', ')
-      throw new TrustPolicyError(
-        'ERR_TRUST_POLICY',
-        `condition operator ${operator} is not known here; allowed: ${known}`,
-      )
+    const unknown = Object.keys(Condition).find((one) => !KNOWN_OPERATORS.includes(one))
+    if (unknown !== undefined) {
+      const allowed = KNOWN_OPERATORS.join(', ')
+      throw invalid(`condition operator ${unknown} is not known here; allowed: ${allowed}`)
     }
   }
 }
 
-/** True if some statement allows the identity and none denies it. */
-export function isTrusted(policy: TrustPolicy, accountId: string, identity: WebIdentity): boolean {
-  const matching = listOf(policy.Statement).filter((statement) =>
-    concerns(statement, accountId, identity),
-  )
-  return (
-    matching.some((statement) => statement.Effect === 'Allow') &&
-    !matching.some((statement) => statement.Effect === 'Deny')
-  )
+function invalid(why: string): TrustPolicyError {
+  return new TrustPolicyError('ERR_TRUST_POLICY', why)
 }
 
-function concerns(statement: TrustStatement, accountId: string, identity: WebIdentity): boolean {
-  const provider = `iam::${accountId}:oidc-provider/${identity.provider}`
-  return (
-    listOf(statement.Principal.Federated).some((arn) => withoutPartition(arn) === provider) &&
-    listOf(statement.Action).some((action) => isLike(action.toLowerCase(), ACTION.toLowerCase())) &&
-    isMet(statement.Condition ?? {}, identity)
+/** True if some statement allows the identity and none denies it. */
+export function isTrusted(policy: TrustPolicy, accountId: string, identity: WebIdentity): boolean {
+  const { provider, subject, audience } = identity
+  const principal = `iam::${accountId}:oidc-provider/${provider}`
+  const context = new Map([
+    [`${provider}:sub`.toLowerCase(), subject],
+    [`${provider}:aud`.toLowerCase(), audience],
+  ])
+  const matching = listOf(policy.Statement).filter(
+    (statement) =>
+      listOf(statement.Principal.Federated).some((arn) => withoutPartition(arn) === principal) &&
+      concerns(statement, ACTION, context),
   )
+  return verdictOf(matching) === 'Allow'
+}
+
+/**
+ * How a role is trusted: by its name, or only as one of its account, which then decides by the policies of the role.
+ * Undefined if it is not.
+ *
+ * @param roleArn the role whose session asks
+ */
+export function trustOf(
+  policy: TrustPolicy,
+  { roleArn, action }: { readonly roleArn: string; readonly action: string },
+  context: RequestContext,
+): 'role' | 'account' | undefined {
+  const role = withoutPartition(roleArn)
+  const [, account = ''] = /^iam::(\d{12}):/.exec(role) ?? []
+  const ofAccount = [account, `iam::${account}:root`]
+  const matching = listOf(policy.Statement)
+    .filter((statement) => concerns(statement, action, context))
+    .map(({ Effect, Principal }) => ({
+      Effect,
+      named: listOf(Principal.AWS).map(withoutPartition),
+    }))
+  const byName = matching.filter(({ named }) => named.includes(role))
+  const byAccount = matching.filter(({ named }) => named.some((one) => ofAccount.includes(one)))
+  if (verdictOf([...byName, ...byAccount]) !== 'Allow') return undefined
+  return byName.length > 0 ? 'role' : 'account'
 }
 
 /** An account is in one partition, so its number says enough. */
 function withoutPartition(arn: string): string {
   return arn.replace(/^arn:[a-z-]+:/, '')
-}
-
-/** All operators and all keys must match; of the values of one key, any. */
-function isMet(conditions: Conditions, { provider, subject, audience }: WebIdentity): boolean {
-  const context = new Map([
-    [`${provider}:sub`.toLowerCase(), subject],
-    [`${provider}:aud`.toLowerCase(), audience],
-  ])
-  return Object.entries(conditions).every(([name, keys]) =>
-    Object.entries(keys).every(([key, wanted]) =>
-      OPERATORS[name]?.(context.get(key.toLowerCase()), listOf(wanted)),
-    ),
-  )
-}
-
-/** `*` stands for any characters, `?` for one. */
-function isLike(pattern: string, text: string): boolean {
-  const source = pattern
-    .replace(/[.+^${}()|[\]\\/-]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.')
-  return new RegExp(`^${source}$`, 's').test(text)
-}
-
-function listOf<T>(value: OneOrMore<T>): readonly T[] {
-  return Array.isArray(value) ? (value as readonly T[]) : [value as T]
 }

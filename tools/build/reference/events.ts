@@ -3,7 +3,9 @@ import type { CertificateConfig, CredentialsConfig } from '../../../contract/exc
 import { CERTIFICATE_IN_POD } from '../../../contract/exchanger-env.ts'
 import { DEFAULT_AUDIENCE } from '../../../contract/names.ts'
 import { HINTS as OF_CERTIFICATES } from '../../../exchanger/certificate/hints.ts'
-import { HINTS as OF_STS } from '../../../exchanger/credentials/hints.ts'
+import { HINTS as OF_ROUTE } from '../../../exchanger/credentials/route-hints.ts'
+import { HINTS as OF_TARGETS } from '../../../exchanger/credentials/steps/assume-role.ts'
+import { HINTS as OF_TOKENS } from '../../../exchanger/credentials/steps/web-identity.ts'
 import { CERTIFICATE, CREDENTIALS } from '../../../exchanger/sidecar/renewable.ts'
 import { CONFIG as SAMPLE } from '../../../test/fakes/exchanger-samples.ts'
 import { code, header, section, table } from './markdown.ts'
@@ -13,6 +15,14 @@ const CONFIG: CredentialsConfig = {
   ...SAMPLE,
   roleArn: 'arn:aws:iam::111122223333:role/team-a/app',
   stsProxy: 'http://proxy.example.com:3128',
+}
+/** The same with all that a second role may have. */
+const TARGETED = {
+  ...CONFIG,
+  targetRoleArn: 'arn:aws:iam::444455556666:role/data/app',
+  externalId: 'nocreds-team-a',
+  sessionTags: [{ key: 'team', value: 'a' }],
+  sessionPolicy: '{}',
 }
 const CLAIMS = {
   issuer: 'https://oidc.example.com/my-cluster',
@@ -62,7 +72,13 @@ const LINES: Readonly<Record<keyof Phrases, readonly [level: string, what: strin
 }
 
 export function eventsPage(): string {
-  const ofSts = Object.entries(OF_STS).map(([name, hint]) => [code(name), hint(CONFIG, CLAIMS)])
+  const ofSts = Object.entries({ ...OF_TOKENS, ...OF_ROUTE })
+    .map(([name, hint]) => [code(name), hint(CONFIG, CLAIMS) ?? ''])
+    .toSorted(([one = ''], [other = '']) => one.localeCompare(other))
+  const ofTargets = Object.entries(OF_TARGETS).map(([name, hint]) => [
+    code(name),
+    hint(TARGETED) ?? '',
+  ])
   const ofCertificates = Object.entries(OF_CERTIFICATES).map(([name, hint]) => [
     code(name),
     hint(CERTIFICATE_CONFIG),
@@ -82,6 +98,9 @@ export function eventsPage(): string {
       'If a sidecar gives up, its message is `CODE: text. Hint: …`. `kubectl describe pod` shows it under `nocreds-exchanger`, `Last State`, `Message`. The code comes from STS (`AccessDenied`), from the authority (`name-not-permitted`, see [reasons](reasons.md#refused-by-the-authority)), from Node (`ECONNREFUSED`), or from the sidecar itself. These codes have a hint, here for an example pod:',
       '### Credentials',
       table(['code', 'hint'], ofSts),
+      '### Credentials of a target role',
+      'From the second request, AssumeRole, by which `nocreds.dev/target-role-arn` is assumed. Its messages name both roles: `STS refused TARGET, assumed from ROLE, for ServiceAccount …`.',
+      table(['code', 'hint'], ofTargets),
       '### Certificates',
       table(['code', 'hint'], ofCertificates),
     ),
