@@ -1,4 +1,5 @@
 import { NocredsError } from '../shared/base/errors.ts'
+import { containerRoles } from './container-roles.ts'
 import { deliveries, delivery } from './delivery.ts'
 import { exchangerResources } from './exchanger-resources.ts'
 import { exchanger } from './exchangers.ts'
@@ -22,6 +23,7 @@ const containerList: ValueKind<readonly string[]> = {
 
 const ON_SERVICE_ACCOUNT = {
   'role-arn': values.roleOrName,
+  'container-roles': containerRoles,
   delivery,
   'session-duration': values.sessionDurationSeconds,
   'session-name': values.sessionName,

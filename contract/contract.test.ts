@@ -18,13 +18,10 @@ import {
   type CredentialsConfig,
 } from './exchanger-env.ts'
 import { DEFAULT_EXCHANGER_RESOURCES } from './exchanger-resources.ts'
-import {
-  annotationsWithoutEffect,
-  resolveRequest,
-  type InjectionDefaults,
-} from './injection-request.ts'
+import { annotationsWithoutEffect, resolveRequest } from './injection-request.ts'
 import { isNamespaced, renderSessionName } from './session-name.ts'
 import * as values from './values.ts'
+import type { InjectionDefaults } from './wanted.ts'
 
 const ROLE = 'arn:aws:iam::111122223333:role/app'
 const DEFAULTS: InjectionDefaults = {
@@ -260,6 +257,10 @@ const anyConfig: fc.Arbitrary<CredentialsConfig> = fc.record({
   pod: fc.stringMatching(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/),
   audience: fc.stringMatching(/^[!-~]{1,40}$/),
   region: fc.constantFrom(undefined, 'eu-central-1', 'us-gov-west-1'),
+  containerRoleArns: fc.constantFrom(undefined, [
+    'arn:aws:iam::444455556666:role/$/b',
+    'arn:aws:iam::444455556666:role/c',
+  ]),
   targetRoleArn: fc.constantFrom(undefined, 'arn:aws:iam::444455556666:role/$/target'),
   externalId: fc.constantFrom(undefined, 'a/B:1'),
   sessionTags: fc.constantFrom(undefined, [

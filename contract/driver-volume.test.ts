@@ -19,6 +19,7 @@ const request = fc.record({
       sessionName: fc.constantFrom('{namespace}', '{namespace}.{pod}', 'fixed'),
       audience: fc.constantFrom('sts.amazonaws.com', 'other'),
       region: fc.constantFrom('eu-central-1', undefined),
+      containerRoleArns: fc.constantFrom([ROLE], undefined),
       targetRoleArn: fc.constantFrom(ROLE, undefined),
       externalId: fc.constantFrom('a:1', undefined),
       sessionTags: fc.constantFrom([{ key: 'pod', value: '{pod}' }], undefined),

@@ -20,6 +20,8 @@ export interface DriverCredentials {
   readonly sessionName: string
   readonly audience: string
   readonly region: string | undefined
+  /** Roles of the slots from 1 on, see container-roles.ts; `roleArn` is that of slot 0. */
+  readonly containerRoleArns: readonly string[] | undefined
   readonly targetRoleArn: string | undefined
   readonly externalId: string | undefined
   /** Of the placeholders only `{pod}` may be left. */
@@ -58,6 +60,7 @@ const CREDENTIALS: AttributeTable<DriverCredentials> = {
   sessionName: { key: 'session-name', kind: values.sessionName },
   audience: { key: 'audience', kind: values.audience },
   region: { key: 'region', kind: values.region, optional: true },
+  containerRoleArns: { key: 'container-role-arns', kind: values.roleArns, optional: true },
   targetRoleArn: { key: 'target-role-arn', kind: values.roleArn, optional: true },
   externalId: { key: 'external-id', kind: values.externalId, optional: true },
   sessionTags: { key: 'session-tags', kind: sessionTags, optional: true },

@@ -64,6 +64,8 @@ export interface ExchangeConfig extends Workload, TargetConfig, SessionPolicyCon
 /** What an exchanger must know to keep AWS credentials fresh. The webhook writes it as env, the exchanger reads it back. */
 export interface CredentialsConfig extends ExchangeConfig, InSidecar {
   readonly delivery: SidecarDelivery
+  /** Roles of the slots from 1 on, see container-roles.ts; `roleArn` is that of slot 0. */
+  readonly containerRoleArns: readonly string[] | undefined
   readonly tokenFile: string
   readonly credentialsFolder: string
 }
@@ -135,6 +137,11 @@ const CREDENTIALS: EnvTable<Omit<CredentialsConfig, keyof InSidecar | 'defaultTa
   sessionName: { name: 'NOCREDS_SESSION_NAME', kind: values.sessionName },
   audience: { name: 'NOCREDS_AUDIENCE', kind: values.audience },
   region: { name: 'NOCREDS_REGION', kind: values.region, optional: true },
+  containerRoleArns: {
+    name: 'NOCREDS_CONTAINER_ROLE_ARNS',
+    kind: values.roleArns,
+    optional: true,
+  },
   targetRoleArn: { name: 'NOCREDS_TARGET_ROLE_ARN', kind: values.roleArn, optional: true },
   externalId: { name: 'NOCREDS_EXTERNAL_ID', kind: values.externalId, optional: true },
   sessionTags: { name: 'NOCREDS_SESSION_TAGS', kind: sessionTags, optional: true },

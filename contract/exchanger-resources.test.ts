@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { DEFAULT_EXCHANGER_RESOURCES, excessOf, exchangerResources } from './exchanger-resources.ts'
-import { resolveRequest, type InjectionDefaults } from './injection-request.ts'
+import { resolveRequest } from './injection-request.ts'
+import type { InjectionDefaults } from './wanted.ts'
 
 describe('exchanger-resources', () => {
   test.each([

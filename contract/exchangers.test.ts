@@ -3,11 +3,8 @@ import fc from 'fast-check'
 import type { ServiceAccountAnnotations } from './annotations.ts'
 import { DELIVERY_NAMES } from './delivery.ts'
 import { exchanger, EXCHANGERS, unservedByDriver, type Exchanger } from './exchangers.ts'
-import {
-  annotationsWithoutExchanger,
-  resolveRequest,
-  type InjectionDefaults,
-} from './injection-request.ts'
+import { annotationsWithoutExchanger, resolveRequest } from './injection-request.ts'
+import type { InjectionDefaults } from './wanted.ts'
 
 const ROLE = 'arn:aws:iam::111122223333:role/app'
 const AUTHORITY = 'nocreds.dev/authority'

@@ -3,12 +3,9 @@ import fc from 'fast-check'
 import { AnnotationError, type ServiceAccountAnnotations } from './annotations.ts'
 import { DELIVERY_NAMES } from './delivery.ts'
 import { DEFAULT_EXCHANGER_RESOURCES } from './exchanger-resources.ts'
-import {
-  MAX_CHAINED_SESSION_SECONDS,
-  resolveRequest,
-  type InjectionDefaults,
-  type InjectionRequest,
-} from './injection-request.ts'
+import { resolveRequest } from './injection-request.ts'
+import { MAX_CHAINED_SESSION_SECONDS } from './values.ts'
+import type { InjectionDefaults, InjectionRequest } from './wanted.ts'
 
 const ROLE = 'arn:aws:iam::111122223333:role/app'
 const TARGET = 'arn:aws:iam::444455556666:role/data'
@@ -16,6 +13,7 @@ const DEFAULTS: InjectionDefaults = {
   audience: 'sts.amazonaws.com',
   delivery: 'process',
   region: undefined,
+  baseRoleArn: undefined,
   exchanger: 'sidecar',
   driverAudiences: ['sts.amazonaws.com'],
   certificateSource: 'authority',

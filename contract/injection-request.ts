@@ -4,82 +4,25 @@ import {
   type PodAnnotations,
   type ServiceAccountAnnotations,
 } from './annotations.ts'
-import type { CertificateSource } from './certificate-source.ts'
 import { AUTHORITY, DEFAULT_CERTIFICATE_SECONDS } from './certificates.ts'
-import { appHoldsToken, DEFAULT_PERMITTED_DELIVERIES, type Delivery } from './delivery.ts'
 import { excessOf, exchangerResources, type ExchangerResources } from './exchanger-resources.ts'
 import { EXCHANGERS, unservedByDriver, type Exchanger } from './exchangers.ts'
+import { EXCHANGER_ANNOTATION, EXCHANGER_RESOURCES, PREFIX } from './names.ts'
 import {
-  EXCHANGER_ANNOTATION,
-  EXCHANGER_RESOURCES,
-  PREFIX,
-  ROLE_ARN,
-  TARGET_ROLE_ARN,
-} from './names.ts'
-import { defaultRegionOf, parseRoleArn, partitionOf, roleBelow, type RoleArn } from './role-arn.ts'
+  refuseTargetAlone,
+  refuseWithContainers,
+  refuseWithWebIdentity,
+  rolesOf,
+  targetOf,
+} from './requested-roles.ts'
+import { defaultRegionOf, partitionOf, type RoleArn } from './role-arn.ts'
 import { DEFAULT_SESSION_NAME } from './session-name.ts'
-import type { SessionTag } from './session-tags.ts'
-
-/** The AWS credentials that one pod is to get. */
-export interface WantedCredentials {
-  readonly role: RoleArn
-  readonly delivery: Delivery
-  readonly sessionDurationSeconds: number
-  /** A template, see session-name.ts. */
-  readonly sessionName: string
-  readonly audience: string
-  readonly tokenExpirationSeconds: number
-  /** Undefined if neither annotation nor flag names one. */
-  readonly region: string | undefined
-  /** The role that is assumed with the credentials of `role`, and is that of the app; undefined: `role` is. */
-  readonly target: WantedTarget | undefined
-  /** JSON that narrows the session of the app. */
-  readonly sessionPolicy: string | undefined
-  /** ARNs of policies that do. */
-  readonly sessionPolicyArns: readonly string[] | undefined
-}
-
-/** A second role, assumed with the credentials of the first one. */
-export interface WantedTarget {
-  readonly role: RoleArn
-  readonly externalId: string | undefined
-  /** Besides those of nocreds. */
-  readonly tags: readonly SessionTag[]
-}
-
-/** The certificate that one pod is to get. */
-export interface WantedCertificate {
-  /** From notBefore to notAfter. */
-  readonly durationSeconds: number
-  /** Names beside the identity; may be empty. */
-  readonly dnsNames: readonly string[]
-}
-
-/** What one pod is to get: credentials, a certificate, or both. */
-export interface InjectionRequest {
-  readonly credentials: WantedCredentials | undefined
-  readonly certificate: WantedCertificate | undefined
-  /** Exchanges the token, and asks the authority for the certificate. */
-  readonly exchanger: Exchanger
-  /** Names of containers that get nothing. */
-  readonly skipContainers: readonly string[]
-  /** Requests and limits of the sidecar, unless those of the pod itself decide. */
-  readonly exchangerResources: ExchangerResources
-}
-
-/** The webhook's flags that apply if no annotation does. */
-export interface InjectionDefaults {
-  readonly audience: string
-  readonly delivery: Delivery
-  readonly region: string | undefined
-  readonly exchanger: Exchanger
-  /** Audiences of the tokens that the CSIDriver requests. */
-  readonly driverAudiences: readonly string[]
-  readonly certificateSource: CertificateSource
-  readonly exchangerResources: ExchangerResources
-  /** Before names of roles; undefined: only full ARNs are allowed. */
-  readonly baseRoleArn: string | undefined
-}
+import type {
+  InjectionDefaults,
+  InjectionRequest,
+  WantedCertificate,
+  WantedCredentials,
+} from './wanted.ts'
 
 /**
  * Resolves what a pod requests; undefined if it requests neither role nor certificate.
@@ -87,6 +30,7 @@ export interface InjectionDefaults {
  * | value                | precedence                         |
  * |----------------------|------------------------------------|
  * | role                 | Pod > ServiceAccount > Namespace   |
+ * | roles of containers  | Pod > ServiceAccount               |
  * | delivery             | Pod > ServiceAccount > flag        |
  * | session duration     | Pod > ServiceAccount > 3600        |
  * | session name         | Pod > ServiceAccount > ns.sa       |
@@ -178,16 +122,18 @@ function credentialsOf(
   either: ServiceAccountAnnotations,
   defaults: InjectionDefaults,
 ): WantedCredentials | undefined {
-  const named = either['role-arn']
-  const role = named === undefined ? undefined : resolveRole(named, ROLE_ARN, defaults)
-  if (role === undefined) {
+  const named = rolesOf(either, defaults)
+  if (named === undefined) {
     refuseTargetAlone(either)
     return undefined
   }
   const delivery = either.delivery ?? defaults.delivery
+  const { role, containers } = named
   refuseWithWebIdentity(either, delivery)
+  refuseWithContainers(either)
   return {
     role,
+    containers,
     delivery,
     sessionDurationSeconds: either['session-duration'] ?? 3600,
     sessionName: either['session-name'] ?? DEFAULT_SESSION_NAME,
@@ -198,91 +144,6 @@ function credentialsOf(
     sessionPolicy: either['session-policy'],
     sessionPolicyArns: either['session-policy-arns'],
   }
-}
-
-/**
- * The role that a text names: a whole ARN, or the name of a role below the base of the flag.
- *
- * @param key of the annotation, for messages
- * @throws AnnotationError for a name without a base, or one that below it is no role ARN
- */
-export function resolveRole(
-  text: string,
-  key: string,
-  { baseRoleArn }: Pick<InjectionDefaults, 'baseRoleArn'>,
-): RoleArn {
-  const whole = parseRoleArn(text)
-  if (whole !== undefined) return whole
-  if (baseRoleArn === undefined) {
-    throw conflict(
-      `annotation ${key} is ${quoted(text)}, a name of a role, but the webhook has no --base-role-arn (baseRoleArn of nocreds-settings), below which names are; write the whole ARN, as in arn:aws:iam::111122223333:role/team-a/app`,
-    )
-  }
-  const role = roleBelow(baseRoleArn, text)
-  if (role !== undefined) return role
-  throw new AnnotationError(
-    'ERR_ANNOTATION_OUT_OF_BOUNDS',
-    `annotation ${key} is ${quoted(text)}, which below --base-role-arn ${baseRoleArn} is no role ARN; shorten it, or write the whole ARN`,
-  )
-}
-
-const conflict = (message: string): AnnotationError =>
-  new AnnotationError('ERR_ANNOTATION_CONFLICT', message)
-
-/** Otherwise an app that was meant to have a role would start without any. */
-function refuseTargetAlone(either: ServiceAccountAnnotations): void {
-  if (either['target-role-arn'] === undefined) return
-  throw conflict(
-    `annotation ${TARGET_ROLE_ARN} is set without ${ROLE_ARN}, with whose credentials the target role is assumed; add that annotation, or remove ${TARGET_ROLE_ARN}`,
-  )
-}
-
-/** Annotations that only an exchanger acts on: with web-identity the app calls STS itself. */
-const FOR_EXCHANGERS = [
-  'target-role-arn',
-  'external-id',
-  'session-tags',
-  'session-policy',
-  'session-policy-arns',
-] as const
-
-function refuseWithWebIdentity(either: ServiceAccountAnnotations, delivery: Delivery): void {
-  if (!appHoldsToken(delivery)) return
-  const key = FOR_EXCHANGERS.find((one) => either[one] !== undefined)
-  if (key === undefined) return
-  throw conflict(
-    `annotation ${PREFIX}${key} is set, but delivery is ${delivery}, with which the app calls STS itself; remove the annotation, or set ${PREFIX}delivery to one of ${DEFAULT_PERMITTED_DELIVERIES.join(', ')}`,
-  )
-}
-
-/** Annotations that say something of the second role. */
-const OF_TARGET = ['external-id', 'session-tags'] as const
-
-/** A session that is made with credentials of a role lasts at most an hour. Source: IAM, "Role chaining". */
-export const MAX_CHAINED_SESSION_SECONDS = 3600
-
-function targetOf(either: ServiceAccountAnnotations, first: RoleArn): WantedTarget | undefined {
-  const arn = either['target-role-arn']
-  const role = arn === undefined ? undefined : parseRoleArn(arn)
-  if (role === undefined) {
-    const key = OF_TARGET.find((one) => either[one] !== undefined)
-    if (key === undefined) return undefined
-    throw conflict(
-      `annotation ${PREFIX}${key} is set without ${PREFIX}target-role-arn, to which alone it applies; add that annotation, or remove ${PREFIX}${key}`,
-    )
-  }
-  const seconds = either['session-duration'] ?? 0
-  if (seconds > MAX_CHAINED_SESSION_SECONDS) {
-    throw conflict(
-      `annotation ${PREFIX}session-duration is ${seconds}, but with ${PREFIX}target-role-arn AWS allows at most ${MAX_CHAINED_SESSION_SECONDS} seconds; set it to ${MAX_CHAINED_SESSION_SECONDS} or less`,
-    )
-  }
-  if (role.partition !== first.partition) {
-    throw conflict(
-      `annotation ${PREFIX}target-role-arn is ${quoted(role.arn)} of partition ${role.partition}, but the first role, ${first.arn}, is of partition ${first.partition}; both must be of one partition`,
-    )
-  }
-  return { role, externalId: either['external-id'], tags: either['session-tags'] ?? [] }
 }
 
 /** The flag applies to roles of its own partition; those of another partition get that partition's default. */

@@ -13,6 +13,7 @@ export const INJECTION_LABEL = { key: `${PREFIX}injection`, value: 'enabled' } a
 export const ROLE_ARN = `${PREFIX}role-arn`
 export const CERTIFICATE = `${PREFIX}certificate`
 export const CERTIFICATE_DNS_NAMES = `${PREFIX}certificate-dns-names`
+export const CONTAINER_ROLES = `${PREFIX}container-roles`
 export const TARGET_ROLE_ARN = `${PREFIX}target-role-arn`
 export const PERMITTED_ROLES = `${PREFIX}permitted-roles`
 

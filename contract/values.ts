@@ -86,6 +86,17 @@ export const clusterName = text(
 /** The uid of an object. */
 export const objectUid = text('a uid of Kubernetes', (value) => /^[0-9A-Za-z-]{1,64}$/.test(value))
 
+/** Further roles of a pod, separated by blanks. */
+export const roleArns: ValueKind<readonly string[]> = {
+  allowed: `at most 7 different role ARNs, separated by blanks; each ${ROLE_ARN_ALLOWED}`,
+  parse(value) {
+    const arns = value.split(' ')
+    const isAllowed = arns.length <= 7 && new Set(arns).size === arns.length
+    return isAllowed && arns.every((arn) => parseRoleArn(arn) !== undefined) ? arns : undefined
+  },
+  format: (arns) => arns.join(' '),
+}
+
 /** A role, or its name below the base that a flag of the webhook gives. */
 export const roleOrName = text(
   `${ROLE_ARN_ALLOWED}; where the webhook has --base-role-arn, also the name of a role below it, or path and name`,

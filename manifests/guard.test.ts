@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { AUTHORITY, AUTHORITY_VOLUME, TLS_VOLUME } from '../contract/certificates.ts'
 import { DRIVER_ATTRIBUTES, DRIVER_VOLUME } from '../contract/driver-volume.ts'
-import { MAX_CHAINED_SESSION_SECONDS } from '../contract/injection-request.ts'
+import { MAX_CHAINED_SESSION_SECONDS } from '../contract/values.ts'
 import {
   CREDENTIALS_VOLUME,
   DEFAULT_AUDIENCE,

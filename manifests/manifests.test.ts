@@ -136,6 +136,7 @@ describe('names of the contract', () => {
         serviceAccount: 'app',
         audience: DEFAULT_AUDIENCE,
         region: 'eu-central-1',
+        containerRoleArns: ['arn:aws:iam::444455556666:role/other'],
         targetRoleArn: 'arn:aws:iam::444455556666:role/target',
         externalId: 'id',
         sessionTags: [{ key: 'team', value: 'a' }],

@@ -1,9 +1,11 @@
 /** Test double: samples of a pod with one role and nothing that narrows it. Never shipped. */
 import type { SessionPolicyConfig, TargetConfig } from '../../contract/exchanger-env.ts'
-import type { WantedCredentials } from '../../contract/injection-request.ts'
+import type { WantedCredentials } from '../../contract/wanted.ts'
 
 /** As an exchanger is configured. */
-export const ROLE_ALONE: TargetConfig & SessionPolicyConfig = {
+export const ROLE_ALONE: TargetConfig &
+  SessionPolicyConfig & { readonly containerRoleArns: undefined } = {
+  containerRoleArns: undefined,
   targetRoleArn: undefined,
   externalId: undefined,
   sessionTags: undefined,
@@ -14,5 +16,10 @@ export const ROLE_ALONE: TargetConfig & SessionPolicyConfig = {
 /** As annotations are resolved. */
 export const WANTED_ALONE: Pick<
   WantedCredentials,
-  'target' | 'sessionPolicy' | 'sessionPolicyArns'
-> = { target: undefined, sessionPolicy: undefined, sessionPolicyArns: undefined }
+  'containers' | 'target' | 'sessionPolicy' | 'sessionPolicyArns'
+> = {
+  containers: undefined,
+  target: undefined,
+  sessionPolicy: undefined,
+  sessionPolicyArns: undefined,
+}

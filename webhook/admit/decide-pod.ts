@@ -5,14 +5,9 @@ import {
   type ServiceAccountAnnotations,
 } from '../../contract/annotations.ts'
 import { exchanger } from '../../contract/exchangers.ts'
-import {
-  annotationsWithoutEffect,
-  annotationsWithoutExchanger,
-  resolveRequest,
-  resolveRole,
-  type InjectionDefaults,
-  type InjectionRequest,
-} from '../../contract/injection-request.ts'
+import { annotationsWithoutEffect, annotationsWithoutExchanger, resolveRequest } from '../../contract/injection-request.ts'
+import { resolveRole } from '../../contract/requested-roles.ts'
+import type { InjectionDefaults, InjectionRequest } from '../../contract/wanted.ts'
 import {
   DEFAULT_ROLE_ARN,
   DEFAULT_SESSION_TAGS,
@@ -108,7 +103,7 @@ function readOwn(
 }
 
 /** A target role, too, names a role: its author meant a first one. */
-const NAMING_ROLES = ['role-arn', 'target-role-arn'] as const
+const NAMING_ROLES = ['role-arn', 'container-roles', 'target-role-arn'] as const
 
 function defaultRoleFor(
   { namespaceAnnotations }: PodFacts,

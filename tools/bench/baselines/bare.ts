@@ -53,6 +53,7 @@ const INJECTION: Injection = {
       audience: 'sts.amazonaws.com',
       tokenExpirationSeconds: 3600,
       region: undefined,
+      containers: undefined,
       target: undefined,
       sessionPolicy: undefined,
       sessionPolicyArns: undefined,

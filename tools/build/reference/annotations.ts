@@ -45,6 +45,10 @@ const TEXTS: Readonly<Record<Key, Text>> = {
     default: 'no other template',
   },
   'role-arn': { what: 'IAM role of the pod', default: 'no role' },
+  'container-roles': {
+    what: 'roles of single containers, see [roles](../roles.md); the others have `role-arn`, or no role',
+    default: 'none',
+  },
   delivery: {
     what: 'how the app gets the credentials, see [deliveries](../deliveries.md)',
     default: '`--default-delivery`',

@@ -1,4 +1,4 @@
-import type { InjectionRequest } from '../../../contract/injection-request.ts'
+import type { InjectionRequest } from '../../../contract/wanted.ts'
 import { PERMITTED_SESSION_TAGS, PREFIX } from '../../../contract/names.ts'
 import { formatTag } from '../../../contract/session-tags.ts'
 import { permission } from '../../../shared/server/permission.ts'

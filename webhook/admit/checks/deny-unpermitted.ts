@@ -1,5 +1,5 @@
 import { DEFAULT_PERMITTED_DELIVERIES, TOKEN_DELIVERIES } from '../../../contract/delivery.ts'
-import type { InjectionRequest } from '../../../contract/injection-request.ts'
+import type { InjectionRequest } from '../../../contract/wanted.ts'
 import {
   PERMITTED_DELIVERIES,
   PERMITTED_ROLES,

@@ -6,7 +6,7 @@ import {
 } from '../../../contract/delivery.ts'
 import { literalEnvValue } from '../../../contract/env-table.ts'
 import { POD_NAME_ENV } from '../../../contract/exchanger-env.ts'
-import type { WantedCredentials } from '../../../contract/injection-request.ts'
+import type { WantedCredentials } from '../../../contract/wanted.ts'
 import {
   AWS_ENV,
   CREDENTIALS_FILES,

@@ -16,6 +16,7 @@ export function driverVolume({ credentials, certificate }: Tasks, injection: Inj
       sessionName: credentials.sessionName,
       audience: credentials.audience,
       region: credentials.region,
+      containerRoleArns: credentials.containers?.moreRoles.map(({ arn }) => arn),
       targetRoleArn: target?.role.arn,
       externalId: target?.externalId,
       sessionTags: target && admittedTags(target, injection),

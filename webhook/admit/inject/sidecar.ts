@@ -5,7 +5,7 @@ import {
   type AdmittedCredentials,
   type TargetConfig,
 } from '../../../contract/exchanger-env.ts'
-import type { WantedTarget } from '../../../contract/injection-request.ts'
+import type { WantedTarget } from '../../../contract/wanted.ts'
 import { EXCHANGER } from '../../../contract/names.ts'
 import type { Container, EnvVar, Pod } from '../pod.ts'
 import { CERTIFICATE_SIDECAR_MOUNTS } from './certificate.ts'
@@ -87,6 +87,7 @@ function sidecarEnv({ credentials, certificate }: Tasks, injection: Injection): 
     sessionName: credentials.sessionName,
     audience: credentials.audience,
     region: credentials.region,
+    containerRoleArns: credentials.containers?.moreRoles.map(({ arn }) => arn),
     ...targetEnv(credentials.target, injection),
     sessionPolicy: credentials.sessionPolicy,
     sessionPolicyArns: credentials.sessionPolicyArns,

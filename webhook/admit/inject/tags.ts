@@ -1,4 +1,4 @@
-import type { WantedTarget } from '../../../contract/injection-request.ts'
+import type { WantedTarget } from '../../../contract/wanted.ts'
 import {
   fillInTag,
   formatTag,
