@@ -5,7 +5,11 @@ import {
   type ServiceAccountAnnotations,
 } from '../../contract/annotations.ts'
 import { exchanger } from '../../contract/exchangers.ts'
-import { annotationsWithoutEffect, annotationsWithoutExchanger, resolveRequest } from '../../contract/injection-request.ts'
+import {
+  annotationsWithoutEffect,
+  annotationsWithoutExchanger,
+  resolveRequest,
+} from '../../contract/injection-request.ts'
 import { resolveRole } from '../../contract/requested-roles.ts'
 import type { InjectionDefaults, InjectionRequest } from '../../contract/wanted.ts'
 import {
