@@ -146,7 +146,7 @@ describe('what the webhook writes for arbitrary annotations', () => {
   const anyAnnotations = fc.record(
     {
       'target-role-arn': fc
-        .constantFrom('data', 'a=b,c', '$(HOME)', '$$')
+        .constantFrom('data', 'a=b,c', '$(HOME)/data', '$$/data')
         .map((name) => `arn:aws:iam::111122223333:role/team-a/${name}`),
       'external-id': fc.stringMatching(/^[\w+=,.@:/-]{1,1225}$/),
       'session-tags': anyTags,
