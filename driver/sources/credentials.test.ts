@@ -114,3 +114,33 @@ test('pods share an exchange if nothing of it is their own', () => {
   expect(source.keyOf(one, shared)).not.toBe(source.keyOf(pod('team-b', 'app-1'), shared))
   expect(source.keyOf(one, shared)).not.toBe(source.keyOf(one, { ...shared, region: undefined }))
 })
+
+test('what each pod has of its own in tags is shared with no other', () => {
+  const { source } = harness()
+  const [one, other] = [pod('team-a', 'app-1'), pod('team-a', 'app-2')]
+  const shared: DriverCredentials = {
+    ...WANTED,
+    sessionName: '{namespace}',
+    targetRoleArn: 'arn:aws:iam::444455556666:role/data',
+    sessionTags: [{ key: 'team', value: 'a' }],
+    defaultSessionTags: 'false',
+  }
+  expect(source.keyOf(one, shared)).toBe(source.keyOf(other, shared))
+  const ofPod: Partial<DriverCredentials>[] = [
+    { defaultSessionTags: 'true' },
+    { sessionTags: [{ key: 'run', value: '{pod}' }] },
+  ]
+  for (const more of ofPod)
+    expect(source.keyOf(one, { ...shared, ...more })).not.toBe(
+      source.keyOf(other, { ...shared, ...more }),
+    )
+  const others: Partial<DriverCredentials>[] = [
+    { targetRoleArn: undefined },
+    { externalId: 'abc' },
+    { sessionTags: [{ key: 'team', value: 'b' }] },
+    { sessionPolicy: '{}' },
+    { sessionPolicyArns: ['arn:aws:iam::aws:policy/ReadOnlyAccess'] },
+  ]
+  for (const more of others)
+    expect(source.keyOf(one, { ...shared, ...more })).not.toBe(source.keyOf(one, shared))
+})

@@ -16,7 +16,9 @@ import { makeMemoryFolder, removeFolder } from './driver-volumes.ts'
 import type { LogLine } from './exchanger-samples.ts'
 import { startIssuer, uidOf, type Issuer } from './issuer.ts'
 import { ROLE_ALONE } from './role-alone.ts'
+import type { Role } from './sts/actions.ts'
 import { startSts, type Sts } from './sts/server.ts'
+import { mayAssume } from './sts/target-role.ts'
 import { trustPolicy } from './sts/trust-policy.ts'
 import { throwawayCertificate } from './throwaway-certificate.ts'
 
@@ -49,6 +51,10 @@ export interface DriverNodeOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Whether STS is reached by TLS; default: no. */
   readonly tls?: boolean
+  /** Further roles, each of which {@link ROLE} may assume. */
+  readonly targets?: readonly Role[]
+  /** Further flags of the driver. */
+  readonly flags?: readonly string[]
   /** Who issues certificates; default: nobody. */
   readonly authority?: Pick<TestAuthority, 'url' | 'trustBundle'>
 }
@@ -87,6 +93,8 @@ export async function startDriverNode({
   nodeFlags = [],
   env = {},
   tls = false,
+  targets = [],
+  flags: moreFlags = [],
   authority,
 }: DriverNodeOptions): Promise<DriverNode> {
   const issuer = await startIssuer({ clock: realClock })
@@ -97,7 +105,10 @@ export async function startDriverNode({
   const sts = await startSts({
     clock: realClock,
     issuers: [issuer],
-    roles: [{ arn: ROLE, trust }],
+    roles: [
+      { arn: ROLE, trust, permissions: targets.map(({ arn }) => mayAssume(arn)) },
+      ...targets,
+    ],
     ...(lifetimeSeconds === undefined ? {} : { lifetimeSeconds }),
     ...(certificate === undefined ? {} : { tls: certificate }),
   })
@@ -115,7 +126,7 @@ export async function startDriverNode({
     lines,
     driver: () => driver,
     async startDriver() {
-      const flags = flagsFor(folder, sts.url, certificate?.caPem)
+      const flags = [...flagsFor(folder, sts.url, certificate?.caPem), ...moreFlags]
       if (authority !== undefined) {
         const file = join(folder, 'ca.crt')
         await writeFile(file, authority.trustBundle)
