@@ -24,9 +24,9 @@ export function rolesOf(
   if (role === undefined) return undefined
   refuseContainerRoles(either, [role, ...moreRoles])
   const before = first === undefined ? 0 : 1
-  const slots = ofContainers.map(({ container }, index) => [container, index + before] as const)
+  const slots = new Map(ofContainers.map(({ container }, index) => [container, index + before]))
   const others = first === undefined ? 'nothing' : 'slot-0'
-  return { role, containers: { moreRoles, slots: Object.fromEntries(slots), others } }
+  return { role, containers: { moreRoles, slots, others } }
 }
 
 /** Each role has credentials of its own, so a role that occurs twice is most likely a mistake. */
@@ -44,6 +44,13 @@ function refuseContainerRoles(
   if (arns.length > MAX_ROLES) {
     throw conflict(
       `annotations ${ROLE_ARN} and ${CONTAINER_ROLES} name ${arns.length} roles; a pod may have at most ${MAX_ROLES}`,
+    )
+  }
+  const [first] = roles
+  const foreign = roles.find(({ partition }) => partition !== first?.partition)
+  if (first !== undefined && foreign !== undefined) {
+    throw conflict(
+      `annotation ${CONTAINER_ROLES} names role ${foreign.arn} of partition ${foreign.partition}, but role ${first.arn} is of partition ${first.partition}; all roles of a pod must be of one partition, as one STS is asked for them`,
     )
   }
   const skipped = either['container-roles']?.find(({ container }) =>

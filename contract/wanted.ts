@@ -32,7 +32,7 @@ export interface WantedContainers {
   /** Roles of the slots from 1 on. */
   readonly moreRoles: readonly RoleArn[]
   /** Slots of containers by their names. */
-  readonly slots: Readonly<Record<string, number>>
+  readonly slots: ReadonlyMap<string, number>
   /** What every other container has: the role of slot 0, or no role. */
   readonly others: 'slot-0' | 'nothing'
 }
