@@ -31,6 +31,7 @@ export async function everyStage(host: Host): Promise<number> {
   const attacks = await stage('e2e/attacks/(?!flood)', '--maxWorkers=2')
   // They change the flags of webhook and authority, or stop the authority, so one at a time.
   const certificates = await stage('e2e/(certificates/(?!renewal)|promises/guard-cases)')
+  const roles = await stage('e2e/roles/')
   const driver = await stage('e2e/driver/')
   // It wants every processor, so nothing else runs meanwhile.
   const before = await outage
@@ -40,5 +41,5 @@ export async function everyStage(host: Host): Promise<number> {
   const faults = await stage('e2e/faults/')
   const slow = Math.max(before, await refresh)
   const node = await stage('e2e/node/')
-  return Math.max(promises, renewed, attacks, certificates, driver, flood, faults, slow, node)
+  return Math.max(promises, renewed, attacks, certificates, roles, driver, flood, faults, slow, node)
 }
