@@ -41,5 +41,16 @@ export async function everyStage(host: Host): Promise<number> {
   const faults = await stage('e2e/faults/')
   const slow = Math.max(before, await refresh)
   const node = await stage('e2e/node/')
-  return Math.max(promises, renewed, attacks, certificates, roles, driver, flood, faults, slow, node)
+  return Math.max(
+    promises,
+    renewed,
+    attacks,
+    certificates,
+    roles,
+    driver,
+    flood,
+    faults,
+    slow,
+    node,
+  )
 }
