@@ -4,11 +4,11 @@ import { AnnotationError, type ServiceAccountAnnotations } from './annotations.t
 import { DELIVERY_NAMES } from './delivery.ts'
 import { DEFAULT_EXCHANGER_RESOURCES } from './exchanger-resources.ts'
 import {
-  MAX_CHAINED_SESSION_SECONDS,
   resolveRequest,
   type InjectionDefaults,
   type InjectionRequest,
 } from './injection-request.ts'
+import { MAX_CHAINED_SESSION_SECONDS } from './values.ts'
 
 const ROLE = 'arn:aws:iam::111122223333:role/app'
 const TARGET = 'arn:aws:iam::444455556666:role/data'

@@ -19,6 +19,7 @@ import {
 import { defaultRegionOf, parseRoleArn, partitionOf, type RoleArn } from './role-arn.ts'
 import { DEFAULT_SESSION_NAME } from './session-name.ts'
 import type { SessionTag } from './session-tags.ts'
+import { MAX_CHAINED_SESSION_SECONDS } from './values.ts'
 
 /** The AWS credentials that one pod is to get. */
 export interface WantedCredentials {
@@ -228,9 +229,6 @@ function refuseWithWebIdentity(either: ServiceAccountAnnotations, delivery: Deli
 
 /** Annotations that say something of the second role. */
 const OF_TARGET = ['external-id', 'session-tags'] as const
-
-/** A session that is made with credentials of a role lasts at most an hour. Source: IAM, "Role chaining". */
-export const MAX_CHAINED_SESSION_SECONDS = 3600
 
 function targetOf(either: ServiceAccountAnnotations, first: RoleArn): WantedTarget | undefined {
   const arn = either['target-role-arn']

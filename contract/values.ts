@@ -89,6 +89,9 @@ export const objectUid = text('a uid of Kubernetes', (value) => /^[0-9A-Za-z-]{1
 /** DurationSeconds of STS; below 1800 SDKs with a 15-minute window would refresh at every call. */
 export const sessionDurationSeconds = seconds(1800, 43_200)
 
+/** A session that is made with credentials of a role lasts at most an hour. Source: IAM, "Role chaining". */
+export const MAX_CHAINED_SESSION_SECONDS = 3600
+
 /** expirationSeconds of a projected token; the kubelet refuses less than 600. */
 export const tokenExpirationSeconds = seconds(600, 86_400)
 
