@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { AUTHORITY, AUTHORITY_VOLUME, TLS_VOLUME } from '../contract/certificates.ts'
 import { DRIVER_ATTRIBUTES, DRIVER_VOLUME } from '../contract/driver-volume.ts'
-import { MAX_CHAINED_SESSION_SECONDS } from '../contract/values.ts'
 import {
   CREDENTIALS_VOLUME,
   DEFAULT_AUDIENCE,
@@ -13,6 +12,7 @@ import {
 } from '../contract/names.ts'
 import { POLICY_LIMITS } from '../contract/session-policy.ts'
 import { RESERVED_TAG_KEYS, TAG_LIMITS } from '../contract/session-tags.ts'
+import { MAX_CHAINED_SESSION_SECONDS } from '../contract/values.ts'
 import {
   at,
   HAS_KUBECTL,

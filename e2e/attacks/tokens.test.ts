@@ -164,7 +164,12 @@ describe('07: an expression that matches the empty text', () => {
   test.each(['.*', '(a)?', 'a|', '(?i)', '(a|b*)', ' .* '])(
     'refused where it is written: %j',
     async (expression) => {
-      for (const key of ['permitted-roles', 'permitted-dns-names', 'permitted-session-names']) {
+      for (const key of [
+        'permitted-roles',
+        'permitted-dns-names',
+        'permitted-session-names',
+        'permitted-session-tags',
+      ]) {
         const answer = await say('tobe', { [key]: expression })
         expectStopped({ ...answer, body: undefined }, 'namespaces.nocreds.dev', key)
       }

@@ -146,7 +146,7 @@ describe('decideNamespace', () => {
     })
   })
 
-  test('session tags may be permitted, and their defaults be switched off; neither enables anything by itself', () => {
+  test('session tags may be permitted, and their defaults be switched off; neither of them enables the namespace', () => {
     for (const annotation of [
       { [SESSION_TAGS]: ' team=a|pod=[{]pod[}] ' },
       { [DEFAULT_TAGS]: 'false' },
