@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { policyArns } from '../contract/session-policy.ts'
 import {
   claimsOf,
   POD,
@@ -52,6 +53,16 @@ test('an older kubelet has its token in volume_context, which is no attribute', 
   expect(attributes).toEqual({})
 })
 
+test('the longest value that an annotation may have is no longer than an attribute may be', () => {
+  const arn = (digit: number): string =>
+    `arn:aws-us-gov:iam::111122223333:policy/${String(digit).repeat(600)}`
+  const arns = Array.from({ length: 10 }, (_, digit) => arn(digit)).join(' ')
+  expect(policyArns.parse(arns)).toHaveLength(10)
+  const request = publishRequest(context(['session-policy-arns', arns]))
+  const { attributes } = checkPublishRequest(request, PODS_FOLDER)
+  expect(attributes['session-policy-arns']).toBe(arns)
+})
+
 test('what later kubelets add under their own prefix is no attribute', () => {
   const request = publishRequest(context([`${VOLUME_INFO}pod.shoe-size`, '44']))
   expect(checkPublishRequest(request, PODS_FOLDER).attributes).toEqual({})
@@ -88,7 +99,7 @@ describe('ERR_REQUEST', () => {
       'too many attributes',
       context(...Array.from({ length: 33 }, (_, n): [string, string] => [`a${n}`, ''])),
     ],
-    ['an attribute that is too long', context(['role-arn', 'x'.repeat(5121)])],
+    ['an attribute that is too long', context(['role-arn', 'x'.repeat(6657)])],
     ['an attribute with an odd name', context(['__proto__', 'x'])],
     ['the target of another pod', { targetPath: TARGET.replace(POD.uid, 'b'.repeat(36)) }],
   ])('%s', async (_what, changes) => {

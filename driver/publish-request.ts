@@ -17,8 +17,8 @@ export interface PublishRequest {
 const KUBELETS = 'csi.storage.k8s.io/'
 
 const MAX_ATTRIBUTES = 32
-/** As the guard has it: twenty DNS names are the longest. */
-const MAX_ATTRIBUTE_LENGTH = 5120
+/** Ten ARNs of policies are the longest. */
+const MAX_ATTRIBUTE_LENGTH = 6656
 const ATTRIBUTE_NAME = /^[a-zA-Z][a-zA-Z0-9./-]{0,62}$/
 
 /** Source: Kubernetes, "Object Names and IDs". UIDs of static pods have no dashes. */

@@ -132,7 +132,8 @@ export class Volumes implements PublishHandler {
       log.warn(failure, 'republish failed; the pod keeps what it has')
     }
     metrics.countPublish('ok', isServed ? 'republished' : 'published')
-    if (!isServed) log.info({ ...fields, role: wanted.credentials?.roleArn }, 'volume published')
+    const { roleArn: role, targetRoleArn: targetRole } = wanted.credentials ?? {}
+    if (!isServed) log.info({ ...fields, role, targetRole }, 'volume published')
   }
 
   /** True for a pod that runs. One that the node's reboot ended starts again, with its former folders. */

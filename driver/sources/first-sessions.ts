@@ -7,7 +7,7 @@ import type { Clock } from '../../shared/base/clock.ts'
 import { jsonObject } from '../../shared/base/json.ts'
 
 /** A session with less left is made again: the request that it signs may take a while, and clocks differ. */
-const LENT_AT_LEAST_MS = 5 * 60_000
+const MIN_LENT_MS = 5 * 60_000
 /** So many are kept, some 2 KiB each; one that is forgotten is made again. */
 const MAX_KEPT = 256
 
@@ -60,7 +60,7 @@ export class FirstSessions {
   #keep(key: string, make: () => Promise<Session>): Kept {
     const clock = this.#clock
     const session = make().then((made) => {
-      kept.until = deadlineIn(clock, made.expiresAtMs - clock.now() - LENT_AT_LEAST_MS)
+      kept.until = deadlineIn(clock, made.expiresAtMs - clock.now() - MIN_LENT_MS)
       return made
     })
     const kept: Kept = { session, until: undefined }

@@ -19,7 +19,8 @@ export async function openCredentials(
 ): Promise<RefreshTask> {
   const { clock, random, exchange, onGiveUp } = deps
   const log = deps.log(config.roleArn)
-  log.info({ pod: config.pod, delivery: config.delivery }, 'exchanger started')
+  const { pod, delivery, targetRoleArn: targetRole } = config
+  log.info({ pod, delivery, targetRole }, 'exchanger started')
   await ensureFolder(config.credentialsFolder)
   const store = await openStore(config.credentialsFolder, clock.now())
   const endpoint = await PREPARE[DELIVERIES[config.delivery].sidecar](config, deps, log, store)

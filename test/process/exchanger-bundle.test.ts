@@ -10,8 +10,8 @@ const RESIDENT_MAX_BYTES = 40 * 1024
 /** The exchange starts again for each refresh, and reads all of it. */
 const EXCHANGE_MAX_BYTES = 240 * 1024
 
-/** The same for each certificate, without any package. */
-const CERTIFICATE_MAX_BYTES = 24 * 1024
+/** The same for each certificate, without any package; it knows the names of all variables, to refuse others. */
+const CERTIFICATE_MAX_BYTES = 28 * 1024
 
 let folder: string
 let resident: Bundle

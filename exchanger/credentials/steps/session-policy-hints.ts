@@ -10,12 +10,15 @@ export function malformedSessionPolicy(): string {
 
 /** Hint for `PackedPolicyTooLarge`. Source: STS API reference, AssumeRole, PackedPolicySize. */
 export function policiesTooLarge({ hasTags }: { readonly hasTags: boolean }): string {
-  const what = hasTags ? 'Session policies and session tags together' : 'The session policies'
-  const tags = hasTags
-    ? `, shorten ${PREFIX}session-tags, or set ${PREFIX}default-session-tags of the Namespace to "false"`
-    : ''
+  if (!hasTags) {
+    return (
+      `The session policies are larger than STS packs into a session: shorten ${PREFIX}session-policy, ` +
+      `or list fewer ARNs in ${PREFIX}session-policy-arns.`
+    )
+  }
   return (
-    `${what} are larger than STS packs into a session: shorten ${PREFIX}session-policy, list fewer ` +
-    `ARNs in ${PREFIX}session-policy-arns${tags}.`
+    `Session policies and session tags together are larger than STS packs into a session: shorten ` +
+    `${PREFIX}session-policy or ${PREFIX}session-tags, list fewer ARNs in ${PREFIX}session-policy-arns, or set ` +
+    `${PREFIX}default-session-tags of the Namespace to "false".`
   )
 }

@@ -3,7 +3,7 @@
 export type OneOrMore<T> = T | readonly T[]
 
 /** A condition block: operator → condition key → one of these values. */
-export type Conditions = Readonly<Record<string, Readonly<Record<string, OneOrMore<string>>>>>
+type Conditions = Readonly<Record<string, Readonly<Record<string, OneOrMore<string>>>>>
 
 /** Values of condition keys; the keys are in lower case, as IAM compares them regardless of case. */
 export type RequestContext = ReadonlyMap<string, string>
