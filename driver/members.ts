@@ -5,7 +5,7 @@ import type { Cancel, Clock } from '../shared/base/clock.ts'
 import type { Logger } from '../shared/base/log.ts'
 
 /** A clock that is wrong by hours makes each token look expired: its pod is a member between two calls nevertheless. */
-const LEAST_TOKEN_MS = 300_000
+const MIN_TOKEN_MS = 300_000
 /** A longer sleep would notice a suspended node too late. */
 const MAX_SLEEP_MS = 30_000
 
@@ -56,7 +56,7 @@ export class Members<Item> {
   /** Takes the pod in, or notes that it brought a token again. `tokenExpiresAtMs`: milliseconds since the epoch. */
   add(uid: string, store: Store<Item>, tokenExpiresAtMs: number): void {
     const { clock } = this.#deps
-    const validForMs = Math.max(LEAST_TOKEN_MS, tokenExpiresAtMs - clock.now())
+    const validForMs = Math.max(MIN_TOKEN_MS, tokenExpiresAtMs - clock.now())
     this.#cancelLeaving(uid)
     this.#members.set(uid, { store, tokenExpiry: deadlineIn(clock, validForMs) })
   }
