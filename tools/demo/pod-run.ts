@@ -15,14 +15,14 @@ export function exchangerImage(folder: string): string {
 }
 
 /** Where the folders of the other images are here. */
-const IMAGE_ROOT = {
+export const IMAGE_ROOT = {
   '/app/': join(import.meta.dirname, 'app'),
   '/examples/': join(import.meta.dirname, '../../examples/mutual-tls/node'),
 }
 
 export interface PodRun {
   readonly prepared: PreparedPod
-  /** Undefined with web-identity, which has no sidecar. */
+  /** Undefined with web-identity and with the driver, which need none. */
   readonly sidecar: RunningContainer | undefined
   start(container: string): Promise<RunningContainer>
   close(): Promise<void>
