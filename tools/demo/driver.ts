@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { status } from '@grpc/grpc-js'
 import { DRIVER_VOLUME } from '../../contract/driver-volume.ts'
 import { CREDENTIALS_FILES, CREDENTIALS_VOLUME, CSI_DRIVER } from '../../contract/names.ts'
 import type { Pod as PodOfNode } from '../../driver/pod-tokens.ts'
@@ -164,15 +165,21 @@ export async function watchDriver(runs: readonly PodRun[]): Promise<void> {
   for (const run of runs) await run.close()
 }
 
+interface Answer {
+  readonly code?: status
+  readonly details?: string
+}
+
 /** A pod whose role trusts somebody else does not start. */
 export async function showFailedMount(pod: Pod, node: Node): Promise<void> {
-  const details = await node.run(pod).then(
-    () => 'the pod has started',
-    (error: unknown) => (error as { readonly details?: string }).details ?? String(error),
+  const { code, details = 'the pod has started' } = await node.run(pod).then(
+    (): Answer => ({}),
+    (error: unknown) => error as Answer,
   )
-  if (!details.startsWith('AccessDenied: ')) throw new Error(`the driver: ${details}`)
+  if (code !== status.INTERNAL || !details.startsWith('AccessDenied: ')) {
+    throw new Error(`the driver: ${details}`)
+  }
   say('kubectl describe pod, with the driver:')
-  say(
-    `  Warning  FailedMount  MountVolume.SetUp failed for volume "${DRIVER_VOLUME.name}": ${details}`,
-  )
+  const event = `MountVolume.SetUp failed for volume "${DRIVER_VOLUME.name}"`
+  say(`  Warning  FailedMount  ${event} : rpc error: code = Internal desc = ${details}`)
 }
