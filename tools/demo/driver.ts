@@ -1,5 +1,5 @@
 /** The part about the driver: one for the node, that pods take instead of a sidecar. */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,7 +21,7 @@ import { bundle } from '../build/programs.ts'
 import type { Environment } from './environment.ts'
 import { follow, IMAGE_ROOT, type PodRun } from './pod-run.ts'
 import type { Pod } from './pod.ts'
-import { stopProgram } from './program.ts'
+import { endsWithDemo, stopProgram } from './program.ts'
 import { say } from './show.ts'
 
 const AUDIENCE = 'sts.amazonaws.com'
@@ -46,14 +46,12 @@ export async function startNode(environment: Environment, folder: string): Promi
     makeKubeletFolders(root, CSI_DRIVER),
   ])
   const kubelet = startDriverKubelet({ folder: root, driver: CSI_DRIVER, release: '1.37' })
-  const driver = spawn(
-    process.execPath,
-    [
-      ...[program, '--node', 'demo', '--kubelet-folder', root, '--metrics-port', '0'],
-      ...['--sts-endpoint', environment.sts.url, '--sts-http', 'accepted'],
-    ],
-    { env: {}, stdio: ['ignore', 'ignore', 'inherit'] },
-  )
+  const words = [
+    ...[program, '--node', 'demo', '--kubelet-folder', root, '--metrics-port', '0'],
+    ...['--sts-endpoint', environment.sts.url, '--sts-http', 'accepted'],
+  ]
+  const stdio: StdioOptions = ['ignore', 'ignore', 'inherit']
+  const driver = endsWithDemo(spawn(process.execPath, words, { env: {}, stdio }))
   await registered(kubelet, driver)
   return {
     socket: kubelet.sockets.csi,
@@ -116,7 +114,11 @@ async function runOnNode(pod: Pod, { environment, kubelet, folder }: NodeParts):
   return {
     prepared,
     sidecar: undefined,
-    start: (container) => startContainer({ prepared, container, imageRoot, path }),
+    async start(container) {
+      const started = await startContainer({ prepared, container, imageRoot, path })
+      endsWithDemo(started.process)
+      return started
+    },
     close: () => prepared.close(),
   }
 }

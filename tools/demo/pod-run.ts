@@ -7,6 +7,7 @@ import { startContainer, type RunningContainer } from '../../test/fakes/kubelet-
 import { preparePod, type PreparedPod } from '../../test/fakes/kubelet-volumes.ts'
 import type { Environment } from './environment.ts'
 import type { Pod } from './pod.ts'
+import { endsWithDemo } from './program.ts'
 import { say } from './show.ts'
 
 /** Where the image of the exchanger is here; many of them run at once, so it is that of the tests. */
@@ -45,6 +46,7 @@ export async function runPod(pod: Pod, environment: Environment, folder: string)
   const start = async (container: string): Promise<RunningContainer> => {
     const path = process.env['PATH'] ?? ''
     const started = await startContainer({ prepared, container, imageRoot, path })
+    endsWithDemo(started.process)
     running.push(started)
     return started
   }
