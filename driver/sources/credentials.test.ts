@@ -104,9 +104,12 @@ describe('an STS that hangs', () => {
 test('pods share an exchange if nothing of it is their own', () => {
   const { source } = harness()
   const shared = { ...WANTED, sessionName: '{namespace}.{serviceaccount}' }
+  const keyOf = (who: Pod, wanted: DriverCredentials, serviceAccountUid = 'uid'): string =>
+    source.keyOf(who, wanted, { jwt: who.name, expiresAtMs: 0, serviceAccountUid })
   const [one, other] = [pod('team-a', 'app-1'), pod('team-a', 'app-2')]
-  expect(source.keyOf(one, shared)).toBe(source.keyOf(other, shared))
-  expect(source.keyOf(one, WANTED)).not.toBe(source.keyOf(other, WANTED))
-  expect(source.keyOf(one, shared)).not.toBe(source.keyOf(pod('team-b', 'app-1'), shared))
-  expect(source.keyOf(one, shared)).not.toBe(source.keyOf(one, { ...shared, region: undefined }))
+  expect(keyOf(one, shared)).toBe(keyOf(other, shared))
+  expect(keyOf(one, WANTED)).not.toBe(keyOf(other, WANTED))
+  expect(keyOf(one, shared)).not.toBe(keyOf(pod('team-b', 'app-1'), shared))
+  expect(keyOf(one, shared)).not.toBe(keyOf(one, { ...shared, region: undefined }))
+  expect(keyOf(one, shared)).not.toBe(keyOf(one, shared, 'of the same name, made again'))
 })

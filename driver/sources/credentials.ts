@@ -51,12 +51,14 @@ export function credentialSource(
   const limitOf = limitConcurrencyPerKey(MAX_CONCURRENT_PER_NAMESPACE)
   return {
     audienceOf: ({ audience }) => audience,
-    keyOf(pod, { roleArn, sessionDurationSeconds, sessionName, audience, region }) {
+    keyOf(pod, wanted, { serviceAccountUid }) {
+      const { roleArn, sessionDurationSeconds, sessionName, audience, region } = wanted
       const { namespace, serviceAccount } = pod
       const parameters = [roleArn, sessionDurationSeconds, audience, region ?? '']
       return JSON.stringify([
         namespace,
         serviceAccount,
+        serviceAccountUid,
         sessionNameOf(pod, sessionName),
         parameters,
       ])

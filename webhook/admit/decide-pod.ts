@@ -13,12 +13,14 @@ import type { NameSettings } from './checks/deny-unpermitted-names.ts'
 import { denyUnpermitted, type PermittingNamespace } from './checks/deny-unpermitted.ts'
 import { denyUnservable } from './checks/deny-unservable.ts'
 import { denyReservedNames } from './checks/reserved-names.ts'
+import { withoutFormerExchanger, type Converted } from './inject/former.ts'
 import { inject, withoutMark } from './inject/inject.ts'
 import type { Injection, InjectionSettings } from './inject/injection.ts'
 import { diff } from './json-patch.ts'
 import { nameOf, type Pod } from './pod.ts'
 import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
 import { peerWarnings } from './warnings/peers.ts'
+import { conversionWarnings } from './warnings/repairs.ts'
 import { warningsFor } from './warnings/warnings.ts'
 import { warningWithoutEffect, warningWithoutExchanger } from './warnings/without-effect.ts'
 
@@ -57,7 +59,7 @@ export function decideByPodAlone(pod: Pod): Verdict | undefined {
  * 3. a role or a certificate is requested; if neither, the pod uses no reserved name
  * 4. the namespace permits the role, its delivery and session name, and the names of the certificate
  *    (deny-unpermitted.ts)
- * 5. the pod can be served (deny-unservable.ts)
+ * 5. the pod, without what a former exchanger needed (inject/former.ts), can be served (deny-unservable.ts)
  *
  * Annotations are validated even if nothing is requested: a misspelled `role-arn` must not pass as
  * "no role".
@@ -107,10 +109,11 @@ function decideRequest(
     trustBundle: settings.trustBundle,
     authorityUrl: settings.authorityUrl,
   }
+  const converted = withoutFormerExchanger(pod, injection)
   return (
     denyUnpermitted(facts, request, settings) ??
-    denyUnservable(pod, injection) ??
-    admitInjected(pod, injection)
+    denyUnservable(converted.pod, injection) ??
+    admitInjected(pod, converted, injection)
   )
 }
 
@@ -153,9 +156,13 @@ function readRequest(
   }
 }
 
-function admitInjected(pod: Pod, injection: Injection): Admitted {
-  const patch = diff(pod, inject(pod, injection))
-  const warnings = warningsFor(pod, injection)
+function admitInjected(
+  pod: Pod,
+  { pod: kept, removed }: Converted,
+  injection: Injection,
+): Admitted {
+  const patch = diff(pod, inject(kept, injection))
+  const warnings = [...conversionWarnings(removed, injection), ...warningsFor(kept, injection)]
   const role = injection.request.credentials?.role.arn
   const admitted = { patch, warnings, ...(role === undefined ? {} : { role }) }
   return patch.length === 0
