@@ -46,7 +46,7 @@ export class Keeper<Wanted, Item> {
     if (wanted === undefined) return
     const source = this.#source
     const token = tokenFor(source.audienceOf(wanted), tokens)
-    const key = source.keyOf(pod, wanted)
+    const key = source.keyOf(pod, wanted, token)
     const known = this.#pods.get(pod.uid)
     const store = known?.store ?? (await source.openStore(pod, signal))
     if (known !== undefined && known.key !== key) this.leave(pod.uid)

@@ -13,6 +13,7 @@ import {
   VOLUME_INFO,
 } from '../test/fakes/driver-samples.ts'
 import { thrownBy } from '../test/fakes/exchanger-samples.ts'
+import { uidOf } from '../test/fakes/issuer.ts'
 import type { NodePublishRequest } from './csi/methods.ts'
 import { DriverError } from './errors.ts'
 import { checkPublishRequest, checkUnpublishRequest } from './publish-request.ts'
@@ -41,7 +42,16 @@ test('a request of today’s kubelet gives pod, target, tokens and attributes', 
   expect(checkPublishRequest(publishRequest(inSecrets(TOKENS)), PODS_FOLDER)).toEqual({
     pod: POD,
     target: { podUid: POD.uid, volume: 'nocreds' },
-    tokens: new Map([['sts.amazonaws.com', { jwt: TOKEN, expiresAtMs: Date.UTC(2026, 0, 1, 1) }]]),
+    tokens: new Map([
+      [
+        'sts.amazonaws.com',
+        {
+          jwt: TOKEN,
+          expiresAtMs: Date.UTC(2026, 0, 1, 1),
+          serviceAccountUid: uidOf('serviceaccount', 'team-a/app'),
+        },
+      ],
+    ]),
     attributes: { 'role-arn': 'arn:aws:iam::111122223333:role/app' },
   })
 })
@@ -137,6 +147,8 @@ describe('ERR_TOKEN_POD', () => {
     ['pod.name', claimsOf({ ...POD, name: 'app-2' })],
     ['pod.uid', claimsOf({ ...POD, uid: 'b'.repeat(36) })],
     ['serviceaccount.name', claimsOf({ ...POD, serviceAccount: 'admin' })],
+    ['serviceaccount.uid', claimsOf(POD, '')],
+    ['serviceaccount.uid with more than a uid', claimsOf(POD, `${POD.uid}"`)],
     ['no claims of Kubernetes', {}],
     ['no pod', { 'kubernetes.io': { namespace: POD.namespace } }],
     ['no object', 'text'],

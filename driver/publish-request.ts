@@ -1,6 +1,6 @@
 import type { NodePublishRequest, NodeUnpublishRequest } from './csi/methods.ts'
 import { DriverError, shown } from './errors.ts'
-import { requireTokensOfPod, tokensOf, type Pod, type PodToken } from './pod-tokens.ts'
+import { boundTokens, tokensOf, UID, type Pod, type PodToken } from './pod-tokens.ts'
 import { parseTarget, type Target } from './target.ts'
 
 /** A publish that has been checked. It holds tokens: never log it. */
@@ -21,8 +21,7 @@ const MAX_ATTRIBUTES = 32
 const MAX_ATTRIBUTE_LENGTH = 6656
 const ATTRIBUTE_NAME = /^[a-zA-Z][a-zA-Z0-9./-]{0,62}$/
 
-/** Source: Kubernetes, "Object Names and IDs". UIDs of static pods have no dashes. */
-const UID = /^[a-zA-Z0-9-]{1,64}$/
+/** Source: Kubernetes, "Object Names and IDs". */
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 const SUBDOMAIN = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/
 
@@ -49,8 +48,7 @@ export function checkPublishRequest(
   if (target.podUid !== pod.uid) {
     throw refused(`target_path is not in the folder of the pod ${pod.uid}`)
   }
-  const tokens = tokensOf(request)
-  requireTokensOfPod(tokens, pod)
+  const tokens = boundTokens(tokensOf(request), pod)
   return { pod, target, tokens, attributes: attributesOf(volumeContext) }
 }
 

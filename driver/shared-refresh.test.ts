@@ -125,6 +125,89 @@ describe('pods that want the same', () => {
   })
 })
 
+describe('a pod whose kubelet brings no token any more', () => {
+  const clock = (): VirtualClock => run.clock
+  let run: ReturnType<typeof harness>
+
+  /** The pod `stays` is published again every minute, the pod `silent` never. */
+  async function passHours(hours: number, stays: Folder): Promise<void> {
+    for (let minute = 0; minute < hours * 60; minute += 1) {
+      await run.join('stays', stays)
+      await run.clock.advance(MINUTE)
+    }
+  }
+
+  test('gets nothing new once its last token has expired, and keeps what it has until that expires', async () => {
+    run = harness(() => gives(clock))
+    const [silent, stays] = [folder(), folder()]
+    const joined = [run.join('silent', silent), run.join('stays', stays)]
+    await run.clock.settle()
+    await Promise.all(joined)
+    await passHours(1, stays)
+    const last = silent.current()
+    expect(last).toEqual(stays.written.at(-1))
+    expect(stays.written).toHaveLength(2)
+    await passHours(1 / 4, stays)
+    expect(silent.current()).toBe(last)
+    expect(stays.written.length).toBeGreaterThan(2)
+    await passHours(1, stays)
+    expect(silent.current()).toBeUndefined()
+    expect(silent.written).toHaveLength(2)
+  })
+
+  test('is a member again with its next token', async () => {
+    run = harness(() => gives(clock))
+    const [silent, stays] = [folder(), folder()]
+    const joined = [run.join('silent', silent), run.join('stays', stays)]
+    await run.clock.settle()
+    await Promise.all(joined)
+    await passHours(3, stays)
+    expect(await run.join('silent', silent, 'token', true)).toBe('joined')
+    expect(silent.current()).toBe(stays.current())
+    await passHours(2 / 3, stays)
+    expect(silent.current()).toBe(stays.current())
+  })
+
+  test('leaves no timer when it is gone, or when the driver stops', async () => {
+    for (const end of [
+      (): void => {
+        run.shared.leave('silent')
+      },
+      (): void => {
+        run.shared.stop()
+      },
+    ]) {
+      run = harness(() => gives(clock))
+      const [silent, stays] = [folder(), folder()]
+      const joined = [run.join('silent', silent), run.join('stays', stays)]
+      await run.clock.settle()
+      await Promise.all(joined)
+      await passHours(1.5, stays)
+      run.shared.leave('stays')
+      expect(run.shared.isIdle).toBe(false)
+      end()
+      expect(run.clock.pending).toBe(0)
+    }
+  })
+
+  test('a clock that is hours ahead of the tokens is no such case', async () => {
+    run = harness(() => gives(clock))
+    const store = folder()
+    const republish = (): Promise<unknown> =>
+      run.shared.join({
+        uid: 'one',
+        store,
+        token: { jwt: 'token', expiresAtMs: 1 },
+        isServed: true,
+      })
+    for (let minute = 0; minute < 120; minute += 1) {
+      await republish()
+      await run.clock.advance(MINUTE)
+    }
+    expect(store.written.length).toBeGreaterThan(1)
+  })
+})
+
 describe('without credentials', () => {
   test('a refusal is told at once, and remembered for 10 s', async () => {
     const run = harness(() => fails('refused', 'AccessDenied'))

@@ -5,6 +5,8 @@ import type { Renewable } from '../exchanger/sidecar/renewable.ts'
 import { GATE_MS } from '../exchanger/sidecar/schedule.ts'
 import type { Clock, Random } from '../shared/base/clock.ts'
 import type { Logger } from '../shared/base/log.ts'
+import { Members } from './members.ts'
+import { Waiting } from './waiting.ts'
 
 /** A refusal is repeated for so long before STS is asked again: kubelets retry several times a second at first. */
 const REMEMBER_REFUSAL_MS = 10_000
@@ -42,11 +44,6 @@ export interface Member<Item> {
   readonly isServed: boolean
 }
 
-interface Waiting {
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
-}
-
 /**
  * One item, credentials or a certificate, for all pods of this node that want the same: one exchange serves them
  * all, and each has it in its own folder. Schedule, last good item and withdrawal are those of the sidecar.
@@ -56,9 +53,8 @@ interface Waiting {
  */
 export class SharedRefresh<Item> {
   readonly #deps: SharedRefreshDeps<Item>
-  /** Folders by the uid of the pod. */
-  readonly #members = new Map<string, Store<Item>>()
-  readonly #waiting = new Map<string, Waiting>()
+  readonly #members: Members<Item>
+  readonly #waiting: Waiting
   /** That that expires last: the tokens of pods that are gone expire soon. */
   #token: KubeletToken | undefined
   /** From an exchange that this process made. */
@@ -68,25 +64,36 @@ export class SharedRefresh<Item> {
 
   constructor(deps: SharedRefreshDeps<Item>) {
     this.#deps = deps
+    this.#waiting = new Waiting(deps.clock)
+    this.#members = new Members({
+      ...deps,
+      onWritten: (uid) => {
+        this.#waiting.succeed(uid)
+      },
+      onUnwritten: (uid, error) => {
+        this.#waiting.fail(uid, error as Error)
+        deps.onUnwritten(uid, error)
+      },
+    })
   }
 
   /** Whether nothing is lost by forgetting all of this. */
   get isIdle(): boolean {
-    return this.#members.size === 0 && this.#remembered() === undefined
+    return this.#members.isEmpty && this.#remembered() === undefined
   }
 
   /**
-   * Gives a pod the item and keeps it fresh in the pod's folder. Resolves once it is there; called again for
-   * the same pod it takes the newer token and writes what is missing.
+   * Gives a pod the item and keeps it fresh in the pod's folder, as long as the pod's own token is good. Resolves
+   * once it is there; called again for the same pod it takes the newer token and writes what is missing.
    *
    * @throws SidecarError if STS refuses, or gives none within 30 s; the pod is then no member
    */
   async join({ uid, store, token, isServed }: Member<Item>): Promise<void> {
     const isNew = !this.#members.has(uid)
-    this.#members.set(uid, store)
+    this.#members.add(uid, store, token.expiresAtMs)
     if (isNewer(token, this.#token)) this.#token = token
     if (this.#own !== undefined) {
-      await this.#publishTo(uid, store, this.#own)
+      await this.#members.publishTo(uid, store, this.#own)
       return
     }
     const found = store.current()
@@ -101,7 +108,7 @@ export class SharedRefresh<Item> {
       return
     }
     if (refusal !== undefined) {
-      this.#members.delete(uid)
+      this.#members.remove(uid)
       throw refusal
     }
     await this.#first(uid)
@@ -111,49 +118,25 @@ export class SharedRefresh<Item> {
   async amend(change: (item: Item) => Item): Promise<void> {
     if (this.#own !== undefined) this.#own = change(this.#own)
     const own = this.#own
-    const each = [...this.#members].map(async ([uid, store]) => {
-      const found = store.current()
-      const item = own ?? (found === undefined ? undefined : change(found))
-      if (item !== undefined) await this.#publishTo(uid, store, item)
-    })
-    await Promise.allSettled(each)
+    await this.#members.replace((found) => own ?? (found === undefined ? undefined : change(found)))
   }
 
   /** Forgets the pod; the last one that leaves ends the refreshing. */
   leave(uid: string): void {
-    this.#members.delete(uid)
-    this.#settle(uid, (waiting) => {
-      waiting.reject(this.#error('Stopped', 'the pod is gone'))
-    })
-    if (this.#members.size === 0) this.stop()
+    this.#remove(uid, this.#error('Stopped', 'the pod is gone'))
   }
 
   /** Ends timers and the exchange under way. */
   stop(): void {
-    this.#refresher?.stop()
-    this.#refresher = undefined
-    this.#own = undefined
-    this.#token = undefined
+    this.#members.stop()
+    this.#stopRefreshing()
   }
 
   /** The first item of a pod that has none: now, not when that of the others is due. */
   #first(uid: string): Promise<void> {
-    const { clock } = this.#deps
-    const first = new Promise<void>((resolve, reject) => {
-      const cancel = clock.after(GATE_MS, () => {
-        const error = this.#refresher?.lastFailure
-        this.#fail(uid, error ?? this.#error('ExchangeTimeout', `none in ${GATE_MS / 1000} s`))
-      })
-      this.#waiting.set(uid, {
-        resolve: () => {
-          cancel()
-          resolve()
-        },
-        reject: (error) => {
-          cancel()
-          reject(error)
-        },
-      })
+    const first = this.#waiting.wait(uid, GATE_MS, () => {
+      const error = this.#refresher?.lastFailure
+      this.#remove(uid, error ?? this.#error('ExchangeTimeout', `none in ${GATE_MS / 1000} s`))
     })
     this.#hurry()
     return first
@@ -205,69 +188,36 @@ export class SharedRefresh<Item> {
   /** What the refresher publishes into: the folders of all pods. */
   #everyFolder(): Store<Item> {
     return {
-      current: () => this.#own ?? this.#found(),
+      current: () => this.#own ?? this.#members.firstToExpire(),
       publish: async (item) => {
         this.#own = item
-        const each = [...this.#members].map(([uid, store]) => this.#publishTo(uid, store, item))
-        await Promise.allSettled(each)
+        await this.#members.publish(item)
+        if (!this.#members.hasAny) this.#stopRefreshing()
       },
       withdraw: async (item) => {
         if (this.#own === item) this.#own = undefined
-        const { renewable } = this.#deps
-        const each = [...this.#members.values()].map(async (store) => {
-          const present = store.current()
-          const isExpired =
-            present !== undefined &&
-            renewable.expiresAtMsOf(present) <= renewable.expiresAtMsOf(item)
-          if (isExpired) await store.withdraw(present)
-        })
-        await Promise.all(each)
+        await this.#members.withdraw(item)
       },
-    }
-  }
-
-  /** Of what an earlier process left, that which ends first. */
-  #found(): Item | undefined {
-    const { renewable } = this.#deps
-    const found = [...this.#members.values()].flatMap((store) => store.current() ?? [])
-    return found.toSorted(
-      (one, other) => renewable.expiresAtMsOf(one) - renewable.expiresAtMsOf(other),
-    )[0]
-  }
-
-  /** One pod's folder that cannot be written is that pod's trouble alone. */
-  async #publishTo(uid: string, store: Store<Item>, item: Item): Promise<void> {
-    try {
-      if (store.current() !== item) await store.publish(item)
-      this.#settle(uid, ({ resolve }) => {
-        resolve()
-      })
-    } catch (error) {
-      this.#deps.onUnwritten(uid, error)
-      this.#settle(uid, ({ reject }) => {
-        reject(error as Error)
-      })
-      throw error
     }
   }
 
   #failAll(error: SidecarError): void {
     this.#refusal = { error, untilMs: this.#deps.clock.monotonic() + REMEMBER_REFUSAL_MS }
-    for (const uid of [...this.#waiting.keys()]) this.#fail(uid, error)
+    for (const uid of this.#waiting.uids()) this.#remove(uid, error)
   }
 
-  #fail(uid: string, error: Error): void {
-    this.#members.delete(uid)
-    this.#settle(uid, ({ reject }) => {
-      reject(error)
-    })
-    if (this.#members.size === 0) this.stop()
+  /** @param why what the pod is told if it waits */
+  #remove(uid: string, why: Error): void {
+    this.#members.remove(uid)
+    this.#waiting.fail(uid, why)
+    if (!this.#members.hasAny) this.#stopRefreshing()
   }
 
-  #settle(uid: string, how: (waiting: Waiting) => void): void {
-    const waiting = this.#waiting.get(uid)
-    this.#waiting.delete(uid)
-    if (waiting !== undefined) how(waiting)
+  #stopRefreshing(): void {
+    this.#refresher?.stop()
+    this.#refresher = undefined
+    this.#own = undefined
+    this.#token = undefined
   }
 
   #remembered(): SidecarError | undefined {

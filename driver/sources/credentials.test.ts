@@ -105,18 +105,26 @@ describe('an STS that hangs', () => {
   })
 })
 
+type KeyOf = (pod: Pod, wanted: DriverCredentials, serviceAccountUid?: string) => string
+
+function keysOf(source: ReturnType<typeof harness>['source']): KeyOf {
+  return (who, wanted, serviceAccountUid = 'uid') =>
+    source.keyOf(who, wanted, { jwt: who.name, expiresAtMs: 0, serviceAccountUid })
+}
+
 test('pods share an exchange if nothing of it is their own', () => {
-  const { source } = harness()
+  const keyOf = keysOf(harness().source)
   const shared = { ...WANTED, sessionName: '{namespace}.{serviceaccount}' }
   const [one, other] = [pod('team-a', 'app-1'), pod('team-a', 'app-2')]
-  expect(source.keyOf(one, shared)).toBe(source.keyOf(other, shared))
-  expect(source.keyOf(one, WANTED)).not.toBe(source.keyOf(other, WANTED))
-  expect(source.keyOf(one, shared)).not.toBe(source.keyOf(pod('team-b', 'app-1'), shared))
-  expect(source.keyOf(one, shared)).not.toBe(source.keyOf(one, { ...shared, region: undefined }))
+  expect(keyOf(one, shared)).toBe(keyOf(other, shared))
+  expect(keyOf(one, WANTED)).not.toBe(keyOf(other, WANTED))
+  expect(keyOf(one, shared)).not.toBe(keyOf(pod('team-b', 'app-1'), shared))
+  expect(keyOf(one, shared)).not.toBe(keyOf(one, { ...shared, region: undefined }))
+  expect(keyOf(one, shared)).not.toBe(keyOf(one, shared, 'of the same name, made again'))
 })
 
 test('what each pod has of its own in tags is shared with no other', () => {
-  const { source } = harness()
+  const keyOf = keysOf(harness().source)
   const [one, other] = [pod('team-a', 'app-1'), pod('team-a', 'app-2')]
   const shared: DriverCredentials = {
     ...WANTED,
@@ -125,15 +133,13 @@ test('what each pod has of its own in tags is shared with no other', () => {
     sessionTags: [{ key: 'team', value: 'a' }],
     defaultSessionTags: 'false',
   }
-  expect(source.keyOf(one, shared)).toBe(source.keyOf(other, shared))
+  expect(keyOf(one, shared)).toBe(keyOf(other, shared))
   const ofPod: Partial<DriverCredentials>[] = [
     { defaultSessionTags: 'true' },
     { sessionTags: [{ key: 'run', value: '{pod}' }] },
   ]
   for (const more of ofPod)
-    expect(source.keyOf(one, { ...shared, ...more })).not.toBe(
-      source.keyOf(other, { ...shared, ...more }),
-    )
+    expect(keyOf(one, { ...shared, ...more })).not.toBe(keyOf(other, { ...shared, ...more }))
   const others: Partial<DriverCredentials>[] = [
     { targetRoleArn: undefined },
     { externalId: 'abc' },
@@ -141,6 +147,5 @@ test('what each pod has of its own in tags is shared with no other', () => {
     { sessionPolicy: '{}' },
     { sessionPolicyArns: ['arn:aws:iam::aws:policy/ReadOnlyAccess'] },
   ]
-  for (const more of others)
-    expect(source.keyOf(one, { ...shared, ...more })).not.toBe(source.keyOf(one, shared))
+  for (const more of others) expect(keyOf(one, { ...shared, ...more })).not.toBe(keyOf(one, shared))
 })

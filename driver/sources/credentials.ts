@@ -54,12 +54,13 @@ export function credentialSource(
   const firstSessions = new FirstSessions(clock)
   return {
     audienceOf: ({ audience }) => audience,
-    keyOf(pod, wanted) {
+    keyOf(pod, wanted, { serviceAccountUid }) {
       const { sessionName, ...parameters } = wanted
       const { namespace, serviceAccount } = pod
       return JSON.stringify([
         namespace,
         serviceAccount,
+        serviceAccountUid,
         sessionNameOf(pod, sessionName),
         hasTagsOfPod(wanted) ? pod.uid : '',
         parameters,

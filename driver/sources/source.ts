@@ -3,15 +3,15 @@ import type { Clock, Random } from '../../shared/base/clock.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import type { VolumeSettings } from '../files/volume.ts'
 import type { Metrics } from '../metrics.ts'
-import type { Pod } from '../pod-tokens.ts'
+import type { Pod, PodToken } from '../pod-tokens.ts'
 import type { SharedRefresh, SharedRefreshDeps } from '../shared-refresh.ts'
 
 /** Where one kind of item comes from. */
 export interface Source<Wanted, Item> {
   /** Audience of the token that is exchanged. */
   audienceOf(wanted: Wanted): string
-  /** The same for all pods that may share one exchange. */
-  keyOf(pod: Pod, wanted: Wanted): string
+  /** The same for all pods that may share one exchange, of any of their tokens. */
+  keyOf(pod: Pod, wanted: Wanted, token: PodToken): string
   /** For the pods with one key, made for the first of them. */
   make(
     pod: Pod,

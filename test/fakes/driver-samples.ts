@@ -1,6 +1,7 @@
 /** Test double: what a kubelet sends to a CSI driver for one pod. Never shipped. */
 import type { NodePublishRequest } from '../../driver/csi/methods.ts'
 import type { Pod } from '../../driver/pod-tokens.ts'
+import { jsonObject } from '../../shared/base/json.ts'
 import { recordSecret } from '../leak-check.ts'
 import { uidOf } from './issuer.ts'
 
@@ -25,20 +26,32 @@ export function unsignedToken(claims: unknown): string {
 }
 
 /** The claims that bind a token to a pod. Source: as in issuer.ts. */
-export function claimsOf(pod: Pod): Readonly<Record<string, unknown>> {
-  const { uid, name, namespace, serviceAccount } = pod
-  const bound = { namespace, pod: { name, uid }, serviceaccount: { name: serviceAccount } }
-  return { 'kubernetes.io': bound }
+export function claimsOf(
+  { uid, name, namespace, serviceAccount }: Pod,
+  serviceAccountUid = uidOf('serviceaccount', `${namespace}/${serviceAccount}`),
+): Readonly<Record<string, unknown>> {
+  const serviceaccount = { name: serviceAccount, uid: serviceAccountUid }
+  return { 'kubernetes.io': { namespace, pod: { name, uid }, serviceaccount } }
 }
 
 /** As the kubelet writes them: `{audience: {token, expirationTimestamp}}`. */
 export function tokensText(tokens: Readonly<Record<string, string>>): string {
-  const expirationTimestamp = '2026-01-01T01:00:00Z'
   return JSON.stringify(
     Object.fromEntries(
-      Object.entries(tokens).map(([audience, token]) => [audience, { token, expirationTimestamp }]),
+      Object.entries(tokens).map(([audience, token]) => [
+        audience,
+        { token, expirationTimestamp: expirationOf(token) },
+      ]),
     ),
   )
+}
+
+/** A token without `exp`, which nobody signed, has a fixed one. */
+function expirationOf(jwt: string): string {
+  const claims = jsonObject(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString('utf8'))
+  const exp = claims?.['exp']
+  if (typeof exp !== 'number') return '2026-01-01T01:00:00Z'
+  return `${new Date(exp * 1000).toISOString().slice(0, 19)}Z`
 }
 
 export function podInfo(pod: Pod): [name: string, value: string][] {

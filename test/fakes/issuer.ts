@@ -36,6 +36,8 @@ export interface Issuer {
   mintToken(request: TokenRequest): Promise<string>
   /** Signs with a new key from now on; the old ones stay published, as the apiserver keeps them. */
   rotateKey(): Promise<void>
+  /** Deletes the ServiceAccount and makes it again: tokens have another uid of it from now on. */
+  recreateServiceAccount(namespace: string, name: string): void
   close(): Promise<void>
 }
 
@@ -57,6 +59,9 @@ export async function startIssuer({ clock }: { readonly clock: Clock }): Promise
   const keys = [await signingKey()]
   const { caPem, certPem, keyPem } = await throwawayCertificate(['127.0.0.1'])
   const issuer = { url: '' }
+  const recreated = new Map<string, number>()
+  const serviceAccountUid = (name: string): string =>
+    uidOf('serviceaccount', `${name}${'+'.repeat(recreated.get(name) ?? 0)}`)
   const server: Server = createServer(
     { cert: certPem, key: keyPem },
     documents(issuer, () => keys.map((key) => key.publicJwk)),
@@ -68,7 +73,9 @@ export async function startIssuer({ clock }: { readonly clock: Clock }): Promise
     async mintToken(request) {
       const key = keys.at(-1)
       if (key === undefined) throw new Error('an issuer has at least one key')
-      const claims = { ...podClaims(issuer.url, request, clock.now()), ...request.overrides }
+      const uid = serviceAccountUid(`${request.namespace}/${request.serviceAccount}`)
+      const regular = podClaims(issuer.url, request, { nowMs: clock.now(), uid })
+      const claims = { ...regular, ...request.overrides }
       const jwt = await new SignJWT(claims)
         .setProtectedHeader({ alg: ALGORITHM, kid: key.publicJwk.kid })
         .sign(key.privateKey)
@@ -77,6 +84,10 @@ export async function startIssuer({ clock }: { readonly clock: Clock }): Promise
     },
     async rotateKey() {
       keys.push(await signingKey())
+    },
+    recreateServiceAccount(namespace, name) {
+      const key = `${namespace}/${name}`
+      recreated.set(key, (recreated.get(key) ?? 0) + 1)
     },
     close: () => closeAtOnce(server),
   }
@@ -95,7 +106,11 @@ async function signingKey(): Promise<SigningKey> {
  * The claims of a token that is bound to a pod.
  * Source: Kubernetes, "Managing Service Accounts", "Schema for service account private claims".
  */
-function podClaims(issuer: string, request: TokenRequest, nowMs: number): JWTPayload {
+function podClaims(
+  issuer: string,
+  request: TokenRequest,
+  { nowMs, uid }: { readonly nowMs: number; readonly uid: string },
+): JWTPayload {
   const { namespace, serviceAccount, pod, audience, expiresInSeconds } = request
   const now = Math.floor(nowMs / 1000)
   return {
@@ -108,10 +123,7 @@ function podClaims(issuer: string, request: TokenRequest, nowMs: number): JWTPay
       namespace,
       node: { name: 'testbed-node', uid: uidOf('node', 'testbed-node') },
       pod: { name: pod, uid: uidOf('pod', `${namespace}/${pod}`) },
-      serviceaccount: {
-        name: serviceAccount,
-        uid: uidOf('serviceaccount', `${namespace}/${serviceAccount}`),
-      },
+      serviceaccount: { name: serviceAccount, uid },
     },
     nbf: now,
     sub: `system:serviceaccount:${namespace}:${serviceAccount}`,

@@ -97,6 +97,20 @@ describe('many pods', () => {
   })
 })
 
+test('a ServiceAccount that is deleted and made again shares nothing with the former one', async () => {
+  await startNode({ lifetimeSeconds: 6 })
+  const [former, other] = [podNamed('app-1'), podNamed('app-2')]
+  await node.startPod(former)
+  const first = await node.credentialsOf(former)
+  node.issuer.recreateServiceAccount('team-a', 'app')
+  await node.startPod(other)
+  expect(node.sts.calls).toHaveLength(2)
+  expect((await node.credentialsOf(other)).AccessKeyId).not.toBe(first.AccessKeyId)
+  await eventually(async () => (await node.credentialsOf(former)).AccessKeyId !== first.AccessKeyId)
+  const [one, two] = [await node.credentialsOf(former), await node.credentialsOf(other)]
+  expect(one.AccessKeyId).not.toBe(two.AccessKeyId)
+}, 60_000)
+
 describe('over the lifetime of credentials', () => {
   test('they are replaced in every pod, from the newest token', async () => {
     await startNode({ lifetimeSeconds: 6 })

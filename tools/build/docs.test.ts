@@ -8,6 +8,7 @@ import { ANNOTATIONS } from '../../contract/annotations.ts'
 import { PREFIX } from '../../contract/names.ts'
 import { read, REPOSITORY } from '../../docs/pages.test-data.ts'
 import { FLAGS as DRIVER_FLAGS } from '../../driver/config.ts'
+import { DRIVER_ERRORS } from '../../driver/errors.ts'
 import { REASONS } from '../../webhook/admit/verdict.ts'
 import { FLAGS as WEBHOOK_FLAGS } from '../../webhook/config.ts'
 import { header, table } from './reference/markdown.ts'
@@ -40,7 +41,8 @@ describe('each page has every', () => {
 
   test('reason', () => {
     const rows = rowsOf('reasons.md')
-    expect(rows.sort()).toEqual([...Object.keys(REASONS), ...Object.keys(REFUSALS)].sort())
+    const reasons = [REASONS, REFUSALS, DRIVER_ERRORS].flatMap((all) => Object.keys(all))
+    expect(rows.sort()).toEqual(reasons.sort())
   })
 
   test('setting, with the flag that it sets', () => {

@@ -1,8 +1,8 @@
 /**
  * `make demo`: the whole main job with real processes on loopback. Only AWS, the cluster's issuer, the
- * apiserver and the kubelet are fakes (test/fakes/); webhook, authority and exchanger are the built programs (the
- * exchanger but for the path of its termination message), and the app is a plain program with the AWS SDK's
- * default chain.
+ * apiserver and the kubelet are fakes (test/fakes/); webhook, authority, exchanger and driver are the real programs (the
+ * exchanger but for the path of its termination message, the driver but for root and mounts), and the app is a plain
+ * program with the AWS SDK's default chain.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,6 +11,7 @@ import { DELIVERY_NAMES } from '../../contract/delivery.ts'
 import { messageOf } from '../../shared/base/errors.ts'
 import { bundleExchanger } from '../../test/fakes/exchanger-programs.ts'
 import { admit } from './admission.ts'
+import { showFailedMount, showShared, startNode, watchDriver, type Node } from './driver.ts'
 import { ROLE, startEnvironment, type Environment } from './environment.ts'
 import { startMutualTls, watchRenewal } from './mutual-tls.ts'
 import { exchangerImage, follow, runPod, type PodRun } from './pod-run.ts'
@@ -19,7 +20,17 @@ import { step, say, showDiff } from './show.ts'
 
 const LIMIT_MS = 55_000
 
-async function scenario(environment: Environment, folder: string, runs: PodRun[]): Promise<void> {
+/** All that runs, for the parts of the scenario. */
+interface Stage {
+  readonly environment: Environment
+  readonly node: Node
+  readonly folder: string
+  /** Grows with each pod. */
+  readonly runs: PodRun[]
+}
+
+async function scenario(stage: Stage): Promise<void> {
+  const { environment } = stage
   const stsUrl = environment.sts.url
   step('A pod is applied; the webhook answers the apiserver')
   const plain = await podFor('app', 'app', { stsUrl })
@@ -34,24 +45,27 @@ async function scenario(environment: Environment, folder: string, runs: PodRun[]
     'Two pods talk by mutual TLS, with certificates of the authority that are valid for 60 s here',
   )
   const caller = await startMutualTls(environment, async (pod) =>
-    start(await admitted(environment, pod), environment, folder, runs),
+    start(await admitted(environment, pod), stage),
   )
 
+  step('Two pods take the driver of their node: no sidecar, no token')
+  const driven = await startDriven(stage)
+
   step('The admitted pods run, one for each delivery; credentials are valid for 12 s here')
-  await Promise.all(
-    DELIVERY_NAMES.map(async (delivery) => {
-      const pod = await admitted(
-        environment,
-        await podFor(`app-${delivery}`, 'app', { delivery, stsUrl }),
-      )
-      await watchThreeSets(delivery, await start(pod, environment, folder, runs))
+  await Promise.all([
+    watchDriver(driven),
+    ...DELIVERY_NAMES.map(async (delivery) => {
+      const pod = await podFor(`app-${delivery}`, 'app', { delivery, stsUrl })
+      await watchThreeSets(delivery, await start(await admitted(environment, pod), stage))
     }),
-  )
+  ])
   refreshesWereSeen(environment)
 
   step('The role now trusts another ServiceAccount: the pod says why it has no credentials')
   environment.trust('system:serviceaccount:team-a:somebody-else')
-  await showRefusal(environment, folder, runs)
+  await showRefusal(stage)
+  const refused = await podFor('refused-driver', 'app', { exchanger: 'driver', stsUrl })
+  await showFailedMount(await admitted(environment, refused), stage.node)
 
   step('The certificates of both pods are renewed; the first connection stays open')
   await watchRenewal(caller)
@@ -63,15 +77,24 @@ async function admitted(environment: Environment, pod: Pod): Promise<Pod> {
   return admission.pod
 }
 
-async function start(
-  pod: Pod,
-  environment: Environment,
-  folder: string,
-  runs: PodRun[],
-): Promise<PodRun> {
+async function start(pod: Pod, { environment, folder, runs }: Stage): Promise<PodRun> {
   const run = await runPod(pod, environment, folder)
   runs.push(run)
   return run
+}
+
+async function startDriven({ environment, node, runs }: Stage): Promise<readonly PodRun[]> {
+  const stsUrl = environment.sts.url
+  const driven: PodRun[] = []
+  for (const name of ['driven-1', 'driven-2']) {
+    const plain = await podFor(name, 'app', { exchanger: 'driver', stsUrl })
+    const pod = await admitted(environment, plain)
+    if (driven.length === 0) showDiff(plain, pod)
+    driven.push(await node.run(pod))
+  }
+  runs.push(...driven)
+  await showShared(environment, driven)
+  return driven
 }
 
 /** The app starts when the gate opens, and ends once it has used three sets of credentials. */
@@ -101,16 +124,10 @@ function refreshesWereSeen({ sts }: Environment): void {
   )
 }
 
-async function showRefusal(
-  environment: Environment,
-  folder: string,
-  runs: PodRun[],
-): Promise<void> {
-  const pod = await admitted(
-    environment,
-    await podFor('refused', 'app', { stsUrl: environment.sts.url }),
-  )
-  const run = await start(pod, environment, folder, runs)
+async function showRefusal(stage: Stage): Promise<void> {
+  const { environment } = stage
+  const pod = await podFor('refused', 'app', { stsUrl: environment.sts.url })
+  const run = await start(await admitted(environment, pod), stage)
   if (run.sidecar === undefined) throw new Error('the pod has no sidecar')
   follow(run.sidecar, 'exchanger')
   const { code, terminationMessage } = await run.sidecar.exited
@@ -128,18 +145,22 @@ async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'nocreds-demo-'))
   const runs: PodRun[] = []
   let environment: Environment | undefined
+  let node: Node | undefined
   try {
-    step('AWS, the issuer of the cluster, authority and webhook start on loopback')
+    step('AWS, the issuer of the cluster, authority, webhook and driver start on loopback')
     await bundleExchanger(exchangerImage(folder))
     environment = await startEnvironment(folder)
+    node = await startNode(environment, folder)
     say(`issuer    ${environment.issuer.url}`)
     say(`STS       ${environment.sts.url}`)
     say(`authority ${environment.authority.url}`)
     say(`webhook   ${environment.webhook.url}`)
-    await scenario(environment, folder, runs)
+    say(`driver    ${node.socket}`)
+    await scenario({ environment, node, folder, runs })
     step('Done: no key was created, stored or rotated by anyone')
   } finally {
     await Promise.all(runs.map((run) => run.close()))
+    await node?.close()
     await environment?.close()
     await rm(folder, { recursive: true, force: true })
   }

@@ -7,6 +7,7 @@ import { startContainer, type RunningContainer } from '../../test/fakes/kubelet-
 import { preparePod, type PreparedPod } from '../../test/fakes/kubelet-volumes.ts'
 import type { Environment } from './environment.ts'
 import type { Pod } from './pod.ts'
+import { endsWithDemo } from './program.ts'
 import { say } from './show.ts'
 
 /** Where the image of the exchanger is here; many of them run at once, so it is that of the tests. */
@@ -15,14 +16,14 @@ export function exchangerImage(folder: string): string {
 }
 
 /** Where the folders of the other images are here. */
-const IMAGE_ROOT = {
+export const IMAGE_ROOT = {
   '/app/': join(import.meta.dirname, 'app'),
   '/examples/': join(import.meta.dirname, '../../examples/mutual-tls/node'),
 }
 
 export interface PodRun {
   readonly prepared: PreparedPod
-  /** Undefined with web-identity, which has no sidecar. */
+  /** Undefined with web-identity and with the driver, which need none. */
   readonly sidecar: RunningContainer | undefined
   start(container: string): Promise<RunningContainer>
   close(): Promise<void>
@@ -45,6 +46,7 @@ export async function runPod(pod: Pod, environment: Environment, folder: string)
   const start = async (container: string): Promise<RunningContainer> => {
     const path = process.env['PATH'] ?? ''
     const started = await startContainer({ prepared, container, imageRoot, path })
+    endsWithDemo(started.process)
     running.push(started)
     return started
   }

@@ -6,14 +6,19 @@ import type { KubeletContainer, KubeletPod } from '../../test/fakes/kubelet-pod.
 
 export type Pod = KubeletPod & { readonly [field: string]: unknown }
 
-/** For a ServiceAccount and with a delivery; it is told where the AWS of the demo is. */
-export function podFor(
-  name: string,
-  serviceAccount: string,
-  options: { readonly delivery?: string; readonly stsUrl: string },
-): Promise<Pod> {
-  const { delivery, stsUrl } = options
-  const annotations = delivery === undefined ? {} : { 'nocreds.dev/delivery': delivery }
+interface PodOptions {
+  readonly delivery?: string
+  readonly exchanger?: string
+  readonly stsUrl: string
+}
+
+/** For a ServiceAccount, and with a delivery or an exchanger if it asks for one; it is told where the AWS of the demo is. */
+export function podFor(name: string, serviceAccount: string, options: PodOptions): Promise<Pod> {
+  const { delivery, exchanger, stsUrl } = options
+  const annotations = {
+    ...(delivery === undefined ? {} : { 'nocreds.dev/delivery': delivery }),
+    ...(exchanger === undefined ? {} : { 'nocreds.dev/exchanger': exchanger }),
+  }
   return changed(name, serviceAccount, annotations, (container) => ({
     ...container,
     env: [{ name: 'AWS_ENDPOINT_URL_STS', value: stsUrl }],

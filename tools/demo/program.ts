@@ -12,7 +12,19 @@ export function startProgram(
   env: Readonly<Record<string, string>> = {},
 ): ChildProcess {
   const words = [join(DIST, `${name}.mjs`), ...Object.entries(flags).flat()]
-  return spawn(process.execPath, words, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  return endsWithDemo(spawn(process.execPath, words, { env, stdio: ['ignore', 'pipe', 'pipe'] }))
+}
+
+const children = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
+
+/** The process ends with the demo at the latest, also if that takes too long. @returns it */
+export function endsWithDemo<Child extends ChildProcess>(child: Child): Child {
+  children.add(child)
+  child.once('exit', () => children.delete(child))
+  return child
 }
 
 /** The port in the log line that says that it is listening. @throws Error if it ends before */

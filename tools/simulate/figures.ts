@@ -12,7 +12,7 @@ export function buckets(series: Series, seconds: number, from = 0, to = series.l
   )
 }
 
-function total(values: Iterable<number>): number {
+export function total(values: Iterable<number>): number {
   let sum = 0
   for (const value of values) sum += value
   return sum
@@ -23,6 +23,9 @@ export function highest(values: Iterable<number>): number {
   for (const value of values) highestYet = Math.max(highestYet, value)
   return highestYet
 }
+
+/** A whole number as pages have it. */
+export const count = (value: number): string => Math.round(value).toLocaleString('en')
 
 /** From when on the start of the fleet is to be forgotten: after three lifetimes. */
 export function steadyFromSecond({ lifetimeMs }: FleetRecord): number {

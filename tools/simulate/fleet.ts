@@ -15,6 +15,16 @@ export interface FleetOptions {
   readonly lifetimeMs: number
   readonly sts: Sts
   readonly random: Random
+  /** What the kubelet waits before it starts one again that gave up; default: as for a container. */
+  readonly restartDelayMs?: (restarts: number) => number
+  readonly interruption?: Interruption
+}
+
+/** A moment at which every process ends and begins again, all of them with credentials. */
+interface Interruption {
+  readonly atMs: number
+  /** When the pod calls next; `endMs`: when its credentials end. */
+  readonly nextMs: (pod: number, endMs: number, random: Random) => number
 }
 
 /** What happened, second by second; index 0 is the first second. */
@@ -44,7 +54,7 @@ export function simulateFleet(options: FleetOptions): FleetRecord {
 
 class Fleet {
   readonly #options: FleetOptions
-  readonly #heap: EventHeap
+  #heap: EventHeap
   // By pod. Times are milliseconds; 0 for "no credentials yet", Infinity for a gate that is open.
   readonly #endMs: Float64Array
   readonly #gateMs: Float64Array
@@ -76,14 +86,28 @@ class Fleet {
   }
 
   run(): void {
-    const heap = this.#heap
-    const { durationMs } = this.#options
-    for (let nowMs = heap.earliestMs; nowMs < durationMs; nowMs = heap.earliestMs) {
-      heap.replace(this.#step(heap.pod, nowMs))
+    const { durationMs, interruption } = this.#options
+    if (interruption !== undefined) {
+      this.#runUntil(interruption.atMs)
+      this.#interrupt(interruption)
     }
+    this.#runUntil(durationMs)
     this.#endMs.forEach((endMs) => {
       if (endMs > 0 && endMs < durationMs) this.#lapse(endMs)
     })
+  }
+
+  #runUntil(endMs: number): void {
+    const heap = this.#heap
+    for (let nowMs = heap.earliestMs; nowMs < endMs; nowMs = heap.earliestMs) {
+      heap.replace(this.#step(heap.pod, nowMs))
+    }
+  }
+
+  #interrupt({ nextMs }: Interruption): void {
+    const { random } = this.#options
+    this.#heap = new EventHeap(this.#endMs.map((endMs, pod) => nextMs(pod, endMs, random)))
+    this.#failures.fill(0)
   }
 
   record(): FleetRecord {
@@ -139,7 +163,7 @@ class Fleet {
   /** The process ends, and the kubelet starts another one. */
   #giveUp(pod: number, nowMs: number): number {
     const restarts = at(this.#restarts, pod)
-    const startMs = nowMs + restartDelayMs(restarts)
+    const startMs = nowMs + (this.#options.restartDelayMs ?? restartDelayMs)(restarts)
     this.#restarts[pod] = restarts + 1
     this.#failures[pod] = 0
     this.#gateMs[pod] = startMs + GATE_MS

@@ -5,7 +5,8 @@ import { UsageError } from '../../shared/base/errors.ts'
 import { buckets } from './figures.ts'
 import type { FleetRecord } from './fleet.ts'
 import type { Runs } from './goals.ts'
-import { picturesOf } from './pictures.ts'
+import { ACCOUNTS_A_NODE, runNodes } from './nodes.ts'
+import { picturesOf, RESTART_FILE, restartPicture } from './pictures.ts'
 import { resultsPage } from './results.ts'
 import { BEYOND, run, SCENARIOS, type Scenario } from './scenarios.ts'
 
@@ -19,8 +20,12 @@ async function main(words: readonly string[]): Promise<void> {
   const fleets: [Runs, ...Runs[]] = [runAll(one, seed)]
   for (const pods of others) fleets.push(runAll(pods, seed))
   const beyond = BEYOND.map((scenario) => show(scenario, LARGEST, seed))
-  const page = resultsPage({ seed, fleets, beyond })
-  const pictures = picturesOf(fleets.at(-1) ?? fleets[0], fleets.slice(1, -1))
+  const nodes = ACCOUNTS_A_NODE.map((accounts) => runNodes(accounts, seed))
+  const page = resultsPage({ seed, fleets, beyond, nodes })
+  const pictures = {
+    ...picturesOf(fleets.at(-1) ?? fleets[0], fleets.slice(1, -1)),
+    [RESTART_FILE]: restartPicture(nodes),
+  }
   await writeFile(join(FOLDER, 'RESULTS.md'), page)
   for (const [file, svg] of Object.entries(pictures)) await writeFile(join(FOLDER, file), svg)
   process.stdout.write(`\n${page}\nwritten to ${FOLDER}\n`)

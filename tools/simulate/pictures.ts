@@ -2,6 +2,7 @@ import { svgOf, type Panel } from './chart.ts'
 import { buckets, evennessOf, steadyFromSecond } from './figures.ts'
 import type { FleetRecord } from './fleet.ts'
 import type { Runs } from './goals.ts'
+import { NODES, RESTART_MS, type NodeRuns } from './nodes.ts'
 import { SCENARIOS, THROTTLE, type Scenario } from './scenarios.ts'
 import type { Outage } from './sts.ts'
 
@@ -43,6 +44,25 @@ export function picturesOf(largest: Runs, smaller: readonly Runs[]): Record<stri
     const panels = closeUp(record, from, to).map((panel) => ({ ...panel, shade }))
     return draw(scenario, [wholeDay(record, scenario), ...panels])
   }
+}
+
+export const RESTART_FILE = 'drivers-restarted.svg'
+
+/** Calls a second around the moment at which all drivers are restarted. */
+export function restartPicture(nodes: readonly NodeRuns[]): string {
+  const from = RESTART_MS / 1000 - 1800
+  const to = RESTART_MS / 1000 + 3 * 3600
+  const lines = nodes.map(({ accounts, restarted }, n) => ({
+    label: `${accounts} ServiceAccount${accounts === 1 ? '' : 's'} a node`,
+    colour: [BLUE, GREEN][n] ?? ORANGE,
+    values: buckets(restarted.calls, MINUTE_SECONDS, from, to).map(
+      (calls) => calls / MINUTE_SECONDS,
+    ),
+  }))
+  const title = 'calls a second, means of a minute; all drivers are restarted at 12:00'
+  return svgOf(`${NODES.toLocaleString('en')} nodes with drivers`, [
+    { title, fromSecond: from, toSecond: to, lines },
+  ])
 }
 
 export function fileOf({ name }: Scenario): string {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { svgOf } from './chart.ts'
 import type { Runs } from './goals.ts'
-import { fileOf, picturesOf } from './pictures.ts'
+import { ACCOUNTS_A_NODE, runNodes } from './nodes.ts'
+import { fileOf, picturesOf, RESTART_FILE, restartPicture } from './pictures.ts'
 import { resultsPage } from './results.ts'
 import { run, SCENARIOS } from './scenarios.ts'
 
@@ -25,7 +26,7 @@ describe('RESULTS.md', () => {
   const small = [1, 50].map((pods) => runsOf(pods, seed)) as [Runs, Runs]
 
   test('has the rules and the rows of a fleet of one that follow from the schedule', () => {
-    const page = resultsPage({ seed, fleets: [small[0]], beyond: [] })
+    const page = resultsPage({ seed, fleets: [small[0]], beyond: [], nodes: [] })
     const [head = '', rest = ''] = page.split('## Figures')
     // Words, and the rows of the smallest fleet; how far it is from the largest fleet is not in them.
     const lines = `${head}\n${rest}`.split('\n').filter((line) => !line.includes('largest fleet'))
@@ -49,6 +50,22 @@ describe('RESULTS.md', () => {
     const pictures = picturesOf(small[1], [small[0]])
     expect(Object.keys(pictures).sort()).toEqual(Object.values(SCENARIOS).map(fileOf).sort())
     for (const svg of Object.values(pictures)) expect(svg).not.toMatch(/NaN|Infinity|undefined/)
+  })
+
+  test('drivers: a row for each number of ServiceAccounts, and a picture', () => {
+    const [, section = ''] = PAGE.split('## With drivers')
+    const rows = section.split('\n').filter((line) => line.startsWith('| driver, '))
+    expect(rows).toHaveLength(ACCOUNTS_A_NODE.length)
+    expect(PAGE).toContain(`(${RESTART_FILE})`)
+    expect(read(RESTART_FILE)).toMatch(/^<svg .*<\/svg>\n$/s)
+    expect(restartPicture([runNodes(1, seed, 5)])).not.toMatch(/NaN|Infinity|undefined/)
+  })
+
+  test('drivers: the smallest row follows from the schedule', () => {
+    const nodes = [runNodes(1, seed)]
+    const page = resultsPage({ seed, fleets: [small[0]], beyond: [], nodes })
+    const row = page.split('\n').find((line) => line.startsWith('| driver, 1 '))
+    expect(PAGE).toContain(row)
   })
 })
 

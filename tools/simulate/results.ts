@@ -1,4 +1,4 @@
-import { costOf, evennessOf, highest, recoveryOf, startedAfterSeconds } from './figures.ts'
+import { costOf, count, evennessOf, highest, recoveryOf, startedAfterSeconds } from './figures.ts'
 import type { FleetRecord } from './fleet.ts'
 import {
   costVerdict,
@@ -8,6 +8,8 @@ import {
   type Runs,
   type Verdict,
 } from './goals.ts'
+import { nodesSection } from './nodes-section.ts'
+import type { NodeRuns } from './nodes.ts'
 import { fileOf } from './pictures.ts'
 import { BEYOND, SCENARIOS, type Scenario } from './scenarios.ts'
 
@@ -17,6 +19,8 @@ export interface Results {
   readonly fleets: readonly [Runs, ...Runs[]]
   /** In the order of `BEYOND`, of the largest fleet. */
   readonly beyond: readonly FleetRecord[]
+  /** With drivers, each for the pods of the largest fleet. */
+  readonly nodes: readonly NodeRuns[]
 }
 
 const INTRODUCTION = `# The fleet, simulated
@@ -49,7 +53,7 @@ good wait longer and leave room to those that have none. 2.5 minutes keep a flee
 any credentials below twice the throttle; half of them have credentials again little more than a minute after STS is back.
 `
 
-export function resultsPage({ seed, fleets, beyond }: Results): string {
+export function resultsPage({ seed, fleets, beyond, nodes }: Results): string {
   const largest = fleets.at(-1) ?? fleets[0]
   return [
     INTRODUCTION,
@@ -94,6 +98,7 @@ export function resultsPage({ seed, fleets, beyond }: Results): string {
       }),
     ),
     LIMITS,
+    nodesSection(largest, nodes),
   ].join('\n')
 }
 
@@ -111,7 +116,6 @@ const LIMITS = `What these say:
 `
 
 const names = (): string[] => Object.values(SCENARIOS).map(({ name }) => name)
-const count = (value: number): string => Math.round(value).toLocaleString('en')
 
 function goalTable(
   goal: string,

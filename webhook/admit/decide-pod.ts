@@ -1,35 +1,25 @@
 import {
-  AnnotationError,
-  readAnnotations,
-  type PodAnnotations,
-  type ServiceAccountAnnotations,
-} from '../../contract/annotations.ts'
-import { exchanger } from '../../contract/exchangers.ts'
-import {
-  annotationsWithoutEffect,
-  annotationsWithoutExchanger,
-  resolveRequest,
-} from '../../contract/injection-request.ts'
-import { resolveRole } from '../../contract/requested-roles.ts'
-import type { InjectionDefaults, InjectionRequest } from '../../contract/wanted.ts'
-import {
   DEFAULT_ROLE_ARN,
   DEFAULT_SESSION_TAGS,
-  EXCHANGER_ANNOTATION,
   MIRROR_POD_ANNOTATION,
   PREFIX,
 } from '../../contract/names.ts'
+import { resolveRole } from '../../contract/requested-roles.ts'
+import type { InjectionDefaults, InjectionRequest } from '../../contract/wanted.ts'
 import type { NameSettings } from './checks/deny-unpermitted-names.ts'
 import { denyUnpermitted, type PermittingNamespace } from './checks/deny-unpermitted.ts'
 import { denyUnservable } from './checks/deny-unservable.ts'
 import { denyReservedNames } from './checks/reserved-names.ts'
+import { withoutFormerExchanger, type Converted } from './inject/former.ts'
 import { inject, withoutMarks } from './inject/inject.ts'
 import type { Injection, InjectionSettings } from './inject/injection.ts'
 import { diff } from './json-patch.ts'
-import { nameOf, serviceAccountOf, type Pod } from './pod.ts'
-import { denied, unchanged, type Admitted, type Denied, type Verdict } from './verdict.ts'
+import { defaultRoleFor, orDenied, readOwn, requestOf, type OwnAnnotations } from './pod-request.ts'
+import { serviceAccountOf, type Pod } from './pod.ts'
+import { denied, unchanged, type Admitted, type Verdict } from './verdict.ts'
 import { warningWithoutDefaultRole } from './warnings/default-role.ts'
 import { peerWarnings } from './warnings/peers.ts'
+import { conversionWarnings } from './warnings/repairs.ts'
 import { warningsFor } from './warnings/warnings.ts'
 import { warningWithoutEffect, warningWithoutExchanger } from './warnings/without-effect.ts'
 
@@ -63,7 +53,7 @@ export function decideByPodAlone(pod: Pod): Verdict | undefined {
  * 3. a role or a certificate is requested; if neither, the pod uses no reserved name
  * 4. the namespace permits the roles, delivery, session name and session tags, and the names of the certificate
  *    (deny-unpermitted.ts)
- * 5. the pod can be served (deny-unservable.ts)
+ * 5. the pod, without what a former exchanger needed (inject/former.ts), can be served (deny-unservable.ts)
  *
  * Annotations are validated even if nothing is requested: a misspelled `role-arn` must not pass as
  * "no role". A pod that names no role has the Namespace's default role if these checks admit it so, else none.
@@ -84,41 +74,6 @@ export function decidePod(facts: PodFacts, settings: Settings): Verdict {
   if (without.decision === 'denied') return without
   const warning = warningWithoutDefaultRole(defaultRole, verdict.message)
   return { ...without, warnings: [...without.warnings, warning] }
-}
-
-/** What Pod and ServiceAccount say of nocreds. */
-interface OwnAnnotations {
-  readonly ofPod: PodAnnotations
-  readonly ofAccount: ServiceAccountAnnotations
-}
-
-function readOwn(
-  { pod, namespace }: PodFacts,
-  serviceAccountAnnotations: Annotations,
-): OwnAnnotations | Denied {
-  return orDenied(() => ({
-    ofPod: readAnnotations('Pod', `${namespace}/${nameOf(pod)}`, pod.metadata.annotations ?? {}),
-    ofAccount: readAnnotations(
-      'ServiceAccount',
-      `${namespace}/${serviceAccountOf(pod)}`,
-      serviceAccountAnnotations,
-    ),
-  }))
-}
-
-/** A target role, too, names a role: its author meant a first one. */
-const NAMING_ROLES = ['role-arn', 'container-roles', 'target-role-arn'] as const
-
-function defaultRoleFor(
-  { namespaceAnnotations }: PodFacts,
-  { ofPod, ofAccount }: OwnAnnotations,
-): string | undefined {
-  const role = namespaceAnnotations?.[DEFAULT_ROLE_ARN]
-  if (role === undefined) return undefined
-  const isNamed = NAMING_ROLES.some(
-    (key) => ofPod[key] !== undefined || ofAccount[key] !== undefined,
-  )
-  return isNamed ? undefined : role
 }
 
 function decideWithDefault(
@@ -176,57 +131,21 @@ function decideRequest(
     trustBundle: settings.trustBundle,
     authorityUrl: settings.authorityUrl,
   }
+  const converted = withoutFormerExchanger(pod, injection)
   return (
     denyUnpermitted(facts, request, settings) ??
-    denyUnservable(pod, injection) ??
-    admitInjected(pod, injection)
+    denyUnservable(converted.pod, injection) ??
+    admitInjected(pod, converted, injection)
   )
 }
 
-interface ParsedRequest {
-  /** Undefined if nothing is requested. */
-  readonly request: InjectionRequest | undefined
-  /** Annotations that change nothing, because no certificate is requested. */
-  readonly withoutEffect: readonly string[]
-  /** Annotations that change nothing, because the driver serves the pod. */
-  readonly withoutExchanger: readonly string[]
-}
-
-/** The Namespace's own choice counts before the flag; one that is not valid does not count. */
-function defaultsIn(namespaceAnnotations: Annotations | undefined, settings: Settings): Settings {
-  const ofNamespace = exchanger.parse(namespaceAnnotations?.[EXCHANGER_ANNOTATION] ?? '')
-  return ofNamespace === undefined ? settings : { ...settings, exchanger: ofNamespace }
-}
-
-function requestOf(
-  { namespaceAnnotations }: PodFacts,
-  { ofPod, ofAccount }: OwnAnnotations,
-  settings: Settings,
-): ParsedRequest | Denied {
-  return orDenied(() => {
-    const request = resolveRequest(ofPod, ofAccount, defaultsIn(namespaceAnnotations, settings))
-    return {
-      request,
-      withoutEffect: annotationsWithoutEffect(ofPod, ofAccount),
-      withoutExchanger: request
-        ? annotationsWithoutExchanger(request.exchanger, ofPod, ofAccount)
-        : [],
-    }
-  })
-}
-
-function orDenied<Read>(read: () => Read): Read | Denied {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof AnnotationError) return denied('invalid-annotation', error.message)
-    throw error
-  }
-}
-
-function admitInjected(pod: Pod, injection: Injection): Admitted {
-  const patch = diff(pod, inject(pod, injection))
-  const warnings = warningsFor(pod, injection)
+function admitInjected(
+  pod: Pod,
+  { pod: kept, removed }: Converted,
+  injection: Injection,
+): Admitted {
+  const patch = diff(pod, inject(kept, injection))
+  const warnings = [...conversionWarnings(removed, injection), ...warningsFor(kept, injection)]
   const role = injection.request.credentials?.role.arn
   const admitted = { patch, warnings, ...(role === undefined ? {} : { role }) }
   return patch.length === 0

@@ -1,5 +1,5 @@
 /**
- * The driver's figures: `node tools/bench/driver/main.ts [NAME...]`, see measure.ts; all of them take 15 minutes.
+ * The driver's figures: `node tools/bench/driver/main.ts [NAME...]`, see measure.ts; all of them take 20 minutes.
  * Linux only.
  */
 import { measureAll } from '../measure.ts'

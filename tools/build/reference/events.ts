@@ -54,6 +54,11 @@ const EVENTS = [
     'why the sidecar has no credentials or no certificate, after 45 s at the latest; see below',
   ],
   [
+    '`FailedMount`',
+    'Pod',
+    'why the driver has no credentials or no certificate for the pod; see [reasons](reasons.md#refused-by-the-driver)',
+  ],
+  [
     '`Unhealthy`',
     'Pod',
     '`no credentials yet` or the like: the startup probe of the sidecar. Normal while the pod starts',

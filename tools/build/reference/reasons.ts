@@ -2,6 +2,7 @@ import { REFUSALS, type Reason as Refused } from '../../../authority/refusal.ts'
 import { CERTIFICATE_LIMITS, CERTIFICATE_SECONDS } from '../../../contract/certificates.ts'
 import { SECRETS } from '../../../contract/names.ts'
 import type { REASONS, Reason } from '../../../webhook/admit/verdict.ts'
+import { driverReasons } from './driver-reasons.ts'
 import { code, header, section, table } from './markdown.ts'
 
 interface Text {
@@ -182,7 +183,7 @@ export function reasonsPage(): string {
   return [
     header(
       'Reasons',
-      'Why an object was admitted or denied, and why a certificate was refused. The reason is the last word of the message, the label `reason` of the metrics, and a field of the log.',
+      'Why an object was admitted or denied, why a certificate was refused, and why a pod that the driver serves does not start. The reason is the last word of the message, the label `reason` of the metrics, and a field of the log.',
     ),
     section(
       'Denied by the webhook',
@@ -211,5 +212,6 @@ export function reasonsPage(): string {
         ]),
       ),
     ),
+    driverReasons(),
   ].join('')
 }

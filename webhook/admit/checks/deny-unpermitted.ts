@@ -1,5 +1,4 @@
 import { DEFAULT_PERMITTED_DELIVERIES, TOKEN_DELIVERIES } from '../../../contract/delivery.ts'
-import type { InjectionRequest } from '../../../contract/wanted.ts'
 import {
   PERMITTED_DELIVERIES,
   PERMITTED_ROLES,
@@ -9,6 +8,7 @@ import {
 } from '../../../contract/names.ts'
 import { isNamespaced } from '../../../contract/session-name.ts'
 import { partsOf } from '../../../contract/values.ts'
+import type { InjectionRequest } from '../../../contract/wanted.ts'
 import { permission } from '../../../shared/server/permission.ts'
 import type { Pod } from '../pod.ts'
 import { denied, type Denied } from '../verdict.ts'

@@ -1,7 +1,7 @@
 import { DELIVERIES, hasSidecar } from '../../../contract/delivery.ts'
 import type { Exchanger } from '../../../contract/exchangers.ts'
-import type { WantedCredentials } from '../../../contract/wanted.ts'
 import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
+import type { WantedCredentials } from '../../../contract/wanted.ts'
 import type { Volume, VolumeMount } from '../pod.ts'
 import { mountOf } from './injection.ts'
 

@@ -6,7 +6,6 @@ import {
 } from '../../../contract/delivery.ts'
 import { literalEnvValue } from '../../../contract/env-table.ts'
 import { POD_NAME_ENV } from '../../../contract/exchanger-env.ts'
-import type { WantedCredentials } from '../../../contract/wanted.ts'
 import {
   AWS_ENV,
   CREDENTIALS_FILES,
@@ -20,6 +19,7 @@ import {
   SESSION_NAME_LENGTH,
   type SessionNameParts,
 } from '../../../contract/session-name.ts'
+import type { WantedCredentials } from '../../../contract/wanted.ts'
 import {
   longestNameOf,
   nameOf,

@@ -7,13 +7,13 @@ import { hasSidecar, type SidecarDelivery } from '../../../contract/delivery.ts'
 import { DRIVER_VOLUME } from '../../../contract/driver-volume.ts'
 import type { Exchanger } from '../../../contract/exchangers.ts'
 import type { PullPolicy } from '../../../contract/image.ts'
+import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
+import type { ExchangerUser } from '../../../contract/values.ts'
 import type {
   InjectionRequest,
   WantedCertificate,
   WantedCredentials,
 } from '../../../contract/wanted.ts'
-import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
-import type { ExchangerUser } from '../../../contract/values.ts'
 import type { VolumeMount } from '../pod.ts'
 
 /** The kind of object from which volumes take the trust bundle. */

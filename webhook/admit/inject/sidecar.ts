@@ -5,8 +5,8 @@ import {
   type AdmittedCredentials,
   type TargetConfig,
 } from '../../../contract/exchanger-env.ts'
-import type { WantedTarget } from '../../../contract/wanted.ts'
 import { EXCHANGER } from '../../../contract/names.ts'
+import type { WantedTarget } from '../../../contract/wanted.ts'
 import type { Container, EnvVar, Pod } from '../pod.ts'
 import { CERTIFICATE_SIDECAR_MOUNTS } from './certificate.ts'
 import { CREDENTIALS_SIDECAR_MOUNTS } from './credentials.ts'

@@ -18,6 +18,17 @@ export function repairWarnings(pod: Pod, injection: Injection): string[] {
   ]
 }
 
+/** What a pod from a backup had of its former exchanger. */
+export function conversionWarnings(
+  removed: readonly string[],
+  { request: { exchanger } }: Injection,
+): string[] {
+  if (removed.length === 0) return []
+  return [
+    `nocreds: removed ${removed.join(', ')}: the pod was served by the ${exchanger === 'driver' ? 'sidecar' : 'driver'} before, and is by the ${exchanger} now`,
+  ]
+}
+
 function listOf(texts: readonly string[]): string {
   return texts.map((text) => (text.length > 100 ? `${text.slice(0, 100)}…` : text)).join(', ')
 }
