@@ -1,0 +1,155 @@
+/**
+ * Credentials of a minute and certificates of two, kept fresh by the driver under calls, also while STS and the authority
+ * are down for part of a life; and what an app would gain that could write where the driver does.
+ */
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { STS_ENDPOINT } from '../cluster/aws.ts'
+import {
+  createMember,
+  scaleAuthority,
+  setAuthorityFlags,
+  startClient,
+  startServer,
+  useSource,
+  type Member,
+  type Second,
+} from '../support/certificates.ts'
+import { BY_DRIVER, driverLog, openDriverSuite, setDriverSts, uidOf } from '../support/driver.ts'
+import { startForever, type ForeverApp } from '../support/forever-app.ts'
+import { startShortLivedSts } from '../support/short-lived-sts.ts'
+import { closeSuite, createTeam, identityOf, podSpec } from '../support/suite.ts'
+import { whoAmIThenStay, type Suite, type Team } from '../support/suite.ts'
+import { waitFor } from '../support/wait.ts'
+import { expectGroupKey, startGroupPod } from './group-key.ts'
+import {
+  expectOccupied,
+  expectReplaced,
+  plantFolder,
+  plantLinks,
+  removeTreasure,
+} from './planted.ts'
+
+const LIFETIME_SECONDS = 60
+const CERTIFICATE_SECONDS = 120
+
+let suite: Suite
+let sts: Awaited<ReturnType<typeof startShortLivedSts>>
+let team: Team
+let apps: readonly ForeverApp[]
+let clientMember: Member
+let generation: string
+let said: () => Promise<readonly Second[]>
+
+beforeAll(async () => {
+  suite = await openDriverSuite('driver-refresh')
+  ;[sts] = await Promise.all([
+    startShortLivedSts(suite, LIFETIME_SECONDS),
+    useSource(suite, 'authority'),
+    setAuthorityFlags(suite, [`--max-lifetime-seconds=${CERTIFICATE_SECONDS}`]),
+  ])
+  await setDriverSts(suite, sts.url)
+  team = await createTeam(suite, 'team', BY_DRIVER)
+  const start = (name: string): Promise<ForeverApp> => startForever(suite, team, name)
+  await Promise.all([startCalls(), apply('links'), apply('folder')])
+  apps = await Promise.all(['one', 'other'].map(start))
+}, 300_000)
+
+afterAll(async () => {
+  await Promise.all([
+    setAuthorityFlags(suite, []),
+    useSource(suite, 'auto'),
+    setDriverSts(suite, STS_ENDPOINT),
+    removeTreasure(suite),
+  ])
+  await closeSuite(suite)
+}, 300_000)
+
+async function startCalls(): Promise<void> {
+  const { annotations } = BY_DRIVER
+  const dnsNames = `server.${suite.prefix}-server.svc`
+  const own = { ...annotations, 'nocreds.dev/certificate-dns-names': dnsNames }
+  const [serverMember, client] = await Promise.all([
+    createMember(suite, 'server', own),
+    createMember(suite, 'client', annotations),
+  ])
+  clientMember = client
+  const [server] = await Promise.all([
+    startServer(suite, serverMember),
+    startGroupPod(suite, client),
+  ])
+  said = await startClient(suite, client, server)
+  generation = await expectGroupKey(suite, client)
+}
+
+async function apply(name: string, { namespace }: Team = team): Promise<void> {
+  const metadata = { name, namespace }
+  const spec = podSpec(whoAmIThenStay())
+  await suite.kubectl.apply({ apiVersion: 'v1', kind: 'Pod', metadata, spec })
+}
+
+/** How often an exchange for the team failed so far. */
+async function failures({ namespace }: Team): Promise<number> {
+  const failed = (await driverLog(suite)).filter(
+    (line) => line['msg'] === 'exchange failed' && line['namespace'] === namespace,
+  )
+  return failed.length
+}
+
+test('links and a folder where the driver writes: it follows none, and no other pod notices', async () => {
+  for (const pod of ['links', 'folder'])
+    expect(await identityOf(suite, team, pod)).toEqual(team.identity)
+  const [links, folder] = [await uidOf(suite, team, 'links'), await uidOf(suite, team, 'folder')]
+  await plantLinks(suite, links)
+  await plantFolder(suite, folder)
+  await expectReplaced(suite, links)
+  await expectOccupied(suite, folder)
+}, 300_000)
+
+test('the SDK continues over two refreshes, which the pods of a ServiceAccount share', async () => {
+  const keys: (readonly string[])[] = []
+  for (const app of apps) {
+    const answers = await app.expectAskedWith(3)
+    expect(answers.length).toBeGreaterThan(20)
+    keys.push([...new Set(answers.map(({ key = '' }) => key))].slice(0, 3))
+  }
+  expect(keys[1]).toEqual(keys[0])
+}, 400_000)
+
+test('STS and the authority are down for part of a life: nobody notices, and a new pod starts afterwards', async () => {
+  const late = await createTeam(suite, 'late', BY_DRIVER)
+  const before = await failures(team)
+  const keys = new Set((await apps[0]!.answers()).map(({ key }) => key)).size
+  await Promise.all([sts.close(), scaleAuthority(suite.kubectl, 0)])
+  await Promise.all([apply('waits', late), apply('deleted', late), apply('served')])
+  // It wants what its node has already.
+  expect(await identityOf(suite, team, 'served')).toEqual(team.identity)
+  await waitFor('publishes to wait for STS', 60_000, async () =>
+    (await failures(late)) > 0 ? true : undefined,
+  )
+  const inLate = ['--namespace', late.namespace]
+  const gone = suite.kubectl(['delete', 'pod', 'deleted', '--timeout=120s', ...inLate])
+  await plantLinks(suite, await uidOf(suite, late, 'waits'))
+  await waitFor('refreshes to fail', 90_000, async () =>
+    (await failures(team)) >= before + 2 ? true : undefined,
+  )
+  expect(await suite.kubectl(['get', 'pod', 'waits', ...inLate])).toContain(' 0/1 ')
+  await Promise.all([sts.open(), scaleAuthority(suite.kubectl, 2)])
+  for (const app of apps) await app.expectAskedWith(keys + 1)
+  expect(await identityOf(suite, late, 'waits')).toEqual(late.identity)
+  await expectReplaced(suite, await uidOf(suite, late, 'waits'))
+  await gone
+}, 500_000)
+
+test('certificates are renewed under calls; keys belong to the group of the pod as before', async () => {
+  const seconds = await waitFor('two renewals on both sides', 240_000, async () => {
+    const soFar = await said()
+    const distinct = (side: 'client' | 'server'): number =>
+      new Set(soFar.map((second) => second[side])).size
+    return Math.min(distinct('client'), distinct('server')) >= 3 ? soFar : undefined
+  })
+  expect(seconds.flatMap(({ failed }) => failed)).toEqual([])
+  expect(new Set(seconds.map(({ peer }) => peer))).toEqual(
+    new Set([`URI:${clientMember.identity}`]),
+  )
+  expect(await expectGroupKey(suite, clientMember)).not.toBe(generation)
+}, 300_000)
