@@ -1,7 +1,7 @@
 /** Pods that the driver of their node serves: no sidecar, no token, the same credentials, the same rules. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { CSI_DRIVER, CREDENTIALS_VOLUME } from '../../contract/names.ts'
 import { DRIVER_VOLUME } from '../../contract/driver-volume.ts'
+import { CSI_DRIVER, CREDENTIALS_VOLUME } from '../../contract/names.ts'
 import { ACCOUNT, ISSUER } from '../cluster/aws.ts'
 import { startAttackPod } from '../support/attack-pod.ts'
 import {
