@@ -158,7 +158,7 @@ describe('a running pod', () => {
     expectAdmitted(await send(ground, { place: 'team-a', resource: 'pods', body, isReal: true }))
   })
   const update = (resource: string, body: object): Promise<ApiAnswer> =>
-    send(ground, { place: 'team-a', resource, type: 'strategic-merge', body })
+    send(ground, { as: OWNER, place: 'team-a', resource, type: 'strategic-merge', body })
   const debug = (more: object): Promise<ApiAnswer> => {
     const container = { name: 'peek', image: 'example/app:1', ...more }
     return update('pods/kept/ephemeralcontainers', { spec: { ephemeralContainers: [container] } })
