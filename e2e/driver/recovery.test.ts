@@ -6,6 +6,7 @@ import { startAsking, type AskingApp } from '../support/asking-app.ts'
 import {
   BY_DRIVER,
   credentialsOnNode,
+  driverLog,
   driverPod,
   killDriver,
   openDriverSuite,
@@ -65,11 +66,12 @@ test(`pods of ${ACCOUNTS} ServiceAccounts at once, and the driver is killed mean
   const replicas = Math.floor((await freePods()) / ACCOUNTS)
   expect(replicas).toBeGreaterThan(1)
   const { restartCount } = (await driverPod(suite)).status.containerStatuses[0]
-  await suite.kubectl.apply(...names.map((name) => deploymentOf(many, name, replicas)))
-  await waitFor('the first pods to be ready', 120_000, async () =>
-    (await podsOf(many)).some(({ isReady }) => isReady) ? true : undefined,
+  const [first, ...others] = names.map((name) => deploymentOf(many, name, replicas))
+  await suite.kubectl.apply(first!)
+  await waitFor('the first volume to be published', 120_000, async () =>
+    (await publishedIn(many)) > 0 ? true : undefined,
   )
-  await killDriver(suite)
+  await Promise.all([suite.kubectl.apply(...others), killDriver(suite)])
   const pods = await waitFor('all pods to be ready', 300_000, async () => {
     const all = await podsOf(many)
     const isAll = all.length === replicas * ACCOUNTS && all.every(({ isReady }) => isReady)
@@ -83,6 +85,7 @@ test(`pods of ${ACCOUNTS} ServiceAccounts at once, and the driver is killed mean
   }
   const after = (await driverPod(suite)).status.containerStatuses[0]
   expect(after.restartCount).toBe(restartCount + 1)
+  expect(await publishedIn(many)).toBeGreaterThan(0) // by the process that came after
   await running.expectUnnoticed((await running.said()).length)
 }, 600_000)
 
@@ -91,6 +94,14 @@ async function createAccount({ namespace }: Team, name: string): Promise<void> {
   const annotations = { 'nocreds.dev/role-arn': role, ...BY_DRIVER.annotations }
   const metadata = { name, namespace, annotations }
   await suite.kubectl.apply({ apiVersion: 'v1', kind: 'ServiceAccount', metadata })
+}
+
+/** How many volumes of the team's pods the present process of the driver published. */
+async function publishedIn({ namespace }: Team): Promise<number> {
+  const published = (await driverLog(suite)).filter(
+    (line) => line['msg'] === 'volume published' && line['namespace'] === namespace,
+  )
+  return published.length
 }
 
 function deploymentOf({ namespace }: Team, name: string, replicas: number): object {
