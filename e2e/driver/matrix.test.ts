@@ -13,7 +13,7 @@ let team: Team
 
 beforeAll(async () => {
   suite = await openDriverSuite('driver-matrix')
-  await loadMatrixImages(suite.host)
+  await loadMatrixImages(suite.host, APPS)
   await createOtherBucket(suite)
   team = await createMatrixTeam(suite, 'team', BY_DRIVER.annotations)
 }, 1_800_000)

@@ -1,26 +1,15 @@
 /**
- * Credentials of a minute and certificates of two, kept fresh by the driver under calls, also while STS and the authority
- * are down for part of a life; and what an app would gain that could write where the driver does.
+ * Credentials of a minute, kept fresh by the driver under calls, also while STS is down for part of a life; and what an
+ * app would gain that could write where the driver does. Certificates: e2e/certificates/renewal.
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { STS_ENDPOINT } from '../cluster/aws.ts'
-import {
-  createMember,
-  scaleAuthority,
-  setAuthorityFlags,
-  startClient,
-  startServer,
-  useSource,
-  type Member,
-  type Second,
-} from '../support/certificates.ts'
 import { BY_DRIVER, driverLog, openDriverSuite, setDriverSts, uidOf } from '../support/driver.ts'
 import { startForever, type ForeverApp } from '../support/forever-app.ts'
 import { startShortLivedSts } from '../support/short-lived-sts.ts'
 import { closeSuite, createTeam, identityOf, podSpec } from '../support/suite.ts'
 import { whoAmIThenStay, type Suite, type Team } from '../support/suite.ts'
 import { waitFor } from '../support/wait.ts'
-import { expectGroupKey, startGroupPod } from './group-key.ts'
 import {
   expectOccupied,
   expectReplaced,
@@ -30,61 +19,27 @@ import {
 } from './planted.ts'
 
 const LIFETIME_SECONDS = 60
-const CERTIFICATE_SECONDS = 90
 
 let suite: Suite
 let sts: Awaited<ReturnType<typeof startShortLivedSts>>
 let team: Team
 let apps: readonly ForeverApp[]
-let clientMember: Member
-let generation: string
-let said: () => Promise<readonly Second[]>
 
 beforeAll(async () => {
   suite = await openDriverSuite('driver-refresh')
-  ;[sts] = await Promise.all([
-    startStsOfDriver(),
-    useSource(suite, 'authority'),
-    setAuthorityFlags(suite, [`--max-lifetime-seconds=${CERTIFICATE_SECONDS}`]),
-  ])
+  sts = await startShortLivedSts(suite, LIFETIME_SECONDS)
+  await setDriverSts(suite, sts.url)
   team = await createTeam(suite, 'team', BY_DRIVER)
   const start = (name: string): Promise<ForeverApp> => startForever(suite, team, name)
-  await Promise.all([startCalls(), apply('links'), apply('folder')])
+  await Promise.all([apply('links'), apply('folder')])
   apps = await Promise.all(['one', 'other'].map(start))
 }, 300_000)
 
 afterAll(async () => {
-  await Promise.all([
-    setAuthorityFlags(suite, []),
-    useSource(suite, 'auto'),
-    setDriverSts(suite, STS_ENDPOINT),
-    removeTreasure(suite),
-  ])
+  await setDriverSts(suite, STS_ENDPOINT)
+  await removeTreasure(suite)
   await closeSuite(suite)
 }, 300_000)
-
-async function startStsOfDriver(): Promise<typeof sts> {
-  const started = await startShortLivedSts(suite, LIFETIME_SECONDS)
-  await setDriverSts(suite, started.url)
-  return started
-}
-
-async function startCalls(): Promise<void> {
-  const { annotations } = BY_DRIVER
-  const dnsNames = `server.${suite.prefix}-server.svc`
-  const own = { ...annotations, 'nocreds.dev/certificate-dns-names': dnsNames }
-  const [serverMember, client] = await Promise.all([
-    createMember(suite, 'server', own),
-    createMember(suite, 'client', annotations),
-  ])
-  clientMember = client
-  const [server] = await Promise.all([
-    startServer(suite, serverMember),
-    startGroupPod(suite, client),
-  ])
-  said = await startClient(suite, client, server)
-  generation = await expectGroupKey(suite, client)
-}
 
 async function apply(name: string, { namespace }: Team = team): Promise<void> {
   const metadata = { name, namespace }
@@ -110,11 +65,11 @@ test('links and a folder where the driver writes: it follows none, and no other 
   await expectOccupied(suite, folder)
 }, 300_000)
 
-test('the SDK continues over two refreshes, though STS and the authority are down for part of a life', async () => {
+test('the SDK continues over two refreshes, though STS is down for part of a life', async () => {
   const late = await createTeam(suite, 'late', BY_DRIVER)
   const before = await failures(team)
   await Promise.all(apps.map((app) => app.expectAskedWith(2)))
-  await Promise.all([sts.close(), scaleAuthority(suite.kubectl, 0)])
+  await sts.close()
   await Promise.all([apply('waits', late), apply('deleted', late), apply('served')])
   // It wants what its node has already.
   expect(await identityOf(suite, team, 'served')).toEqual(team.identity)
@@ -128,7 +83,7 @@ test('the SDK continues over two refreshes, though STS and the authority are dow
     (await failures(team)) >= before + 2 ? true : undefined,
   )
   expect(await suite.kubectl(['get', 'pod', 'waits', ...inLate])).toContain(' 0/1 ')
-  await Promise.all([sts.open(), scaleAuthority(suite.kubectl, 2)])
+  await sts.open()
   const shared: string[][] = []
   for (const app of apps) {
     const answers = await app.expectAskedWith(3)
@@ -142,17 +97,3 @@ test('the SDK continues over two refreshes, though STS and the authority are dow
   await expectReplaced(suite, await uidOf(suite, late, 'waits'))
   await gone
 }, 500_000)
-
-test('certificates are renewed under calls; keys belong to the group of the pod as before', async () => {
-  const seconds = await waitFor('two renewals on both sides', 240_000, async () => {
-    const soFar = await said()
-    const distinct = (side: 'client' | 'server'): number =>
-      new Set(soFar.map((second) => second[side])).size
-    return Math.min(distinct('client'), distinct('server')) >= 3 ? soFar : undefined
-  })
-  expect(seconds.flatMap(({ failed }) => failed)).toEqual([])
-  expect(new Set(seconds.map(({ peer }) => peer))).toEqual(
-    new Set([`URI:${clientMember.identity}`]),
-  )
-  expect(await expectGroupKey(suite, clientMember)).not.toBe(generation)
-}, 300_000)

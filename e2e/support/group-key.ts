@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals'
-import type { Member } from '../support/certificates.ts'
-import type { Suite } from '../support/suite.ts'
 import { IMAGES } from '../versions.ts'
+import type { Member } from './certificates.ts'
+import type { Suite } from './suite.ts'
 
 const GROUP = 2000
 const KEY = '"$NOCREDS_TLS_DIR/tls.key"'
