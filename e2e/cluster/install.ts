@@ -54,7 +54,7 @@ export async function uninstallDriver(host: Host): Promise<void> {
   await deleteDriver(host)
 }
 
-/** Takes the driver away, whoever uses it. */
+/** Takes the driver away, also from pods that use it. */
 export async function deleteDriver(host: Host): Promise<void> {
   const manifest = join(REPOSITORY, 'manifests', 'install-driver.yaml')
   await kubectlOf(host)(['delete', '-f', manifest, '--ignore-not-found', '--timeout=120s'])

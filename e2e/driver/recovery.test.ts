@@ -20,7 +20,7 @@ import { waitFor } from '../support/wait.ts'
 import { IMAGES } from '../versions.ts'
 
 const ACCOUNTS = 20
-const MOST_PODS = 100
+const MAX_PODS = 100
 /** Pods that other parts of the cluster may start meanwhile. */
 const SPARE_PODS = 5
 
@@ -120,7 +120,7 @@ function deploymentOf({ namespace }: Team, name: string, replicas: number): obje
   }
 }
 
-/** How many more pods the node takes, at most {@link MOST_PODS}. */
+/** How many more pods the node takes, at most {@link MAX_PODS}. */
 async function freePods(): Promise<number> {
   const { items } = await suite.kubectl.get<{
     readonly items: readonly [
@@ -129,7 +129,7 @@ async function freePods(): Promise<number> {
   }>(['nodes'])
   const names = await suite.kubectl(['get', 'pods', '--all-namespaces', '--output', 'name'])
   const free = Number(items[0].status.allocatable.pods) - names.split('\n').length - SPARE_PODS
-  return Math.min(MOST_PODS, free)
+  return Math.min(MAX_PODS, free)
 }
 
 interface PodOf {
