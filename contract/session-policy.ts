@@ -13,7 +13,7 @@ export const sessionPolicy: ValueKind<string> = /* @__PURE__ */ text(
 )
 
 const POLICY_ARN =
-  /^arn:(?:aws|aws-cn|aws-us-gov|aws-iso(?:-[a-z])?|aws-eusc):iam::(?:aws|[0-9]{12}):policy\/[\x21-\x7e]{1,600}$/
+  /^arn:(?:aws|aws-cn|aws-us-gov|aws-iso(?:-[a-z])?|aws-eusc):iam::(?:aws|[0-9]{12}):policy\/[\x21-\x7e]{0,599}[\w+=.@-]$/
 
 /** ARNs of managed policies, separated by blanks or line breaks, as names of policies may have commas. */
 export const policyArns: ValueKind<readonly string[]> = {

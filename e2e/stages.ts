@@ -1,3 +1,4 @@
+import { uninstallDriver } from './cluster/install.ts'
 import type { Host } from './support/host.ts'
 import { REPOSITORY } from './versions.ts'
 
@@ -33,6 +34,7 @@ export async function everyStage(host: Host): Promise<number> {
   const certificates = await stage('e2e/(certificates/(?!renewal)|promises/guard-cases)')
   const roles = await stage('e2e/roles/')
   const driver = await stage('e2e/driver/')
+  await uninstallDriver(host)
   // It wants every processor, so nothing else runs meanwhile.
   const before = await outage
   const flood = await stage('e2e/attacks/flood')

@@ -77,7 +77,7 @@ export async function startAws(host: Host): Promise<AwsAdmin> {
   await kubectl(['rollout', 'status', 'deployment/aws', '--namespace', 'aws', '--timeout=180s'])
 
   const admin = await awsAdmin(host)
-  await reached(admin.iam)
+  await reached(admin)
   await admin.iam('CreateOpenIDConnectProvider', {
     Url: `https://${ISSUER}`,
     'ClientIDList.member.1': AUDIENCE,
@@ -102,7 +102,7 @@ export async function awsAdmin(host: Host): Promise<AwsAdmin> {
       await sendSigned(request, keys, realClock.now())
     },
     async createRole(name, serviceAccount) {
-      await reached(iam)
+      await reached({ iam })
       await iam('CreateRole', {
         RoleName: name,
         AssumeRolePolicyDocument: JSON.stringify(trustOf(serviceAccount)),
@@ -124,8 +124,8 @@ export async function awsAdmin(host: Host): Promise<AwsAdmin> {
  * Waits until IAM answers. The way to a ready pod is programmed a moment after it is ready, and is taken
  * away for a while when the node counts as lost, as after a restart of the apiserver that took long.
  */
-async function reached(iam: AwsAdmin['iam']): Promise<void> {
-  await waitFor('IAM to answer', 60_000, () => iam('ListOpenIDConnectProviders', {}))
+async function reached(admin: Pick<AwsAdmin, 'iam'>): Promise<void> {
+  await waitFor('IAM to answer', 60_000, () => admin.iam('ListOpenIDConnectProviders', {}))
 }
 
 /** @param serviceAccount `NAMESPACE:NAME` */

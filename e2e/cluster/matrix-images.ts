@@ -48,16 +48,19 @@ export function matrixImage(app: MatrixApp): string {
 }
 
 /**
- * Builds the image of every app and brings it to the node.
+ * Builds the image of each app and brings it to the node.
  *
  * @throws MachineError if the machine has no program to build one with, and can get none
  */
-export async function loadMatrixImages(host: Host): Promise<void> {
+export async function loadMatrixImages(
+  host: Host,
+  apps: readonly MatrixApp[] = MATRIX_APPS,
+): Promise<void> {
   const engine = await findEngine(host)
   if (engine === undefined) throw new MachineError('no Docker engine answers')
   await provideMatrixBases(engine)
   const docker = await withBuilder(engine)
-  for (const app of MATRIX_APPS) {
+  for (const app of apps) {
     const image = matrixImage(app)
     await docker.progress.step(`docker build of ${image}`, async () => {
       await dockerBuild(docker, await contextOf(docker, app), ['--tag', image])
@@ -65,7 +68,7 @@ export async function loadMatrixImages(host: Host): Promise<void> {
   }
   const kind = await withKind(engine)
   await kind.progress.step('images of the SDK matrix to the node', () =>
-    kind.run('kind', ['load', 'docker-image', '--name', CLUSTER, ...MATRIX_APPS.map(matrixImage)]),
+    kind.run('kind', ['load', 'docker-image', '--name', CLUSTER, ...apps.map(matrixImage)]),
   )
 }
 

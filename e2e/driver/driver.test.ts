@@ -1,193 +1,173 @@
-/** Pods that the driver of their node serves: no sidecar, no token, the same credentials. */
-import { X509Certificate } from 'node:crypto'
+/** Pods that the driver of their node serves: no sidecar, no token, the same credentials, the same rules. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { DRIVER } from '../../contract/driver.ts'
-import { CSI_DRIVER } from '../../contract/names.ts'
+import { DRIVER_VOLUME } from '../../contract/driver-volume.ts'
+import { CSI_DRIVER, CREDENTIALS_VOLUME } from '../../contract/names.ts'
 import { ACCOUNT, ISSUER } from '../cluster/aws.ts'
-import { installDriver, uninstallDriver } from '../cluster/install.ts'
-import { startAsking } from '../support/asking-app.ts'
-import { createMember, filesOf, startClient, startServer } from '../support/certificates.ts'
+import { startAttackPod } from '../support/attack-pod.ts'
 import {
-  APP_ENV,
+  BY_DRIVER,
+  driverPod,
+  insideDriver,
+  mountFailure,
+  openDriverSuite,
+} from '../support/driver.ts'
+import { onNode } from '../support/node.ts'
+import {
   closeSuite,
   createTeam,
   identityOf,
-  openSuite,
   podSpec,
   whoAmI,
   whoAmIThenStay,
   type Suite,
   type Team,
 } from '../support/suite.ts'
-import { waitFor } from '../support/wait.ts'
-
-const IN_DRIVER = ['--namespace', DRIVER.namespace]
-const BY_DRIVER = { annotations: { 'nocreds.dev/exchanger': 'driver' } }
+import { FIND_TOKENS } from '../support/token-search.ts'
 
 interface Pod {
   readonly spec: {
     readonly initContainers?: readonly { readonly name: string }[]
     readonly volumes: readonly { readonly name: string; readonly projected?: object }[]
   }
-  readonly status: { readonly containerStatuses: readonly { readonly restartCount: number }[] }
 }
+
+/** What a Namespace that enforces Pod Security `restricted` wants of a container. */
+const RESTRICTED = {
+  allowPrivilegeEscalation: false,
+  capabilities: { drop: ['ALL'] },
+  runAsNonRoot: true,
+  seccompProfile: { type: 'RuntimeDefault' },
+}
+const ENFORCED = 'pod-security.kubernetes.io/enforce'
 
 let suite: Suite
 let team: Team
 
 beforeAll(async () => {
-  suite = await openSuite('driver')
-  await installDriver(suite.host)
+  suite = await openDriverSuite('driver')
   team = await createTeam(suite, 'team', BY_DRIVER)
 }, 300_000)
 
-afterAll(async () => {
-  await closeSuite(suite)
-  // Pods that are being deleted need it.
-  await waitFor('the namespaces of the suite to be gone', 120_000, async () => {
-    const namespaces = await suite.kubectl(['get', 'namespaces', '--output', 'name'])
-    return namespaces.includes(`namespace/${suite.prefix}`) ? undefined : true
-  })
-  await uninstallDriver(suite.host)
-}, 300_000)
+afterAll(() => closeSuite(suite))
 
-function apply(name: string, spec: object, { namespace }: Team = team): Promise<unknown> {
-  return suite.kubectl.apply({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, namespace },
-    spec,
-  })
-}
-
-const podOf = (name: string): Promise<Pod> =>
-  suite.kubectl.get<Pod>(['pod', name, '--namespace', team.namespace])
-
-const restartDriver = async (): Promise<void> => {
-  await suite.kubectl(['delete', 'pods', '--all', '--wait=false', ...IN_DRIVER])
-  await suite.kubectl([
-    ...['rollout', 'status', 'daemonset/nocreds-driver', '--timeout=120s'],
-    ...IN_DRIVER,
-  ])
+function apply(name: string, spec: object, { namespace }: Team = team): Promise<string> {
+  const metadata = { name, namespace }
+  return suite.kubectl.apply({ apiVersion: 'v1', kind: 'Pod', metadata, spec })
 }
 
 describe('by one annotation', () => {
-  test('the SDK of an app pod is the role, without a sidecar and without a token', async () => {
-    await apply('app', podSpec(whoAmIThenStay()))
+  beforeAll(() => apply('app', { ...podSpec(whoAmIThenStay()), shareProcessNamespace: true }))
+
+  test('the SDK of an app pod is the role, without a sidecar', async () => {
     expect(await identityOf(suite, team, 'app')).toEqual(team.identity)
-    const { spec } = await podOf('app')
+    const { spec } = await suite.kubectl.get<Pod>(['pod', 'app', '--namespace', team.namespace])
     expect((spec.initContainers ?? []).map(({ name }) => name)).toEqual([])
     const sources = JSON.stringify(spec.volumes.map(({ projected }) => projected ?? {}))
     expect(sources).not.toMatch(/sts\.amazonaws\.com|nocreds\.dev\/authority/)
   }, 180_000)
 
-  test('twenty pods at once all start', async () => {
-    const names = Array.from({ length: 20 }, (_, index) => `many-${index}`)
-    await Promise.all(names.map((name) => apply(name, podSpec(whoAmIThenStay()))))
-    const identities = await Promise.all(names.map((name) => identityOf(suite, team, name)))
-    expect(new Set(identities.map((one) => JSON.stringify(one)))).toEqual(
-      new Set([JSON.stringify(team.identity)]),
-    )
-    await suite.kubectl(['delete', 'pod', '--namespace', team.namespace, ...names])
-  }, 300_000)
+  test('no token for STS or the authority is anywhere in it, and it cannot write', async () => {
+    const inApp = ['exec', 'app', '--namespace', team.namespace, '--container', 'app', '--']
+    const audiences = await suite.kubectl([...inApp, 'node', '-e', FIND_TOKENS])
+    // That of the pod's own API token shows that the search finds tokens.
+    expect(JSON.parse(audiences)).toEqual([`https://${ISSUER}`])
+    const { mountPath } = DRIVER_VOLUME
+    expect(await suite.kubectl([...inApp, 'ls', '-A', mountPath])).toBe('')
+    for (const folder of [mountPath, CREDENTIALS_VOLUME.mountPath]) {
+      const touched = suite.kubectl([...inApp, 'touch', `${folder}/mine`])
+      await expect(touched).rejects.toThrow('Read-only file system')
+    }
+  }, 60_000)
 
-  test('two Deployments talk by mutual TLS', async () => {
-    const annotations = { 'nocreds.dev/exchanger': 'driver' }
-    const one = await createMember(suite, 'one', {
-      ...annotations,
-      'nocreds.dev/certificate-dns-names': `server.${suite.prefix}-one.svc`,
+  test('each container that starts has credentials, init containers too; any user', async () => {
+    const securityContext = {
+      runAsUser: 1_000_700_000,
+      runAsGroup: 0,
+      readOnlyRootFilesystem: true,
+    }
+    const spec = podSpec({ ...whoAmI(), securityContext })
+    const initContainers = [whoAmI('first'), whoAmI('second')]
+    await apply('init', { ...spec, initContainers, restartPolicy: 'Never' })
+    for (const container of ['first', 'second', 'app'])
+      expect(await identityOf(suite, team, 'init', container)).toEqual(team.identity)
+  }, 180_000)
+
+  test('by the annotation of the Namespace, under Pod Security restricted', async () => {
+    const restricted = await createTeam(suite, 'restricted', {
+      labels: { [ENFORCED]: 'restricted' },
     })
-    const other = await createMember(suite, 'other', annotations)
-    const server = await startServer(suite, one)
-    const said = await startClient(suite, other, server)
-    const seconds = await waitFor('five seconds of calls', 60_000, async () => {
-      const soFar = await said()
-      return soFar.length >= 5 ? soFar : undefined
-    })
-    expect(seconds.flatMap(({ failed }) => failed)).toEqual([])
-    const { certPem } = await filesOf(suite, other, 'deployment/client')
-    expect(new X509Certificate(certPem).subjectAltName).toContain(`URI:${other.identity}`)
-  }, 300_000)
+    const annotate = ['annotate', 'namespace', restricted.namespace]
+    await suite.kubectl([...annotate, 'nocreds.dev/exchanger=driver'])
+    await apply('app', podSpec({ ...whoAmIThenStay(), securityContext: RESTRICTED }), restricted)
+    expect(await identityOf(suite, restricted, 'app')).toEqual(restricted.identity)
+  }, 180_000)
+})
+
+describe('what is not permitted', () => {
+  test('a role that the namespace does not permit is denied', async () => {
+    const role = `arn:aws:iam::${ACCOUNT}:role/other`
+    const metadata = {
+      name: 'foreign',
+      namespace: team.namespace,
+      annotations: { 'nocreds.dev/role-arn': role },
+    }
+    const spec = podSpec(whoAmI())
+    const applied = suite.kubectl.apply({ apiVersion: 'v1', kind: 'Pod', metadata, spec })
+    await expect(applied).rejects.toThrow(
+      `namespace "${team.namespace}" does not permit role ${role}`,
+    )
+  })
+
+  test("STS refuses: the pod's events say why, and it starts once the trust policy is right", async () => {
+    const refused = await createTeam(suite, 'refused', { ...BY_DRIVER, trusts: 'another' })
+    await apply('app', { ...podSpec(whoAmI()), restartPolicy: 'Never' }, refused)
+    const said = `AccessDenied: STS refused ${refused.role} for ServiceAccount ${refused.namespace}/app`
+    expect(await mountFailure(suite, refused, 'app', said)).toContain(
+      `arn:aws:iam::${ACCOUNT}:oidc-provider/${ISSUER}`,
+    )
+    const line = await suite.kubectl(['get', 'pod', 'app', '--namespace', refused.namespace])
+    expect(line).toContain(' 0/1 ')
+    await suite.aws.iam('DeleteRole', { RoleName: refused.namespace })
+    await suite.aws.createRole(refused.namespace, `${refused.namespace}:app`)
+    expect(await identityOf(suite, refused, 'app')).toEqual(refused.identity)
+  }, 400_000)
 })
 
 describe('the node', () => {
   test('the driver has no capability, no token, and mounts nothing', async () => {
-    const inside = (...command: string[]): Promise<string> =>
-      suite.kubectl(['exec', 'daemonset/nocreds-driver', ...IN_DRIVER, '--', ...command])
-    const status = await inside('cat', '/proc/1/status')
+    const status = await insideDriver(suite, 'cat', '/proc/1/status')
     expect(status).toMatch(/CapEff:\s*0+\n/)
     expect(status).toMatch(/CapBnd:\s*0+\n/)
-    await expect(inside('ls', '/var/run/secrets/kubernetes.io/serviceaccount')).rejects.toThrow()
-    expect(await inside('cat', '/proc/1/mounts')).not.toContain(CSI_DRIVER + '/mount')
+    const token = insideDriver(suite, 'ls', '/var/run/secrets/kubernetes.io/serviceaccount')
+    await expect(token).rejects.toThrow('No such file')
+    expect(await insideDriver(suite, 'cat', '/proc/1/mounts')).not.toContain(CSI_DRIVER + '/mount')
   }, 60_000)
 
-  test('a driver that is replaced: running pods notice nothing, and new ones start', async () => {
-    const running = await startAsking(suite, team, 'running')
-    const before = (await running.said()).length
-    await restartDriver()
-    await apply('after', podSpec(whoAmIThenStay()))
-    expect(await identityOf(suite, team, 'after')).toEqual(team.identity)
-    await running.expectUnnoticed(before + 5)
-  }, 300_000)
-})
-
-test("STS refuses: the pod's events say why, and it starts once the trust policy is right", async () => {
-  const refused = await createTeam(suite, 'refused', { ...BY_DRIVER, trusts: 'another' })
-  await apply('app', { ...podSpec(whoAmI()), restartPolicy: 'Never' }, refused)
-  const described = await waitFor('a reason in the events of the pod', 120_000, async () => {
-    const text = await suite.kubectl(['describe', 'pod', 'app', '--namespace', refused.namespace])
-    return text.includes('AccessDenied') ? text : undefined
-  })
-  expect(described).toContain(
-    `AccessDenied: STS refused ${refused.role} for ServiceAccount ${refused.namespace}/app`,
-  )
-  expect(described).toContain(`arn:aws:iam::${ACCOUNT}:oidc-provider/${ISSUER}`)
-  await suite.aws.iam('DeleteRole', { RoleName: refused.namespace })
-  await suite.aws.createRole(refused.namespace, `${refused.namespace}:app`)
-  expect(await identityOf(suite, refused, 'app')).toEqual(refused.identity)
-}, 400_000)
-
-describe('an attacker who may create pods', () => {
-  const attributes = {
-    'role-arn': `arn:aws:iam::${ACCOUNT}:role/admin`,
-    'session-duration': '3600',
-    'session-name': '{namespace}.{serviceaccount}',
-    audience: 'sts.amazonaws.com',
-  }
-  const withVolume = (csi: object, more: object = {}): object => ({
-    serviceAccountName: 'default',
-    containers: [{ name: 'app', image: 'none', env: APP_ENV }],
-    volumes: [{ name: 'nocreds-driver', csi: { driver: CSI_DRIVER, readOnly: true, ...csi } }],
-    ...more,
-  })
-
-  test.each([
-    ['a role that the namespace does not permit', { volumeAttributes: attributes }],
-    [
-      'a secret of their own',
-      { volumeAttributes: attributes, nodePublishSecretRef: { name: 'x' } },
-    ],
-    [
-      'a forged token',
-      { volumeAttributes: { ...attributes, 'csi.storage.k8s.io/serviceAccount.tokens': '{}' } },
-    ],
-  ])('a volume by hand with %s is denied, or gives nothing of it', async (_what, csi) => {
-    await expect(apply('by-hand', withVolume(csi))).rejects.toThrow(/nocreds/)
-  })
-
-  test('in a namespace that is not enabled it is denied, too', async () => {
-    const namespace = `${suite.prefix}-unlabelled`
-    await suite.kubectl.apply({
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name: namespace },
+  test('nobody but root of the node reaches its sockets', async () => {
+    const folder = '/var/lib/kubelet'
+    const names = [`plugins/${CSI_DRIVER}/csi.sock`, `plugins_registry/${CSI_DRIVER}-reg.sock`]
+    const sockets = names.map((name) => `${folder}/${name}`)
+    const seen = await onNode(suite.host, 'stat', '--format=%a %U %F', ...sockets)
+    expect(seen.split('\n')).toEqual(['600 root socket', '600 root socket'])
+    const baseline = await createTeam(suite, 'baseline', {
+      ...BY_DRIVER,
+      labels: { [ENFORCED]: 'baseline' },
     })
-    const pod = {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name: 'by-hand', namespace },
-      spec: withVolume({ volumeAttributes: attributes }),
-    }
-    await expect(suite.kubectl.apply(pod)).rejects.toThrow(/nocreds-/)
-  })
+    const volumes = [{ name: 'node', hostPath: { path: `${folder}/plugins/${CSI_DRIVER}` } }]
+    const peek = apply('peek', { ...podSpec(whoAmI()), volumes }, baseline)
+    await expect(peek).rejects.toThrow('violates PodSecurity "baseline:latest"')
+  }, 60_000)
+
+  test('over the network it serves metrics alone, and they name nobody', async () => {
+    const listening = /^ *\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:0000 0A /gm
+    const tables = await insideDriver(suite, 'cat', '/proc/1/net/tcp', '/proc/1/net/tcp6')
+    const ports = [...tables.matchAll(listening)].map(([, port = '']) => Number.parseInt(port, 16))
+    expect(new Set(ports)).toEqual(new Set([9092])) // Node has several sockets on it
+    const attacker = await startAttackPod(suite, team.namespace)
+    const { podIP } = (await driverPod(suite)).status
+    const ask = `fetch('http://${podIP}:9092/metrics').then((got) => got.text()).then((text) => console.log(JSON.stringify(text)))`
+    const metrics = await attacker.node<string>(ask)
+    expect(metrics).toMatch(/^nocreds_driver_pods [1-9]/m)
+    expect(metrics).not.toMatch(new RegExp(`${suite.prefix}|arn:aws|ServiceAccount`))
+  }, 90_000)
 })

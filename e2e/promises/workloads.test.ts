@@ -10,6 +10,7 @@ import {
   type Suite,
   type Team,
 } from '../support/suite.ts'
+import { FIND_TOKENS } from '../support/token-search.ts'
 import { waitFor } from '../support/wait.ts'
 
 interface PodList {
@@ -188,31 +189,6 @@ test(`${AT_ONCE} pods at once: the first action of each is a call by the SDK, an
       containerStatuses: [{ name: 'app', restartCount: 0, state: { terminated: { exitCode: 0 } } }],
     })
 }, 1_320_000)
-
-/** Prints the audiences of every token in a file, an environment or another process that it can read. */
-const FIND_TOKENS = String.raw`
-  const { readdirSync, readFileSync, lstatSync, statSync } = require('node:fs')
-  const found = new Set()
-  const attempt = (action) => { try { return action() } catch { return undefined } }
-  const look = (file) => attempt(() => {
-    for (const [, claims] of readFileSync(file, 'latin1').matchAll(/eyJ[\w-]+\.(eyJ[\w-]+)\.[\w-]+/g))
-      attempt(() => [JSON.parse(Buffer.from(claims, 'base64url')).aud].flat().forEach((one) => found.add(one)))
-  })
-  const walk = (folder) => attempt(() => readdirSync(folder))?.forEach((name) => {
-    const path = folder + '/' + name
-    // What a link leads to counts too, but not /proc/kcore or a device, which have no end.
-    const { isFile, size } = attempt(() => { const at = statSync(path); return { isFile: at.isFile(), size: at.size } }) ?? {}
-    if (attempt(() => lstatSync(path))?.isDirectory()) {
-      if (!['//proc', '//sys', '//dev'].includes(path)) walk(path)
-    } else if (isFile && size < 1e6) look(path)
-  })
-  walk('/')
-  for (const process of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    look('/proc/' + process + '/environ')
-    look('/proc/' + process + '/cmdline')
-    if (process !== '1') walk('/proc/' + process + '/root/var/run/secrets')
-  }
-  console.log(JSON.stringify([...found]))`
 
 describe('the token is not readable from an app container', () => {
   test.each(['process', 'endpoint'])('delivery %s', async (delivery) => {

@@ -27,6 +27,8 @@ export const AWS_STS: Backend = { namespace: 'aws', app: 'aws', port: 7078 }
 export interface OwnSts {
   /** For a pod's spec: the name by which exchangers know STS leads here. */
   readonly hostAliases: readonly object[]
+  /** The same way, for the driver. */
+  readonly url: string
   close(): Promise<void>
   open(): Promise<void>
   remove(): Promise<void>
@@ -53,6 +55,7 @@ export async function ownSts({ kubectl, prefix }: Suite, backend: Backend): Prom
   }
   return {
     hostAliases: [{ ip: spec.clusterIP, hostnames: [new URL(STS_ENDPOINT).hostname] }],
+    url: `http://${name}.${namespace}.svc.cluster.local`,
     close: () => leadTo('nobody'),
     open: () => leadTo(app),
     remove: async () => {

@@ -3,6 +3,8 @@ import { createHash, createHmac } from 'node:crypto'
 export interface Keys {
   readonly accessKeyId: string
   readonly secretAccessKey: string
+  /** Of keys of a role. */
+  readonly sessionToken?: string
 }
 
 export interface SignedRequest {
@@ -36,6 +38,7 @@ function signedHeaders(
     host,
     'x-amz-content-sha256': payload,
     'x-amz-date': time,
+    ...(keys.sessionToken !== undefined && { 'x-amz-security-token': keys.sessionToken }),
   }
   const names = Object.keys(headers).join(';')
   const lines = Object.entries(headers).map(([name, value]) => `${name}:${value}\n`)
