@@ -12,7 +12,7 @@ const PORTS = { sts: 8080, sessions: 8081 } as const
 const NAME = 'embedded-sts'
 
 /** What services would be told of a session. */
-export interface SeenSession {
+interface SeenSession {
   readonly arn: string
   readonly tags: Readonly<Record<string, string>>
   readonly transitiveTagKeys: readonly string[]
