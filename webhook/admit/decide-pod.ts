@@ -10,8 +10,6 @@ import {
   annotationsWithoutExchanger,
   resolveRequest,
 } from '../../contract/injection-request.ts'
-import { resolveRole } from '../../contract/requested-roles.ts'
-import type { InjectionDefaults, InjectionRequest } from '../../contract/wanted.ts'
 import {
   DEFAULT_ROLE_ARN,
   DEFAULT_SESSION_TAGS,
@@ -19,6 +17,8 @@ import {
   MIRROR_POD_ANNOTATION,
   PREFIX,
 } from '../../contract/names.ts'
+import { resolveRole } from '../../contract/requested-roles.ts'
+import type { InjectionDefaults, InjectionRequest } from '../../contract/wanted.ts'
 import type { NameSettings } from './checks/deny-unpermitted-names.ts'
 import { denyUnpermitted, type PermittingNamespace } from './checks/deny-unpermitted.ts'
 import { denyUnservable } from './checks/deny-unservable.ts'

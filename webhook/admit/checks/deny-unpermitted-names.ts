@@ -1,6 +1,6 @@
 import { POD_PLACEHOLDER } from '../../../contract/dns-names.ts'
-import type { InjectionRequest } from '../../../contract/wanted.ts'
 import { PERMITTED_DNS_NAMES } from '../../../contract/names.ts'
+import type { InjectionRequest } from '../../../contract/wanted.ts'
 import { nameDecision, type NameContext } from '../../../shared/server/dns-name-decision.ts'
 import { permission } from '../../../shared/server/permission.ts'
 import { denied, type Denied } from '../verdict.ts'

@@ -1,6 +1,6 @@
-import type { InjectionRequest } from '../../../contract/wanted.ts'
 import { PERMITTED_SESSION_TAGS, PREFIX } from '../../../contract/names.ts'
 import { formatTag } from '../../../contract/session-tags.ts'
+import type { InjectionRequest } from '../../../contract/wanted.ts'
 import { permission } from '../../../shared/server/permission.ts'
 import { admittedTags } from '../inject/tags.ts'
 import { serviceAccountOf } from '../pod.ts'

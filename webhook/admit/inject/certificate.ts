@@ -13,8 +13,8 @@ import {
   TLS_VOLUME,
   TRUST_BUNDLE,
 } from '../../../contract/certificates.ts'
-import type { WantedCertificate } from '../../../contract/wanted.ts'
 import { CERTIFICATE_DNS_NAMES } from '../../../contract/names.ts'
+import type { WantedCertificate } from '../../../contract/wanted.ts'
 import type { EnvVar, Volume, VolumeMount } from '../pod.ts'
 import { mountOf, type Injection, type TrustBundleSource } from './injection.ts'
 

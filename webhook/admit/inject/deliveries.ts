@@ -1,3 +1,4 @@
+import { slotOf } from '../../../contract/container-roles.ts'
 import {
   appHoldsToken,
   DELIVERIES,
@@ -6,7 +7,6 @@ import {
 } from '../../../contract/delivery.ts'
 import { literalEnvValue } from '../../../contract/env-table.ts'
 import { POD_NAME_ENV } from '../../../contract/exchanger-env.ts'
-import type { WantedCredentials } from '../../../contract/wanted.ts'
 import {
   AWS_ENV,
   CREDENTIALS_FILES,
@@ -20,6 +20,7 @@ import {
   SESSION_NAME_LENGTH,
   type SessionNameParts,
 } from '../../../contract/session-name.ts'
+import type { WantedCredentials } from '../../../contract/wanted.ts'
 import {
   longestNameOf,
   nameOf,
@@ -49,13 +50,19 @@ const inCredentials = (file: keyof typeof CREDENTIALS_FILES): string =>
 /** Otherwise an SDK that finds no credentials falls back to the role of the node. */
 const NO_METADATA: EnvVar = { name: AWS_ENV.metadataDisabled, value: 'true' }
 
-/** The app's side of each delivery. Source: AWS SDKs and Tools Reference Guide, "Settings reference". */
-export function appSide(injection: Injection, pod: Pod): AppSide {
-  const { credentials, certificate } = injection.request
+/**
+ * The app's side of each delivery. Source: AWS SDKs and Tools Reference Guide, "Settings reference".
+ *
+ * @param slot of the container; undefined: no credentials
+ */
+export function appSide(injection: Injection, pod: Pod, slot: number | undefined): AppSide {
+  const { request } = injection
+  const { certificate } = request
+  const credentials = slot === undefined ? undefined : request.credentials
   const forCredentials =
     credentials === undefined
       ? []
-      : [...ENV_OF[credentials.delivery](credentials, injection, pod), NO_METADATA]
+      : [...ENV_OF[credentials.delivery]({ ...credentials, slot }, injection, pod), NO_METADATA]
   return {
     env: certificate === undefined ? forCredentials : [...forCredentials, CERTIFICATE_ENV],
     regionEnv: regionEnv(credentials?.region),
@@ -64,7 +71,7 @@ export function appSide(injection: Injection, pod: Pod): AppSide {
       credentials !== undefined && appHoldsToken(credentials.delivery)
         ? [{ name: AWS_ENV.stsRegional, value: 'regional' }]
         : [],
-    mounts: appMounts(injection),
+    mounts: appMounts(injection, slot),
   }
 }
 
@@ -105,7 +112,8 @@ function regionEnv(region: string | undefined): EnvVar[] {
   ]
 }
 
-type AppEnv = (wanted: WantedCredentials, injection: Injection, pod: Pod) => EnvVar[]
+type OfSlot = WantedCredentials & { readonly slot: number | undefined }
+type AppEnv = (wanted: OfSlot, injection: Injection, pod: Pod) => EnvVar[]
 
 /** The values of what the table of contract/delivery.ts names. */
 const ENV_OF: Readonly<Record<Delivery, AppEnv>> = {
@@ -114,10 +122,10 @@ const ENV_OF: Readonly<Record<Delivery, AppEnv>> = {
     { name: AWS_ENV.credentialsFile, value: inCredentials('noKeys') },
   ],
 
-  endpoint: () => [
+  endpoint: ({ slot = 0 }) => [
     {
       name: AWS_ENV.containerUri,
-      value: `http://${ENDPOINT.host}:${ENDPOINT.port}${ENDPOINT.path}`,
+      value: `http://${ENDPOINT.host}:${ENDPOINT.port}${slotOf(slot).endpointPath}`,
     },
     { name: AWS_ENV.containerTokenFile, value: inCredentials('authorization') },
   ],

@@ -1,10 +1,10 @@
-import type { WantedTarget } from '../../../contract/wanted.ts'
 import {
   fillInTag,
   formatTag,
   TAG_LIMITS,
   type SessionTag,
 } from '../../../contract/session-tags.ts'
+import type { WantedTarget } from '../../../contract/wanted.ts'
 import { longestNameOf, type Pod } from '../pod.ts'
 
 /** Whose session it is. */
