@@ -1,11 +1,11 @@
-import { MAX_ROLES, slotOf, type CredentialsSlot } from '../../../contract/container-roles.ts'
+import type { CredentialsSlot } from '../../../contract/container-roles.ts'
 import { DELIVERIES, hasSidecar } from '../../../contract/delivery.ts'
 import type { Exchanger } from '../../../contract/exchangers.ts'
 import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
 import type { WantedCredentials } from '../../../contract/wanted.ts'
 import type { Volume, VolumeMount } from '../pod.ts'
 import { mountOf } from './injection.ts'
-import { slotsOf } from './slots.ts'
+import { ofSlots, SLOTS } from './slots.ts'
 
 /**
  * The ServiceAccount token for STS, kept fresh by the kubelet.
@@ -40,16 +40,18 @@ function credentialsVolume({ volume }: CredentialsSlot): Volume {
 const TOKEN_MOUNT = mountOf(TOKEN_VOLUME, 'read')
 
 /** For each slot; the app finds its credentials at the same path, whichever it has. */
-const CREDENTIALS_MOUNTS: readonly VolumeMount[] = Array.from({ length: MAX_ROLES }, (_, index) =>
-  mountOf({ name: slotOf(index).volume, mountPath: CREDENTIALS_VOLUME.mountPath }, 'read'),
+const CREDENTIALS_MOUNTS: readonly VolumeMount[] = SLOTS.map(({ volume }) =>
+  mountOf({ name: volume, mountPath: CREDENTIALS_VOLUME.mountPath }, 'read'),
+)
+
+/** The same for the sidecar, which writes to a folder for each. */
+const WRITTEN_MOUNTS: readonly VolumeMount[] = SLOTS.map(({ volume, folder }) =>
+  mountOf({ name: volume, mountPath: folder }, 'write'),
 )
 
 /** What the sidecar mounts for credentials. */
 export function credentialsSidecarMounts(credentials: WantedCredentials): VolumeMount[] {
-  const written = slotsOf(credentials).map(({ volume, folder }) =>
-    mountOf({ name: volume, mountPath: folder }, 'write'),
-  )
-  return [TOKEN_MOUNT, ...written]
+  return [TOKEN_MOUNT, ...ofSlots(WRITTEN_MOUNTS, credentials)]
 }
 
 /** Volumes of the delivery; without an exchanger in the pod or on the node, nothing is published. */
@@ -57,7 +59,7 @@ export function credentialsVolumes(credentials: WantedCredentials, exchanger: Ex
   const isPublished = exchanger === 'driver' || hasSidecar(credentials.delivery)
   return [
     ...(exchanger === 'driver' ? [] : [tokenVolume(credentials)]),
-    ...(isPublished ? slotsOf(credentials).map(credentialsVolume) : []),
+    ...(isPublished ? ofSlots(SLOTS, credentials).map(credentialsVolume) : []),
   ]
 }
 

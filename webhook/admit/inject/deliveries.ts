@@ -62,7 +62,10 @@ export function appSide(injection: Injection, pod: Pod, slot: number | undefined
   const forCredentials =
     credentials === undefined
       ? []
-      : [...ENV_OF[credentials.delivery]({ ...credentials, slot }, injection, pod), NO_METADATA]
+      : [
+          ...ENV_OF[credentials.delivery](credentials, injection, { pod, slot: slot ?? 0 }),
+          NO_METADATA,
+        ]
   return {
     env: certificate === undefined ? forCredentials : [...forCredentials, CERTIFICATE_ENV],
     regionEnv: regionEnv(credentials?.region),
@@ -112,8 +115,11 @@ function regionEnv(region: string | undefined): EnvVar[] {
   ]
 }
 
-type OfSlot = WantedCredentials & { readonly slot: number | undefined }
-type AppEnv = (wanted: OfSlot, injection: Injection, pod: Pod) => EnvVar[]
+interface Of {
+  readonly pod: Pod
+  readonly slot: number
+}
+type AppEnv = (wanted: WantedCredentials, injection: Injection, of: Of) => EnvVar[]
 
 /** The values of what the table of contract/delivery.ts names. */
 const ENV_OF: Readonly<Record<Delivery, AppEnv>> = {
@@ -122,7 +128,7 @@ const ENV_OF: Readonly<Record<Delivery, AppEnv>> = {
     { name: AWS_ENV.credentialsFile, value: inCredentials('noKeys') },
   ],
 
-  endpoint: ({ slot = 0 }) => [
+  endpoint: (_wanted, _injection, { slot }) => [
     {
       name: AWS_ENV.containerUri,
       value: `http://${ENDPOINT.host}:${ENDPOINT.port}${slotOf(slot).endpointPath}`,
@@ -130,7 +136,7 @@ const ENV_OF: Readonly<Record<Delivery, AppEnv>> = {
     { name: AWS_ENV.containerTokenFile, value: inCredentials('authorization') },
   ],
 
-  'web-identity': (wanted, injection, pod) => [
+  'web-identity': (wanted, injection, { pod }) => [
     { name: AWS_ENV.roleArn, value: literalEnvValue(wanted.role.arn) },
     { name: AWS_ENV.tokenFile, value: TOKEN_VOLUME.file },
     ...sessionNameEnv(wanted, injection, pod),

@@ -1,4 +1,4 @@
-import { slotOf, type CredentialsSlot } from '../../../contract/container-roles.ts'
+import { MAX_ROLES, slotOf, type CredentialsSlot } from '../../../contract/container-roles.ts'
 import type { RoleArn } from '../../../contract/role-arn.ts'
 import type { WantedCredentials } from '../../../contract/wanted.ts'
 
@@ -15,9 +15,14 @@ export function moreRoleArns({ containers }: WantedCredentials): readonly string
   return containers.moreRoles.map(({ arn }) => arn)
 }
 
-/** The slots that the exchanger fills. */
-export function slotsOf(credentials: WantedCredentials): readonly CredentialsSlot[] {
-  return rolesOfSlots(credentials).map((_, index) => slotOf(index))
+/** Every slot that a pod may have; made once, because each admission needs them. */
+export const SLOTS: readonly CredentialsSlot[] = Array.from({ length: MAX_ROLES }, (_, index) =>
+  slotOf(index),
+)
+
+/** What each slot that the exchanger fills needs, of a list with an element for every slot. */
+export function ofSlots<T>(all: readonly T[], { containers }: WantedCredentials): readonly T[] {
+  return all.slice(0, 1 + (containers?.moreRoles.length ?? 0))
 }
 
 /**
