@@ -2,7 +2,6 @@ import { describe, expect, test } from '@jest/globals'
 import { AUTHORITY, AUTHORITY_VOLUME, TLS_VOLUME } from '../contract/certificates.ts'
 import { DRIVER_ATTRIBUTES, DRIVER_VOLUME } from '../contract/driver-volume.ts'
 import {
-  CREDENTIALS_VOLUME,
   DEFAULT_AUDIENCE,
   DEFAULT_SESSION_TAGS,
   INJECTED_ROLES,
@@ -19,6 +18,7 @@ import {
   installed,
   INSTALLED,
   kustomized,
+  SLOT_VOLUMES,
   type Manifest,
 } from './manifests.test-data.ts'
 
@@ -59,12 +59,15 @@ describe('where the policies apply', () => {
 
 test('constants in CEL are those of the contract', () => {
   const text = JSON.stringify(policies)
-  const volumes = [TOKEN_VOLUME, CREDENTIALS_VOLUME, AUTHORITY_VOLUME, TLS_VOLUME]
+  const volumes = [TOKEN_VOLUME, ...SLOT_VOLUMES, AUTHORITY_VOLUME, TLS_VOLUME]
   const listed = (all: readonly { name: string }[]): string =>
     `[${all.map(({ name }) => `'${name}'`).join(', ')}]`
   const textOfPolicy = (name: string): string =>
     JSON.stringify(installed('ValidatingAdmissionPolicy', name))
   expect(textOfPolicy('nocreds-pods')).toContain(listed(volumes))
+  expect(variablesOf(installed('ValidatingAdmissionPolicy', 'nocreds-pods'))['slots']).toBe(
+    listed(SLOT_VOLUMES),
+  )
   for (const policy of ['nocreds-reserved-names', 'nocreds-pod-updates'])
     expect(textOfPolicy(policy)).toContain(listed([...volumes, DRIVER_VOLUME]))
   const ofDriver = textOfPolicy('nocreds-driver-volumes')

@@ -2,9 +2,15 @@ import { spawnSync } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
+import { MAX_ROLES, slotOf } from '../contract/container-roles.ts'
 
 export const ROOT = join(import.meta.dirname, '..')
 export const MANIFESTS = join(ROOT, 'manifests')
+
+/** The volumes of credentials, one for each role that a pod may have. */
+export const SLOT_VOLUMES = Array.from({ length: MAX_ROLES }, (_, index) => ({
+  name: slotOf(index).volume,
+}))
 
 /** Any object of Kubernetes, as far as the tests of the manifests read it. */
 export interface Manifest {

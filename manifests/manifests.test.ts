@@ -41,6 +41,7 @@ import {
   INSTALLED,
   kustomized,
   textOf,
+  SLOT_VOLUMES,
   type Manifest,
 } from './manifests.test-data.ts'
 
@@ -173,7 +174,7 @@ describe('names of the contract', () => {
     const ofOverlays = ['nocreds-cluster-wide', ...STS_TOKENS.map(({ metadata }) => metadata.name)]
     const ofCertManager = ['nocreds-ca', 'nocreds-self-signed', 'nocreds-webhook-certificate']
     const ofClientCa = ['nocreds-client-ca', 'nocreds-webhook-client-ca']
-    const volumes = [TOKEN_VOLUME, CREDENTIALS_VOLUME, AUTHORITY_VOLUME, TLS_VOLUME]
+    const volumes = [TOKEN_VOLUME, ...SLOT_VOLUMES, AUTHORITY_VOLUME, TLS_VOLUME]
     const reserved = [TRUST_BUNDLE.configMap, EXCHANGER.container]
     const contract = [...volumes.map(({ name }) => name), ...reserved, DRIVER_VOLUME.name]
     const used = found(/(?<![\w/])nocreds-[\w-]*\w/g)

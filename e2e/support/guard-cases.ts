@@ -4,7 +4,7 @@ import { applyPatch, type Operation } from 'rfc6902'
 import { parse, parseAllDocuments } from 'yaml'
 import type { Delivery } from '../../contract/delivery.ts'
 import { REPOSITORY } from '../versions.ts'
-import { largest, largestOfDriver } from './largest-pod.ts'
+import { largest, largestOfDriver, OF_CONTAINERS } from './largest-pod.ts'
 
 const CASES = join(REPOSITORY, 'manifests', 'guard', 'cases')
 const GOLDENS = join(REPOSITORY, 'webhook', 'admit', 'testdata')
@@ -33,6 +33,14 @@ const GOLDEN = {
   'target-role-of-a-cluster': 'target-role-of-a-cluster',
   'target-role-without-default-tags': 'target-role-without-default-tags',
   'session-policy-of-one-role': 'session-policy-of-one-role',
+  'container-roles': 'container-roles',
+  'container-roles-alone': 'container-roles-alone',
+  'container-roles-of-one': 'container-roles-of-one',
+  'container-roles-endpoint': 'container-roles-endpoint',
+  'container-roles-eight': 'container-roles-eight',
+  'container-roles-by-driver': 'container-roles-by-driver',
+  'largest-of-containers': 'container-roles-eight',
+  'largest-driver-of-containers': 'container-roles-eight-by-driver',
   'driver-target-role': 'driver-target-role',
   'driver-target-role-without-default-tags': 'driver-target-role-without-default-tags',
 } as const
@@ -164,11 +172,19 @@ function copyOf<T>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T
 }
 
+/** Pods with every maximum at once, made of smaller ones. */
+const LARGEST: { readonly [Name in Golden]?: (pod: KubernetesObject) => KubernetesObject } = {
+  largest,
+  'largest-driver': largestOfDriver,
+  'largest-of-containers': (pod) => largest(pod, OF_CONTAINERS),
+  'largest-driver-of-containers': (pod) => largestOfDriver(pod, OF_CONTAINERS),
+}
+
 function goldenPod(name: Golden): KubernetesObject {
   const text = readFileSync(join(GOLDENS, `${GOLDEN[name]}.want.yaml`), 'utf8')
   const [, pod] = parseAllDocuments(text)
   if (pod === undefined) throw new Error(`${GOLDEN[name]}.want.yaml has no pod`)
   const golden = pod.toJS() as KubernetesObject
-  if (name === 'largest-driver') return largestOfDriver(golden)
-  return name === 'largest' ? largest(golden) : golden
+  const make = LARGEST[name]
+  return make === undefined ? golden : make(golden)
 }

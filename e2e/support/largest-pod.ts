@@ -1,3 +1,4 @@
+import { MAX_ROLES } from '../../contract/container-roles.ts'
 import type { KubernetesObject } from './guard-cases.ts'
 
 /** Of each kind of thing, as many as keep the pod under what etcd takes (1.5 MiB). */
@@ -22,23 +23,48 @@ const LONGEST: Readonly<Record<string, string>> = {
   NOCREDS_NAMESPACE: 'longest',
 }
 
-/** What a second role brings, by the name of the attribute that the driver reads; the expression of the tags is `k.*`. */
-const LONGEST_SESSION = {
-  'target-role-arn': 'arn:aws:iam::111122223333:role/'.padEnd(2047, 'a'),
-  'external-id': 'a'.repeat(1224),
-  'session-tags': manyOf(TAGS, (index) =>
-    `k${String(index).padStart(7, '0')}=`.padEnd(TAG_VALUE + 9, 'a'),
-  ).join(','),
+const POLICIES = {
   'session-policy': `{${' '.repeat(2046)}}`,
   'session-policy-arns': manyOf(ARNS, (index) =>
     `arn:aws:iam::111122223333:policy/${index}`.padEnd(633, 'a'),
   ).join(' '),
 } as const
 
+/** What further roles bring, by the name of the attribute that the driver reads. */
+type Session = Readonly<Record<string, string>>
+
+/** Of a target role; the expression of the tags is `k.*`. */
+const OF_TARGET: Session = {
+  'target-role-arn': 'arn:aws:iam::111122223333:role/'.padEnd(2047, 'a'),
+  'external-id': 'a'.repeat(1224),
+  'session-tags': manyOf(TAGS, (index) =>
+    `k${String(index).padStart(7, '0')}=`.padEnd(TAG_VALUE + 9, 'a'),
+  ).join(','),
+  'default-session-tags': 'true',
+  ...POLICIES,
+}
+
+/** Of as many roles of single containers as a pod may have. */
+export const OF_CONTAINERS: Session = {
+  'container-role-arns': manyOf(MAX_ROLES - 1, (index) =>
+    'arn:aws:iam::111122223333:role/'.padEnd(2047 - index, 'a'),
+  ).join(' '),
+  ...POLICIES,
+}
+
+const POD_UID = {
+  name: 'NOCREDS_POD_UID',
+  valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.uid' } },
+}
+
 /** Marks of such a pod. */
-const LONGEST_MARKS = {
-  'nocreds.dev/injected-role': LONGEST['NOCREDS_ROLE_ARN'],
-  'nocreds.dev/injected-roles': `${LONGEST['NOCREDS_ROLE_ARN'] ?? ''} ${LONGEST_SESSION['target-role-arn']}`,
+function marksOf(session: Session): object {
+  const first = LONGEST['NOCREDS_ROLE_ARN'] ?? ''
+  const further = session['target-role-arn'] ?? session['container-role-arns'] ?? ''
+  return {
+    'nocreds.dev/injected-role': first,
+    'nocreds.dev/injected-roles': `${first} ${further}`,
+  }
 }
 
 /**
@@ -47,31 +73,29 @@ const LONGEST_MARKS = {
  *
  * @param pod with credentials and a certificate, and no other init container than the exchanger
  */
-export function largest(pod: KubernetesObject): KubernetesObject {
+export function largest(pod: KubernetesObject, session = OF_TARGET): KubernetesObject {
   const spec = pod.spec as unknown as Record<string, Record<string, unknown>[]>
   const [exchanger = {}] = spec['initContainers'] ?? []
   const env = exchanger['env'] as { name: string; value?: string }[]
+  const told = Object.entries(session)
+    .filter(([key]) => key !== 'default-session-tags')
+    .map(([key, value]) => ({ name: `NOCREDS_${key.toUpperCase().replaceAll('-', '_')}`, value }))
+  const longest = { ...LONGEST, ...Object.fromEntries(told.map((one) => [one.name, one.value])) }
   exchanger['env'] = [
-    ...env.map((one) => ({ ...one, ...(LONGEST[one.name] && { value: LONGEST[one.name] }) })),
+    ...env.map((one) => ({ ...one, ...(longest[one.name] && { value: longest[one.name] }) })),
     { name: 'NOCREDS_CERTIFICATE_DNS_NAMES', value: longestNames() },
-    ...Object.entries(LONGEST_SESSION).map(([key, value]) => ({
-      name: `NOCREDS_${key.toUpperCase().replaceAll('-', '_')}`,
-      value,
-    })),
-    {
-      name: 'NOCREDS_POD_UID',
-      valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.uid' } },
-    },
+    ...told.filter(({ name }) => !env.some((one) => one.name === name)),
+    ...('default-session-tags' in session ? [POD_UID] : []),
     ...manyOf(PER_CONTAINER, (index) => ({ name: `VARIABLE_${index}`, value: 'a' })),
   ]
   const mounts = manyMounts()
   exchanger['volumeMounts'] = [...(exchanger['volumeMounts'] as object[]), ...mounts]
-  addMany(pod, mounts)
+  addMany(pod, mounts, session)
   return pod
 }
 
 /** The same of a pod of the driver. */
-export function largestOfDriver(pod: KubernetesObject): KubernetesObject {
+export function largestOfDriver(pod: KubernetesObject, session = OF_TARGET): KubernetesObject {
   const { volumes = [] } = pod.spec as { volumes?: { csi?: { volumeAttributes: object } }[] }
   for (const { csi } of volumes) {
     if (csi === undefined) continue
@@ -81,11 +105,10 @@ export function largestOfDriver(pod: KubernetesObject): KubernetesObject {
       'session-name': LONGEST['NOCREDS_SESSION_NAME'],
       audience: 'a'.repeat(253),
       'certificate-dns-names': longestNames(),
-      ...LONGEST_SESSION,
-      'default-session-tags': 'true',
+      ...session,
     }
   }
-  addMany(pod, manyMounts())
+  addMany(pod, manyMounts(), session)
   return pod
 }
 
@@ -99,7 +122,7 @@ function longestNames(): string {
 }
 
 /** Containers, their mounts and variables, and volumes. */
-function addMany(pod: KubernetesObject, mounts: readonly object[]): void {
+function addMany(pod: KubernetesObject, mounts: readonly object[], session: Session): void {
   const spec = pod.spec as unknown as Record<string, Record<string, unknown>[]>
   const [app = {}] = spec['containers'] ?? []
   spec['containers'] = manyOf(CONTAINERS, (index) => ({
@@ -113,5 +136,5 @@ function addMany(pod: KubernetesObject, mounts: readonly object[]): void {
   }))
   const volumes = manyOf(VOLUMES, (index) => ({ name: `v${index}`, projected: { sources } }))
   spec['volumes'] = [...(spec['volumes'] ?? []), ...volumes]
-  Object.assign(pod.metadata, { annotations: LONGEST_MARKS })
+  Object.assign(pod.metadata, { annotations: marksOf(session) })
 }

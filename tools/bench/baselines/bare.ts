@@ -84,7 +84,7 @@ const INJECTION: Injection = {
 const NO_POD = { metadata: {}, spec: { containers: [] } }
 const SIDECARS = [injectedContainer(INJECTION, NO_POD)]
 const VOLUMES = injectedVolumes(INJECTION)
-const APP = appSide(INJECTION, NO_POD)
+const APP = appSide(INJECTION, NO_POD, 0)
 
 function patchOf({ spec }: BareReview['request']['object']): object[] {
   const path = '/metadata/annotations/nocreds.dev~1injected-role'

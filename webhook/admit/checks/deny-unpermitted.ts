@@ -1,5 +1,6 @@
 import { DEFAULT_PERMITTED_DELIVERIES, TOKEN_DELIVERIES } from '../../../contract/delivery.ts'
 import {
+  CONTAINER_ROLES,
   PERMITTED_DELIVERIES,
   PERMITTED_ROLES,
   PERMITTED_SESSION_NAMES,
@@ -10,6 +11,7 @@ import { isNamespaced } from '../../../contract/session-name.ts'
 import { partsOf } from '../../../contract/values.ts'
 import type { InjectionRequest } from '../../../contract/wanted.ts'
 import { permission } from '../../../shared/server/permission.ts'
+import { rolesOfSlots } from '../inject/slots.ts'
 import type { Pod } from '../pod.ts'
 import { denied, type Denied } from '../verdict.ts'
 import { CHANGED_BY, quoted, describeExpression } from '../wording.ts'
@@ -51,12 +53,21 @@ function denyRoles(
   { credentials }: InjectionRequest,
 ): Denied | undefined {
   if (credentials === undefined) return undefined
-  const { role, target } = credentials
-  if (target === undefined) return denyRole(facts, role.arn)
-  return (
-    denyRole(facts, role.arn, ` of annotation ${ROLE_ARN}`) ??
-    denyRole(facts, target.role.arn, ` of annotation ${TARGET_ROLE_ARN}`)
-  )
+  const { role, target, containers } = credentials
+  if (target === undefined && containers === undefined) return denyRole(facts, role.arn)
+  const isOfContainer = containers?.others === 'nothing'
+  const named = [
+    ...rolesOfSlots(credentials).map(({ arn }, slot) => ({
+      arn,
+      key: slot === 0 && !isOfContainer ? ROLE_ARN : CONTAINER_ROLES,
+    })),
+    ...(target === undefined ? [] : [{ arn: target.role.arn, key: TARGET_ROLE_ARN }]),
+  ]
+  for (const { arn, key } of named) {
+    const refusal = denyRole(facts, arn, ` of annotation ${key}`)
+    if (refusal !== undefined) return refusal
+  }
+  return undefined
 }
 
 /** @param which tells it from the pod's other role */

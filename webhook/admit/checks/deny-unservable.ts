@@ -5,11 +5,13 @@ import { appMounts, injectedVolumes } from '../inject/additions.ts'
 import { sessionNameExcess } from '../inject/deliveries.ts'
 import { equalIgnoringNulls } from '../inject/equal.ts'
 import { RESERVED_VOLUME_NAMES, sidecarTasks, type Injection } from '../inject/injection.ts'
+import { bySlot } from '../inject/slots.ts'
 import { tagExcess } from '../inject/tags.ts'
 import { isAtOrBelow } from '../paths.ts'
 import { containersOf, type Container, type Pod, type VolumeMount } from '../pod.ts'
 import { denied, type Denied } from '../verdict.ts'
 import { quoted } from '../wording.ts'
+import { denyIdleSlot, denyUnknownContainer } from './container-roles.ts'
 import { isForWindows } from './for-windows.ts'
 import { usesReservedDriver } from './reserved-names.ts'
 
@@ -30,6 +32,8 @@ const CHECKS: readonly Check[] = [
   denyEndpointWithHostNetwork,
   denyLongSessionName,
   denyLongSessionTag,
+  denyUnknownContainer,
+  denyIdleSlot,
   denyForeignVolumes,
   denyForeignContainers,
   denyForeignMounts,
@@ -139,14 +143,16 @@ function whyForeign(
  * its folder, however the path is spelled: a file there would be read instead of the injected one.
  */
 function denyForeignMounts(pod: Pod, injection: Injection): Denied | undefined {
-  const mounts = appMounts(injection)
-  const isInjected = (one: VolumeMount): boolean =>
-    mounts.some((mount) => equalIgnoringNulls(one, mount))
+  const mountsOf = bySlot(injection.request.credentials, (slot) => appMounts(injection, slot))
+  const isInjected = (one: VolumeMount, { name }: Container): boolean =>
+    mountsOf(name).some((mount) => equalIgnoringNulls(one, mount))
   const isReserved = (one: VolumeMount): boolean =>
     RESERVED_VOLUME_NAMES.includes(one.name) || isAtOrBelow(one.mountPath, SECRETS)
   for (const container of containersOf(pod)) {
     if (container.name === EXCHANGER.container) continue
-    const foreign = container.volumeMounts?.find((one) => isReserved(one) && !isInjected(one))
+    const foreign = container.volumeMounts?.find(
+      (one) => isReserved(one) && !isInjected(one, container),
+    )
     if (foreign === undefined) continue
     return denied(
       'foreign-volume',

@@ -1,6 +1,6 @@
 import type { Container, Pod, Volume, VolumeMount } from '../pod.ts'
 import { certificateMount, certificateVolumes } from './certificate.ts'
-import { credentialsMount, credentialsVolumes } from './credentials.ts'
+import { credentialsMounts, credentialsVolumes } from './credentials.ts'
 import { DRIVER_MOUNT, driverVolume } from './driver.ts'
 import { equalIgnoringNulls } from './equal.ts'
 import { driverTasks, sidecarTasks, TRUST_BUNDLE_SOURCES, type Injection } from './injection.ts'
@@ -32,13 +32,17 @@ export function injectedContainer(injection: Injection, pod: Pod): Container | u
   return tasks && sidecar(tasks, injection, pod)
 }
 
-/** What the app's containers mount. */
-export function appMounts(injection: Injection): VolumeMount[] {
+/** What the app's containers with this slot mount. */
+export function appMounts(injection: Injection, slot: number | undefined): VolumeMount[] {
   const { request, certificateSource } = injection
   const { credentials, certificate } = request
+  const driven = driverTasks(injection)
+  const isDriven = (slot !== undefined && driven !== undefined) || driven?.certificate !== undefined
   return [
-    ...(credentials === undefined ? [] : [credentialsMount(credentials)]),
+    ...(credentials === undefined || slot === undefined
+      ? []
+      : credentialsMounts(credentials, slot)),
     ...(certificate === undefined ? [] : [certificateMount(certificateSource)]),
-    ...(driverTasks(injection) === undefined ? [] : [DRIVER_MOUNT]),
+    ...(isDriven ? [DRIVER_MOUNT] : []),
   ]
 }

@@ -1,3 +1,4 @@
+import { slotOf } from '../../../contract/container-roles.ts'
 import {
   appHoldsToken,
   DELIVERIES,
@@ -49,13 +50,22 @@ const inCredentials = (file: keyof typeof CREDENTIALS_FILES): string =>
 /** Otherwise an SDK that finds no credentials falls back to the role of the node. */
 const NO_METADATA: EnvVar = { name: AWS_ENV.metadataDisabled, value: 'true' }
 
-/** The app's side of each delivery. Source: AWS SDKs and Tools Reference Guide, "Settings reference". */
-export function appSide(injection: Injection, pod: Pod): AppSide {
-  const { credentials, certificate } = injection.request
+/**
+ * The app's side of each delivery. Source: AWS SDKs and Tools Reference Guide, "Settings reference".
+ *
+ * @param slot of the container; undefined: no credentials
+ */
+export function appSide(injection: Injection, pod: Pod, slot: number | undefined): AppSide {
+  const { request } = injection
+  const { certificate } = request
+  const credentials = slot === undefined ? undefined : request.credentials
   const forCredentials =
     credentials === undefined
       ? []
-      : [...ENV_OF[credentials.delivery](credentials, injection, pod), NO_METADATA]
+      : [
+          ...ENV_OF[credentials.delivery](credentials, injection, { pod, slot: slot ?? 0 }),
+          NO_METADATA,
+        ]
   return {
     env: certificate === undefined ? forCredentials : [...forCredentials, CERTIFICATE_ENV],
     regionEnv: regionEnv(credentials?.region),
@@ -64,7 +74,7 @@ export function appSide(injection: Injection, pod: Pod): AppSide {
       credentials !== undefined && appHoldsToken(credentials.delivery)
         ? [{ name: AWS_ENV.stsRegional, value: 'regional' }]
         : [],
-    mounts: appMounts(injection),
+    mounts: appMounts(injection, slot),
   }
 }
 
@@ -105,7 +115,11 @@ function regionEnv(region: string | undefined): EnvVar[] {
   ]
 }
 
-type AppEnv = (wanted: WantedCredentials, injection: Injection, pod: Pod) => EnvVar[]
+interface Of {
+  readonly pod: Pod
+  readonly slot: number
+}
+type AppEnv = (wanted: WantedCredentials, injection: Injection, of: Of) => EnvVar[]
 
 /** The values of what the table of contract/delivery.ts names. */
 const ENV_OF: Readonly<Record<Delivery, AppEnv>> = {
@@ -114,15 +128,15 @@ const ENV_OF: Readonly<Record<Delivery, AppEnv>> = {
     { name: AWS_ENV.credentialsFile, value: inCredentials('noKeys') },
   ],
 
-  endpoint: () => [
+  endpoint: (_wanted, _injection, { slot }) => [
     {
       name: AWS_ENV.containerUri,
-      value: `http://${ENDPOINT.host}:${ENDPOINT.port}${ENDPOINT.path}`,
+      value: `http://${ENDPOINT.host}:${ENDPOINT.port}${slotOf(slot).endpointPath}`,
     },
     { name: AWS_ENV.containerTokenFile, value: inCredentials('authorization') },
   ],
 
-  'web-identity': (wanted, injection, pod) => [
+  'web-identity': (wanted, injection, { pod }) => [
     { name: AWS_ENV.roleArn, value: literalEnvValue(wanted.role.arn) },
     { name: AWS_ENV.tokenFile, value: TOKEN_VOLUME.file },
     ...sessionNameEnv(wanted, injection, pod),

@@ -1,6 +1,7 @@
 import { DRIVER_VOLUME, toAttributes } from '../../../contract/driver-volume.ts'
 import type { Volume, VolumeMount } from '../pod.ts'
 import { mountOf, type Injection, type Tasks } from './injection.ts'
+import { moreRoleArns } from './slots.ts'
 import { admittedTags } from './tags.ts'
 
 /**
@@ -16,7 +17,7 @@ export function driverVolume({ credentials, certificate }: Tasks, injection: Inj
       sessionName: credentials.sessionName,
       audience: credentials.audience,
       region: credentials.region,
-      containerRoleArns: credentials.containers?.moreRoles.map(({ arn }) => arn),
+      containerRoleArns: moreRoleArns(credentials),
       targetRoleArn: target?.role.arn,
       externalId: target?.externalId,
       sessionTags: target && admittedTags(target, injection),

@@ -1,15 +1,16 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { applyPatch } from 'rfc6902'
+import { MAX_ROLES } from '../../../contract/container-roles.ts'
 import { DELIVERY_NAMES } from '../../../contract/delivery.ts'
 import { DEFAULT_EXCHANGER_RESOURCES } from '../../../contract/exchanger-resources.ts'
 import { parseRoleArn } from '../../../contract/role-arn.ts'
-import type { WantedCredentials, WantedTarget } from '../../../contract/wanted.ts'
+import type { WantedContainers, WantedCredentials, WantedTarget } from '../../../contract/wanted.ts'
 import { anyPod } from '../../../test/fakes/arbitrary-pod.ts'
 import { WANTED_ALONE } from '../../../test/fakes/role-alone.ts'
 import { denyUnservable } from '../checks/deny-unservable.ts'
 import { diff } from '../json-patch.ts'
-import type { Container, Pod } from '../pod.ts'
+import { containersOf, type Container, type Pod } from '../pod.ts'
 import { inject } from './inject.ts'
 import { TRUST_BUNDLE_SOURCES, type Injection } from './injection.ts'
 
@@ -91,6 +92,31 @@ const anyInjection: fc.Arbitrary<Injection> = fc
       }
     },
   )
+
+/** The injection with a role of its own for each container, or for each but the first, if that has the one of all others. */
+function withContainers(
+  pod: Pod,
+  injection: Injection,
+  others: WantedContainers['others'],
+): Injection {
+  const { request } = injection
+  const { credentials } = request
+  const before = others === 'slot-0' ? 1 : 0
+  const names = containersOf(pod)
+    .map(({ name }) => name)
+    .slice(before, MAX_ROLES)
+  if (credentials === undefined || credentials.delivery === 'web-identity' || names.length === 0)
+    return injection
+  const containers: WantedContainers = {
+    moreRoles: names
+      .slice(1 - before)
+      .map((name) => parseRoleArn(`arn:aws:iam::111122223333:role/of-${name}`)!),
+    slots: new Map(names.map((name, index) => [name, index + before])),
+    others,
+  }
+  const wanted = { ...credentials, target: undefined, containers }
+  return { ...injection, request: { ...request, skipContainers: [], credentials: wanted } }
+}
 
 const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
 
@@ -225,6 +251,29 @@ describe('inject', () => {
         expect(JSON.stringify(sidecar ?? '')).not.toContain('EVIL')
       }),
     )
+  })
+
+  test('with a role for each container it is idempotent, and converges beside other webhooks', () => {
+    const anyOthers = fc.constantFrom('slot-0' as const, 'nothing' as const)
+    const property = fc.property(
+      anyPod,
+      anyInjection,
+      anyOthers,
+      fc.constantFrom(...OTHERS),
+      (pod, ofAll, others, other) => {
+        const injection = withContainers(pod, ofAll, others)
+        const once = inject(pod, injection)
+        expect(inject(once, injection)).toBe(once)
+        expect(denyUnservable(once, injection)).toBeUndefined()
+        const turn = (before: Pod): Pod => inject(copy(other(before)), injection)
+        const twice = turn(once)
+        expect(copy(turn(twice))).toEqual(copy(twice))
+        expect(denyUnservable(copy(other(twice)), injection)).toBeUndefined()
+        const sidecar = twice.spec.initContainers?.find(({ name }) => name === 'nocreds-exchanger')
+        expect(JSON.stringify(sidecar ?? '')).not.toContain('EVIL')
+      },
+    )
+    fc.assert(property)
   })
 
   test('the patch applied to the pod equals the injected pod', () => {

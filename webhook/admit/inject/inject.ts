@@ -6,6 +6,7 @@ import { appSide, sideOf, type AppSide } from './deliveries.ts'
 import type { Injection } from './injection.ts'
 import { placed } from './mesh.ts'
 import { repaired } from './repaired.ts'
+import { bySlot, rolesOfSlots } from './slots.ts'
 
 type Annotations = Pod['metadata']['annotations']
 
@@ -17,10 +18,10 @@ type Annotations = Pod['metadata']['annotations']
  * nocreds injects: other webhooks change them, and pods from a backup have what an older version wrote.
  */
 export function inject(pod: Pod, injection: Injection): Pod {
-  const app = appSide(injection, pod)
-  const skipped = injection.request.skipContainers
+  const { credentials, skipContainers: skipped } = injection.request
+  const sideFor = bySlot(credentials, (slot) => appSide(injection, pod, slot))
   const serve = (container: Container): Container =>
-    skipped.includes(container.name) ? container : withAppSide(container, app)
+    skipped.includes(container.name) ? container : withAppSide(container, sideFor(container.name))
 
   const injected = injectedContainer(injection, pod)
   const initContainers = (pod.spec.initContainers ?? []).map((container) =>
@@ -44,13 +45,14 @@ export function inject(pod: Pod, injection: Injection): Pod {
 function withMarks({ metadata }: Pod, { request: { credentials } }: Injection): Annotations {
   if (credentials === undefined) return withoutMarks(metadata.annotations)
   const { role, target, delivery } = credentials
+  const roles = [...rolesOfSlots(credentials), ...(target === undefined ? [] : [target.role])]
   const marks = {
     [INJECTED_ROLE]: role.arn,
-    ...(target === undefined ? {} : { [INJECTED_ROLES]: `${role.arn} ${target.role.arn}` }),
+    ...(roles.length === 1 ? {} : { [INJECTED_ROLES]: roles.map(({ arn }) => arn).join(' ') }),
     ...(appHoldsToken(delivery) ? { [`${PREFIX}delivery`]: delivery } : {}),
   }
   const kept =
-    target === undefined ? without(metadata.annotations, [INJECTED_ROLES]) : metadata.annotations
+    roles.length === 1 ? without(metadata.annotations, [INJECTED_ROLES]) : metadata.annotations
   return keepIfEqual(kept ?? {}, marks)
 }
 

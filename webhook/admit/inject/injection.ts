@@ -3,11 +3,12 @@ import {
   type CertificateSource,
 } from '../../../contract/certificate-source.ts'
 import { AUTHORITY_VOLUME, TLS_VOLUME } from '../../../contract/certificates.ts'
+import { MAX_ROLES, slotOf } from '../../../contract/container-roles.ts'
 import { hasSidecar, type SidecarDelivery } from '../../../contract/delivery.ts'
 import { DRIVER_VOLUME } from '../../../contract/driver-volume.ts'
 import type { Exchanger } from '../../../contract/exchangers.ts'
 import type { PullPolicy } from '../../../contract/image.ts'
-import { CREDENTIALS_VOLUME, TOKEN_VOLUME } from '../../../contract/names.ts'
+import { TOKEN_VOLUME } from '../../../contract/names.ts'
 import type { ExchangerUser } from '../../../contract/values.ts'
 import type {
   InjectionRequest,
@@ -23,7 +24,7 @@ export type TrustBundleSource = (typeof TRUST_BUNDLE_SOURCES)[number]
 /** Names reserved for nocreds: a pod that uses one for something else is denied. */
 export const RESERVED_VOLUME_NAMES: readonly string[] = [
   TOKEN_VOLUME.name,
-  CREDENTIALS_VOLUME.name,
+  ...Array.from({ length: MAX_ROLES }, (_, index) => slotOf(index).volume),
   AUTHORITY_VOLUME.name,
   TLS_VOLUME.name,
   DRIVER_VOLUME.name,

@@ -9,9 +9,10 @@ import { EXCHANGER } from '../../../contract/names.ts'
 import type { WantedTarget } from '../../../contract/wanted.ts'
 import type { Container, EnvVar, Pod } from '../pod.ts'
 import { CERTIFICATE_SIDECAR_MOUNTS } from './certificate.ts'
-import { CREDENTIALS_SIDECAR_MOUNTS } from './credentials.ts'
+import { credentialsSidecarMounts } from './credentials.ts'
 import type { Injection, Tasks } from './injection.ts'
 import { sidecarResources } from './resources.ts'
+import { moreRoleArns } from './slots.ts'
 import { admittedTags } from './tags.ts'
 
 /**
@@ -41,7 +42,7 @@ export function sidecar(tasks: Tasks, injection: Injection, pod: Pod): Container
       failureThreshold: 60,
     },
     volumeMounts: [
-      ...(credentials === undefined ? [] : CREDENTIALS_SIDECAR_MOUNTS),
+      ...(credentials === undefined ? [] : credentialsSidecarMounts(credentials)),
       ...(certificate === undefined ? [] : CERTIFICATE_SIDECAR_MOUNTS),
     ],
     ...(resources === undefined ? {} : { resources }),
@@ -87,7 +88,7 @@ function sidecarEnv({ credentials, certificate }: Tasks, injection: Injection): 
     sessionName: credentials.sessionName,
     audience: credentials.audience,
     region: credentials.region,
-    containerRoleArns: credentials.containers?.moreRoles.map(({ arn }) => arn),
+    containerRoleArns: moreRoleArns(credentials),
     ...targetEnv(credentials.target, injection),
     sessionPolicy: credentials.sessionPolicy,
     sessionPolicyArns: credentials.sessionPolicyArns,

@@ -3,6 +3,7 @@ import { AWS_ENV, CONFLICTING_ENV } from '../../../contract/names.ts'
 import { appSide, hasOtherRole, type AppSide } from '../inject/deliveries.ts'
 import { equalIgnoringNulls } from '../inject/equal.ts'
 import type { Injection } from '../inject/injection.ts'
+import { slotNumberOf } from '../inject/slots.ts'
 import type { Container, EnvVar, Pod } from '../pod.ts'
 
 /** Variables of a container that conflict with what it would get. */
@@ -11,9 +12,10 @@ export function variableWarnings(
   { app, injection, pod }: { app: AppSide; injection: Injection; pod: Pod },
 ): string[] {
   if (hasOtherRole(container, app)) return [otherRoleWarning(container, injection)]
-  const conflicting = injection.request.credentials === undefined ? [] : CONFLICTING_ENV
+  const slot = slotNumberOf(container.name, injection.request.credentials)
+  const conflicting = slot === undefined ? [] : CONFLICTING_ENV
   return envWarnings(container, variablesInTheWay(container, app, conflicting), () =>
-    variablesInTheWay(container, appSide(injection, unnamed(pod)), conflicting),
+    variablesInTheWay(container, appSide(injection, unnamed(pod), slot), conflicting),
   )
 }
 
