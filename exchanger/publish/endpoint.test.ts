@@ -23,8 +23,7 @@ beforeEach(async () => {
   now = NOW
   endpoint = await startEndpoint({
     port: 0,
-    authorization: AUTHORIZATION,
-    current: () => document,
+    served: [{ path: PATH, authorization: AUTHORIZATION, current: () => document }],
     now: () => now,
     onBurstEnd: () => undefined,
   })
@@ -138,8 +137,7 @@ describe('the endpoint', () => {
     const { port } = endpoint
     const options = {
       port,
-      authorization: '',
-      current: () => undefined,
+      served: [],
       now: () => 0,
       onBurstEnd: () => undefined,
     }
