@@ -8,6 +8,7 @@ import { slotOf, slotsOf } from '../../contract/container-roles.ts'
 import { parseCredentialDocument, type CredentialDocument } from '../../contract/credentials.ts'
 import { DRIVER_VOLUME, toAttributes, type DriverRequest } from '../../contract/driver-volume.ts'
 import { CREDENTIALS_FILES, CREDENTIALS_VOLUME, CSI_DRIVER } from '../../contract/names.ts'
+import { parseRoleArn } from '../../contract/role-arn.ts'
 import type { Pod } from '../../driver/pod-tokens.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { recordOutput } from '../leak-check.ts'
@@ -104,16 +105,21 @@ export async function startDriverNode({
 }: DriverNodeOptions): Promise<DriverNode> {
   const issuer = await startIssuer({ clock: realClock })
   const subject = 'system:serviceaccount:team-a:*'
-  const accountId = '111122223333'
-  const trust = trustPolicy({ issuer: issuer.url, subject, audience: AUDIENCE, accountId })
+  const trustIn = (arn: string): Role['trust'] =>
+    trustPolicy({
+      issuer: issuer.url,
+      subject,
+      audience: AUDIENCE,
+      accountId: parseRoleArn(arn)?.accountId ?? '',
+    })
   const certificate = tls ? await throwawayCertificate(['127.0.0.1']) : undefined
   const sts = await startSts({
     clock: realClock,
     issuers: [issuer],
     roles: [
-      { arn: ROLE, trust, permissions: targets.map(({ arn }) => mayAssume(arn)) },
+      { arn: ROLE, trust: trustIn(ROLE), permissions: targets.map(({ arn }) => mayAssume(arn)) },
       ...targets,
-      ...more.map((arn) => ({ arn, trust })),
+      ...more.map((arn) => ({ arn, trust: trustIn(arn) })),
     ],
     ...(lifetimeSeconds === undefined ? {} : { lifetimeSeconds }),
     ...(certificate === undefined ? {} : { tls: certificate }),
