@@ -1,4 +1,5 @@
 /** A sidecar whose pod has a role for each container: the built programs, and an STS that knows all of them. */
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,10 +9,11 @@ import { slotOf } from '../../contract/container-roles.ts'
 import { parseCredentialDocument } from '../../contract/credentials.ts'
 import type { CredentialsConfig } from '../../contract/exchanger-env.ts'
 import { ENDPOINT } from '../../contract/names.ts'
+import { runSidecar } from '../../exchanger/sidecar/run.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { makePod, start, until, type Pod, type Running } from '../fakes/exchanger-pod.ts'
 import { bundleExchanger } from '../fakes/exchanger-programs.ts'
-import { CONFIG } from '../fakes/exchanger-samples.ts'
+import { collectingLog, CONFIG } from '../fakes/exchanger-samples.ts'
 import { startIssuer, type Issuer } from '../fakes/issuer.ts'
 import { startSts, type Sts } from '../fakes/sts/server.ts'
 import { trustPolicy } from '../fakes/sts/trust-policy.ts'
@@ -71,6 +73,32 @@ function run(pod: Pod, command: string): Running {
   return program
 }
 
+/** The sidecar in this process, whose exchanges are the real programs: other tests use the port of the image. */
+function runOnAnyPort({ config, env }: Pod): () => unknown {
+  const stop = new AbortController()
+  const { log, lines } = collectingLog()
+  const exited = runSidecar(
+    { credentials: config, certificate: undefined },
+    {
+      clock: realClock,
+      random: Math.random,
+      randomBytes,
+      log: () => log,
+      exchange: { program: process.execPath, args: [join(dist, 'exchange.mjs')], env },
+      certificate: { program: '/nowhere', args: [], env: {} },
+      endpointPort: 0,
+      terminationMessageFile: config.terminationMessageFile,
+      releaseMemory: () => undefined,
+      signal: stop.signal,
+    },
+  )
+  closing.push(() => {
+    stop.abort()
+    return exited
+  })
+  return () => lines.find(({ msg }) => msg === 'endpoint listening')?.['port']
+}
+
 const folderOf = ({ config }: Pod, slot: number): string =>
   slotOf(slot, config.credentialsFolder).folder
 const fileOf = (pod: Pod, slot: number, name: string): Promise<string> =>
@@ -84,10 +112,9 @@ async function roleIn(sts: Sts, pod: Pod, slot: number): Promise<string | undefi
   return sts.sessions().find(({ accessKeyId }) => accessKeyId === AccessKeyId)?.roleArn
 }
 
-async function ask(path: string, authorization: string) {
-  const { host, port } = ENDPOINT
+async function ask(port: unknown, path: string, authorization: string) {
   const headers = { authorization, connection: 'close' }
-  const response = await fetch(`http://${host}:${port}${path}`, { headers })
+  const response = await fetch(`http://${ENDPOINT.host}:${String(port)}${path}`, { headers })
   return { status: response.status, body: await response.text() }
 }
 
@@ -116,21 +143,21 @@ describe('three roles', () => {
   test('by endpoint: each path serves its role, to those who have its authorization', async () => {
     const sts = await startStsFor()
     const pod = await makePodWith({ stsEndpoint: sts.url, delivery: 'endpoint' })
-    const sidecar = run(pod, 'run')
+    const port = runOnAnyPort(pod)
     const gate = run(pod, 'wait')
-    expect([await gate.exited, gate.said.stderr, sidecar.said.stderr]).toEqual([0, '', ''])
+    expect([await gate.exited, gate.said.stderr]).toEqual([0, ''])
     const authorizations = await Promise.all(
       ROLES.map((_, slot) => fileOf(pod, slot, 'authorization')),
     )
     expect(new Set(authorizations).size).toBe(ROLES.length)
     for (const [slot, role] of ROLES.entries())
       for (const [other, authorization] of authorizations.entries()) {
-        const { status, body } = await ask(slotOf(slot).endpointPath, authorization)
+        const { status, body } = await ask(port(), slotOf(slot).endpointPath, authorization)
         expect([slot, other, status]).toEqual([slot, other, slot === other ? 200 : 401])
         for (const { roleArn: of, secretAccessKey } of sts.sessions())
           expect(body.includes(secretAccessKey)).toBe(slot === other && of === role)
       }
-    expect(await ask(`${ENDPOINT.path}/3`, authorizations[0]!)).toMatchObject({ status: 404 })
+    expect(await ask(port(), `${ENDPOINT.path}/3`, authorizations[0]!)).toMatchObject({ status: 404 })
   }, 30_000)
 
   test('one of which is refused: the pod does not start, and is told which one', async () => {
