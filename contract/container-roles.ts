@@ -15,25 +15,31 @@ export const MAX_ROLES = 8
 const CONTAINER = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
 /** `app=ARN backup=ARN`, separated by blanks or line breaks. */
-export const containerRoles: ValueKind<readonly ContainerRole[]> = {
-  allowed: `at most ${MAX_ROLES} pairs CONTAINER=ROLE, separated by blanks or line breaks, each container and each role once; ROLE is ${roleOrName.allowed}`,
-  parse(text) {
-    const pairs = text
-      .split(/\s+/)
-      .filter((one) => one !== '')
-      .map(pairOf)
-    const isOnce = (values: readonly string[]): boolean => new Set(values).size === values.length
-    const isAllowed =
-      pairs.length > 0 &&
-      pairs.length <= MAX_ROLES &&
-      pairs.every(
-        ({ container, role }) => CONTAINER.test(container) && roleOrName.parse(role) !== undefined,
-      ) &&
-      isOnce(pairs.map(({ container }) => container)) &&
-      isOnce(pairs.map(({ role }) => role))
-    return isAllowed ? pairs : undefined
-  },
-  format: (pairs) => pairs.map(({ container, role }) => `${container}=${role}`).join(' '),
+// An exchanger knows no annotations: the kind stays out of its bundle.
+export const containerRoles: ValueKind<readonly ContainerRole[]> = /* @__PURE__ */ kindOfPairs()
+
+function kindOfPairs(): ValueKind<readonly ContainerRole[]> {
+  return {
+    allowed: `at most ${MAX_ROLES} pairs CONTAINER=ROLE, separated by blanks or line breaks, each container and each role once; ROLE is ${roleOrName.allowed}`,
+    parse(text) {
+      const pairs = text
+        .split(/\s+/)
+        .filter((one) => one !== '')
+        .map(pairOf)
+      const isOnce = (values: readonly string[]): boolean => new Set(values).size === values.length
+      const isAllowed =
+        pairs.length > 0 &&
+        pairs.length <= MAX_ROLES &&
+        pairs.every(
+          ({ container, role }) =>
+            CONTAINER.test(container) && roleOrName.parse(role) !== undefined,
+        ) &&
+        isOnce(pairs.map(({ container }) => container)) &&
+        isOnce(pairs.map(({ role }) => role))
+      return isAllowed ? pairs : undefined
+    },
+    format: (pairs) => pairs.map(({ container, role }) => `${container}=${role}`).join(' '),
+  }
 }
 
 /** Names of roles may have `=`, names of containers not. */

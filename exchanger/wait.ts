@@ -75,10 +75,7 @@ async function missingCredentials(
   return undefined
 }
 
-async function missingRole(
-  config: CredentialsConfig,
-  clock: Clock,
-): Promise<string | undefined> {
+async function missingRole(config: CredentialsConfig, clock: Clock): Promise<string | undefined> {
   const { credentialsFolder, delivery } = config
   const document = await readDocument(credentialsFolder)
   const isAvailable =

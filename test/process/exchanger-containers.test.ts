@@ -127,7 +127,10 @@ describe('three roles', () => {
     expect(await run(pod, 'ready').exited).toBe(0)
     expect(sts.calls.map((call) => call.roleArn)).toEqual(ROLES)
     for (const [slot, role] of ROLES.entries()) {
-      expect((await readdir(folderOf(pod, slot))).toSorted()).toEqual(['config', 'credentials.json'])
+      expect((await readdir(folderOf(pod, slot))).toSorted()).toEqual([
+        'config',
+        'credentials.json',
+      ])
       expect(await roleIn(sts, pod, slot)).toBe(role)
       // All containers mount their volume at the same path.
       expect(await fileOf(pod, slot, 'config')).toBe(awsConfigFile(pod.config.credentialsFolder))
@@ -157,7 +160,9 @@ describe('three roles', () => {
         for (const { roleArn: of, secretAccessKey } of sts.sessions())
           expect(body.includes(secretAccessKey)).toBe(slot === other && of === role)
       }
-    expect(await ask(port(), `${ENDPOINT.path}/3`, authorizations[0]!)).toMatchObject({ status: 404 })
+    expect(await ask(port(), `${ENDPOINT.path}/3`, authorizations[0]!)).toMatchObject({
+      status: 404,
+    })
   }, 30_000)
 
   test('one of which is refused: the pod does not start, and is told which one', async () => {
@@ -169,11 +174,16 @@ describe('three roles', () => {
     expect(await gate.exited).toBe(1)
     const ofBackup = `${BACKUP} for ServiceAccount team-a/app`
     expect(gate.said.stderr).toMatch(
-      new RegExp(`^no credentials of ${ofBackup}: AccessDenied: STS refused ${ofBackup}: .* Hint: `),
+      new RegExp(
+        `^no credentials of ${ofBackup}: AccessDenied: STS refused ${ofBackup}: .* Hint: `,
+      ),
     )
     expect(await pod.terminationMessage()).toContain(`AccessDenied: STS refused ${ofBackup}: `)
     const ready = run(pod, 'ready')
-    expect([await ready.exited, ready.said.stderr]).toEqual([1, `no credentials of ${ofBackup} yet\n`])
+    expect([await ready.exited, ready.said.stderr]).toEqual([
+      1,
+      `no credentials of ${ofBackup} yet\n`,
+    ])
     sidecar.kill('SIGTERM')
     expect(await sidecar.exited).toBe(1)
     const gaveUp = sidecar.lines().find(({ msg }) => msg === 'no initial credentials; giving up')
@@ -187,8 +197,9 @@ describe('three roles', () => {
     expect(await run(pod, 'wait').exited).toBe(0)
     sts.setTrust(BACKUP, trustIn(BACKUP, 'somebody-else'))
     const times = (role: string): number =>
-      sidecar.lines().filter((line) => line.msg === 'credentials published' && line['role'] === role)
-        .length
+      sidecar
+        .lines()
+        .filter((line) => line.msg === 'credentials published' && line['role'] === role).length
     const withdrawn = await until(() =>
       sidecar.lines().find(({ msg }) => msg === 'credentials expired and removed'),
     )

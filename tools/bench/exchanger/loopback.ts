@@ -45,7 +45,10 @@ export async function startLoopback(lifetimeSeconds = 3600): Promise<Loopback> {
   const issuer = await startIssuer({ clock: realClock })
   const subject = `system:serviceaccount:${namespace}:${serviceAccount}`
   const trust = trustPolicy({ issuer: issuer.url, subject, audience, accountId: '111122223333' })
-  const arns = Array.from({ length: MAX_ROLES }, (_, slot) => roleArn + (slot > 0 ? `-${slot}` : ''))
+  const arns = Array.from(
+    { length: MAX_ROLES },
+    (_, slot) => roleArn + (slot > 0 ? `-${slot}` : ''),
+  )
   const roles = arns.map((arn) => ({ arn, trust }))
   const sts = await startSts({ clock: realClock, issuers: [issuer], roles, lifetimeSeconds })
   const { caPem, certPem: cert, keyPem: key } = await throwawayCertificate(['127.0.0.1'])
