@@ -167,7 +167,7 @@ test('a driver that was killed knows the volumes of each role again, without an 
   expect(node.sts.calls).toHaveLength(2)
 })
 
-test('roles of containers beside a target role are refused, whoever wrote the volume', async () => {
+test('roles of containers beside a target role are refused in a volume that somebody else wrote', async () => {
   await startNode()
   const { credentials, ...rest } = wanted(ROLE, BACKUP)
   const targeted = { ...rest, credentials: { ...credentials!, targetRoleArn: REPORTS } }
