@@ -245,7 +245,7 @@ const POD_UID = '0b7ee3c1-8a51-4a0b-9d4f-3f9a3c7d9f10'
 
 const CA = '# before\n-----BEGIN CERTIFICATE-----\nAAAA\nBB==\n-----END CERTIFICATE-----\n'
 
-const anyConfig: fc.Arbitrary<CredentialsConfig> = fc.record({
+const anyRoles: fc.Arbitrary<CredentialsConfig> = fc.record({
   roleArn: fc
     .stringMatching(/^[!-~]{0,20}$/)
     .map((path) => `arn:aws:iam::111122223333:role/${path}/app`),
@@ -285,6 +285,12 @@ const anyConfig: fc.Arbitrary<CredentialsConfig> = fc.record({
   credentialsFolder: fc.stringMatching(/^\/[ -~]{1,20}$/),
   terminationMessageFile: fc.stringMatching(/^\/[ -~]{1,20}$/),
 })
+
+/** A target role is that of all containers. */
+const anyConfig = anyRoles.filter(
+  ({ containerRoleArns, targetRoleArn }) =>
+    containerRoleArns === undefined || targetRoleArn === undefined,
+)
 
 const anyCertificate: fc.Arbitrary<CertificateConfig> = fc.record({
   namespace: fc.constant('team-a'),

@@ -19,7 +19,7 @@ const request = fc.record({
       sessionName: fc.constantFrom('{namespace}', '{namespace}.{pod}', 'fixed'),
       audience: fc.constantFrom('sts.amazonaws.com', 'other'),
       region: fc.constantFrom('eu-central-1', undefined),
-      containerRoleArns: fc.constantFrom([ROLE], undefined),
+      containerRoleArns: fc.constantFrom([`${ROLE}-2`], undefined),
       targetRoleArn: fc.constantFrom(ROLE, undefined),
       externalId: fc.constantFrom('a:1', undefined),
       sessionTags: fc.constantFrom([{ key: 'pod', value: '{pod}' }], undefined),
@@ -42,6 +42,8 @@ test('what is written is read back', () => {
   fc.assert(
     fc.property(request, (wanted) => {
       fc.pre(wanted.credentials !== undefined || wanted.certificate !== undefined)
+      const { containerRoleArns, targetRoleArn } = wanted.credentials ?? {}
+      fc.pre(containerRoleArns === undefined || targetRoleArn === undefined)
       const attributes = toAttributes(wanted)
       expect(fromAttributes(attributes)).toEqual(wanted)
       expect(DRIVER_ATTRIBUTES).toEqual(expect.arrayContaining(Object.keys(attributes)))
@@ -60,6 +62,16 @@ describe('attributes that anyone may have written', () => {
       'a day too long',
       { ...CERTIFICATE, 'certificate-duration': '172800' },
       'ERR_ATTRIBUTE_OUT_OF_BOUNDS',
+    ],
+    [
+      'roles of containers beside a target role',
+      { ...CREDENTIALS, 'container-role-arns': `${ROLE}-2`, 'target-role-arn': `${ROLE}-3` },
+      'ERR_ATTRIBUTE_CONFLICT',
+    ],
+    [
+      'a role that is named twice',
+      { ...CREDENTIALS, 'container-role-arns': `${ROLE}-2 ${ROLE}` },
+      'ERR_ATTRIBUTE_CONFLICT',
     ],
     ['half a certificate', { 'certificate-duration': '3600' }, 'ERR_ATTRIBUTE_MISSING'],
   ])('%s: refused by name', (_what, attributes, code) => {

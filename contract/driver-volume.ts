@@ -1,4 +1,5 @@
 import { NocredsError } from '../shared/base/errors.ts'
+import { conflictOf } from './container-roles.ts'
 import { CSI_DRIVER, SECRETS } from './names.ts'
 import { policyArns, sessionPolicy } from './session-policy.ts'
 import { sessionTags, type SessionTag } from './session-tags.ts'
@@ -80,9 +81,12 @@ const keysOf = (table: object): string[] =>
 /** Every attribute that a volume of the driver may have. */
 export const DRIVER_ATTRIBUTES: readonly string[] = [...keysOf(CREDENTIALS), ...keysOf(CERTIFICATE)]
 
-/** An attribute of the driver's volume that is missing, unknown or out of bounds. */
+/** An attribute of the driver's volume that is missing, unknown or out of bounds, or two that exclude each other. */
 class DriverVolumeError extends NocredsError<
-  'ERR_ATTRIBUTE_MISSING' | 'ERR_ATTRIBUTE_UNKNOWN' | 'ERR_ATTRIBUTE_OUT_OF_BOUNDS'
+  | 'ERR_ATTRIBUTE_MISSING'
+  | 'ERR_ATTRIBUTE_UNKNOWN'
+  | 'ERR_ATTRIBUTE_OUT_OF_BOUNDS'
+  | 'ERR_ATTRIBUTE_CONFLICT'
 > {}
 
 /** The `volumeAttributes` of a volume that asks for this. */
@@ -110,9 +114,20 @@ export function fromAttributes(attributes: Readonly<Record<string, string>>): Dr
     keysOf(table).some((key) => Object.hasOwn(attributes, key))
   const wantsCertificate = has(CERTIFICATE)
   return {
-    credentials: has(CREDENTIALS) || !wantsCertificate ? read(CREDENTIALS, attributes) : undefined,
+    credentials: has(CREDENTIALS) || !wantsCertificate ? readCredentials(attributes) : undefined,
     certificate: wantsCertificate ? read(CERTIFICATE, attributes) : undefined,
   }
+}
+
+function readCredentials(attributes: Readonly<Record<string, string>>): DriverCredentials {
+  const credentials = read(CREDENTIALS, attributes)
+  const conflict = conflictOf(credentials, {
+    roleArn: `attribute ${CREDENTIALS.roleArn.key}`,
+    containerRoleArns: `volume attribute ${CREDENTIALS.containerRoleArns.key}`,
+    targetRoleArn: CREDENTIALS.targetRoleArn.key,
+  })
+  if (conflict === undefined) return credentials
+  throw new DriverVolumeError('ERR_ATTRIBUTE_CONFLICT', conflict)
 }
 
 function rowsOf<T>(table: AttributeTable<T>): [string, Attribute<unknown>][] {

@@ -55,9 +55,9 @@ export function write<Config>(table: EnvTable<Config>, config: Partial<Config>):
   return env
 }
 
-/** A variable of the exchanger that is missing, unknown or out of bounds. */
+/** A variable of the exchanger that is missing, unknown or out of bounds, or two that exclude each other. */
 export class ExchangerEnvError extends NocredsError<
-  'ERR_ENV_MISSING' | 'ERR_ENV_UNKNOWN' | 'ERR_ENV_OUT_OF_BOUNDS'
+  'ERR_ENV_MISSING' | 'ERR_ENV_UNKNOWN' | 'ERR_ENV_OUT_OF_BOUNDS' | 'ERR_ENV_CONFLICT'
 > {}
 
 /**

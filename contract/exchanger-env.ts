@@ -1,4 +1,5 @@
 import { AUTHORITY_VOLUME, TLS_VOLUME } from './certificates.ts'
+import { conflictOf } from './container-roles.ts'
 import { SIDECAR_DELIVERIES, type SidecarDelivery } from './delivery.ts'
 import { ExchangerEnvError, namesOf, read, write, type EnvTable, type EnvVar } from './env-table.ts'
 import { CREDENTIALS_VOLUME, EXCHANGER, TOKEN_VOLUME } from './names.ts'
@@ -223,11 +224,25 @@ export function sidecarFromEnv(env: Environment): SidecarConfig {
 /** What an exchange reads. @throws ExchangerEnvError */
 export function credentialsFromEnv(env: Environment): CredentialsConfig {
   refuseUnknown(env)
+  const credentials = read(CREDENTIALS, env)
+  const conflict = conflictOf(credentials, {
+    roleArn: `variable ${CREDENTIALS.roleArn.name}`,
+    containerRoleArns: `variable ${CREDENTIALS.containerRoleArns.name}`,
+    targetRoleArn: CREDENTIALS.targetRoleArn.name,
+  })
+  if (conflict !== undefined) throw new ExchangerEnvError('ERR_ENV_CONFLICT', conflict)
   return {
-    ...read(CREDENTIALS, env),
+    ...credentials,
     ...read(COMMON, env),
     defaultTags: hasAny(DEFAULT_TAGS, env) ? read(DEFAULT_TAGS, env) : undefined,
   }
+}
+
+/** The env of the exchange of one role of a pod with several. */
+export function envOfRole<Env extends Environment>(env: Env, roleArn: string): Env {
+  const { roleArn: own, containerRoleArns: others } = CREDENTIALS
+  const ofRole = Object.entries({ ...env, [own.name]: roleArn })
+  return Object.fromEntries(ofRole.filter(([name]) => name !== others.name)) as Env
 }
 
 function hasAny(table: object, env: Environment): boolean {

@@ -11,6 +11,7 @@ export const DRIVER_ERRORS = {
   ERR_ATTRIBUTE_MISSING: 'INVALID_ARGUMENT',
   ERR_ATTRIBUTE_UNKNOWN: 'INVALID_ARGUMENT',
   ERR_ATTRIBUTE_OUT_OF_BOUNDS: 'INVALID_ARGUMENT',
+  ERR_ATTRIBUTE_CONFLICT: 'INVALID_ARGUMENT',
   /** The token is not one of this pod. */
   ERR_TOKEN_POD: 'PERMISSION_DENIED',
   /** Too many calls, or one that takes too long: the kubelet tries again. */

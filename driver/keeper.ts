@@ -1,9 +1,10 @@
 import { DRIVER_VOLUME } from '../contract/driver-volume.ts'
 import type { Store } from '../exchanger/publish/store.ts'
+import { allSettled } from '../shared/base/concurrency.ts'
 import { DriverError } from './errors.ts'
 import type { Pod, PodToken } from './pod-tokens.ts'
 import type { Member, SharedRefresh } from './shared-refresh.ts'
-import type { Source } from './sources/source.ts'
+import type { Part, Source } from './sources/source.ts'
 
 /** What a call of the kubelet brings along. */
 export interface Call {
@@ -14,13 +15,19 @@ export interface Call {
   readonly isServed: boolean
 }
 
+/** A volume of a pod that has an item, and under which key it shares that. */
+interface Known<Item> {
+  readonly store: Store<Item>
+  readonly key: string
+}
+
 /** Keeps one kind of item fresh for all pods of this node; those that may share one do. */
 export class Keeper<Wanted, Item> {
   readonly #source: Source<Wanted, Item>
   readonly #onUnwritten: (uid: string, error: unknown) => void
   readonly #shared = new Map<string, SharedRefresh<Item>>()
-  /** By the uid of the pod: its folder, and under which key it shares. */
-  readonly #pods = new Map<string, { readonly store: Store<Item>; readonly key: string }>()
+  /** By the uid of the pod, then by the volume. */
+  readonly #pods = new Map<string, Map<string, Known<Item>>>()
 
   /** @param onUnwritten called with the uid of a pod whose folder could not be written */
   constructor(source: Source<Wanted, Item>, onUnwritten: (uid: string, error: unknown) => void) {
@@ -28,30 +35,38 @@ export class Keeper<Wanted, Item> {
     this.#onUnwritten = onUnwritten
   }
 
-  /** The uids of the pods that have the item. */
+  /** The uids of the pods that have an item. */
   uids(): Iterable<string> {
     return this.#pods.keys()
   }
 
   /**
-   * Gives the pod what it wants, if it wants any; resolves once it is in the pod's folder.
+   * Gives the pod what it wants, if it wants any; resolves once all of it is in the pod's volumes.
    *
-   * @throws DriverError, or SidecarError if the exchange fails; the pod then has to be given it again
+   * @throws DriverError, or SidecarError if an exchange fails: that of the first part of those that do. The pod then has to
+   *   be given all of it again
    */
-  async give(
+  async give(pod: Pod, wanted: Wanted | undefined, call: Call): Promise<void> {
+    if (wanted === undefined) return
+    const parts = this.#source.partsOf(wanted)
+    await allSettled(parts.map((part) => this.#givePart(pod, part, call)))
+  }
+
+  async #givePart(
     pod: Pod,
-    wanted: Wanted | undefined,
+    { volume, wanted }: Part<Wanted>,
     { tokens, signal, isServed }: Call,
   ): Promise<void> {
-    if (wanted === undefined) return
+    const { uid } = pod
     const source = this.#source
     const token = tokenFor(source.audienceOf(wanted), tokens)
     const key = source.keyOf(pod, wanted, token)
-    const known = this.#pods.get(pod.uid)
-    const store = known?.store ?? (await source.openStore(pod, signal))
-    if (known !== undefined && known.key !== key) this.leave(pod.uid)
-    this.#pods.set(pod.uid, { store, key })
-    const member: Member<Item> = { uid: pod.uid, store, token, isServed }
+    const known = this.#pods.get(uid)?.get(volume)
+    const store = known?.store ?? (await source.openStore({ podUid: uid, name: volume }, signal))
+    if (known !== undefined && known.key !== key) this.#shared.get(known.key)?.leave(uid)
+    const volumes = this.#pods.get(uid) ?? new Map<string, Known<Item>>()
+    this.#pods.set(uid, volumes.set(volume, { store, key }))
+    const member: Member<Item> = { uid, store, token, isServed }
     await this.#sharedFor(key, () => source.make(pod, wanted, this.#onUnwritten)).join(member)
   }
 
@@ -62,10 +77,9 @@ export class Keeper<Wanted, Item> {
 
   /** Forgets the pod; does nothing for one that is not known. */
   leave(uid: string): void {
-    const known = this.#pods.get(uid)
-    if (known === undefined) return
+    const known = [...(this.#pods.get(uid)?.values() ?? [])]
     this.#pods.delete(uid)
-    this.#shared.get(known.key)?.leave(uid)
+    for (const { key } of known) this.#shared.get(key)?.leave(uid)
     this.#removeIdle()
   }
 

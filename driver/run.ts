@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { TLS_VOLUME } from '../contract/certificates.ts'
+import { slotsOf } from '../contract/container-roles.ts'
 import { DRIVER } from '../contract/driver.ts'
-import { CREDENTIALS_VOLUME, CSI_DRIVER } from '../contract/names.ts'
+import { CSI_DRIVER } from '../contract/names.ts'
 import {
   RESPONSE_MS,
   sendCertificateRequest,
@@ -129,9 +130,11 @@ function createVolumes(
       trust,
       sendCertificateRequest: (call, signal) => sendCertificateRequest(call, withLimit(signal)),
     }),
-    hasWritten: (podUid, { credentials }) => {
-      const { name } = credentials === undefined ? TLS_VOLUME : CREDENTIALS_VOLUME
-      return hasWritten({ podUid, name }, settings)
+    hasWritten: async (podUid, { credentials }) => {
+      const slots = credentials === undefined ? [] : slotsOf(credentials)
+      const names = slots.length > 0 ? slots.map(({ slot }) => slot.volume) : [TLS_VOLUME.name]
+      const each = await Promise.all(names.map((name) => hasWritten({ podUid, name }, settings)))
+      return each.every(Boolean)
     },
     targets: mountFolders(settings),
   })

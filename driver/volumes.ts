@@ -7,7 +7,7 @@ import {
   type DriverCredentials,
   type DriverRequest,
 } from '../contract/driver-volume.ts'
-import { limitConcurrencyPerKey } from '../shared/base/concurrency.ts'
+import { allSettled, limitConcurrencyPerKey } from '../shared/base/concurrency.ts'
 import { codeOf, messageOf } from '../shared/base/errors.ts'
 import type { Logger } from '../shared/base/log.ts'
 import type { NodePublishRequest, NodeUnpublishRequest } from './csi/methods.ts'
@@ -132,8 +132,9 @@ export class Volumes implements PublishHandler {
       log.warn(failure, 'republish failed; the pod keeps what it has')
     }
     metrics.countPublish('ok', isServed ? 'republished' : 'published')
-    const { roleArn: role, targetRoleArn: targetRole } = wanted.credentials ?? {}
-    if (!isServed) log.info({ ...fields, role, targetRole }, 'volume published')
+    const { roleArn: role, targetRoleArn: targetRole, containerRoleArns } = wanted.credentials ?? {}
+    const containerRoles = containerRoleArns?.join(' ')
+    if (!isServed) log.info({ ...fields, role, targetRole, containerRoles }, 'volume published')
   }
 
   /** True for a pod that runs. One that the node's reboot ended starts again, with its former folders. */
@@ -169,9 +170,4 @@ function requireOwnName({ volume }: Target): void {
   throw new DriverError('ERR_REQUEST', `the volume is named ${volume}, not ${DRIVER_VOLUME.name}`, {
     hint: 'volumes of this driver are written by the webhook of nocreds alone',
   })
-}
-
-/** Waits for all of them, so that nothing continues behind an answer, and then fails as the first one that did. */
-async function allSettled(all: readonly Promise<void>[]): Promise<void> {
-  for (const one of await Promise.allSettled(all)) if (one.status === 'rejected') throw one.reason
 }

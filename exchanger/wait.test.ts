@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -119,6 +119,26 @@ describe('the gate', () => {
     await publish(clock.now() - 1000)
     expect(await look()).toBeDefined()
     await publish(clock.now() + 1000)
+    expect(await look()).toBeUndefined()
+  })
+
+  test('waits for every role of the pod, and names the one that is missing', async () => {
+    const clock = new VirtualClock()
+    const [second, third] = [`${CONFIG.roleArn}-2`, `${CONFIG.roleArn}-3`]
+    const credentialsFolder = join(folder, 'aws')
+    const credentials = { ...CONFIG, credentialsFolder, containerRoleArns: [second, third] }
+    const look = (): Promise<string | undefined> =>
+      missing({ credentials, certificate: undefined }, clock)
+    const text = formatCredentialDocument(documentEnding(clock.now() + 1000))
+    const roles = [CONFIG.roleArn, second, third].map((role, slot) => ({
+      role,
+      file: join(folder, slot === 0 ? 'aws' : `aws-${slot}`),
+    }))
+    for (const { role, file } of roles) {
+      expect(await look()).toBe(`credentials of ${role} for ServiceAccount team-a/app`)
+      await mkdir(file)
+      await writeFile(join(file, 'credentials.json'), text)
+    }
     expect(await look()).toBeUndefined()
   })
 

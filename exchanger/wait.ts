@@ -12,6 +12,7 @@ import { readAuthorization } from './publish/authorization.ts'
 import { readDocument } from './publish/store.ts'
 import { readCertificate } from './publish/tls-folder.ts'
 import { readTerminationMessage } from './sidecar/termination.ts'
+import { sidecarSlotsOf } from './slots.ts'
 
 const POLL_MS = 50
 /** Longer than the 30 s after which the sidecar gives up, because its reason is more precise. */
@@ -62,10 +63,19 @@ export async function missing(
   )
 }
 
+/** Of several roles the first one that is missing. */
 async function missingCredentials(
   config: CredentialsConfig,
   clock: Clock,
 ): Promise<string | undefined> {
+  for (const { wanted } of sidecarSlotsOf(config)) {
+    const missing = await missingRole(wanted, clock)
+    if (missing !== undefined) return missing
+  }
+  return undefined
+}
+
+async function missingRole(config: CredentialsConfig, clock: Clock): Promise<string | undefined> {
   const { credentialsFolder, delivery } = config
   const document = await readDocument(credentialsFolder)
   const isAvailable =

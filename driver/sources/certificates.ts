@@ -44,6 +44,7 @@ export function certificateSource(
   const limit = limitConcurrency(MAX_CONCURRENT_REQUESTS)
   const limitOf = limitConcurrencyPerKey(MAX_CONCURRENT_PER_NAMESPACE)
   return {
+    partsOf: (wanted) => [{ volume: TLS_VOLUME.name, wanted }],
     audienceOf: () => AUTHORITY.audience,
     keyOf: ({ uid }) => uid,
     make(pod, wanted, onUnwritten) {
@@ -64,8 +65,7 @@ export function certificateSource(
         onUnwritten,
       })
     },
-    async openStore({ uid }, signal) {
-      const volume = { podUid: uid, name: TLS_VOLUME.name }
+    async openStore(volume, signal) {
       await waitUntilReady(volume, volumes, { clock, signal })
       const files = {
         read: () => readCertificate(volume, volumes),

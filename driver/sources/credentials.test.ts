@@ -123,6 +123,24 @@ test('pods share an exchange if nothing of it is their own', () => {
   expect(keyOf(one, shared)).not.toBe(keyOf(one, shared, 'of the same name, made again'))
 })
 
+test('each role of a pod is shared as if it were the only one', () => {
+  const { source } = harness()
+  const keyOf = keysOf(source)
+  const shared = { ...WANTED, sessionName: '{namespace}.{serviceaccount}' }
+  const [second, third] = [`${WANTED.roleArn}-2`, `${WANTED.roleArn}-3`]
+  const parts = source.partsOf({ ...shared, containerRoleArns: [second, third] })
+  expect(parts.map(({ volume }) => volume)).toEqual([
+    'nocreds-credentials',
+    'nocreds-credentials-1',
+    'nocreds-credentials-2',
+  ])
+  expect(source.partsOf(shared)).toEqual([{ volume: 'nocreds-credentials', wanted: shared }])
+  const [one, other] = [pod('team-a', 'app-1'), pod('team-a', 'app-2')]
+  for (const [index, roleArn] of [WANTED.roleArn, second, third].entries())
+    expect(keyOf(one, parts[index]!.wanted)).toBe(keyOf(other, { ...shared, roleArn }))
+  expect(new Set(parts.map(({ wanted }) => keyOf(one, wanted))).size).toBe(3)
+})
+
 test('what each pod has of its own in tags is shared with no other', () => {
   const keyOf = keysOf(harness().source)
   const [one, other] = [pod('team-a', 'app-1'), pod('team-a', 'app-2')]

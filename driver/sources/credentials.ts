@@ -1,7 +1,7 @@
+import { slotsOf } from '../../contract/container-roles.ts'
 import { expirationOf, type CredentialDocument } from '../../contract/credentials.ts'
 import type { DriverCredentials } from '../../contract/driver-volume.ts'
 import type { DefaultTagsConfig, ExchangeConfig } from '../../contract/exchanger-env.ts'
-import { CREDENTIALS_VOLUME } from '../../contract/names.ts'
 import { renderSessionName } from '../../contract/session-name.ts'
 import { exchange, type ExchangeDeps } from '../../exchanger/credentials/exchange.ts'
 import { claimsOf, type WebIdentityToken } from '../../exchanger/credentials/token.ts'
@@ -44,7 +44,10 @@ const EXCHANGE_MS = 25_000
 /** No session is longer; what claims to be was not made by STS. Source: STS API reference, DurationSeconds. */
 const MAX_SESSION_MS = 12 * 3_600_000
 
-/** AWS credentials, from STS. Pods of one ServiceAccount share them if they want the same. */
+/**
+ * AWS credentials, from STS. Pods of one ServiceAccount share them if they want the same; a role is the same whether it is
+ * the only one of a pod or not.
+ */
 export function credentialSource(
   deps: CredentialSourceDeps,
 ): Source<DriverCredentials, CredentialDocument> {
@@ -53,6 +56,8 @@ export function credentialSource(
   const limitOf = limitConcurrencyPerKey(MAX_CONCURRENT_PER_NAMESPACE)
   const firstSessions = new FirstSessions(clock)
   return {
+    partsOf: (wanted) =>
+      slotsOf(wanted).map(({ slot, wanted }) => ({ volume: slot.volume, wanted })),
     audienceOf: ({ audience }) => audience,
     keyOf(pod, wanted, { serviceAccountUid }) {
       const { sessionName, ...parameters } = wanted
@@ -84,8 +89,7 @@ export function credentialSource(
         onUnwritten,
       })
     },
-    async openStore({ uid }, signal) {
-      const volume = { podUid: uid, name: CREDENTIALS_VOLUME.name }
+    async openStore(volume, signal) {
       await waitUntilReady(volume, volumes, { clock, signal })
       const files = {
         read: () => readCredentials(volume, volumes),

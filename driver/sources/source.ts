@@ -1,13 +1,21 @@
 import type { Store } from '../../exchanger/publish/store.ts'
 import type { Clock, Random } from '../../shared/base/clock.ts'
 import type { Logger } from '../../shared/base/log.ts'
-import type { VolumeSettings } from '../files/volume.ts'
+import type { Volume, VolumeSettings } from '../files/volume.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Pod, PodToken } from '../pod-tokens.ts'
 import type { SharedRefresh, SharedRefreshDeps } from '../shared-refresh.ts'
 
+/** One item that a pod wants, and the pod's volume that gets it. */
+export interface Part<Wanted> {
+  readonly volume: string
+  readonly wanted: Wanted
+}
+
 /** Where one kind of item comes from. */
 export interface Source<Wanted, Item> {
+  /** What is kept fresh independently of each other: at least one, each for a volume of its own. No two have one key. */
+  partsOf(wanted: Wanted): readonly Part<Wanted>[]
   /** Audience of the token that is exchanged. */
   audienceOf(wanted: Wanted): string
   /** The same for all pods that may share one exchange, of any of their tokens. */
@@ -18,8 +26,8 @@ export interface Source<Wanted, Item> {
     wanted: Wanted,
     onUnwritten: SharedRefreshDeps<Item>['onUnwritten'],
   ): SharedRefresh<Item>
-  /** The pod's folder. Waits until the kubelet has prepared it. @throws DriverError */
-  openStore(pod: Pod, signal: AbortSignal): Promise<Store<Item>>
+  /** Waits until the kubelet has prepared the volume. @throws DriverError */
+  openStore(volume: Volume, signal: AbortSignal): Promise<Store<Item>>
 }
 
 export interface SourceDeps {

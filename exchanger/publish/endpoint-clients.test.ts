@@ -18,8 +18,7 @@ beforeEach(async () => {
   const authorization = 'a'.repeat(43)
   endpoint = await startEndpoint({
     port: 0,
-    authorization,
-    current: () => documentEnding(1000),
+    served: [{ path: '/v1/credentials', authorization, current: () => documentEnding(1000) }],
     now: () => 0,
     onBurstEnd: () => (rushes += 1),
   })

@@ -23,8 +23,7 @@ beforeEach(async () => {
   now = NOW
   endpoint = await startEndpoint({
     port: 0,
-    authorization: AUTHORIZATION,
-    current: () => document,
+    served: [{ path: PATH, authorization: AUTHORIZATION, current: () => document }],
     now: () => now,
     onBurstEnd: () => undefined,
   })
@@ -138,8 +137,7 @@ describe('the endpoint', () => {
     const { port } = endpoint
     const options = {
       port,
-      authorization: '',
-      current: () => undefined,
+      served: [],
       now: () => 0,
       onBurstEnd: () => undefined,
     }
@@ -149,6 +147,59 @@ describe('the endpoint', () => {
       hint: expect.stringContaining('delivery'),
     })
   })
+})
+
+describe('the endpoint of several roles', () => {
+  const OTHER = { path: `${PATH}/1`, authorization: 'b'.repeat(43) }
+  let other: CredentialDocument | undefined
+  beforeEach(async () => {
+    endpoint.close()
+    other = documentEnding(NOW + 1000, 'KEY-2')
+    endpoint = await startEndpoint({
+      port: 0,
+      served: [
+        { path: PATH, authorization: AUTHORIZATION, current: () => document },
+        { ...OTHER, current: () => other },
+      ],
+      now: () => now,
+      onBurstEnd: () => undefined,
+    })
+  })
+
+  test('each path answers with its own credentials, to its own authorization alone', async () => {
+    expect(await ask(PATH, authorized)).toMatchObject({
+      status: 200,
+      body: { AccessKeyId: 'KEY-1' },
+    })
+    expect(await ask(OTHER.path, OTHER)).toMatchObject({
+      status: 200,
+      body: { AccessKeyId: 'KEY-2', Token: 'session-of-KEY-2' },
+    })
+    const unauthorized = { code: 'Unauthorized', message: expect.any(String) }
+    for (const [path, client] of [
+      [OTHER.path, authorized],
+      [PATH, OTHER],
+    ] as const) {
+      const { status, body } = await ask(path, { authorization: client.authorization })
+      expect([path, status, body]).toEqual([path, 401, unauthorized])
+    }
+  })
+
+  test('503 for the role without credentials, and 200 for the other one', async () => {
+    other = undefined
+    expect(await ask(OTHER.path, OTHER)).toMatchObject({ status: 503 })
+    expect(await ask(PATH, authorized)).toMatchObject({ status: 200 })
+  })
+
+  test.each(['/', `${PATH}/`, `${PATH}/0`, `${PATH}/2`, `${PATH}/1/`, `${PATH}/01`])(
+    '404 for %s, which names the paths',
+    async (path) => {
+      expect(await ask(path, authorized)).toMatchObject({
+        status: 404,
+        body: { message: `only ${PATH}, ${PATH}/1 are served` },
+      })
+    },
+  )
 })
 
 function isOpen(host: string): Promise<boolean> {

@@ -17,11 +17,18 @@ const LIMITS = {
   requestMs: 5000,
 } as const
 
+/** The credentials of one role, for those who send its authorization. */
+export interface Served {
+  readonly path: string
+  readonly authorization: string
+  readonly current: () => CredentialDocument | undefined
+}
+
 export interface EndpointOptions {
   /** ENDPOINT.port in a pod; 0 for any free port. */
   readonly port: number
-  readonly authorization: string
-  readonly current: () => CredentialDocument | undefined
+  /** One entry for each role, each with a path and an authorization of its own. */
+  readonly served: readonly Served[]
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** Called after a burst of connections, which leaves megabytes of garbage. */
@@ -41,7 +48,12 @@ export interface Endpoint {
  * @throws NocredsError `ERR_ENDPOINT_LISTEN` if the port is taken
  */
 export async function startEndpoint(options: EndpointOptions): Promise<Endpoint> {
-  const isAuthorized = authorizer(options.authorization)
+  const places: Places = new Map(
+    options.served.map(({ path, authorization, current }) => [
+      path,
+      { isAuthorized: authorizer(authorization), current },
+    ]),
+  )
   const server = createServer(
     {
       maxHeaderSize: LIMITS.headerBytes,
@@ -49,7 +61,7 @@ export async function startEndpoint(options: EndpointOptions): Promise<Endpoint>
       requestTimeout: LIMITS.requestMs,
     },
     (request, response) => {
-      send(response, answer(request, isAuthorized, options))
+      send(response, answer(request, places, options.now()))
     },
   )
   server.timeout = LIMITS.requestMs // without activity; Node checks the two above only occasionally
@@ -107,23 +119,31 @@ interface Answer {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Checks in this order: path, method, authorization, then whether there are credentials. */
-function answer(
-  request: IncomingMessage,
-  isAuthorized: (header: string | undefined) => boolean,
-  { current, now }: EndpointOptions,
-): Answer {
-  if (request.url !== ENDPOINT.path)
-    return refused(404, 'NotFound', `only ${ENDPOINT.path} is served`)
+/** By path. */
+type Places = ReadonlyMap<
+  string,
+  {
+    readonly isAuthorized: (header: string | undefined) => boolean
+    readonly current: Served['current']
+  }
+>
+
+/** Checks in this order: path, method, authorization of that path, then whether there are credentials. */
+function answer(request: IncomingMessage, places: Places, nowMs: number): Answer {
+  const place = places.get(request.url ?? '')
+  if (place === undefined) {
+    const paths = [...places.keys()].join(', ')
+    return refused(404, 'NotFound', `only ${paths} ${places.size === 1 ? 'is' : 'are'} served`)
+  }
   if (request.method !== 'GET') {
     const { status, body } = refused(405, 'MethodNotAllowed', 'only GET is allowed')
     return { status, body, headers: { allow: 'GET' } }
   }
-  if (!isAuthorized(request.headers.authorization)) {
+  if (!place.isAuthorized(request.headers.authorization)) {
     return refused(401, 'Unauthorized', 'the Authorization header is missing or wrong')
   }
-  const document = current()
-  if (document === undefined || expirationOf(document) <= now()) {
+  const document = place.current()
+  if (document === undefined || expirationOf(document) <= nowMs) {
     return refused(503, 'NoCredentials', 'there are no credentials now; see the log of the sidecar')
   }
   const { AccessKeyId, SecretAccessKey, SessionToken: Token, Expiration, AccountId } = document

@@ -88,7 +88,7 @@ describe('the store', () => {
 })
 
 test('the config file names the document in both of the profiles that SDKs look for', async () => {
-  await writeConfigFile(folder)
+  await writeConfigFile(folder, folder)
   const line = `credential_process = cat ${file}`
   expect(await readFile(join(folder, 'config'), 'utf8')).toBe(
     `[default]\n${line}\n\n[profile default]\n${line}\n`,

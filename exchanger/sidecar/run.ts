@@ -1,11 +1,11 @@
 import type { SidecarConfig } from '../../contract/exchanger-env.ts'
-import { codeOf, messageOf, NocredsError } from '../../shared/base/errors.ts'
+import { codeOf, type NocredsError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
-import { certificateFor, SidecarError, exchangeOf } from '../failure.ts'
+import { certificateFor, SidecarError } from '../failure.ts'
 import { createMutex } from '../mutex.ts'
 import { openCertificate } from './certificate.ts'
-import { openCredentials } from './credentials.ts'
-import type { RefreshTask, TaskDeps, SidecarDeps } from './task.ts'
+import { onlyRoleOf, openCredentials } from './credentials.ts'
+import { opened, type RefreshTask, type TaskDeps, type SidecarDeps } from './task.ts'
 import { untilStopped, writeTerminationMessage } from './termination.ts'
 
 /**
@@ -13,7 +13,7 @@ import { untilStopped, writeTerminationMessage } from './termination.ts'
  * obtain an initial item; the termination message then says why.
  */
 export async function runSidecar(config: SidecarConfig, deps: SidecarDeps): Promise<number> {
-  const log = deps.log(config.credentials?.roleArn)
+  const log = deps.log(config.credentials && onlyRoleOf(config.credentials))
   const tasks: RefreshTask[] = []
   try {
     const reason = await keepFresh(config, deps, tasks)
@@ -42,8 +42,7 @@ async function keepFresh(
   const gaveUp = new Promise<SidecarError>((resolve) => (onGiveUp = resolve))
   const taskDeps: TaskDeps = { ...deps, exclusive: createMutex(), onGiveUp }
   if (credentials !== undefined) {
-    const what = { wanted: exchangeOf(credentials), folder: credentials.credentialsFolder }
-    tasks.push(await opened(openCredentials(credentials, taskDeps), what))
+    tasks.push(...(await openCredentials(credentials, taskDeps)))
   }
   if (certificate !== undefined) {
     const what = { wanted: certificateFor(certificate), folder: certificate.tlsFolder }
@@ -54,22 +53,6 @@ async function keepFresh(
     return await Promise.race([gaveUp, stopped(deps.signal).then(() => missing(tasks))])
   } finally {
     for (const { refresher } of tasks) refresher.stop()
-  }
-}
-
-async function opened(
-  task: Promise<RefreshTask>,
-  { wanted, folder }: { readonly wanted: string; readonly folder: string },
-): Promise<RefreshTask> {
-  try {
-    return await task
-  } catch (error) {
-    if (error instanceof NocredsError) throw error // the endpoint's own
-    const cause = codeOf(error) ?? messageOf(error)
-    throw new NocredsError(
-      'ERR_SIDECAR_START',
-      `no ${wanted}: the folder ${folder} cannot be used: ${cause}`,
-    )
   }
 }
 

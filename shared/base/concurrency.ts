@@ -35,3 +35,8 @@ export function limitConcurrencyPerKey(
     }
   }
 }
+
+/** Waits for all of them, so that nothing continues behind an answer, and then fails as the first one that did. */
+export async function allSettled(all: readonly Promise<void>[]): Promise<void> {
+  for (const one of await Promise.allSettled(all)) if (one.status === 'rejected') throw one.reason
+}

@@ -4,9 +4,11 @@ import { once } from 'node:events'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AUTHORITY, TLS_FILES, TLS_VOLUME } from '../../contract/certificates.ts'
+import { slotOf, slotsOf } from '../../contract/container-roles.ts'
 import { parseCredentialDocument, type CredentialDocument } from '../../contract/credentials.ts'
 import { DRIVER_VOLUME, toAttributes, type DriverRequest } from '../../contract/driver-volume.ts'
 import { CREDENTIALS_FILES, CREDENTIALS_VOLUME, CSI_DRIVER } from '../../contract/names.ts'
+import { parseRoleArn } from '../../contract/role-arn.ts'
 import type { Pod } from '../../driver/pod-tokens.ts'
 import { realClock } from '../../shared/base/clock.ts'
 import { recordOutput } from '../leak-check.ts'
@@ -53,6 +55,8 @@ export interface DriverNodeOptions {
   readonly tls?: boolean
   /** Further roles, each of which {@link ROLE} may assume. */
   readonly targets?: readonly Role[]
+  /** ARNs of further roles that trust the same ServiceAccounts as {@link ROLE}. */
+  readonly more?: readonly string[]
   /** Further flags of the driver. */
   readonly flags?: readonly string[]
   /** Who issues certificates; default: nobody. */
@@ -75,7 +79,8 @@ export interface DriverNode {
   /** What a reboot of the node leaves of the pod's volumes in memory: nothing. */
   emptyVolumes(pod: Pod): Promise<void>
   stopPod(pod: Pod): Promise<void>
-  credentialsOf(pod: Pod): Promise<CredentialDocument>
+  /** @param slot of the role, if the pod has several */
+  credentialsOf(pod: Pod, slot?: number): Promise<CredentialDocument>
   /** PEM, as an app reads it. */
   certificateOf(pod: Pod): Promise<{ key: string; certificate: string; trustBundle: string }>
   close(): Promise<void>
@@ -94,20 +99,27 @@ export async function startDriverNode({
   env = {},
   tls = false,
   targets = [],
+  more = [],
   flags: moreFlags = [],
   authority,
 }: DriverNodeOptions): Promise<DriverNode> {
   const issuer = await startIssuer({ clock: realClock })
   const subject = 'system:serviceaccount:team-a:*'
-  const accountId = '111122223333'
-  const trust = trustPolicy({ issuer: issuer.url, subject, audience: AUDIENCE, accountId })
+  const trustIn = (arn: string): Role['trust'] =>
+    trustPolicy({
+      issuer: issuer.url,
+      subject,
+      audience: AUDIENCE,
+      accountId: parseRoleArn(arn)?.accountId ?? '',
+    })
   const certificate = tls ? await throwawayCertificate(['127.0.0.1']) : undefined
   const sts = await startSts({
     clock: realClock,
     issuers: [issuer],
     roles: [
-      { arn: ROLE, trust, permissions: targets.map(({ arn }) => mayAssume(arn)) },
+      { arn: ROLE, trust: trustIn(ROLE), permissions: targets.map(({ arn }) => mayAssume(arn)) },
       ...targets,
+      ...more.map((arn) => ({ arn, trust: trustIn(arn) })),
     ],
     ...(lifetimeSeconds === undefined ? {} : { lifetimeSeconds }),
     ...(certificate === undefined ? {} : { tls: certificate }),
@@ -151,8 +163,10 @@ export async function startDriverNode({
       driver.kill(signal)
       return ((await closed) as [number | null])[0]
     },
-    async startPod(pod, wanted) {
-      for (const emptyDir of [CREDENTIALS_VOLUME.name, TLS_VOLUME.name])
+    async startPod(pod, wanted = CREDENTIALS_ONLY) {
+      const slots = wanted.credentials === undefined ? [] : slotsOf(wanted.credentials).slice(1)
+      const others = slots.map(({ slot }) => slot.volume)
+      for (const emptyDir of [CREDENTIALS_VOLUME.name, TLS_VOLUME.name, ...others])
         await kubelet.preparePod(pod, { emptyDir, csi: DRIVER_VOLUME.name })
       await node.republish(pod, wanted)
     },
@@ -167,7 +181,7 @@ export async function startDriverNode({
       await kubelet.publish(pod, { volume: DRIVER_VOLUME.name, attributes, tokens })
     },
     async emptyVolumes({ uid }) {
-      for (const name of [CREDENTIALS_VOLUME.name, TLS_VOLUME.name]) {
+      for (const name of await readdir(volumesOf(uid))) {
         const folder = join(volumesOf(uid), name)
         for (const one of await readdir(folder))
           await rm(join(folder, one), { recursive: true, force: true })
@@ -177,8 +191,8 @@ export async function startDriverNode({
       await kubelet.unpublish(pod, DRIVER_VOLUME.name)
       await kubelet.removePod(pod)
     },
-    async credentialsOf({ uid }) {
-      const file = join(volumesOf(uid), CREDENTIALS_VOLUME.name, CREDENTIALS_FILES.document)
+    async credentialsOf({ uid }, slot = 0) {
+      const file = join(volumesOf(uid), slotOf(slot).volume, CREDENTIALS_FILES.document)
       return parseCredentialDocument(await readFile(file, 'utf8'))
     },
     async certificateOf({ uid }) {

@@ -48,14 +48,14 @@ export async function withSidecar<T>(
   }
 }
 
-/** Resolves once all that is kept was published that many times. */
+/** Resolves once all that is kept was published that many times; of several roles, on average. */
 export async function published(sidecar: Running, kept: Kept, times: number): Promise<void> {
   const { said, exited } = sidecar
-  const words = [
-    ...(kept.delivery === undefined ? [] : ['"credentials published"']),
-    ...(kept.certificate === true ? ['"certificate published"'] : []),
+  const words: [text: string, times: number][] = [
+    ['"credentials published"', kept.delivery === undefined ? 0 : times * (kept.roles ?? 1)],
+    ['"certificate published"', kept.certificate === true ? times : 0],
   ]
-  while (words.some((one) => said.stdout.split(one).length <= times)) {
+  while (words.some(([text, expected]) => said.stdout.split(text).length <= expected)) {
     if (await Promise.race([exited.then(() => true), pause(20, false)])) {
       throw new Error(`the sidecar ended: ${said.stdout}${said.stderr}`)
     }
@@ -63,7 +63,8 @@ export async function published(sidecar: Running, kept: Kept, times: number): Pr
 }
 
 /** As titles and figures name it: `process and a certificate`. */
-export function nameOf({ delivery, certificate = false }: Kept): string {
+export function nameOf({ delivery, certificate = false, roles = 1 }: Kept): string {
   if (delivery === undefined) return 'a certificate alone'
+  if (roles > 1) return `delivery ${delivery} of ${roles} roles`
   return certificate ? `delivery ${delivery} and a certificate` : `delivery ${delivery}`
 }

@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createServer, type Server } from 'node:tls'
 import { AUTHORITY } from '../../../contract/certificates.ts'
+import { MAX_ROLES } from '../../../contract/container-roles.ts'
 import type { SidecarDelivery } from '../../../contract/delivery.ts'
 import { realClock } from '../../../shared/base/clock.ts'
 import { listen } from '../../../shared/base/server.ts'
@@ -21,6 +22,8 @@ import { imageEnv } from '../../build/image-env.ts'
 export interface Kept {
   readonly delivery?: SidecarDelivery
   readonly certificate?: boolean
+  /** Roles of the pod, from 1 to {@link MAX_ROLES}; 1 if not given. */
+  readonly roles?: number
 }
 
 /** A pod with good tokens; what is published in it is in memory, as in a cluster. */
@@ -42,7 +45,11 @@ export async function startLoopback(lifetimeSeconds = 3600): Promise<Loopback> {
   const issuer = await startIssuer({ clock: realClock })
   const subject = `system:serviceaccount:${namespace}:${serviceAccount}`
   const trust = trustPolicy({ issuer: issuer.url, subject, audience, accountId: '111122223333' })
-  const roles = [{ arn: roleArn, trust }]
+  const arns = Array.from(
+    { length: MAX_ROLES },
+    (_, slot) => roleArn + (slot > 0 ? `-${slot}` : ''),
+  )
+  const roles = arns.map((arn) => ({ arn, trust }))
   const sts = await startSts({ clock: realClock, issuers: [issuer], roles, lifetimeSeconds })
   const { caPem, certPem: cert, keyPem: key } = await throwawayCertificate(['127.0.0.1'])
   const front = inFrontOf(Number(new URL(sts.url).port), { cert, key })
@@ -54,10 +61,11 @@ export async function startLoopback(lifetimeSeconds = 3600): Promise<Loopback> {
   const who = { namespace, serviceAccount, isGood }
   const authority = await startAuthority({ clock: realClock, ...who, lifetimeSeconds })
   return {
-    async pod({ delivery, certificate = false }) {
+    async pod({ delivery, certificate = false, roles: count = 1 }) {
       const memory = mkdtempSync('/dev/shm/nocreds-bench-')
       const credentialsFolder = join(memory, 'aws')
-      const settings = delivery === undefined ? {} : { delivery }
+      const containerRoleArns = count > 1 ? arns.slice(1, count) : undefined
+      const settings = delivery === undefined ? {} : { delivery, containerRoleArns }
       const pod = await makePod({ ...settings, stsEndpoint, credentialsFolder })
       await pod.putToken(token)
       const folder = dirname(pod.config.tokenFile)

@@ -1,5 +1,5 @@
 /**
- * The exchanger's figures: `node tools/bench/exchanger/main.ts [NAME...]`, see measure.ts; all of them take 40
+ * The exchanger's figures: `node tools/bench/exchanger/main.ts [NAME...]`, see measure.ts; all of them take 50
  * minutes. Linux only.
  */
 import { measureAll, type Measurements } from '../measure.ts'
@@ -11,6 +11,7 @@ import {
   measureCertificateMemory,
   measureEndpointMemory,
   measureProcessMemory,
+  measureRolesMemory,
 } from './memory.ts'
 import { measurePeakMemory } from './peak.ts'
 
@@ -21,6 +22,7 @@ const MEASUREMENTS: Measurements = {
   'endpoint-memory': measureEndpointMemory,
   'certificate-memory': measureCertificateMemory,
   'both-memory': measureBothMemory,
+  'roles-memory': measureRolesMemory,
   'peak-memory': measurePeakMemory,
   idle: measureIdle,
 }

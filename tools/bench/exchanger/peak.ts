@@ -13,6 +13,7 @@ const KEPT: readonly Kept[] = [
   { delivery: 'endpoint' },
   { certificate: true },
   { delivery: 'process', certificate: true },
+  { delivery: 'process', roles: 3 },
 ]
 
 /** The most that resident process and exchange have together, and the gate beside them at the start. */

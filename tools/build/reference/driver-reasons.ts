@@ -32,6 +32,10 @@ const DRIVER: Readonly<Record<DriverErrorCode, Text>> = {
     means: 'the value of a volume attribute is not allowed',
     fix: `the message says what is allowed; ${AUTHOR}`,
   },
+  ERR_ATTRIBUTE_CONFLICT: {
+    means: 'two volume attributes contradict each other, or name a role twice',
+    fix: AUTHOR,
+  },
   ERR_TOKEN_POD: {
     means: 'a claim of the token is not what the kubelet says of the pod',
     fix: 'use the tokens of the kubelet alone',
