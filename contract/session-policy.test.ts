@@ -48,7 +48,7 @@ describe('ARNs of session policies', () => {
     .tuple(
       fc.constantFrom('aws', 'aws-cn', 'aws-us-gov', 'aws-iso', 'aws-iso-b', 'aws-eusc'),
       fc.constantFrom('aws', '111122223333'),
-      fc.stringMatching(/^[!-~]{1,20}$/),
+      fc.stringMatching(/^[!-~]{0,20}[\w+=.@-]$/),
     )
     .map(([partition, account, name]) => `arn:${partition}:iam::${account}:policy/${name}`)
 
@@ -70,6 +70,7 @@ describe('ARNs of session policies', () => {
     ['a role', 'arn:aws:iam::111122223333:role/app'],
     ['an unknown partition', ARN.replace('arn:aws:', 'arn:gcp:')],
     ['an account that is none', ARN.replace('111122223333', '1')],
+    ['a comma between two', `${ARN}, ${ARN}2`],
     ['no name', 'arn:aws:iam::aws:policy/'],
     ['a name that is too long', `arn:aws:iam::aws:policy/${'a'.repeat(601)}`],
     [
