@@ -73,7 +73,7 @@ export function refuseWithContainers(either: ServiceAccountAnnotations): void {
  * The role that a text names: a whole ARN, or the name of a role below the base of the flag.
  *
  * @param key of the annotation, for messages
- * @throws AnnotationError for a name without a base, or one that below it is no role ARN
+ * @throws AnnotationError for a name without a base, or one that does not make a role ARN with it
  */
 export function resolveRole(
   text: string,
@@ -91,7 +91,7 @@ export function resolveRole(
   if (role !== undefined) return role
   throw new AnnotationError(
     'ERR_ANNOTATION_OUT_OF_BOUNDS',
-    `annotation ${key} is ${quoted(text)}, which below --base-role-arn ${baseRoleArn} is no role ARN; shorten it, or write the whole ARN`,
+    `annotation ${key} is ${quoted(text)}, which makes no valid role ARN with --base-role-arn ${baseRoleArn}; shorten it, or write the whole ARN`,
   )
 }
 

@@ -47,7 +47,7 @@ const ANY_BASE = 'arn:aws:iam::000000000000:role/'
 
 /**
  * True for a name, or a path and name, that stands behind `role/`: `app`, `team-a/app`, `/team-a/app`. Without colons,
- * so that a misspelled ARN is no name.
+ * so that a misspelled ARN is not taken for a name.
  */
 export function isRoleName(text: string): boolean {
   return !text.includes(':') && roleBelow(ANY_BASE, text) !== undefined
