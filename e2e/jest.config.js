@@ -7,5 +7,5 @@ export default {
   testMatch: ['<rootDir>/e2e/**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
   maxWorkers: 1,
-  testTimeout: 180_000,
+  testTimeout: 300_000,
 }

@@ -21,17 +21,11 @@ export function jest(host: Host, args: readonly string[]): Promise<number> {
 export async function everyStage(host: Host): Promise<number> {
   const stage = (...args: string[]): Promise<number> => jest(host, args)
   const outage = stage('e2e/slow/sts-outage')
-  // It waits for certificates to end, and changes flags of the authority, of which the promises ask nothing.
-  const renewal = stage('e2e/certificates/renewal')
-  const promises = await stage(
-    'e2e/(airgap|cluster|support|promises/(?!guard-cases))',
-    '--maxWorkers=2',
-  )
-  const renewed = await renewal
+  const promises = await stage('e2e/(airgap|cluster|promises|support)/', '--maxWorkers=2')
   // Each file hides its own Namespaces from webhook or guard, and changes nothing else of theirs.
   const attacks = await stage('e2e/attacks/(?!flood)', '--maxWorkers=2')
-  // They change the flags of webhook and authority, or stop the authority, so one at a time.
-  const certificates = await stage('e2e/(certificates/(?!renewal)|promises/guard-cases)')
+  // They change the flags of webhook and authority, so one at a time.
+  const certificates = await stage('e2e/certificates/')
   const roles = await stage('e2e/roles/')
   const driver = await stage('e2e/driver/')
   await uninstallDriver(host)
@@ -45,7 +39,6 @@ export async function everyStage(host: Host): Promise<number> {
   const node = await stage('e2e/node/')
   return Math.max(
     promises,
-    renewed,
     attacks,
     certificates,
     roles,

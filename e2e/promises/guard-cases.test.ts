@@ -8,7 +8,8 @@ const host = hostOf(process.env, (line) => process.stdout.write(line))
 const kubectl = kubectlOf(host)
 
 runGuardCases(async () => {
-  // It would write its own trust bundles over those of the cases, or remove them. No other test runs meanwhile.
+  // It would write its own trust bundles over those of the cases, or remove them. No other test of this stage
+  // asks it for anything.
   await scaleAuthority(kubectl, 0)
   await authorityHas(kubectl, 0)
   return kubectl

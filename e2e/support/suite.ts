@@ -116,7 +116,7 @@ export function identityOf(
   pod: string,
   container = 'app',
 ): Promise<unknown> {
-  return waitFor(`who container ${container} of ${pod} is`, 120_000, async () => {
+  return waitFor(`who container ${container} of ${pod} is`, 240_000, async () => {
     const log = await kubectl(['logs', pod, '--namespace', namespace, '--container', container])
     return log === '' ? undefined : (JSON.parse(log) as unknown)
   })
