@@ -37,15 +37,5 @@ export async function everyStage(host: Host): Promise<number> {
   const faults = await stage('e2e/faults/')
   const slow = Math.max(before, await refresh)
   const node = await stage('e2e/node/')
-  return Math.max(
-    promises,
-    attacks,
-    certificates,
-    roles,
-    driver,
-    flood,
-    faults,
-    slow,
-    node,
-  )
+  return Math.max(promises, attacks, certificates, roles, driver, flood, faults, slow, node)
 }
