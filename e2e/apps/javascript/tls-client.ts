@@ -9,6 +9,8 @@ import { generation } from './generation.ts'
 
 const SERVER = process.env['SERVER'] ?? ''
 const PAUSE_MS = 100
+/** Far above what a busy machine takes. */
+const LIMIT_MS = 20_000
 
 let present = generation()
 let answered = 0
@@ -19,10 +21,10 @@ function call(): Promise<string> {
   present = generation(present)
   const { key, certificate: cert, bundle: ca } = present
   return new Promise((resolve, reject) => {
-    const asked = request(SERVER, { key, cert, ca, agent: false, timeout: 5000 }, (answer) => {
+    const asked = request(SERVER, { key, cert, ca, agent: false, timeout: LIMIT_MS }, (answer) => {
       text(answer).then(resolve, reject)
     })
-    asked.on('timeout', () => asked.destroy(new Error('no answer in 5 s')))
+    asked.on('timeout', () => asked.destroy(new Error(`no answer in ${LIMIT_MS} ms`)))
     asked.on('error', reject).end()
   })
 }
