@@ -7,6 +7,7 @@ import { exchange, type ExchangeDeps } from '../../exchanger/credentials/exchang
 import { claimsOf, type WebIdentityToken } from '../../exchanger/credentials/token.ts'
 import { exchangeOf, SidecarError } from '../../exchanger/failure.ts'
 import { CREDENTIALS } from '../../exchanger/sidecar/renewable.ts'
+import { withLimit } from '../../shared/base/clock.ts'
 import { limitConcurrency, limitConcurrencyPerKey } from '../../shared/base/concurrency.ts'
 import {
   publishCredentials,
@@ -133,7 +134,6 @@ async function exchangeOnce(
   deps: ExchangeOnceDeps,
 ): Promise<CredentialDocument> {
   const { clock, metrics, sendToSts, firstSessions } = deps
-  const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(EXCHANGE_MS)])
   const readToken = (): Promise<WebIdentityToken> => {
     const claims = claimsOf(jwt)
     if (claims !== undefined) return Promise.resolve({ jwt, claims })
@@ -141,20 +141,24 @@ async function exchangeOnce(
     return Promise.reject(new SidecarError('token', 'TokenMalformed', text))
   }
   return metrics.timed('credentials', () =>
-    exchange(config, {
-      readToken,
-      send: (asked, request, signer) => {
-        // Others may wait for the first session, too: it does not end with the pod that asked first.
-        const isShared = signer === undefined && config.targetRoleArn !== undefined
-        const ends = isShared ? AbortSignal.timeout(EXCHANGE_MS) : signal
-        return sendToSts(asked, request, signer, ends)
-      },
-      now: () => clock.now(),
-      lend: firstSessions.lendFor(config, jwt),
-    }).catch((error: unknown) => {
-      if (!signal.aborted) throw error
-      const text = `no ${exchangeOf(config)}: no complete response in ${EXCHANGE_MS / 1000} s`
-      throw new SidecarError('transient', 'Timeout', text)
+    withLimit(clock, EXCHANGE_MS, (limit) => {
+      const signal = AbortSignal.any([deps.signal, limit])
+      return exchange(config, {
+        readToken,
+        send: (asked, request, signer) => {
+          // Others may wait for the first session, too: it does not end with the pod that asked first.
+          const isShared = signer === undefined && config.targetRoleArn !== undefined
+          const send = (ends: AbortSignal): ReturnType<SendToSts> =>
+            sendToSts(asked, request, signer, ends)
+          return isShared ? withLimit(clock, EXCHANGE_MS, send) : send(signal)
+        },
+        now: () => clock.now(),
+        lend: firstSessions.lendFor(config, jwt),
+      }).catch((error: unknown) => {
+        if (!signal.aborted) throw error
+        const text = `no ${exchangeOf(config)}: no complete response in ${EXCHANGE_MS / 1000} s`
+        throw new SidecarError('transient', 'Timeout', text)
+      })
     }),
   )
 }

@@ -52,3 +52,22 @@ export function sleepUnless(clock: Clock, delayMs: number, signal: AbortSignal):
     )
   })
 }
+
+/**
+ * Runs `action` with a signal that is aborted after `limitMs` of the clock's time. It is for the action to end then.
+ */
+export async function withLimit<T>(
+  clock: Clock,
+  limitMs: number,
+  action: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = new AbortController()
+  const cancel = clock.after(limitMs, () => {
+    limit.abort()
+  })
+  try {
+    return await action(limit.signal)
+  } finally {
+    cancel()
+  }
+}
