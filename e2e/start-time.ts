@@ -4,26 +4,27 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { SidecarDelivery } from '../contract/delivery.ts'
 import { realClock, sleep } from '../shared/base/clock.ts'
 import { median, spread } from '../tools/bench/statistics.ts'
-import {
-  closeSuite,
-  createTeam,
-  openSuite,
-  podSpec,
-  type Suite,
-  type Team,
-} from './support/suite.ts'
+import { uninstallDriver } from './cluster/install.ts'
+import { openDriverSuite } from './support/driver.ts'
+import { closeSuite, createTeam, podSpec, type Suite, type Team } from './support/suite.ts'
 import { IMAGES } from './versions.ts'
 
 const ROUNDS = 11
-const GOAL_MS = 500
 const CASES = {
   'without nocreds': { 'nocreds.dev/inject': 'false' },
-  process: { 'nocreds.dev/delivery': 'process' },
-  endpoint: { 'nocreds.dev/delivery': 'endpoint' },
-} satisfies Readonly<Record<'without nocreds' | SidecarDelivery, Readonly<Record<string, string>>>>
+  'sidecar, process': { 'nocreds.dev/delivery': 'process' },
+  'sidecar, endpoint': { 'nocreds.dev/delivery': 'endpoint' },
+  driver: { 'nocreds.dev/exchanger': 'driver' },
+} satisfies Readonly<Record<string, Readonly<Record<string, string>>>>
+/** Most that the median may be above the same pod without nocreds. */
+const GOAL_MS: Readonly<Record<keyof typeof CASES, number>> = {
+  'without nocreds': 0,
+  'sidecar, process': 500,
+  'sidecar, endpoint': 500,
+  driver: 60,
+}
 type Case = keyof typeof CASES
 
 /** Milliseconds from the creation of a pod to the first action of its app, which says what time it is. */
@@ -48,32 +49,34 @@ async function startMs(
   return Number(said) - createdMs
 }
 
-const suite = await openSuite('start-time')
+const suite = await openDriverSuite('start-time')
 const team = await createTeam(suite, 'team')
 const cases = Object.keys(CASES) as Case[]
 const tookMs = new Map<Case, number[]>(cases.map((one) => [one, []]))
 for (let round = 0; round < ROUNDS; round += 1)
   for (const one of cases) tookMs.get(one)?.push(await startMs(suite, team, round, one))
 await closeSuite(suite)
+await uninstallDriver(suite.host)
 
 const bareMs = median(tookMs.get('without nocreds') ?? [])
 const rows = cases.map((one) => {
   const values = tookMs.get(one) ?? []
   const moreMs = median(values) - bareMs
-  const verdict = moreMs <= GOAL_MS ? 'reached' : 'missed'
-  const outcome = one === 'without nocreds' ? '| | |' : `| ${moreMs} | ${verdict} |`
+  const goalMs = GOAL_MS[one]
+  const verdict = moreMs <= goalMs ? 'reached' : 'missed'
+  const outcome = goalMs === 0 ? '| | |' : `| ${moreMs} | at most ${goalMs}: ${verdict} |`
   return `| ${one} | ${spread(values)} ${outcome}`
 })
 const page = `# From a pod's creation to its app
 
-Written by \`npm run e2e-start-time\` on the kind cluster of the suite. Goal: at most ${GOAL_MS} ms more than the same
-pod without nocreds. Medians of ${ROUNDS} pods each, in turn, with the least and the most in brackets.
+Written by \`npm run e2e-start-time\` on the kind cluster of the suite. How much later an app starts
+than in the same pod without nocreds. Medians of ${ROUNDS} pods each, in turn, with the least and the most in brackets.
 
-| delivery | ms | more | goal |
+| served by | ms | more | goal |
 |---|---|---|---|
 ${rows.join('\n')}
 
-The exchange itself takes about 200 ms. The rest is the kubelet's: it starts one container more, and an app only
+With the sidecar, the exchange itself takes about 200 ms. The rest is the kubelet's: it starts one container more, and an app only
 after the sidecar's startup probe, which it asks once a second. Without the probe it is 900 ms less, but then a busy
 node may start an app after a gate that failed (ARCHITECTURE.md).
 `
