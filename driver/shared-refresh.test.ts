@@ -54,10 +54,17 @@ function harness(behaviour: (index: number) => Behaviour) {
     onUnwritten: (uid) => unwritten.push(uid),
   })
   const join = (uid: string, store: Folder, jwt = 'token', isServed = false): Promise<unknown> =>
-    shared.join({ uid, store, token: { jwt, expiresAtMs: clock.now() + HOUR }, isServed }).then(
-      () => 'joined',
-      (error: unknown) => error,
-    )
+    shared
+      .join({
+        uid,
+        store,
+        token: { jwt, expiresAtMs: clock.now() + HOUR, serviceAccountUid: 'uid' },
+        isServed,
+      })
+      .then(
+        () => 'joined',
+        (error: unknown) => error,
+      )
   return { clock, shared, exchangesAtMs, tokens, unwritten, join }
 }
 
@@ -197,7 +204,7 @@ describe('a pod whose kubelet brings no token any more', () => {
       run.shared.join({
         uid: 'one',
         store,
-        token: { jwt: 'token', expiresAtMs: 1 },
+        token: { jwt: 'token', expiresAtMs: 1, serviceAccountUid: 'uid' },
         isServed: true,
       })
     for (let minute = 0; minute < 120; minute += 1) {

@@ -6,20 +6,13 @@ import { GATE_MS } from '../exchanger/sidecar/schedule.ts'
 import type { Clock, Random } from '../shared/base/clock.ts'
 import type { Logger } from '../shared/base/log.ts'
 import { Members } from './members.ts'
+import type { PodToken } from './pod-tokens.ts'
 import { Waiting } from './waiting.ts'
 
 /** A refusal is repeated for so long before STS is asked again: kubelets retry several times a second at first. */
 const REMEMBER_REFUSAL_MS = 10_000
 /** A failed exchange is tried again for a pod that has nothing yet, but no sooner than this. */
 const HURRIED_RETRY_MS = 5000
-
-/** A ServiceAccount token as the kubelet hands it over. */
-export interface KubeletToken {
-  /** The secret itself. */
-  readonly jwt: string
-  /** Milliseconds since the epoch. */
-  readonly expiresAtMs: number
-}
 
 export interface SharedRefreshDeps<Item> {
   readonly renewable: Renewable<Item>
@@ -29,7 +22,7 @@ export interface SharedRefreshDeps<Item> {
   /** What is wanted for whom, as messages say it after "no": `exchange of arn:… for ServiceAccount team-a/app`. */
   readonly wanted: string
   /** One exchange of the token, which ends when the signal says so. @throws SidecarError */
-  readonly exchange: (token: KubeletToken, signal: AbortSignal) => Promise<Item>
+  readonly exchange: (token: PodToken, signal: AbortSignal) => Promise<Item>
   /** A pod's folder could not be written; it has the former item, or none. */
   readonly onUnwritten: (uid: string, error: unknown) => void
 }
@@ -39,7 +32,7 @@ export interface Member<Item> {
   /** Uid of the pod. */
   readonly uid: string
   readonly store: Store<Item>
-  readonly token: KubeletToken
+  readonly token: PodToken
   /** The pod runs already: it gets the item when there is one, and nobody waits for that. */
   readonly isServed: boolean
 }
@@ -56,7 +49,7 @@ export class SharedRefresh<Item> {
   readonly #members: Members<Item>
   readonly #waiting: Waiting
   /** That that expires last: the tokens of pods that are gone expire soon. */
-  #token: KubeletToken | undefined
+  #token: PodToken | undefined
   /** From an exchange that this process made. */
   #own: Item | undefined
   #refresher: Refresher<Item> | undefined
@@ -230,6 +223,6 @@ export class SharedRefresh<Item> {
   }
 }
 
-function isNewer(token: KubeletToken, than: KubeletToken | undefined): boolean {
+function isNewer(token: PodToken, than: PodToken | undefined): boolean {
   return than === undefined || token.expiresAtMs >= than.expiresAtMs
 }

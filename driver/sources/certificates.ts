@@ -14,7 +14,8 @@ import { limitConcurrency, limitConcurrencyPerKey } from '../../shared/base/conc
 import { codeOf } from '../../shared/base/errors.ts'
 import { publishCertificate, readCertificate, withdrawCertificate } from '../files/tls-files.ts'
 import { waitUntilReady } from '../files/volume.ts'
-import { SharedRefresh, type KubeletToken } from '../shared-refresh.ts'
+import type { PodToken } from '../pod-tokens.ts'
+import { SharedRefresh } from '../shared-refresh.ts'
 import { logOf, type Source, type SourceDeps } from './source.ts'
 import type { AuthorityTrust } from './trust.ts'
 import { openVolumeStore } from './volume-store.ts'
@@ -80,7 +81,7 @@ export function certificateSource(
 
 async function requestOnce(
   config: IssueConfig,
-  { jwt }: KubeletToken,
+  { jwt }: PodToken,
   deps: CertificateSourceDeps & { readonly signal: AbortSignal },
 ): Promise<CertificateDocument> {
   const { clock, metrics, trust, signal, sendCertificateRequest } = deps

@@ -74,7 +74,7 @@ function harness() {
   })
   const start = (who: Pod): Promise<unknown> => {
     const jwt = unsignedToken({ ...claimsOf(who), aud: WANTED.audience })
-    const token = { jwt, expiresAtMs: clock.now() + 3_600_000 }
+    const token = { jwt, expiresAtMs: clock.now() + 3_600_000, serviceAccountUid: 'uid' }
     const member = { uid: who.uid, store: memoryStore(), token, isServed: false }
     return source
       .make(who, WANTED, () => undefined)

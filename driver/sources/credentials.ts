@@ -15,8 +15,8 @@ import {
   withdrawCredentials,
 } from '../files/credentials-files.ts'
 import { waitUntilReady } from '../files/volume.ts'
-import type { Pod } from '../pod-tokens.ts'
-import { SharedRefresh, type KubeletToken } from '../shared-refresh.ts'
+import type { Pod, PodToken } from '../pod-tokens.ts'
+import { SharedRefresh } from '../shared-refresh.ts'
 import { FirstSessions } from './first-sessions.ts'
 import { logOf, type Source, type SourceDeps } from './source.ts'
 import { openVolumeStore } from './volume-store.ts'
@@ -130,7 +130,7 @@ interface ExchangeOnceDeps extends CredentialSourceDeps {
 
 async function exchangeOnce(
   config: ExchangeConfig,
-  { jwt }: KubeletToken,
+  { jwt, serviceAccountUid }: PodToken,
   deps: ExchangeOnceDeps,
 ): Promise<CredentialDocument> {
   const { clock, metrics, sendToSts, firstSessions } = deps
@@ -153,7 +153,7 @@ async function exchangeOnce(
           return isShared ? withLimit(clock, EXCHANGE_MS, send) : send(signal)
         },
         now: () => clock.now(),
-        lend: firstSessions.lendFor(config, jwt),
+        lend: firstSessions.lendFor(config, serviceAccountUid),
       }).catch((error: unknown) => {
         if (!signal.aborted) throw error
         const text = `no ${exchangeOf(config)}: no complete response in ${EXCHANGE_MS / 1000} s`

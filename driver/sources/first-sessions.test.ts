@@ -1,15 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
 import type { ExchangeConfig } from '../../contract/exchanger-env.ts'
 import type { Session } from '../../exchanger/credentials/session.ts'
-import { unsignedToken } from '../../test/fakes/driver-samples.ts'
 import { CONFIG, thrownBy } from '../../test/fakes/exchanger-samples.ts'
 import { VirtualClock } from '../../test/fakes/virtual-clock.ts'
 import { FirstSessions } from './first-sessions.ts'
 
 const MINUTE = 60_000
-const tokenOf = (uid?: string): string =>
-  unsignedToken({ 'kubernetes.io': { serviceaccount: { name: 'app', uid } } })
-const TOKEN = tokenOf('uid-1')
+const UID = 'uid-1'
 
 function harness() {
   const clock = new VirtualClock()
@@ -28,8 +25,8 @@ function harness() {
     return Promise.resolve(session)
   }
   /** The key of the session that is lent. */
-  const lent = async (config: Partial<ExchangeConfig> = {}, jwt = TOKEN): Promise<string> => {
-    const lend = sessions.lendFor({ ...CONFIG, ...config }, jwt)
+  const lent = async (config: Partial<ExchangeConfig> = {}, uid = UID): Promise<string> => {
+    const lend = sessions.lendFor({ ...CONFIG, ...config }, uid)
     return (await lend(make, (session) => Promise.resolve(session))).accessKeyId
   }
   return { clock, sessions, made, make, lent }
@@ -49,23 +46,16 @@ describe('a session of the first role', () => {
   })
 
   test.each<[string, Partial<ExchangeConfig>, string]>([
-    ['namespace', { namespace: 'team-b' }, TOKEN],
-    ['ServiceAccount', { serviceAccount: 'other' }, TOKEN],
-    ['ServiceAccount of the same name, made again', {}, tokenOf('uid-2')],
-    ['role', { roleArn: 'arn:aws:iam::111122223333:role/other' }, TOKEN],
-    ['session name', { sessionName: '{pod}' }, TOKEN],
-    ['audience', { audience: 'other' }, TOKEN],
-    ['region', { region: undefined }, TOKEN],
-  ])('is not lent to another %s', async (_what, config, jwt) => {
+    ['namespace', { namespace: 'team-b' }, UID],
+    ['ServiceAccount', { serviceAccount: 'other' }, UID],
+    ['ServiceAccount of the same name, made again', {}, 'uid-2'],
+    ['role', { roleArn: 'arn:aws:iam::111122223333:role/other' }, UID],
+    ['session name', { sessionName: '{pod}' }, UID],
+    ['audience', { audience: 'other' }, UID],
+    ['region', { region: undefined }, UID],
+  ])('is not lent to another %s', async (_what, config, uid) => {
     const { lent } = harness()
-    expect([await lent(), await lent(config, jwt)]).toEqual(['KEY-0', 'KEY-1'])
-  })
-
-  test('is shared with nobody if the token does not say whose it is', async () => {
-    const { sessions, lent } = harness()
-    for (const jwt of [tokenOf(), 'x', 'a.b.c'])
-      expect(await lent({}, jwt)).not.toBe(await lent({}, jwt))
-    expect(sessions.size).toBe(0)
+    expect([await lent(), await lent(config, uid)]).toEqual(['KEY-0', 'KEY-1'])
   })
 })
 
@@ -74,7 +64,7 @@ describe('after a failure', () => {
 
   test('of its own: all that waited are told, and the next one makes it again', async () => {
     const { sessions, lent } = harness()
-    const lend = sessions.lendFor(CONFIG, TOKEN)
+    const lend = sessions.lendFor(CONFIG, UID)
     const use = (session: Session): Promise<Session> => Promise.resolve(session)
     const failed = [lend(refuse, use), lend(refuse, use)].map((one) => thrownBy(() => one))
     expect(await Promise.all(failed)).toEqual([new Error('refused'), new Error('refused')])
@@ -85,7 +75,7 @@ describe('after a failure', () => {
   test('of a step that used it: it is lent no more', async () => {
     const { sessions, make, lent } = harness()
     expect(await lent()).toBe('KEY-0')
-    await thrownBy(() => sessions.lendFor(CONFIG, TOKEN)(make, refuse))
+    await thrownBy(() => sessions.lendFor(CONFIG, UID)(make, refuse))
     expect(await lent()).toBe('KEY-1')
   })
 })

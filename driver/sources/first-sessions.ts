@@ -4,7 +4,6 @@ import type { Lend } from '../../exchanger/credentials/exchange.ts'
 import type { Session } from '../../exchanger/credentials/session.ts'
 import { deadlineIn, remainingMs, type Deadline } from '../../exchanger/sidecar/deadline.ts'
 import type { Clock } from '../../shared/base/clock.ts'
-import { jsonObject } from '../../shared/base/json.ts'
 
 /** A session with less left is made again: the request that it signs may take a while, and clocks differ. */
 const MIN_LENT_MS = 5 * 60_000
@@ -39,12 +38,10 @@ export class FirstSessions {
    * Lends the session of this ServiceAccount. It is made if there is none, once for all that ask meanwhile, and forgotten
    * after a step that failed, its own or one that used it.
    *
-   * @param jwt a token of the ServiceAccount; without its uid in it nothing is shared
+   * @param serviceAccountUid one that was deleted and made again is another ServiceAccount, whatever its name
    */
-  lendFor(config: ExchangeConfig, jwt: string): Lend {
-    const uid = serviceAccountUidOf(jwt)
-    if (uid === undefined) return async (make, use) => use(await make())
-    const key = keyOf(config, uid)
+  lendFor(config: ExchangeConfig, serviceAccountUid: string): Lend {
+    const key = keyOf(config, serviceAccountUid)
     return async (make, use) => {
       this.#removeOld()
       const kept = this.#kept.get(key) ?? this.#keep(key, make)
@@ -89,13 +86,4 @@ function keyOf(config: ExchangeConfig, serviceAccountUid: string): string {
     audience,
     region ?? '',
   ])
-}
-
-/** One that was deleted and made again is another ServiceAccount, whatever its name. */
-function serviceAccountUidOf(jwt: string): string | undefined {
-  const payload = Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString('utf8')
-  const claims = jsonObject(payload)?.['kubernetes.io'] as
-    { readonly serviceaccount?: { readonly uid?: unknown } } | undefined
-  const uid = claims?.serviceaccount?.uid
-  return typeof uid === 'string' && uid !== '' ? uid : undefined
 }

@@ -38,7 +38,7 @@ async function runShared(
   })
   for (const [n, atMs] of republishesMs.entries()) {
     await clock.advance(atMs - clock.now())
-    const token = { jwt: 'token', expiresAtMs: clock.now() + HOUR }
+    const token = { jwt: 'token', expiresAtMs: clock.now() + HOUR, serviceAccountUid: 'uid' }
     await shared.join({ uid: `pod-${n}`, store: storeOf(found), token, isServed: true })
   }
   await clock.advance(2 * HOUR)
