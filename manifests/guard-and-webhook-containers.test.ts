@@ -5,13 +5,8 @@ import fc from 'fast-check'
 import { applyPatch } from 'rfc6902'
 import { parseAllDocuments } from 'yaml'
 import { MAX_ROLES, slotOf } from '../contract/container-roles.ts'
-import {
-  CASE_FILES,
-  objectOf,
-  readCases,
-  type GuardCase,
-  type KubernetesObject,
-} from '../e2e/support/guard-cases.ts'
+import { CASE_FILES, objectOf, readCases, type GuardCase } from '../e2e/support/guard-cases.ts'
+import type { KubernetesObject } from '../e2e/support/kubernetes-object.ts'
 import { REPOSITORY } from '../e2e/versions.ts'
 import { SETTINGS } from '../test/fakes/webhook-settings.ts'
 import { decidePod } from '../webhook/admit/decide-pod.ts'

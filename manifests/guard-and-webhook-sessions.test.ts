@@ -7,13 +7,8 @@ import { applyPatch } from 'rfc6902'
 import { parseAllDocuments } from 'yaml'
 import { POLICY_LIMITS } from '../contract/session-policy.ts'
 import { RESERVED_TAG_KEYS, TAG_LIMITS } from '../contract/session-tags.ts'
-import {
-  objectOf,
-  readCaseObjects,
-  readCases,
-  type GuardCase,
-  type KubernetesObject,
-} from '../e2e/support/guard-cases.ts'
+import { objectOf, readCaseObjects, readCases, type GuardCase } from '../e2e/support/guard-cases.ts'
+import type { KubernetesObject } from '../e2e/support/kubernetes-object.ts'
 import { REPOSITORY } from '../e2e/versions.ts'
 import { SETTINGS } from '../test/fakes/webhook-settings.ts'
 import { decidePod } from '../webhook/admit/decide-pod.ts'

@@ -1,14 +1,8 @@
 import { expect } from '@jest/globals'
 import { realClock, sleep } from '../../shared/base/clock.ts'
 import type { ApiAnswer, Apiserver } from './apiserver.ts'
-import {
-  changed,
-  objectOf,
-  type Data,
-  type GuardCase,
-  type Impersonated,
-  type KubernetesObject,
-} from './guard-cases.ts'
+import { changed, objectOf, type Data, type GuardCase, type Impersonated } from './guard-cases.ts'
+import type { KubernetesObject } from './kubernetes-object.ts'
 
 /** How long settings, Namespaces and policies take to reach the policies inside the apiserver, at most. */
 export const TAKES_EFFECT_MS = 1000

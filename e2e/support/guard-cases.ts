@@ -4,6 +4,7 @@ import { applyPatch, type Operation } from 'rfc6902'
 import { parse, parseAllDocuments } from 'yaml'
 import type { Delivery } from '../../contract/delivery.ts'
 import { REPOSITORY } from '../versions.ts'
+import type { KubernetesObject } from './kubernetes-object.ts'
 import { largest, largestOfDriver, OF_CONTAINERS } from './largest-pod.ts'
 
 const CASES = join(REPOSITORY, 'manifests', 'guard', 'cases')
@@ -47,13 +48,6 @@ const GOLDEN = {
 
 type Golden = keyof typeof GOLDEN
 export type Data = Readonly<Record<string, string>>
-
-export interface KubernetesObject {
-  readonly apiVersion: string
-  readonly kind: string
-  metadata: { name?: string; namespace?: string; labels?: Record<string, string> }
-  spec?: Record<string, unknown>
-}
 
 /** User and groups of a request, by impersonation. */
 export interface Impersonated {

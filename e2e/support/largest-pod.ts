@@ -1,5 +1,5 @@
 import { MAX_ROLES } from '../../contract/container-roles.ts'
-import type { KubernetesObject } from './guard-cases.ts'
+import type { KubernetesObject } from './kubernetes-object.ts'
 
 /** Of each kind of thing, as many as keep the pod under what etcd takes (1.5 MiB). */
 const CONTAINERS = 60

@@ -81,7 +81,8 @@ async function runStep(
     const hint = step.hintFor(code, claims) ?? routeHintFor(code, config)
     throw new SidecarError(failureClass, code, `${verb} ${step.name}: ${text}`, hint)
   }
-  return sessionFrom(response, step, { askedAtMs, claims })
+  const { name, durationSeconds } = step
+  return sessionFrom(response, { name, durationSeconds, askedAtMs, claims })
 }
 
 /** What was sent, and a response may repeat: some STSes quote the request whose signature is wrong. */

@@ -1,24 +1,21 @@
 import { SidecarError } from '../failure.ts'
 import { isPlausibleStsTime, lifetimeMsOf } from './lifetime.ts'
-import type { Step } from './steps/step.ts'
-import type { StsResponse } from './sts.ts'
+import type { StsResponse, StsSigner } from './sts.ts'
 import type { Claims } from './token.ts'
 
-/** Credentials that one step made; the first three fields are secret. */
-export interface Session {
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
-  readonly sessionToken: string
+/** Credentials that one step made. */
+export interface Session extends StsSigner {
   /** Milliseconds since the epoch by the node's clock. */
   readonly expiresAtMs: number
   /** From the request to the expiry. */
   readonly lifetimeMs: number
-  /** The clock of STS minus that of the node, as far as the lifetime tells. */
-  readonly stsClockOffsetMs: number
 }
 
-/** When a step asked, and with which token. */
+/** What a step asked for, when, and with which token. */
 interface Asked {
+  /** As messages name it. */
+  readonly name: string
+  readonly durationSeconds: number
   /** Milliseconds since the epoch by the node's clock, before the request: a slow response extends no lifetime. */
   readonly askedAtMs: number
   readonly claims: Claims
@@ -31,8 +28,7 @@ interface Asked {
  */
 export function sessionFrom(
   { output, stsNowMs }: StsResponse,
-  { name, durationSeconds }: Pick<Step, 'name' | 'durationSeconds'>,
-  { askedAtMs, claims }: Asked,
+  { name, durationSeconds, askedAtMs, claims }: Asked,
 ): Session {
   const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = output.Credentials ?? {}
   if (!AccessKeyId || !SecretAccessKey || !SessionToken || Expiration === undefined) {

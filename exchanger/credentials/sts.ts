@@ -9,7 +9,6 @@ import {
 } from '@aws-sdk/client-sts'
 import type { ExchangeConfig } from '../../contract/exchanger-env.ts'
 import { defaultRegionOf, parseRoleArn } from '../../contract/role-arn.ts'
-import type { Session } from './session.ts'
 import { StsAgent } from './sts-agent.ts'
 
 /**
@@ -29,6 +28,15 @@ export type StsRequest =
 export type SessionPolicies = Pick<AssumeRoleCommandInput, 'Policy' | 'PolicyArns'>
 export type SessionTags = Pick<AssumeRoleCommandInput, 'Tags' | 'TransitiveTagKeys'>
 
+/** What signs a request; the first three fields are secret. */
+export interface StsSigner {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken: string
+  /** The clock of STS minus that of the node, as far as the lifetime tells. */
+  readonly stsClockOffsetMs: number
+}
+
 /** A response of STS, and its clock. */
 export interface StsResponse {
   readonly output: Pick<AssumeRoleWithWebIdentityCommandOutput, 'Credentials' | '$metadata'>
@@ -46,7 +54,7 @@ export interface StsResponse {
 export async function sendToSts(
   config: ExchangeConfig,
   request: StsRequest,
-  signer: Session | undefined,
+  signer: StsSigner | undefined,
   signal?: AbortSignal,
 ): Promise<StsResponse> {
   const client = createClient(config, signer)
@@ -81,7 +89,7 @@ export function isolateSdk(env: Record<string, string | undefined>): void {
   env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null'
 }
 
-function createClient(config: ExchangeConfig, signer: Session | undefined): STSClient {
+function createClient(config: ExchangeConfig, signer: StsSigner | undefined): STSClient {
   const { stsEndpoint, roleArn } = config
   const role = parseRoleArn(roleArn)
   return new STSClient({
@@ -103,7 +111,7 @@ function signedBy({
   secretAccessKey,
   sessionToken,
   stsClockOffsetMs,
-}: Session): Pick<STSClientConfig, 'credentials' | 'systemClockOffset'> {
+}: StsSigner): Pick<STSClientConfig, 'credentials' | 'systemClockOffset'> {
   const credentials = { accessKeyId, secretAccessKey, sessionToken }
   return { credentials, systemClockOffset: stsClockOffsetMs }
 }

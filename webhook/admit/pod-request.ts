@@ -12,7 +12,7 @@ import {
 } from '../../contract/injection-request.ts'
 import { DEFAULT_ROLE_ARN, EXCHANGER_ANNOTATION } from '../../contract/names.ts'
 import type { InjectionDefaults, InjectionRequest } from '../../contract/wanted.ts'
-import type { PermittingNamespace } from './checks/deny-unpermitted.ts'
+import type { PermittingNamespace } from './checks/permission-facts.ts'
 import { nameOf, serviceAccountOf, type Pod } from './pod.ts'
 import { denied, type Denied } from './verdict.ts'
 

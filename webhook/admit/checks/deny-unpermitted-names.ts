@@ -5,7 +5,7 @@ import { nameDecision, type NameContext } from '../../../shared/server/dns-name-
 import { permission } from '../../../shared/server/permission.ts'
 import { denied, type Denied } from '../verdict.ts'
 import { CHANGED_BY, describeExpression } from '../wording.ts'
-import type { PermissionFacts } from './deny-unpermitted.ts'
+import type { PermissionFacts } from './permission-facts.ts'
 
 /** The flags that define the names of the cluster and of the authority. */
 export interface NameSettings {

@@ -6,7 +6,7 @@ import { admittedTags } from '../inject/tags.ts'
 import { serviceAccountOf } from '../pod.ts'
 import { denied, type Denied } from '../verdict.ts'
 import { CHANGED_BY, describeExpression, quoted } from '../wording.ts'
-import type { PermissionFacts } from './deny-unpermitted.ts'
+import type { PermissionFacts } from './permission-facts.ts'
 
 /**
  * Permission policies of AWS decide by tags, so one team's sessions must not have another team's. The name of the pod is

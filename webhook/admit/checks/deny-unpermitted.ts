@@ -17,18 +17,7 @@ import { denied, type Denied } from '../verdict.ts'
 import { CHANGED_BY, quoted, describeExpression } from '../wording.ts'
 import { denyUnpermittedNames, type NameSettings } from './deny-unpermitted-names.ts'
 import { denyUnpermittedTags } from './deny-unpermitted-tags.ts'
-
-/** The namespace of a pod, with what it permits. */
-export interface PermittingNamespace {
-  readonly namespace: string
-  /** Undefined if the apiserver knows no such Namespace. */
-  readonly namespaceAnnotations: Readonly<Record<string, string>> | undefined
-}
-
-/** The pod, and the namespace that permits. */
-export interface PermissionFacts extends PermittingNamespace {
-  readonly pod: Pod
-}
+import type { PermissionFacts, PermittingNamespace } from './permission-facts.ts'
 
 /**
  * Denies unless the namespace permits everything requested: first the roles, then delivery, session name and session
