@@ -4,6 +4,7 @@ import { sidecarFromEnv, type SidecarConfig } from '../contract/exchanger-env.ts
 import { ENDPOINT } from '../contract/names.ts'
 import type { Clock } from '../shared/base/clock.ts'
 import { jsonLogger, type Logger } from '../shared/base/log.ts'
+import { hasGateOpened } from './gate-mark.ts'
 import { childEnv, type ChildCommand } from './sidecar/child.ts'
 import { runSidecar } from './sidecar/run.ts'
 import { untilStopped, writeTerminationMessage } from './sidecar/termination.ts'
@@ -136,7 +137,7 @@ async function ready(host: Host): Promise<number> {
   const config = readConfig(host)
   if (config instanceof ExchangerEnvError) return 2
   const wanted = await missing(config, host.clock)
-  if (wanted === undefined) return 0
+  if (wanted === undefined || (await hasGateOpened(config))) return 0
   host.system.stderr.write(`no ${wanted} yet\n`)
   return 1
 }

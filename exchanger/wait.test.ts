@@ -69,6 +69,14 @@ describe('the gate', () => {
     expect(elapsedMs).toBeGreaterThanOrEqual(3000)
   })
 
+  test('that has opened before opens after 45 s, whatever is missing', async () => {
+    await outcome('process', (_, clock) => publish(clock.now() + 1000))
+    await rm(join(folder, 'credentials.json'))
+    const { reason, elapsedMs } = await outcome('process')
+    expect(reason).toBeUndefined()
+    expect(elapsedMs).toBeGreaterThanOrEqual(45_000)
+  })
+
   test('stays closed once the sidecar says why it gave up', async () => {
     const { reason, elapsedMs } = await outcome('process', async (ms) => {
       if (ms === 0) await writeFile(join(folder, 'termination-log'), '')

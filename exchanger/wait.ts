@@ -8,6 +8,7 @@ import type {
 } from '../contract/exchanger-env.ts'
 import { sleep, type Clock } from '../shared/base/clock.ts'
 import { certificateFor, nameOf } from './failure.ts'
+import { hasGateOpened, markGateOpened } from './gate-mark.ts'
 import { readAuthorization } from './publish/authorization.ts'
 import { readDocument } from './publish/store.ts'
 import { readCertificate } from './publish/tls-folder.ts'
@@ -32,7 +33,10 @@ interface GateDeps {
   readonly terminationMessageFile: string
 }
 
-/** The gate: resolves with undefined once everything that an app requested is available. */
+/**
+ * The gate: resolves with undefined once everything that an app requested is available. If it has opened before, it opens
+ * after 45 s whatever is missing: the kubelet would stop a sidecar that keeps other items fresh.
+ */
 export async function waitUntilReady(
   config: SidecarConfig,
   { clock, terminationMessageFile }: GateDeps,
@@ -40,10 +44,16 @@ export async function waitUntilReady(
   const endMs = clock.monotonic() + LIMIT_MS
   for (;;) {
     const wanted = await missing(config, clock)
-    if (wanted === undefined) return undefined
+    if (wanted === undefined) {
+      await markGateOpened(config)
+      return undefined
+    }
     const givenUp = await readTerminationMessage(terminationMessageFile)
     if (givenUp !== undefined) return { wanted, reason: givenUp }
-    if (clock.monotonic() >= endMs) return { wanted, reason: 'see the log of the sidecar' }
+    if (clock.monotonic() >= endMs) {
+      const reason = 'see the log of the sidecar'
+      return (await hasGateOpened(config)) ? undefined : { wanted, reason }
+    }
     await sleep(clock, POLL_MS)
   }
 }

@@ -15,7 +15,7 @@ export async function openCertificate(
   config: CertificateConfig,
   deps: TaskDeps,
 ): Promise<RefreshTask> {
-  const { clock, random, certificate, onGiveUp } = deps
+  const { clock, random, certificate, onGiveUp, hasGateOpened } = deps
   const { authorityFolder, tlsFolder, dnsNames = [] } = config
   const log = deps.log()
   const tokenFile = join(authorityFolder, AUTHORITY_VOLUME.files.token)
@@ -38,6 +38,7 @@ export async function openCertificate(
       }),
     tokenVersion: () => versionOf(tokenFile),
     onGiveUp,
+    hasGateOpened,
   })
   const trustBundle = join(authorityFolder, AUTHORITY_VOLUME.files.trustBundle)
   const stopFollowing = followTrustBundle({

@@ -74,7 +74,7 @@ function taskOf(
   command: ChildCommand,
   deps: TaskDeps,
 ): Omit<RefreshTask, 'close'> {
-  const { clock, random, onGiveUp } = deps
+  const { clock, random, onGiveUp, hasGateOpened } = deps
   const wanted = exchangeOf(config)
   const refresher = new Refresher({
     renewable: CREDENTIALS,
@@ -86,6 +86,7 @@ function taskOf(
     exchange: (abort) => runExclusively(deps, () => runExchange(command, config, abort)),
     tokenVersion: () => versionOf(config.tokenFile),
     onGiveUp,
+    hasGateOpened,
   })
   return { wanted, refresher }
 }

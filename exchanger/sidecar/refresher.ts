@@ -31,6 +31,8 @@ export interface RefresherDeps<Item> {
   readonly exchange: (signal: AbortSignal) => Promise<Item>
   /** Changes with each token that the kubelet writes; undefined if absent. */
   readonly tokenVersion: () => Promise<string | undefined>
+  /** The app runs already, so there is no gate: a missing item is asked for like any other. */
+  readonly hasGateOpened?: boolean
   /** Called once if the initial item cannot be obtained: the process should exit and say why. */
   readonly onGiveUp: (error: SidecarError) => void
 }
@@ -70,7 +72,7 @@ export class Refresher<Item> {
     const { clock } = deps
     this.#deps = deps
     this.#due = deadlineIn(clock, 0)
-    this.#gate = deadlineIn(clock, GATE_MS)
+    this.#gate = deps.hasGateOpened === true ? undefined : deadlineIn(clock, GATE_MS)
     this.#offsetMs = clock.now() - clock.monotonic()
   }
 

@@ -2,6 +2,7 @@ import type { SidecarConfig } from '../../contract/exchanger-env.ts'
 import { codeOf, type NocredsError } from '../../shared/base/errors.ts'
 import type { Logger } from '../../shared/base/log.ts'
 import { certificateFor, SidecarError } from '../failure.ts'
+import { hasGateOpened } from '../gate-mark.ts'
 import { createMutex } from '../mutex.ts'
 import { openCertificate } from './certificate.ts'
 import { onlyRoleOf, openCredentials } from './credentials.ts'
@@ -29,18 +30,24 @@ export async function runSidecar(config: SidecarConfig, deps: SidecarDeps): Prom
 
 /**
  * Resolves when it is stopped, with the error if an item was still missing. Tasks are independent; only one that
- * never obtained an item stops the others.
+ * never obtained an item stops the others, and only before the gate has opened.
  *
  * @param tasks receives the opened tasks
  */
 async function keepFresh(
-  { credentials, certificate }: SidecarConfig,
+  config: SidecarConfig,
   deps: SidecarDeps,
   tasks: RefreshTask[],
 ): Promise<NocredsError | undefined> {
+  const { credentials, certificate } = config
   let onGiveUp: TaskDeps['onGiveUp'] = () => undefined
   const gaveUp = new Promise<SidecarError>((resolve) => (onGiveUp = resolve))
-  const taskDeps: TaskDeps = { ...deps, exclusive: createMutex(), onGiveUp }
+  const taskDeps: TaskDeps = {
+    ...deps,
+    exclusive: createMutex(),
+    onGiveUp,
+    hasGateOpened: await hasGateOpened(config),
+  }
   if (credentials !== undefined) {
     tasks.push(...(await openCredentials(credentials, taskDeps)))
   }

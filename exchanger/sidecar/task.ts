@@ -35,6 +35,8 @@ export interface TaskDeps extends SidecarDeps {
    */
   readonly exclusive: <T>(child: () => Promise<T>) => Promise<T>
   readonly onGiveUp: (error: SidecarError) => void
+  /** See gate-mark.ts. */
+  readonly hasGateOpened: boolean
 }
 
 /** Keeps one item of the sidecar fresh. */

@@ -118,6 +118,14 @@ async function ask(port: unknown, path: string, authorization: string) {
   return { status: response.status, body: await response.text() }
 }
 
+/** A sidecar that starts while one role is refused and the app runs. */
+async function servesOthersAgain(sidecar: Running): Promise<void> {
+  const sayOf = (msg: string, role: string) => () =>
+    sidecar.lines().find((line) => line.msg === msg && line['role'] === role)
+  expect(await until(sayOf('exchange failed', BACKUP))).toMatchObject({ class: 'refused' })
+  for (const role of [roleArn, REPORTS]) await until(sayOf('credentials published', role))
+}
+
 describe('three roles', () => {
   test('by process: each folder has the credentials of its role, and nothing of another', async () => {
     const sts = await startStsFor()
@@ -128,6 +136,7 @@ describe('three roles', () => {
     expect(sts.calls.map((call) => call.roleArn)).toEqual(ROLES)
     for (const [slot, role] of ROLES.entries()) {
       expect((await readdir(folderOf(pod, slot))).toSorted()).toEqual([
+        ...(slot === 0 ? ['.gate-opened'] : []),
         'config',
         'credentials.json',
       ])
@@ -210,8 +219,11 @@ describe('three roles', () => {
     expect(await roleIn(sts, pod, 1)).toBeUndefined()
     expect(await roleIn(sts, pod, 2)).toBe(REPORTS)
     expect(await pod.terminationMessage()).toBe('')
-    sidecar.kill('SIGTERM')
-    expect(await sidecar.exited).toBe(0)
+    sidecar.kill('SIGKILL')
+    await sidecar.exited
+    await servesOthersAgain(run(pod, 'run'))
+    expect(await run(pod, 'ready').exited).toBe(0)
+    expect(await pod.terminationMessage()).toBe('')
   }, 60_000)
 
   test('beside a target role: the sidecar says what to remove, and asks STS for nothing', async () => {

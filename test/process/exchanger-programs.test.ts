@@ -124,6 +124,7 @@ describe('run, wait', () => {
     client.destroy()
     expect(Arn).toBe('arn:aws:sts::111122223333:assumed-role/app/team-a.app')
     expect(await readdir(scenario.pod.config.credentialsFolder)).toEqual([
+      '.gate-opened',
       'config',
       'credentials.json',
     ])
