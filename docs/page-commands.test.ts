@@ -1,14 +1,12 @@
 /** Every command that a page shows is run by a test or tool, or has a reason why it is not. */
 import { spawn, spawnSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { freePort } from '../test/fakes/free-port.ts'
 import { recordOutput } from '../test/leak-check.ts'
 import { bundlePrograms } from '../tools/build/programs.ts'
 import { BEGINNINGS, COMMANDS } from './page-commands.test-data.ts'
@@ -83,14 +81,6 @@ test('the CA and the client certificate for the apiserver fit together', async (
   expect(client?.verify(ca!.publicKey)).toBe(true)
   expect(client?.keyUsage).toEqual(['1.3.6.1.5.5.7.3.2']) // clientAuth
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
-}
 
 test('the webhook answers without a cluster', async () => {
   await bundlePrograms(folder, ['webhook.mjs'])

@@ -4,9 +4,8 @@
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { listen } from '../../shared/base/server.ts'
+import { freePort } from '../../test/fakes/free-port.ts'
 import { throwawayCertificate } from '../../test/fakes/throwaway-certificate.ts'
 import { apiserverOf, type Apiserver } from '../support/apiserver.ts'
 import type { Host } from '../support/host.ts'
@@ -202,12 +201,4 @@ function kubeconfig(port: number, caPem: string, token: string): string {
     contexts: [{ name, context: { cluster: name, user: name } }],
     'current-context': name,
   })
-}
-
-/** A free port of loopback. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await listen(server, 0, '127.0.0.1')
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

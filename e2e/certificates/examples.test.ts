@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { spiffeId } from '../../contract/certificates.ts'
+import { freePort } from '../../test/fakes/free-port.ts'
 import { hostOf } from '../support/host.ts'
 import {
   callOnce,
-  freePort,
   startApp,
   startTlsServer,
   type Answer,

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http'
 import { createServer as createHttpsServer, request } from 'node:https'
-import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { TLSSocket } from 'node:tls'
 import type { TlsFiles } from '../certificates/pki.ts'
@@ -11,13 +11,6 @@ import type { TlsFiles } from '../certificates/pki.ts'
 export interface Listening {
   readonly port: number
   close(): void
-}
-
-/** A port that is free now. */
-export async function freePort(): Promise<number> {
-  const server = await listen(createTcpServer())
-  server.close()
-  return server.port
 }
 
 /** The app behind nginx or Envoy: says what they say of the caller. */

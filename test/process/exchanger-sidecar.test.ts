@@ -207,7 +207,7 @@ describe('delivery by process', () => {
     // The gate may open before the config is written again: these credentials are good already.
     await until(async () => {
       const left = await readdir(prepared.volumes.get(CREDENTIALS_VOLUME.name)!)
-      return left.join() === 'config,credentials.json' ? true : undefined
+      return left.join() === '.gate-opened,config,credentials.json' ? true : undefined
     })
   })
 })

@@ -2,11 +2,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../../test/fakes/free-port.ts'
 import { throwawayCertificate } from '../../test/fakes/throwaway-certificate.ts'
 import { load, type LoadResult } from './load.ts'
 import { EXCHANGER_IMAGE, NAMESPACE, podReview, ROLE, SERVICE_ACCOUNT } from './pod-review.ts'
 import { cpuUs } from './proc.ts'
-import { freePort, portInLog, startNode, type Running } from './processes.ts'
+import { portInLog, startNode, type Running } from './processes.ts'
 
 const REPOSITORY = join(import.meta.dirname, '../..')
 /** Node's flags in the image, which are part of what is measured. */

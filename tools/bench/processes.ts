@@ -3,9 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { listen } from '../../shared/base/server.ts'
 
 export interface Running {
   readonly child: ChildProcess
@@ -61,13 +59,4 @@ export function portInLog(logFile: string): () => Promise<number | undefined> {
     const [, port] = /"port":(\d+)\}\n/.exec(await readFile(logFile, 'utf8')) ?? []
     return port === undefined ? undefined : Number(port)
   }
-}
-
-/** A free port. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await listen(server, 0, '127.0.0.1')
-  server.close()
-  await once(server, 'close')
-  return port
 }

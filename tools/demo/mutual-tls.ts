@@ -1,8 +1,6 @@
 /** The part about mutual TLS: two pods with certificates of the authority, and two callers without. */
 import { createPublicKey } from 'node:crypto'
-import { once } from 'node:events'
 import { get } from 'node:https'
-import { createServer, type AddressInfo } from 'node:net'
 import { spiffeId, TRUST_BUNDLE } from '../../contract/certificates.ts'
 import { codeOf } from '../../shared/base/errors.ts'
 import {
@@ -13,6 +11,7 @@ import {
   newKey,
 } from '../../shared/x509/certificate.ts'
 import { eventually } from '../../test/fakes/eventually.ts'
+import { freePort } from '../../test/fakes/free-port.ts'
 import type { RunningContainer } from '../../test/fakes/kubelet-containers.ts'
 import { onLoopback } from './app/loopback.ts'
 import type { Environment } from './environment.ts'
@@ -97,13 +96,4 @@ async function ofAnotherCa(): Promise<{ readonly key: string; readonly cert: str
     lifetimeSeconds: 3600,
   })
   return { key: keyPemOf(key), cert: chainPem }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
